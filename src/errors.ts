@@ -1,0 +1,157 @@
+/**
+ * Every error of the public API: a stable `code`, its `cause`, and a message that says the next step.
+ *
+ * Match by `code`. No message or field holds a raw session id: `session` is a short keyed hash of it.
+ */
+
+/** Who holds a session's lock, as the lock itself says. For operators: never put it into an HTTP body. */
+export interface Holder {
+  /** Host name of the holding process; undefined when the lock was not written by latchkey. */
+  readonly host: string | undefined
+  readonly pid: number | undefined
+  /** When the lock was taken, on the holder's wall clock; milliseconds since 1970. */
+  readonly sinceMs: number | undefined
+  /** What the holder called itself (`label`), a route say. */
+  readonly label: string | undefined
+}
+
+export type ErrorCode =
+  | 'LATCHKEY_INVALID_ID'
+  | 'LATCHKEY_INVALID_OPTION'
+  | 'LATCHKEY_INVALID_SAVE_PATH'
+  | 'LATCHKEY_MISUSE'
+  | 'LATCHKEY_CLOSED'
+  | 'LATCHKEY_LOCK_TIMEOUT'
+  | 'LATCHKEY_TOO_MANY_WAITERS'
+  | 'LATCHKEY_LOCK_LOST'
+  | 'LATCHKEY_HELD_TOO_LONG'
+  | 'LATCHKEY_FENCED'
+  | 'LATCHKEY_SESSION_GONE'
+  | 'LATCHKEY_RECORD_TOO_LARGE'
+  | 'LATCHKEY_UNDECODABLE'
+  | 'LATCHKEY_UNSERIALIZABLE'
+  | 'LATCHKEY_SERVER_UNAVAILABLE'
+  | 'LATCHKEY_SERVER_REFUSED'
+  | 'LATCHKEY_OUTCOME_UNKNOWN'
+
+interface Details {
+  readonly cause?: unknown
+  /** Short keyed hash of the session id. */
+  readonly session?: string | undefined
+}
+
+export abstract class LatchkeyError extends Error {
+  abstract readonly code: ErrorCode
+  /** Short keyed hash of the session id that this is about; stable within a process, useless outside. */
+  readonly session: string | undefined
+
+  constructor(message: string, details: Details = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = new.target.name
+    this.session = details.session
+  }
+}
+
+/** An id that no key can be made of. Nothing was sent. From a cookie, treat it as no session. */
+export class InvalidIdError extends LatchkeyError {
+  readonly code = 'LATCHKEY_INVALID_ID'
+}
+
+/** An option out of its range; the message names the option, the value and the limit. */
+export class InvalidOptionError extends LatchkeyError {
+  readonly code = 'LATCHKEY_INVALID_OPTION'
+}
+
+/** A save path that cannot be read; the message names the part and shows the form. */
+export class InvalidSavePathError extends LatchkeyError {
+  readonly code = 'LATCHKEY_INVALID_SAVE_PATH'
+}
+
+/** A call out of order (a write before a read, two reads at once, use after close). A bug in the calling code. */
+export class MisuseError extends LatchkeyError {
+  readonly code = 'LATCHKEY_MISUSE'
+}
+
+/** The manager is closing or closed and takes no new work. */
+export class ClosedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_CLOSED'
+}
+
+/** The session stayed locked for the whole of `waitMs`. Try again later; `holder` says whom it waited for. */
+export class LockTimeoutError extends LatchkeyError {
+  readonly code = 'LATCHKEY_LOCK_TIMEOUT'
+  readonly waitedMs: number
+  readonly holder: Holder | undefined
+
+  constructor(message: string, details: Details & { waitedMs: number; holder: Holder | undefined }) {
+    super(message, details)
+    this.waitedMs = details.waitedMs
+    this.holder = details.holder
+  }
+}
+
+/** `maxWaiters` requests of this process wait for this session already. Try again later. */
+export class TooManyWaitersError extends LatchkeyError {
+  readonly code = 'LATCHKEY_TOO_MANY_WAITERS'
+}
+
+/** The lock expired or was taken while it was held. What this write carried was not stored. Read again, redo. */
+export class LockLostError extends LatchkeyError {
+  readonly code = 'LATCHKEY_LOCK_LOST'
+}
+
+/** The lock was held for longer than `maxHoldMs` and was let go. Nothing was stored. Hold it for less, or raise it. */
+export class HeldTooLongError extends LatchkeyError {
+  readonly code = 'LATCHKEY_HELD_TOO_LONG'
+}
+
+/** Another writer that started from the same record was first. Nothing was stored. Read again, redo. */
+export class FencedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_FENCED'
+}
+
+/** The session was destroyed, expired or evicted in the meantime. Nothing was stored. Start a new session. */
+export class SessionGoneError extends LatchkeyError {
+  readonly code = 'LATCHKEY_SESSION_GONE'
+}
+
+/** The record is over the server's item size. Nothing was stored and the old record is as it was. */
+export class RecordTooLargeError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_TOO_LARGE'
+  readonly sizeBytes: number
+  readonly limitBytes: number
+
+  constructor(message: string, details: Details & { sizeBytes: number; limitBytes: number }) {
+    super(message, details)
+    this.sizeBytes = details.sizeBytes
+    this.limitBytes = details.limitBytes
+  }
+}
+
+/** The stored record is not what the serializer wrote. It is left as it is; nothing is saved over it. */
+export class UndecodableError extends LatchkeyError {
+  readonly code = 'LATCHKEY_UNDECODABLE'
+}
+
+/** The session's data cannot be written down. Nothing was sent. */
+export class UnserializableError extends LatchkeyError {
+  readonly code = 'LATCHKEY_UNSERIALIZABLE'
+}
+
+/** No server answered: refused, hung or gone. Nothing was stored. */
+export class ServerUnavailableError extends LatchkeyError {
+  readonly code = 'LATCHKEY_SERVER_UNAVAILABLE'
+}
+
+/** The server answered with a definite "no" (out of memory, say). Nothing was stored. */
+export class ServerRefusedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_SERVER_REFUSED'
+}
+
+/**
+ * The request was sent and no answer was seen: it may have been carried out, or may still be.
+ * Read the session again to find out; do not repeat the write blindly.
+ */
+export class OutcomeUnknownError extends LatchkeyError {
+  readonly code = 'LATCHKEY_OUTCOME_UNKNOWN'
+}

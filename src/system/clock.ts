@@ -1,0 +1,31 @@
+/** Time as the protocol sees it; injected, so that tests and simulations run on a virtual one. */
+export interface Clock {
+  /** Monotonic milliseconds, from an arbitrary start; never jumps with the wall clock. */
+  nowMs(): number
+  /** Milliseconds since 1970. For people and cookies; never for leases. */
+  wallMs(): number
+  /** Runs `fn` once after `delayMs`. `background` timers do not keep the process alive. */
+  setTimer(fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+class SystemTimer implements Timer {
+  constructor(private readonly timeout: NodeJS.Timeout) {}
+  cancel(): void {
+    clearTimeout(this.timeout)
+  }
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer(fn, delayMs, options) {
+    // Rounded up: setTimeout truncates, and a lease timer must never fire early.
+    const timeout = setTimeout(fn, Math.ceil(delayMs))
+    if (options?.background === true) timeout.unref()
+    return new SystemTimer(timeout)
+  },
+}

@@ -1,0 +1,101 @@
+/**
+ * The seam under the lock protocol: flights of memcached commands to the node that owns a session.
+ *
+ * Everything above speaks commands, replies and time; everything below speaks sockets.
+ */
+
+/**
+ * An item's version, as one node handed it out. Opaque: only the wire that made it looks inside.
+ *
+ * `asOf` dates it by the wire's own count of connections (the moment its read was *sent*), because a restarted
+ * server hands out the same numbers again: a wire sends a CAS only on a connection that was opened before `asOf`.
+ */
+export interface Cas {
+  readonly version: string
+  readonly asOf: number
+}
+
+/** What a stored item carries besides its key. `flags` are memcached's 32 client bits. */
+interface Item {
+  readonly key: string
+  readonly value: Buffer
+  /** Whole seconds, relative, at least 1; a wire converts what its server would read as a date (over 30 days). */
+  readonly ttlSec: number
+  /** Default 0. */
+  readonly flags?: number
+}
+
+/**
+ * One command of a flight.
+ *
+ * - `get`: ok with value, flags and CAS; or missing.
+ * - `add`: ok with the new item's CAS; or exists (value, flags and CAS of the occupant where they come for free).
+ * - `set`: unconditional; ok, tooLarge, outOfMemory. A refused `set` may have deleted the old item: only for records
+ *   that may be lost (tombstones, the naive handler).
+ * - `cas`: replaces an item of exactly that version: ok (with the new CAS when `wantCas`), exists (another version)
+ *   or missing; tooLarge and outOfMemory leave the old item as it was.
+ * - `touch`: a new TTL, data and CAS left alone: ok with the item's CAS, or missing.
+ * - `delete`: ok or missing.
+ * - `cad`: compare-and-delete: ok, exists (another version: nothing happened) or missing.
+ */
+export type Command =
+  | { readonly op: 'get'; readonly key: string }
+  | ({ readonly op: 'add' } & Item)
+  | ({ readonly op: 'set' } & Item)
+  | ({ readonly op: 'cas'; readonly cas: Cas; readonly wantCas?: boolean } & Item)
+  | { readonly op: 'touch'; readonly key: string; readonly ttlSec: number }
+  | { readonly op: 'delete'; readonly key: string }
+  | { readonly op: 'cad'; readonly key: string; readonly cas: Cas }
+
+export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory' | 'refused'
+
+/** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
+export interface Reply {
+  readonly status: Status
+  readonly value: Buffer | undefined
+  readonly flags: number
+  readonly cas: Cas | undefined
+  readonly detail?: string
+}
+
+/**
+ * A flight that brought no replies.
+ *
+ * `outcome` 'not-sent': no byte left this process, nothing happened. 'unknown': it may have been carried out, in part
+ * or whole, or still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in it is older than the only
+ * connection at hand; read again and use the fresh CAS.
+ */
+export class FlightError extends Error {
+  override readonly name = 'FlightError'
+  constructor(
+    readonly outcome: 'not-sent' | 'unknown',
+    message: string,
+    options: { readonly cause?: unknown; readonly untrusted?: boolean } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.untrusted = options.untrusted === true
+  }
+  readonly untrusted: boolean
+}
+
+/** A place where records and locks live. Implementations: `memory`, `memcached`. */
+export interface Wire {
+  /**
+   * Runs `commands` in order, on one connection to the node that owns `route`, in one round trip.
+   *
+   * Replies come in the order of the commands, one each. Settles within the wire's flight deadline.
+   * Keys are checked by the caller; a wire refuses (FlightError 'not-sent') what would break its framing.
+   *
+   * @throws {FlightError} and nothing else.
+   */
+  flight(route: string, commands: readonly Command[]): Promise<Reply[]>
+
+  /** The largest value that the node of `route` stores under `key`, in bytes, as far as it is known by now. */
+  maxValueBytes(route: string, key: string): number
+
+  /** Removes what has expired where the store does not do so by itself; how many records went. One pass, no flight. */
+  sweep(): number
+
+  /** Lets go of every connection; flights under way are rejected. Idempotent. */
+  close(): Promise<void>
+}

@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export const alias = [
+  { find: /^latchkey$/, replacement: source('./src/index.ts') },
+  { find: /^latchkey\/express$/, replacement: source('./src/adapters/express/index.ts') },
+  { find: /^latchkey\/testing$/, replacement: source('./src/testing/index.ts') },
+]
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    exclude: ['test/long/**', 'node_modules/**'],
+    testTimeout: 20_000,
+  },
+})
