@@ -1,0 +1,88 @@
+import {
+  FencedError,
+  HeldTooLongError,
+  ClosedError,
+  LockLostError,
+  type LatchkeyError,
+  OutcomeUnknownError,
+  RecordTooLargeError,
+  ServerRefusedError,
+  ServerUnavailableError,
+  SessionGoneError,
+} from '../errors.js'
+import { hashOf } from '../system/session-hash.js'
+import { FlightError, type Reply } from '../wire/wire.js'
+import type { LossReason } from './lock-context.js'
+
+/** The typed errors of the lock protocol, from what the wire said. */
+
+export const unavailable = (id: string, cause: unknown): ServerUnavailableError =>
+  new ServerUnavailableError(
+    `No memcached answered for this session (${messageOf(cause)}). Check that the server runs and can be reached.`,
+    { cause, session: hashOf(id) },
+  )
+
+export const outcomeUnknown = (id: string, cause?: unknown): OutcomeUnknownError =>
+  new OutcomeUnknownError(
+    'The session was sent to be stored and no answer was seen: it may have been stored, or may still be. ' +
+      'Read it again to find out; do not repeat the change blindly.',
+    { cause, session: hashOf(id) },
+  )
+
+export const fenced = (id: string): FencedError =>
+  new FencedError(
+    'Another request stored this session first; this change was refused and nothing was overwritten. ' +
+      'Read the session again and redo the change.',
+    { session: hashOf(id) },
+  )
+
+export const gone = (id: string): SessionGoneError =>
+  new SessionGoneError(
+    'The session was destroyed, expired or evicted in the meantime; nothing was stored. Start a new session.',
+    { session: hashOf(id) },
+  )
+
+export const tooLarge = (id: string, sizeBytes: number, limitBytes: number): RecordTooLargeError =>
+  new RecordTooLargeError(
+    `The record has ${String(sizeBytes)} bytes and the server takes ${String(limitBytes)}; the old record is untouched. ` +
+      'Keep less in the session, or raise the item size of memcached (-I).',
+    { sizeBytes, limitBytes, session: hashOf(id) },
+  )
+
+export const serverRefused = (id: string, reply: Reply): ServerRefusedError =>
+  new ServerRefusedError(
+    `The server refused to store the session (${reply.detail ?? reply.status}); nothing was stored. ` +
+      'Look at its memory limit (-m) and its evictions.',
+    { session: hashOf(id) },
+  )
+
+export function lossError(id: string, reason: LossReason, maxHoldMs: number): LatchkeyError {
+  const session = hashOf(id)
+  switch (reason) {
+    case 'heldTooLong':
+      return new HeldTooLongError(
+        `The session was locked for more than maxHoldMs (${String(maxHoldMs)}) and was let go; nothing was stored. ` +
+          'Release it earlier, or raise maxHoldMs.',
+        { session },
+      )
+    case 'closed':
+      return new ClosedError('The manager closed and let the session go; nothing was stored.', { session })
+    case 'taken':
+    case 'lapsed':
+      return new LockLostError(
+        'The lock of this session was lost while it was held (it expired or was evicted); nothing was stored. ' +
+          'Read the session again and redo the change.',
+        { session },
+      )
+  }
+}
+
+/** What `flight()` threw. Anything but a FlightError is a bug of the wire and goes through as it is. */
+export function asFlightError(error: unknown): FlightError {
+  if (error instanceof FlightError) return error
+  throw error
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,248 @@
+import { MisuseError, type LatchkeyError } from '../errors.js'
+import type { Timer } from '../system/clock.js'
+import { hashOf } from '../system/session-hash.js'
+import type { Cas, Command } from '../wire/wire.js'
+import { FlightError } from '../wire/wire.js'
+import { lossError, tooLarge, unavailable } from './failures.js'
+import type { Handle } from './handle.js'
+import type { SessionKeys } from './key-layout.js'
+import { renewAfterMs, usableLeaseMs } from './lease.js'
+import type { LockContext, LossReason } from './lock-context.js'
+import type { LockToken } from './lock-token.js'
+import { type Change, type Exit, hasBytes, type LockKnowledge, look, type Outcome, type StoredRecord, Transaction } from './transaction.js'
+
+/** The wait queue, as a lock sees it: it says who comes next. */
+export interface LockOwner {
+  /** Carries out the change and gives up the lock; throws the typed error when the change was refused. */
+  leave(lock: HeldLock, change: Change): Promise<void>
+  /** The lock went away by itself. */
+  onLoss(lock: HeldLock, reason: LossReason): void
+}
+
+/** What taking a lock brought. */
+export interface Acquisition {
+  readonly token: LockToken
+  readonly lockCas: Cas
+  readonly record: StoredRecord | undefined
+  /** When the command that took the lock was sent: the lease runs from here. */
+  readonly sentAtMs: number
+}
+
+const NOTHING: Change = { kind: 'none' }
+
+/**
+ * One acquisition of one session's lock: its token, its lease and renewal, and the record it was read with.
+ *
+ * Its commands are strictly serial. Who gets the lock next (`Exit`) is the wait queue's to say.
+ */
+export class HeldLock implements Handle {
+  readonly token: LockToken
+  private readonly known: LockKnowledge
+  private readonly acquiredAtMs: number
+  private state: 'held' | 'lost' | 'left' = 'held'
+  private lossReason: LossReason = 'taken'
+  private leaseUntilMs: number
+  private timer: Timer | undefined
+  private busy: Promise<void> | undefined
+  private controller: AbortController | undefined
+
+  constructor(
+    private readonly context: LockContext,
+    readonly id: string,
+    private readonly keys: SessionKeys,
+    private readonly owner: LockOwner,
+    acquired: Acquisition,
+  ) {
+    this.token = acquired.token
+    this.known = { lockCas: acquired.lockCas, record: acquired.record, clouded: false }
+    this.acquiredAtMs = context.clock.nowMs()
+    this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)
+    this.schedule(acquired.sentAtMs + renewAfterMs(context.limits.leaseSec))
+  }
+
+  get isHeld(): boolean {
+    return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
+  }
+
+  get record(): Buffer | undefined {
+    return this.known.record?.bytes
+  }
+
+  /** The record with the version that fences the next write: what a hand-off passes on. */
+  get stored(): StoredRecord | undefined {
+    return this.known.record
+  }
+
+  get hasRecord(): boolean {
+    return hasBytes(this.known.record)
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.state === 'lost') this.controller.abort(this.lossError())
+    }
+    return this.controller.signal
+  }
+
+  /** Throws why this lock is no longer ours, or a MisuseError after it was given up. */
+  assertUsable(): void {
+    if (this.state === 'lost') throw this.lossError()
+    if (this.state === 'left') {
+      throw new MisuseError('The session was already written, released or destroyed; start it again.', {
+        session: hashOf(this.id),
+      })
+    }
+  }
+
+  async commit(bytes: Buffer, ttlSec: number): Promise<void> {
+    this.assertUsable()
+    this.assertFits(bytes)
+    await this.owner.leave(this, { kind: 'write', bytes, ttlSec })
+  }
+
+  async touch(ttlSec: number): Promise<void> {
+    await this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING)
+  }
+
+  async destroy(): Promise<void> {
+    await this.owner.leave(this, { kind: 'destroy' })
+  }
+
+  async release(): Promise<void> {
+    if (this.state === 'held') await this.owner.leave(this, NOTHING)
+  }
+
+  async save(bytes: Buffer, ttlSec: number): Promise<void> {
+    this.assertFits(bytes)
+    await this.serially(async () => {
+      this.assertUsable()
+      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, { kind: 'keep' })
+      this.afterKeep(outcome)
+      if (outcome.error !== undefined) throw outcome.error
+    })
+  }
+
+  async reload(): Promise<void> {
+    await this.serially(async () => {
+      this.assertUsable()
+      const seen = await look(this.context, this.id, this.keys, this.token)
+      if (seen instanceof FlightError) throw unavailable(this.id, seen)
+      if (!seen.mine) {
+        this.lose('taken')
+        throw this.lossError()
+      }
+      this.known.lockCas = seen.lockCas
+      this.known.record = seen.record
+    })
+  }
+
+  /** For the owner: carries out the change and the exit in one flight with `extra`. The last call on this lock. */
+  async depart(change: Change, exit: Exit, extra: readonly Command[]): Promise<Outcome> {
+    while (this.busy !== undefined) await this.busy
+    this.assertUsable()
+    this.state = 'left'
+    this.timer?.cancel()
+    return this.transact(change, exit, extra)
+  }
+
+  /** Declares the lock lost: the signal aborts, later calls throw the reason. False when it was not held. */
+  lose(reason: LossReason): boolean {
+    if (this.state !== 'held') return false
+    this.state = 'lost'
+    this.lossReason = reason
+    this.timer?.cancel()
+    this.context.counters.lost++
+    this.controller?.abort(this.lossError())
+    this.owner.onLoss(this, reason)
+    return true
+  }
+
+  /** Takes off the server what may be left there of a lock that was declared lost. */
+  async surrender(exit: Exit): Promise<Outcome> {
+    while (this.busy !== undefined) await this.busy
+    return this.transact(NOTHING, exit)
+  }
+
+  private assertFits(bytes: Buffer): void {
+    const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
+    if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
+  }
+
+  private transact(change: Change, exit: Exit, extra?: readonly Command[]): Promise<Outcome> {
+    return new Transaction(this.context, this.id, this.keys, this.token, this.known, change, exit, extra).run()
+  }
+
+  /** A commit beside a renewal would be fenced by it, so commands of one lock never overlap. */
+  private async serially(work: () => Promise<void>): Promise<void> {
+    while (this.busy !== undefined) await this.busy
+    const run = work()
+    const settled = run.then(ignore, ignore)
+    this.busy = settled
+    try {
+      await run
+    } finally {
+      if (this.busy === settled) this.busy = undefined
+    }
+  }
+
+  private schedule(dueMs: number): void {
+    const atMs = Math.min(dueMs, this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
+    this.timer?.cancel()
+    this.timer = this.context.clock.setTimer(
+      () => {
+        this.onTimer()
+      },
+      Math.max(atMs - this.context.clock.nowMs(), 0),
+      { background: true },
+    )
+  }
+
+  private onTimer(): void {
+    if (this.state !== 'held') return
+    const nowMs = this.context.clock.nowMs()
+    if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
+    else if (nowMs >= this.leaseUntilMs) this.lose('lapsed')
+    else if (this.busy === undefined) void this.serially(() => this.renew())
+    else this.schedule(nowMs + this.retryMs())
+  }
+
+  private async renew(): Promise<void> {
+    const outcome = await this.transact(NOTHING, { kind: 'keep' })
+    if (outcome.lock === 'unclear') await this.findOut()
+    this.afterKeep(outcome)
+  }
+
+  /** An unanswered renewal may have moved the lock's version on: learn it, or that the lock is gone. */
+  private async findOut(): Promise<void> {
+    const seen = await look(this.context, this.id, this.keys, this.token)
+    if (seen instanceof FlightError) return
+    if (seen.mine) this.known.lockCas = seen.lockCas
+    else this.lose('taken')
+  }
+
+  private afterKeep(outcome: Outcome): void {
+    if (this.state !== 'held') return
+    if (outcome.lock === 'lost') {
+      this.lose('taken')
+    } else if (outcome.lock === 'done' && outcome.lockCas !== undefined) {
+      this.known.lockCas = outcome.lockCas
+      this.leaseUntilMs = outcome.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
+      this.schedule(outcome.sentAtMs + renewAfterMs(this.context.limits.leaseSec))
+    } else {
+      this.schedule(this.context.clock.nowMs() + this.retryMs())
+    }
+  }
+
+  private retryMs(): number {
+    return renewAfterMs(this.context.limits.leaseSec) / 4
+  }
+
+  private lossError(): LatchkeyError {
+    return lossError(this.id, this.lossReason, this.context.limits.maxHoldMs)
+  }
+}
+
+function ignore(): void {
+  // The caller of the work itself sees its failure.
+}

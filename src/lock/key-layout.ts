@@ -1,0 +1,47 @@
+import { InvalidIdError } from '../errors.js'
+
+/** memcached's limit, in bytes, on a whole key (doc/protocol.txt: "Keys"). */
+const MAX_KEY_BYTES = 250
+
+/** What the protocol appends to a record's key. An id that ends in one of them could name a lock. */
+const LOCK_SUFFIX = '-lck'
+const LINE_SUFFIX = '-line'
+const RESERVED_SUFFIXES = [LOCK_SUFFIX, LINE_SUFFIX]
+const LONGEST_SUFFIX = Math.max(...RESERVED_SUFFIXES.map((suffix) => suffix.length))
+
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/
+
+/** The keys of one session; all of them live on the node that owns its id. */
+export interface SessionKeys {
+  readonly record: string
+  readonly lock: string
+  /** The processes that wait for the lock, first come first. */
+  readonly line: string
+}
+
+/** Where a session's record and lock are kept. A value, so that another product's layout can stand in its place. */
+export class KeyLayout {
+  /** @param prefix goes before every id; visible ASCII, may be empty. Checked by the options. */
+  constructor(private readonly prefix: string) {}
+
+  /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
+  keysOf(id: string): SessionKeys {
+    const flaw = this.flawOf(id)
+    if (flaw !== undefined) throw new InvalidIdError(`The session id is refused: ${flaw}.`)
+    const record = this.prefix + id
+    return { record, lock: record + LOCK_SUFFIX, line: record + LINE_SUFFIX }
+  }
+
+  /** Why no key can be made of `id`; undefined when one can. Takes anything: an id often comes from a cookie. */
+  flawOf(id: unknown): string | undefined {
+    if (typeof id !== 'string') return 'it is not a string'
+    if (id === '') return 'it is empty'
+    const keyBytes = Buffer.byteLength(this.prefix + id) + LONGEST_SUFFIX
+    if (keyBytes > MAX_KEY_BYTES) {
+      return `its lock key would have ${String(keyBytes)} bytes, and memcached takes ${String(MAX_KEY_BYTES)}`
+    }
+    if (!VISIBLE_ASCII.test(id)) return 'only visible ASCII without spaces is allowed'
+    const suffix = RESERVED_SUFFIXES.find((reserved) => id.endsWith(reserved))
+    return suffix === undefined ? undefined : `it ends in "${suffix}", which names a key of the lock protocol`
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Lease arithmetic. A TTL of t seconds lives (t-1, t] on memcached, whose clock ticks whole seconds, so a holder
+ * counts on t-1 only; and it counts from the moment of *sending*, because the server's count starts later.
+ */
+
+/** How long after sending its add (or renewal) a holder may believe that the lock is still its own. */
+export const usableLeaseMs = (leaseSec: number): number => (leaseSec - 1) * 1000
+
+/** When to renew, after the sending of the last acknowledged add or renewal. */
+export const renewAfterMs = (leaseSec: number): number => Math.min((leaseSec * 1000) / 3, usableLeaseMs(leaseSec) / 2)
+
+/**
+ * How long a tombstone must stay: no request that read the old record, or found none, may outlive it
+ * (it waits, holds and pauses for no longer than this).
+ */
+export const tombstoneSec = (limits: { leaseSec: number; maxHoldMs: number; waitMs: number }): number =>
+  limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + 1

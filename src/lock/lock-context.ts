@@ -1,0 +1,77 @@
+import type { Clock } from '../system/clock.js'
+import type { Random } from '../system/random.js'
+import type { Command, Reply, Wire } from '../wire/wire.js'
+import type { KeyLayout } from './key-layout.js'
+import type { TokenMint } from './lock-token.js'
+
+/** What every lock of one manager shares. */
+export interface LockContext {
+  readonly wire: Wire
+  readonly clock: Clock
+  readonly random: Random
+  readonly layout: KeyLayout
+  readonly mint: TokenMint
+  readonly limits: LockLimits
+  readonly counters: LockCounters
+  readonly events: LockEvents
+}
+
+export interface LockLimits {
+  readonly leaseSec: number
+  readonly waitMs: number
+  readonly maxHoldMs: number
+  readonly maxWaiters: number
+  /** Deadline of one flight; a call of a hook is at most three of them. */
+  readonly flightMs: number
+}
+
+/** Plain numbers since the manager was made. */
+export interface LockCounters {
+  flights: number
+  acquired: number
+  /** Attempts that found the session locked by another process. */
+  polls: number
+  /** Locks handed to a waiter of the same process in the committing flight. */
+  handOffs: number
+  /** Locks granted to another process that stood in line. */
+  grants: number
+  committed: number
+  fenced: number
+  lost: number
+  unknown: number
+  timeouts: number
+}
+
+/** What happened where no caller can be told. */
+export interface LockEvents {
+  /** A held lock expired or was taken. `id` is the raw session id: for code, not for logs. */
+  lost(id: string, reason: LossReason): void
+}
+
+export type LossReason = 'taken' | 'lapsed' | 'heldTooLong' | 'closed'
+
+export const newCounters = (): LockCounters => ({
+  flights: 0,
+  acquired: 0,
+  polls: 0,
+  handOffs: 0,
+  grants: 0,
+  committed: 0,
+  fenced: 0,
+  lost: 0,
+  unknown: 0,
+  timeouts: 0,
+})
+
+/** A flight, counted. */
+export function fly(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {
+  context.counters.flights++
+  return context.wire.flight(id, commands)
+}
+
+/** The reply at `index`; a wire answers every command, so a hole is a bug in it. */
+export function replyAt(replies: readonly Reply[], index: number): Reply {
+  const reply = replies[index]
+  if (reply === undefined) throw new TypeError(`The wire gave ${String(replies.length)} replies, not ${String(index + 1)}`)
+  return reply
+}

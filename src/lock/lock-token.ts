@@ -1,0 +1,81 @@
+import { v4 as uuid } from 'uuid'
+import type { Holder } from '../errors.js'
+import type { Clock } from '../system/clock.js'
+import type { Random } from '../system/random.js'
+
+/** A lock's value: unique per acquisition, and readable by whoever finds the session locked. */
+export type LockToken = Buffer
+
+export interface TokenContent {
+  /** The manager that the lock was taken by, or was granted to. */
+  readonly instance: string | undefined
+  readonly holder: Holder
+}
+
+const MAX_LABEL_LENGTH = 120
+
+/** Makes the tokens of one manager. `instance` tells its tokens from those of every other process and manager. */
+export class TokenMint {
+  readonly instance: string
+  private readonly middle: string
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: Random,
+    process: { readonly host: string; readonly pid: number },
+  ) {
+    this.instance = uuid({ random: random.bytes(16) })
+    this.middle = `","instance":"${this.instance}","host":${JSON.stringify(process.host)},"pid":${String(process.pid)},"sinceMs":`
+  }
+
+  /** A new token; every add that is sent has its own. */
+  mint(label: string | undefined): LockToken {
+    const who = label === undefined ? '' : `,"label":${JSON.stringify(label.slice(0, MAX_LABEL_LENGTH))}`
+    return Buffer.from(
+      `{"token":"${uuid({ random: this.random.bytes(16) })}${this.middle}${String(this.clock.wallMs())}${who}}`,
+    )
+  }
+
+  /** A token that the manager `instance` recognises as its own and takes over at its next poll. */
+  grantTo(instance: string): LockToken {
+    const token = { token: uuid({ random: this.random.bytes(16) }), instance, sinceMs: this.clock.wallMs() }
+    return Buffer.from(JSON.stringify(token))
+  }
+}
+
+/** What a lock's value says. Total: a stranger's lock (PHP writes "1") has no instance and an unknown holder. */
+export function readToken(value: Buffer): TokenContent {
+  const content = parseObject(value.toString())
+  const text = (name: string): string | undefined => {
+    const field = content[name]
+    return typeof field === 'string' ? field : undefined
+  }
+  const number = (name: string): number | undefined => {
+    const field = content[name]
+    return typeof field === 'number' ? field : undefined
+  }
+  return {
+    instance: text('instance'),
+    holder: { host: text('host'), pid: number('pid'), sinceMs: number('sinceMs'), label: text('label') },
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return typeof parsed === 'object' && parsed !== null ? { ...parsed } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** "web1, pid 4711, since 2026-11-20T12:00:00.000Z, GET /cart", as far as it is known. For operators. */
+export function describeHolder(holder: Holder | undefined): string {
+  if (holder?.host === undefined) return 'an unknown holder'
+  const parts = [holder.host, `pid ${String(holder.pid)}`]
+  if (holder.sinceMs !== undefined && Math.abs(holder.sinceMs) < 8.64e15) {
+    parts.push(`since ${new Date(holder.sinceMs).toISOString()}`)
+  }
+  if (holder.label !== undefined) parts.push(holder.label)
+  return parts.join(', ')
+}

@@ -1,0 +1,81 @@
+import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
+import type { Handle, Locker } from './handle.js'
+import { fly, type LockContext, replyAt } from './lock-context.js'
+import type { Command, Reply } from '../wire/wire.js'
+
+/**
+ * No lock at all: read, and later write over whatever stands there. What session stores do that know no locks, and
+ * what the demonstration compares with. UNSAFE: of two requests of one session, the later save erases the earlier.
+ */
+export class NaiveLocker implements Locker {
+  constructor(private readonly context: LockContext) {}
+
+  async acquire(id: string): Promise<Handle> {
+    const key = this.context.layout.keysOf(id).record
+    const handle = new NaiveHandle(key, (command) => this.one(id, command))
+    await handle.reload()
+    return handle
+  }
+
+  async peek(id: string): Promise<Buffer | undefined> {
+    const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).record })
+    return reply.value
+  }
+
+  async destroy(id: string): Promise<void> {
+    await this.one(id, { op: 'delete', key: this.context.layout.keysOf(id).record })
+  }
+
+  async close(): Promise<void> {
+    // Nothing is held.
+  }
+
+  private async one(id: string, command: Command): Promise<Reply> {
+    try {
+      const reply = replyAt(await fly(this.context, id, [command]), 0)
+      if (reply.status === 'ok' || reply.status === 'missing') return reply
+      throw serverRefused(id, reply)
+    } catch (thrown) {
+      if (thrown instanceof Error && 'code' in thrown) throw thrown
+      const failure = asFlightError(thrown)
+      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(id, failure)
+    }
+  }
+}
+
+class NaiveHandle implements Handle {
+  record: Buffer | undefined
+  readonly isHeld = true
+  readonly signal = new AbortController().signal
+
+  constructor(
+    private readonly key: string,
+    private readonly one: (command: Command) => Promise<Reply>,
+  ) {}
+
+  async commit(bytes: Buffer, ttlSec: number): Promise<void> {
+    await this.save(bytes, ttlSec)
+  }
+
+  async save(bytes: Buffer, ttlSec: number): Promise<void> {
+    await this.one({ op: 'set', key: this.key, value: bytes, ttlSec })
+    this.record = bytes
+  }
+
+  async touch(ttlSec: number): Promise<void> {
+    await this.one({ op: 'touch', key: this.key, ttlSec })
+  }
+
+  async release(): Promise<void> {
+    // Nothing is held.
+  }
+
+  async destroy(): Promise<void> {
+    await this.one({ op: 'delete', key: this.key })
+  }
+
+  async reload(): Promise<void> {
+    const reply = await this.one({ op: 'get', key: this.key })
+    this.record = reply.value
+  }
+}

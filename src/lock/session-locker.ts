@@ -1,0 +1,131 @@
+import { ClosedError, type Holder } from '../errors.js'
+import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
+import type { AcquireOptions, Handle, Locker } from './handle.js'
+import { fly, type LockContext, replyAt } from './lock-context.js'
+import { readToken } from './lock-token.js'
+import { OrphanSweeper } from './orphan-sweeper.js'
+import { tombstone } from './transaction.js'
+import { SAME_TURN_MS } from './turn.js'
+import { type QueueHost, WaitQueue } from './wait-queue.js'
+
+/** The turns that ended a moment ago, so that a session taken again at once counts as the same turn. */
+class RecentTurns {
+  private readonly turns = new Map<string, { startedAtMs: number; endedAtMs: number }>()
+  private sweptAtMs = 0
+
+  remember(id: string, startedAtMs: number, nowMs: number): void {
+    if (nowMs - this.sweptAtMs > SAME_TURN_MS) {
+      this.turns.clear()
+      this.sweptAtMs = nowMs
+    }
+    this.turns.set(id, { startedAtMs, endedAtMs: nowMs })
+  }
+
+  startOf(id: string, nowMs: number): number | undefined {
+    const turn = this.turns.get(id)
+    return turn !== undefined && nowMs - turn.endedAtMs <= SAME_TURN_MS ? turn.startedAtMs : undefined
+  }
+}
+
+/** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
+export class SessionLocker implements Locker, QueueHost {
+  private readonly queues = new Map<string, WaitQueue>()
+  private readonly turns = new RecentTurns()
+  private readonly orphans: OrphanSweeper
+  private closing: Promise<void> | undefined
+  private whenIdle: (() => void) | undefined
+
+  constructor(private readonly context: LockContext) {
+    this.orphans = new OrphanSweeper(context, (id) => this.queues.has(id))
+  }
+
+  async acquire(id: string, options: AcquireOptions): Promise<Handle> {
+    const keys = this.context.layout.keysOf(id)
+    this.assertOpen()
+    options.signal?.throwIfAborted()
+    let queue = this.queues.get(id)
+    if (queue === undefined) {
+      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, this.context.clock.nowMs()))
+      this.queues.set(id, queue)
+    }
+    return queue.acquire(options)
+  }
+
+  async peek(id: string): Promise<Buffer | undefined> {
+    const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).record })
+    return reply.value
+  }
+
+  async destroy(id: string): Promise<void> {
+    const reply = await this.one(id, tombstone(this.context, this.context.layout.keysOf(id)))
+    if (reply.status !== 'ok') throw serverRefused(id, reply)
+  }
+
+  /** Who has the lock of `id`, in any process; undefined when it is free. One flight. */
+  async holderOf(id: string): Promise<Holder | undefined> {
+    const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).lock })
+    return reply.value === undefined ? undefined : readToken(reply.value).holder
+  }
+
+  get held(): number {
+    let held = 0
+    for (const queue of this.queues.values()) if (queue.heldLock !== undefined) held++
+    return held
+  }
+
+  get waiting(): number {
+    let waiting = 0
+    for (const queue of this.queues.values()) waiting += queue.waiting
+    return waiting
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.closing ??= this.shutDown(graceMs)
+    return this.closing
+  }
+
+  onOrphan(id: string): void {
+    this.orphans.watch(id)
+  }
+
+  onIdle(queue: WaitQueue): void {
+    if (this.queues.get(queue.id) !== queue) return
+    this.queues.delete(queue.id)
+    this.turns.remember(queue.id, queue.turnStartedAtMs, this.context.clock.nowMs())
+    if (this.queues.size === 0) this.whenIdle?.()
+  }
+
+  private async shutDown(graceMs: number): Promise<void> {
+    for (const queue of [...this.queues.values()]) queue.close()
+    if (this.queues.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.context.clock.setTimer(resolve, graceMs)
+        this.whenIdle = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
+    const left = [...this.queues.values()].flatMap((queue) => queue.heldLock ?? [])
+    await Promise.all(
+      left.map(async (lock) => {
+        if (lock.lose('closed')) await lock.surrender({ kind: 'free' })
+      }),
+    )
+    await this.orphans.close()
+  }
+
+  private async one(id: string, command: Parameters<typeof fly>[2][number]): Promise<ReturnType<typeof replyAt>> {
+    this.assertOpen()
+    try {
+      return replyAt(await fly(this.context, id, [command]), 0)
+    } catch (thrown) {
+      const failure = asFlightError(thrown)
+      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(id, failure)
+    }
+  }
+
+  private assertOpen(): void {
+    if (this.closing !== undefined) throw new ClosedError('The manager is closed; make a new SessionManager.')
+  }
+}

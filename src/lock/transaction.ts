@@ -1,0 +1,301 @@
+import type { LatchkeyError } from '../errors.js'
+import { type Cas, type Command, FlightError, type Reply } from '../wire/wire.js'
+import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
+import type { SessionKeys } from './key-layout.js'
+import { tombstoneSec } from './lease.js'
+import { fly, type LockContext, replyAt } from './lock-context.js'
+import type { LockToken } from './lock-token.js'
+
+/** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
+export interface StoredRecord {
+  readonly bytes: Buffer
+  readonly cas: Cas | undefined
+}
+
+/** What is to become of the record. */
+export type Change =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'write'; readonly bytes: Buffer; readonly ttlSec: number }
+  | { readonly kind: 'touch'; readonly ttlSec: number }
+  | { readonly kind: 'destroy' }
+
+/** What is to become of the lock in the same flight: kept and renewed, deleted, or put into other hands. */
+export type Exit =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'free' }
+  | { readonly kind: 'pass'; readonly token: LockToken; readonly ttlSec: number }
+
+/** How [change, exit] ended. */
+export interface Outcome {
+  /** Why the change was not, or may not have been, carried out. */
+  readonly error: LatchkeyError | undefined
+  /** 'unclear': the lock may still bear our name; whoever polls next finds out. */
+  readonly lock: 'done' | 'lost' | 'unclear'
+  /** The lock's new version, when it was kept or passed on. */
+  readonly lockCas: Cas | undefined
+  /** When the flight that counted was sent: a lease runs from here. */
+  readonly sentAtMs: number
+  /** Replies to the commands that rode along. */
+  readonly extra: readonly Reply[]
+}
+
+/** What a lock's holder knows; a transaction keeps it up to date. */
+export interface LockKnowledge {
+  lockCas: Cas
+  record: StoredRecord | undefined
+  /** A flight of this lock went unanswered and may still be carried out: an "exists" may be our own doing. */
+  clouded: boolean
+}
+
+const NOTHING: Change = { kind: 'none' }
+const EMPTY = Buffer.alloc(0)
+const NO_REPLIES: readonly Reply[] = []
+
+/** A CAS too old for its connection costs a read and another try; more in a row means that no connection lasts. */
+const MAX_TRIES = 4
+
+/**
+ * [change of the record, exit of the lock] in one flight, and what it takes to know how it ended.
+ *
+ * A flight whose reply was not seen is resolved by reading. Each write bears a random stamp in memcached's client
+ * flags, so a record can be told to be ours even from one of the same bytes. The write is sent again only when
+ * the lock is still ours and the record as it was: both carry the same CAS, so at most one of the two is stored.
+ */
+export class Transaction {
+  private change: Change
+  private readonly stamp: number
+  private error: LatchkeyError | undefined
+  private unanswered = false
+  private sentAtMs = 0
+
+  constructor(
+    private readonly context: LockContext,
+    private readonly id: string,
+    private readonly keys: SessionKeys,
+    private readonly token: LockToken,
+    private readonly known: LockKnowledge,
+    change: Change,
+    private readonly exit: Exit,
+    private readonly extra: readonly Command[] = [],
+  ) {
+    this.change = change
+    this.stamp = change.kind === 'write' ? Math.floor(context.random.fraction() * 0x1_0000_0000) : 0
+  }
+
+  /** At most three deadlines of a flight; one round trip when nothing is amiss. Throws nothing. */
+  async run(): Promise<Outcome> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const failure = await this.attempt()
+      if (!(failure instanceof FlightError)) return failure
+      if (failure.outcome === 'not-sent' && !failure.untrusted) return this.giveUp(failure)
+      if (failure.outcome === 'unknown') {
+        this.known.clouded = true
+        if (this.unanswered) return this.giveUp(failure)
+        this.unanswered = true
+      }
+      const seen = await look(this.context, this.id, this.keys, this.token)
+      if (seen instanceof FlightError) return this.giveUp(seen)
+      const verdict = this.weigh(seen, failure)
+      if (verdict !== undefined) return verdict
+    }
+    return this.giveUp(new FlightError('not-sent', 'connections to the server do not last'))
+  }
+
+  private async attempt(): Promise<Outcome | FlightError> {
+    const { record } = this.known
+    if ((this.change.kind === 'write' || this.change.kind === 'touch') && record !== undefined && record.cas === undefined) {
+      return new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
+    }
+    this.sentAtMs = this.context.clock.nowMs()
+    try {
+      const commands = [...this.changeCommand(), this.exitCommand(), ...this.extra]
+      return await this.judge(await fly(this.context, this.id, commands))
+    } catch (thrown) {
+      return asFlightError(thrown)
+    }
+  }
+
+  private changeCommand(): Command[] {
+    const { change } = this
+    const key = this.keys.record
+    switch (change.kind) {
+      case 'none':
+        return []
+      case 'touch':
+        return [{ op: 'touch', key, ttlSec: change.ttlSec }]
+      case 'destroy':
+        return [tombstone(this.context, this.keys)]
+      case 'write': {
+        const item = { key, value: change.bytes, ttlSec: change.ttlSec, flags: this.stamp }
+        const cas = this.known.record?.cas
+        return [cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }]
+      }
+    }
+  }
+
+  private exitCommand(): Command {
+    const { exit, keys, known } = this
+    const item = { key: keys.lock, cas: known.lockCas }
+    switch (exit.kind) {
+      case 'free':
+        return { op: 'cad', ...item }
+      case 'keep':
+        return { op: 'cas', ...item, value: this.token, ttlSec: this.context.limits.leaseSec, wantCas: true }
+      case 'pass':
+        return { op: 'cas', ...item, value: exit.token, ttlSec: exit.ttlSec, wantCas: true }
+    }
+  }
+
+  private async judge(replies: readonly Reply[]): Promise<Outcome> {
+    const changes = this.change.kind === 'none' ? 0 : 1
+    if (changes === 1) {
+      const reply = replyAt(replies, 0)
+      this.error = await this.judgeChange(reply)
+      if (this.error === undefined) this.recordIsNow(reply.cas)
+    }
+    const lock = replyAt(replies, changes)
+    const done = lock.status === 'ok'
+    return {
+      error: this.error,
+      lock: done ? 'done' : this.known.clouded ? 'unclear' : 'lost',
+      lockCas: done && this.exit.kind !== 'free' ? lock.cas : undefined,
+      sentAtMs: this.sentAtMs,
+      extra: replies.slice(changes + 1),
+    }
+  }
+
+  private async judgeChange(reply: Reply): Promise<LatchkeyError | undefined> {
+    switch (reply.status) {
+      case 'ok':
+        return this.change.kind === 'touch' && reply.cas?.version !== this.known.record?.cas?.version
+          ? this.fencedOff(fenced(this.id))
+          : undefined
+      case 'missing':
+        return this.fencedOff(gone(this.id))
+      case 'exists':
+        return this.judgeExists()
+      case 'tooLarge': {
+        const sizeBytes = this.change.kind === 'write' ? this.change.bytes.length : 0
+        return tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record))
+      }
+      case 'outOfMemory':
+      case 'refused':
+        return serverRefused(this.id, reply)
+    }
+  }
+
+  /** Another version stands there: a stranger's, a tombstone, or our own write that went unanswered. */
+  private async judgeExists(): Promise<LatchkeyError | undefined> {
+    const seen = await look(this.context, this.id, this.keys, this.token)
+    if (seen instanceof FlightError) {
+      return this.unanswered ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
+    }
+    if (this.isStored(seen)) return undefined
+    // Ours may have been stored and then overwritten by one who had read it.
+    if (this.unanswered && !seen.mine) return outcomeUnknown(this.id)
+    return this.refusedBy(seen.record)
+  }
+
+  /** After a flight without replies: the outcome if that settles it; undefined to try again. */
+  private weigh(seen: Seen, failure: FlightError): Outcome | undefined {
+    if (this.unanswered && this.isStored(seen)) {
+      this.recordIsNow(seen.record?.cas)
+      this.change = NOTHING
+    }
+    if (!seen.mine) {
+      if (!this.unanswered) {
+        this.error = lossError(this.id, 'taken', this.context.limits.maxHoldMs)
+        return this.end('lost')
+      }
+      // [change, exit] run in order: the lock has moved on, so a touch or a tombstone was carried out before it.
+      const settled = this.change.kind !== 'write' && !(this.change.kind === 'destroy' && hasBytes(seen.record))
+      return settled ? this.end('unclear') : this.giveUp(failure)
+    }
+    this.known.lockCas = seen.lockCas
+    if (this.change.kind === 'write' || this.change.kind === 'touch') {
+      if (sameBytes(this.known.record, seen.record)) this.known.record = seen.record
+      else {
+        this.error = this.refusedBy(seen.record)
+        this.change = NOTHING
+      }
+    }
+    return undefined
+  }
+
+  private isStored(seen: Seen): boolean {
+    const { change } = this
+    return change.kind === 'write' && seen.flags === this.stamp && seen.record?.bytes.equals(change.bytes) === true
+  }
+
+  private recordIsNow(cas: Cas | undefined): void {
+    const { change, known } = this
+    if (change.kind === 'write') known.record = { bytes: change.bytes, cas }
+    if (change.kind === 'destroy') known.record = { bytes: EMPTY, cas }
+  }
+
+  private refusedBy(now: StoredRecord | undefined): LatchkeyError {
+    return this.fencedOff(hasBytes(now) ? fenced(this.id) : gone(this.id))
+  }
+
+  private fencedOff(error: LatchkeyError): LatchkeyError {
+    this.context.counters.fenced++
+    return error
+  }
+
+  /** The server cannot be asked any more. What was not to be changed has not failed. */
+  private giveUp(cause: FlightError): Outcome {
+    if (this.change.kind !== 'none') {
+      if (this.unanswered) this.context.counters.unknown++
+      this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.id, cause)
+    }
+    return this.end('unclear')
+  }
+
+  private end(lock: Outcome['lock']): Outcome {
+    return { error: this.error, lock, lockCas: undefined, sentAtMs: this.sentAtMs, extra: NO_REPLIES }
+  }
+}
+
+/** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
+export const tombstone = (context: LockContext, keys: SessionKeys): Command => ({
+  op: 'set',
+  key: keys.record,
+  value: EMPTY,
+  ttlSec: tombstoneSec(context.limits),
+})
+
+export type Seen = { readonly record: StoredRecord | undefined; readonly flags: number } & (
+  | { readonly mine: true; readonly lockCas: Cas }
+  | { readonly mine: false }
+)
+
+/** Reads record and lock in one flight: what stands there, and is the token still `token`? */
+export async function look(
+  context: LockContext,
+  id: string,
+  keys: SessionKeys,
+  token: LockToken,
+): Promise<Seen | FlightError> {
+  try {
+    const replies = await fly(context, id, [
+      { op: 'get', key: keys.record },
+      { op: 'get', key: keys.lock },
+    ])
+    const lock = replyAt(replies, 1)
+    const seen = { record: recordOf(replyAt(replies, 0)), flags: replyAt(replies, 0).flags }
+    return lock.cas !== undefined && lock.value?.equals(token) === true
+      ? { ...seen, mine: true, lockCas: lock.cas }
+      : { ...seen, mine: false }
+  } catch (thrown) {
+    return asFlightError(thrown)
+  }
+}
+
+/** The record in the reply to a get; undefined when there is none. */
+export const recordOf = (reply: Reply): StoredRecord | undefined =>
+  reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, cas: reply.cas } : undefined
+
+export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
+
+const sameBytes = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
+  one === undefined ? other === undefined : other?.bytes.equals(one.bytes) === true

@@ -1,0 +1,338 @@
+import { ClosedError, type Holder, LockTimeoutError, TooManyWaitersError } from '../errors.js'
+import { hashOf } from '../system/session-hash.js'
+import type { Cas, Reply } from '../wire/wire.js'
+import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
+import { asFlightError, gone, unavailable } from './failures.js'
+import type { AcquireOptions } from './handle.js'
+import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
+import type { SessionKeys } from './key-layout.js'
+import { fly, type LockContext, type LossReason, replyAt } from './lock-context.js'
+import { describeHolder, type LockToken, readToken } from './lock-token.js'
+import { type Change, type Exit, hasBytes, type Outcome, recordOf, type StoredRecord } from './transaction.js'
+import { Turn } from './turn.js'
+import { Waiter } from './waiter.js'
+
+/** The manager's side of a queue. */
+export interface QueueHost {
+  /** A lock of ours may be left on the server with nobody to hold it. */
+  onOrphan(id: string): void
+  /** Nobody holds or waits any more. */
+  onIdle(queue: WaitQueue): void
+}
+
+/** The remote holder as the polls see it: how long the same process has had the lock. */
+interface Sight {
+  readonly instance: string | undefined
+  readonly sinceMs: number
+  readonly holder: Holder | undefined
+}
+
+/**
+ * Who holds and who waits for one session in this process, first come first served.
+ *
+ * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
+ * one in the committing flight; after a turn it is granted to another process that stands in line.
+ */
+export class WaitQueue implements LockOwner {
+  private readonly waiters = new Set<Waiter>()
+  private holder: HeldLock | undefined
+  private serving = false
+  private closed = false
+  private sight: Sight | undefined
+  private readonly turn: Turn
+  /** A lock that bears our name may stand on the server although nobody here holds it. */
+  private suspect = false
+  /** Counts arrivals and sightings of a record, so that a waiter knows whether there was one in its time. */
+  private tick = 0
+  private recordSeenTick = -1
+  private remoteRecord = false
+  private wake: (() => void) | undefined
+
+  constructor(
+    private readonly context: LockContext,
+    readonly id: string,
+    private readonly keys: SessionKeys,
+    private readonly host: QueueHost,
+    turnStartedAtMs: number | undefined,
+  ) {
+    this.turn = new Turn(context, id, keys, turnStartedAtMs)
+  }
+
+  get heldLock(): HeldLock | undefined {
+    return this.holder
+  }
+
+  get waiting(): number {
+    return this.waiters.size
+  }
+
+  get turnStartedAtMs(): number {
+    return this.turn.startedAtMs
+  }
+
+  /** Waits for the session; settles within `waitMs` and a flight. */
+  acquire(options: AcquireOptions): Promise<HeldLock> {
+    const busy = this.holder !== undefined || this.serving
+    const { maxWaiters } = this.context.limits
+    if (busy && this.waiters.size >= maxWaiters) {
+      throw new TooManyWaitersError(
+        `${String(maxWaiters)} requests of this process wait for this session already (maxWaiters). Try again later.`,
+        { session: hashOf(this.id) },
+      )
+    }
+    return new Promise<HeldLock>((resolve, reject) => {
+      const sawRecord = this.holder?.hasRecord ?? (this.serving && this.remoteRecord)
+      const arrival = { tick: ++this.tick, atMs: this.context.clock.nowMs(), sawRecord }
+      const waiter = new Waiter(options, arrival, resolve, reject, () => {
+        this.onGone(waiter)
+      })
+      this.waiters.add(waiter)
+      if (busy) this.arm(waiter)
+      else void this.serve()
+    })
+  }
+
+  async leave(lock: HeldLock, change: Change): Promise<void> {
+    if (lock.hasRecord) this.recordSeenTick = ++this.tick
+    const { exit, handOff, extra } = this.chooseExit()
+    const outcome = await lock.depart(change, exit, extra)
+    this.turn.learn(outcome.extra)
+    this.holder = undefined
+    const record = lock.stored
+    if (hasBytes(record)) this.recordSeenTick = ++this.tick
+    if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
+    this.afterExit(outcome, handOff)
+    this.proceed()
+    if (outcome.error !== undefined) throw outcome.error
+    if (change.kind !== 'none') this.context.counters.committed++
+  }
+
+  onLoss(lock: HeldLock, reason: LossReason): void {
+    this.context.events.lost(this.id, reason)
+    if (this.holder !== lock) return
+    this.holder = undefined
+    this.suspect = true
+    // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
+    if (this.waiters.size === 0 && (reason === 'lapsed' || reason === 'heldTooLong')) void lock.surrender({ kind: 'free' })
+    this.proceed()
+  }
+
+  /** Settles everybody who waits; the holder may finish. */
+  close(): void {
+    this.closed = true
+    for (const waiter of [...this.waiters]) {
+      this.refuse(waiter, new ClosedError('The manager is closing; the session was not acquired.'))
+    }
+    this.wake?.()
+  }
+
+  // Acquiring: the head of the queue polls
+
+  private async serve(): Promise<void> {
+    this.serving = true
+    let retried = false
+    for (let head = this.first(); head !== undefined; head = this.first()) {
+      const startedMs = this.context.clock.nowMs()
+      try {
+        const acquired = await this.attempt(head)
+        if (acquired !== undefined) {
+          this.serving = false
+          this.sight = undefined
+          this.suspect = false
+          this.give(acquired)
+          return
+        }
+        retried = false
+      } catch (thrown) {
+        const failure = asFlightError(thrown)
+        if (failure.outcome === 'unknown') this.markOrphan()
+        if (!failure.untrusted) {
+          // A connection that died under the request is worth one more try; a server that does not answer is not.
+          if (retried || this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2) {
+            this.refuseAll(failure)
+            break
+          }
+          retried = true
+        }
+        continue
+      }
+      this.context.counters.polls++
+      const next = this.first()
+      if (next === undefined) break
+      this.arm(next)
+      await this.pause()
+    }
+    this.serving = false
+    this.proceed()
+  }
+
+  private async attempt(head: Waiter): Promise<Acquisition | undefined> {
+    const token = this.context.mint.mint(head.options.label)
+    const sentAtMs = this.context.clock.nowMs()
+    const { lock: key, record } = this.keys
+    const whoToo = this.sight !== undefined || this.suspect
+    const lookAtLine = this.turn.wantsLook(this.sight === undefined ? 0 : sentAtMs - head.arrival.atMs)
+    const replies = await fly(this.context, this.id, [
+      { op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec },
+      ...(whoToo ? [{ op: 'get', key } as const] : []),
+      { op: 'get', key: record },
+      ...(lookAtLine ? [this.turn.lookCommand] : []),
+    ])
+    const added = replyAt(replies, 0)
+    const found = recordOf(replyAt(replies, whoToo ? 2 : 1))
+    if (lookAtLine) this.turn.learn(replies.slice(whoToo ? 3 : 2))
+    if (added.status === 'ok' && added.cas !== undefined) {
+      this.turn.began(this.sight !== undefined)
+      return { token, lockCas: added.cas, record: found, sentAtMs }
+    }
+    this.remoteRecord = hasBytes(found)
+    if (this.remoteRecord) this.recordSeenTick = ++this.tick
+    if (lookAtLine) this.turn.standInLine()
+    return this.meet(head, whoToo ? replyAt(replies, 1) : added)
+  }
+
+  /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
+  private async meet(head: Waiter, occupant: Reply): Promise<Acquisition | undefined> {
+    const nowMs = this.context.clock.nowMs()
+    const content = occupant.value === undefined ? undefined : readToken(occupant.value)
+    if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
+      return this.takeOver(head, occupant.cas)
+    }
+    const known = this.sight?.instance
+    const same = this.sight !== undefined && (known === undefined || known === content?.instance)
+    this.sight = {
+      instance: content?.instance ?? known,
+      sinceMs: same && this.sight !== undefined ? this.sight.sinceMs : nowMs,
+      holder: content?.holder ?? this.sight?.holder,
+    }
+    return undefined
+  }
+
+  private async takeOver(head: Waiter, cas: Cas): Promise<Acquisition | undefined> {
+    const token = this.context.mint.mint(head.options.label)
+    const sentAtMs = this.context.clock.nowMs()
+    const replies = await fly(this.context, this.id, [
+      { op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },
+      { op: 'get', key: this.keys.record },
+    ])
+    const taken = replyAt(replies, 0)
+    if (taken.status !== 'ok' || taken.cas === undefined) return undefined
+    this.turn.began(true)
+    return { token, lockCas: taken.cas, record: recordOf(replyAt(replies, 1)), sentAtMs }
+  }
+
+  private pause(): Promise<void> {
+    const { clock, random } = this.context
+    const seenMs = this.sight === undefined ? 0 : clock.nowMs() - this.sight.sinceMs
+    const delayMs = this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
+    return new Promise((resolve) => {
+      const timer = clock.setTimer(resolve, delayMs)
+      this.wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  // Giving up: hand on, grant, or free
+
+  private chooseExit(): { exit: Exit; handOff: LockToken | undefined; extra: ReturnType<Turn['lookAlong']> } {
+    const grant = this.turn.grant()
+    if (grant !== undefined) {
+      this.sight = { instance: grant.instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
+      return { exit: grant.exit, handOff: undefined, extra: [] }
+    }
+    const next = this.closed ? undefined : this.first()
+    if (next === undefined) return { exit: { kind: 'free' }, handOff: undefined, extra: [] }
+    const token = this.context.mint.mint(next.options.label)
+    const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
+    return { exit, handOff: token, extra: this.turn.lookAlong() }
+  }
+
+  /** Both were stored: the next one starts from the record just written, without a read. */
+  private handOn(token: LockToken, outcome: Outcome, record: StoredRecord | undefined): boolean {
+    if (outcome.lock !== 'done' || outcome.lockCas === undefined) return false
+    this.context.counters.handOffs++
+    this.give({ token, lockCas: outcome.lockCas, record, sentAtMs: outcome.sentAtMs })
+    return true
+  }
+
+  private afterExit(outcome: Outcome, handOff: LockToken | undefined): void {
+    if (outcome.lock === 'lost') {
+      this.context.counters.lost++
+      this.context.events.lost(this.id, 'taken')
+    } else if (outcome.lock === 'unclear' || handOff !== undefined) {
+      // Handed on without its record: the next one takes the lock over and reads for itself.
+      this.markOrphan()
+    }
+  }
+
+  /** To the first who still waits and whose session is still there; nobody: let it go. */
+  private give(acquired: Acquisition): void {
+    const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
+    this.holder = lock
+    for (let next = this.first(); next !== undefined; next = this.first()) {
+      if (!lock.hasRecord && next.sawRecord(this.recordSeenTick)) {
+        this.refuse(next, gone(this.id))
+        continue
+      }
+      this.waiters.delete(next)
+      this.context.counters.acquired++
+      next.accept(lock)
+      return
+    }
+    lock.release().catch(() => {
+      // A lock that could not be let go is taken off by the sweeper; there is nobody to tell.
+    })
+  }
+
+  private proceed(): void {
+    if (this.holder !== undefined || this.serving) return
+    if (this.waiters.size > 0 && !this.closed) {
+      void this.serve()
+      return
+    }
+    this.turn.leaveLine()
+    this.host.onIdle(this)
+  }
+
+  private markOrphan(): void {
+    this.suspect = true
+    this.host.onOrphan(this.id)
+  }
+
+  // Waiters
+
+  private first(): Waiter | undefined {
+    for (const waiter of this.waiters) return waiter
+    return undefined
+  }
+
+  private arm(waiter: Waiter): void {
+    const { clock, limits } = this.context
+    waiter.arm(clock, waiter.arrival.atMs + limits.waitMs, () => {
+      this.context.counters.timeouts++
+      const holder = this.holder === undefined ? this.sight?.holder : readToken(this.holder.token).holder
+      const waitedMs = Math.round(clock.nowMs() - waiter.arrival.atMs)
+      const message =
+        `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(limits.waitMs)}); it is held by ` +
+        `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.`
+      this.refuse(waiter, new LockTimeoutError(message, { waitedMs, holder, session: hashOf(this.id) }))
+    })
+  }
+
+  private refuse(waiter: Waiter, error: unknown): void {
+    waiter.refuse(error)
+    this.onGone(waiter)
+  }
+
+  private refuseAll(cause: unknown): void {
+    for (const waiter of [...this.waiters]) this.refuse(waiter, unavailable(this.id, cause))
+  }
+
+  private onGone(waiter: Waiter): void {
+    this.waiters.delete(waiter)
+    if (this.waiters.size === 0) this.wake?.()
+  }
+}
+

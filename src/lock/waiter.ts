@@ -1,0 +1,56 @@
+import type { Clock, Timer } from '../system/clock.js'
+import type { AcquireOptions } from './handle.js'
+import type { HeldLock } from './held-lock.js'
+
+export interface Arrival {
+  readonly tick: number
+  readonly atMs: number
+  /** There was a record when it came. */
+  readonly sawRecord: boolean
+}
+
+/** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
+export class Waiter {
+  private timer: Timer | undefined
+
+  constructor(
+    readonly options: AcquireOptions,
+    readonly arrival: Arrival,
+    private readonly resolve: (lock: HeldLock) => void,
+    private readonly reject: (reason: unknown) => void,
+    private readonly onAbort: () => void,
+  ) {
+    options.signal?.addEventListener('abort', this, { once: true })
+  }
+
+  /** The signal's listener: an object, so that waiting costs no closure. */
+  handleEvent(): void {
+    this.refuse(this.options.signal?.reason)
+    this.onAbort()
+  }
+
+  /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */
+  sawRecord(recordSeenTick: number): boolean {
+    return this.arrival.sawRecord || recordSeenTick > this.arrival.tick
+  }
+
+  /** Sets the deadline, once. */
+  arm(clock: Clock, deadlineMs: number, onDeadline: () => void): void {
+    this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))
+  }
+
+  accept(lock: HeldLock): void {
+    this.disarm()
+    this.resolve(lock)
+  }
+
+  refuse(reason: unknown): void {
+    this.disarm()
+    this.reject(reason)
+  }
+
+  private disarm(): void {
+    this.timer?.cancel()
+    this.options.signal?.removeEventListener('abort', this)
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * PHP's save path, read strictly: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`, or `memory:`.
+ *
+ * Pure: reads no file, no environment variable and no name server.
+ */
+import { isIPv6 } from 'node:net'
+import { InvalidSavePathError } from './errors.js'
+
+/** User name and password, percent-decoded: SASL PLAIN in the binary protocol, `-Y` of memcached in the text one. */
+export interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
+/** TLS of one server; the certificate is verified unless the path says `verify=off`. Files are read at connect time. */
+export interface TlsParameters {
+  /** PEM file of the authority to trust; default: Node's own list. */
+  readonly ca: string | undefined
+  /** PEM files of a client certificate and its key; both or neither. */
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  /** The name in the server's certificate; default: the host. */
+  readonly servername: string | undefined
+  readonly verify: boolean
+}
+
+export type Endpoint =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+/** One memcached server of a save path. */
+export interface ServerAddress {
+  readonly endpoint: Endpoint
+  readonly tls: TlsParameters | undefined
+  readonly credentials: Credentials | undefined
+  /** Share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
+  readonly weight: number
+  /** undefined: the wire chooses. */
+  readonly protocol: 'binary' | 'text' | undefined
+}
+
+export type SavePath =
+  | { readonly kind: 'memory'; readonly name: string }
+  | { readonly kind: 'memcached'; readonly servers: readonly ServerAddress[] }
+
+const DEFAULT_PORT = 11211
+const FORM =
+  'Write it as tcp://host:port[,tcp://host:port?weight=2], tls://user:password@host:port?ca=/file.pem, ' +
+  'unix:///run/memcached.sock, or memory: (percent-encode other signs in names and passwords).'
+
+/**
+ * Reads a save path: servers separated by commas, or `memory:` / `memory:name` for the embedded store.
+ *
+ * A server is `[scheme://][user:password@]host[:port][?name=value&...]`; schemes tcp (the default), tls and unix
+ * (`unix:///path`); port 11211 by default; IPv6 in brackets. Parameters: `weight` (1-1000), `protocol` (binary, text)
+ * and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off).
+ *
+ * @throws {InvalidSavePathError} on anything else, duplicates included. Its message never holds a password.
+ */
+export function parseSavePath(text: string): SavePath {
+  const refuse: Refuse = (where, problem, value) => {
+    // With credentials in it nothing is repeated: a misplaced sign makes a piece of a password look like a port.
+    const shown = value === undefined || text.includes('@') ? '' : ` (${JSON.stringify(value)})`
+    throw new InvalidSavePathError(`Invalid save path, ${where}: ${problem}${shown}. ${FORM}`)
+  }
+  if (typeof text !== 'string' || text.trim() === '') throw new InvalidSavePathError(`The save path is empty. ${FORM}`)
+  if (text.startsWith('memory:')) {
+    const name = text.slice('memory:'.length)
+    if (!/^[\w.-]{0,64}$/.test(name)) refuse('memory', 'a name is at most 64 letters, digits and ._-', name)
+    return { kind: 'memory', name }
+  }
+  const servers = text.split(',').map((piece, index) => parseServer(piece.trim(), `server ${String(index + 1)}`, refuse))
+  const seen = new Map<string, number>()
+  servers.forEach((server, index) => {
+    const id = nodeId(server)
+    const first = seen.get(id)
+    if (first !== undefined) refuse(`server ${String(index + 1)}`, `the same as server ${String(first)}`, id)
+    seen.set(id, index + 1)
+  })
+  return { kind: 'memcached', servers }
+}
+
+/** The server for people: scheme and address, no credentials and no parameters. */
+export function describeServer(server: ServerAddress): string {
+  if (server.endpoint.kind === 'unix') return `unix://${server.endpoint.path}`
+  return `${server.tls === undefined ? 'tcp' : 'tls'}://${nodeId(server)}`
+}
+
+/** What places sessions on this server: `host:port` or the socket's path. TLS and credentials do not move sessions. */
+export function nodeId(server: ServerAddress): string {
+  const { endpoint } = server
+  if (endpoint.kind === 'unix') return endpoint.path
+  return `${isIPv6(endpoint.host) ? `[${endpoint.host}]` : endpoint.host}:${String(endpoint.port)}`
+}
+
+type Refuse = (where: string, problem: string, value?: string) => never
+
+function parseServer(piece: string, where: string, refuse: Refuse): ServerAddress {
+  if (piece === '') refuse(where, 'it is empty')
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(piece)
+  const kind = (scheme?.[1] ?? 'tcp').toLowerCase()
+  if (kind !== 'tcp' && kind !== 'tls' && kind !== 'unix') refuse(where, 'unknown scheme', scheme?.[1])
+  const rest = piece.slice(scheme?.[0].length ?? 0)
+  const mark = rest.indexOf('?')
+  const location = mark < 0 ? rest : rest.slice(0, mark)
+  const parameters = parseParameters(mark < 0 ? undefined : rest.slice(mark + 1), kind === 'tls', where, refuse)
+  // The path of a unix socket may hold an '@' itself; before its leading slash it can only end the credentials.
+  const at = kind === 'unix' ? location.slice(0, location.indexOf('/') + 1).lastIndexOf('@') : location.lastIndexOf('@')
+  const credentials = at < 0 ? undefined : parseCredentials(location.slice(0, at), where, refuse)
+  const address = location.slice(at + 1)
+  const endpoint = kind === 'unix' ? parseUnix(address, where, refuse) : parseHost(address, where, refuse)
+  if (credentials !== undefined && parameters.protocol === 'text' && /\s/.test(credentials.username)) {
+    refuse(where, 'the text protocol has no user names with spaces')
+  }
+  return {
+    endpoint,
+    tls: kind === 'tls' ? tlsOf(parameters, where, refuse) : undefined,
+    credentials,
+    weight: parseWeight(parameters.weight, where, refuse),
+    protocol: parseProtocol(parameters.protocol, where, refuse),
+  }
+}
+
+function parseUnix(address: string, where: string, refuse: Refuse): Endpoint {
+  const path = decode(address, where, 'socket path', refuse)
+  if (!path.startsWith('/') || path.endsWith('/')) refuse(where, 'a socket needs an absolute path', address)
+  // sun_path of unix(7) holds 108 bytes with its NUL.
+  if (Buffer.byteLength(path) > 107) refuse(where, 'a socket path has at most 107 bytes', address)
+  return { kind: 'unix', path }
+}
+
+function parseHost(address: string, where: string, refuse: Refuse): Endpoint {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/s.exec(address)
+  if (match === null) return refuse(where, 'host and port cannot be told apart (IPv6 goes in brackets)', address)
+  const [, v6, name, digits] = match
+  const host = (v6 ?? name ?? '').toLowerCase()
+  const valid = v6 === undefined ? /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$/.test(host) : isIPv6(host)
+  if (!valid || host.includes('%')) refuse(where, 'not a host name or address', v6 ?? name)
+  if (digits === undefined) return { kind: 'tcp', host, port: DEFAULT_PORT }
+  const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0
+  if (port < 1 || port > 65535) refuse(where, 'a port is a number from 1 to 65535', digits)
+  return { kind: 'tcp', host, port }
+}
+
+function parseCredentials(text: string, where: string, refuse: Refuse): Credentials {
+  const parts = text.split(':')
+  const [user, secret] = parts
+  if (parts.length !== 2 || user === undefined || secret === undefined || user === '' || secret === '') {
+    return refuse(where, 'credentials are user:password, both percent-encoded')
+  }
+  if (/[@/?#\s]/.test(text)) refuse(where, 'credentials hold a sign that must be percent-encoded')
+  const username = decode(user, where, 'user name', refuse)
+  const password = decode(secret, where, 'password', refuse)
+  // SASL PLAIN separates its parts with NUL (RFC 4616).
+  if (/\0/.test(username + password)) refuse(where, 'credentials hold a NUL')
+  return { username, password }
+}
+
+const PARAMETERS = ['weight', 'protocol', 'ca', 'cert', 'key', 'servername', 'verify'] as const
+type Parameters = Partial<Record<(typeof PARAMETERS)[number], string>>
+
+function parseParameters(query: string | undefined, tls: boolean, where: string, refuse: Refuse): Parameters {
+  const found: Parameters = {}
+  if (query === undefined) return found
+  for (const pair of query.split('&')) {
+    const equals = pair.indexOf('=')
+    const given = equals < 0 ? pair : pair.slice(0, equals)
+    const name = PARAMETERS.find((known) => known === given)
+    if (name === undefined) return refuse(where, `unknown parameter; known are ${PARAMETERS.join(', ')}`, given)
+    if (!tls && name !== 'weight' && name !== 'protocol') refuse(where, `the parameter ${name} needs tls://`)
+    if (found[name] !== undefined) refuse(where, `the parameter ${name} is there twice`)
+    const value = equals < 0 ? '' : decode(pair.slice(equals + 1), where, `parameter ${name}`, refuse)
+    if (value === '') refuse(where, `the parameter ${name} has no value`)
+    found[name] = value
+  }
+  return found
+}
+
+function tlsOf(parameters: Parameters, where: string, refuse: Refuse): TlsParameters {
+  const { ca, cert, key, servername, verify } = parameters
+  if ((cert === undefined) !== (key === undefined)) refuse(where, 'a client certificate needs both cert and key')
+  if (verify !== undefined && verify !== 'on' && verify !== 'off') refuse(where, 'verify is on or off', verify)
+  return { ca, cert, key, servername, verify: verify !== 'off' }
+}
+
+function parseWeight(text: string | undefined, where: string, refuse: Refuse): number {
+  if (text === undefined) return 1
+  const weight = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0
+  if (weight < 1 || weight > 1000) refuse(where, 'a weight is an integer from 1 to 1000', text)
+  return weight
+}
+
+function parseProtocol(text: string | undefined, where: string, refuse: Refuse): 'binary' | 'text' | undefined {
+  if (text === undefined || text === 'binary' || text === 'text') return text
+  return refuse(where, 'protocol is binary or text', text)
+}
+
+function decode(text: string, where: string, part: string, refuse: Refuse): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return refuse(where, `the ${part} has a broken percent-encoding`)
+  }
+}

@@ -1,0 +1,129 @@
+import { InvalidOptionError } from '../errors.js'
+import { type Clock, systemClock } from '../system/clock.js'
+import { type Random, systemRandom } from '../system/random.js'
+import type { Wire } from '../wire/wire.js'
+import { jsonSerializer, type Serializer } from './serializer.js'
+
+/** Every option of a SessionManager. All have a default; the unit of a number is in its name. */
+export interface SessionManagerOptions {
+  /**
+   * Where sessions are kept, in PHP's form: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`,
+   * `tls://user:password@host:11211`, `unix:///run/memcached.sock`; or `memory:`, inside this process.
+   * Default `memory:`.
+   */
+  readonly savePath?: string
+  /** Goes before every key. Visible ASCII, up to 100 bytes. Default `sess:`. */
+  readonly prefix?: string
+  /** Seconds that a record lives after its last write or touch. At least 1. Default 1440, as in PHP. */
+  readonly lifetimeSec?: number
+  /** Seconds that a lock lives when its holder dies; a live holder renews it. 2 to 3600. Default 15. */
+  readonly leaseSec?: number
+  /** Milliseconds that a request waits for a locked session. 0 (try once) to 600 000. Default 20 000. */
+  readonly waitMs?: number
+  /** Milliseconds after which a session is taken from a request that still holds it. At least 100. Default 60 000. */
+  readonly maxHoldMs?: number
+  /** Requests of one process that may wait for one session; one more is refused. At least 1. Default 100. */
+  readonly maxWaiters?: number
+  /** Milliseconds that any call but a waiting read may take. 30 to 60 000. Default 3000. */
+  readonly deadlineMs?: number
+  /** Connections to each server, at most. 1 to 64. Default 3. */
+  readonly connections?: number
+  /** `false`: UNSAFE. Read, and later write over whatever is there, as stores without a lock do. Default true. */
+  readonly locking?: boolean
+  /** What holders call themselves where the call gives no label of its own. Default none. */
+  readonly label?: string
+  /** Turns session data into text and back. Default JSON. */
+  readonly serializer?: Serializer
+  /** A wire of your own in place of `savePath`; `close()` closes it. For tests. */
+  readonly wire?: Wire
+  /** For tests. Default: the system's. */
+  readonly clock?: Clock
+  /** For tests. Default: the system's. */
+  readonly random?: Random
+}
+
+type Optional = 'wire' | 'label'
+export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
+  readonly wire: Wire | undefined
+  readonly label: string | undefined
+}
+
+const RANGES = {
+  lifetimeSec: [1, 100 * 365 * 86_400],
+  leaseSec: [2, 3600],
+  waitMs: [0, 600_000],
+  maxHoldMs: [100, 86_400_000],
+  maxWaiters: [1, 1_000_000],
+  deadlineMs: [30, 60_000],
+  connections: [1, 64],
+} as const
+
+const PREFIX = /^[\x21-\x7e]{0,100}$/
+
+const KNOWN = new Set<string>([
+  ...Object.keys(RANGES),
+  ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'wire', 'clock', 'random'],
+])
+
+/**
+ * The options with their defaults.
+ *
+ * @throws InvalidOptionError LATCHKEY_INVALID_OPTION: unknown or out of range, with the value and the limit.
+ */
+export function settingsOf(options: SessionManagerOptions): Settings {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw new InvalidOptionError(`There is no option "${name}". The options are ${[...KNOWN].join(', ')}.`)
+    }
+  }
+  const prefix = options.prefix ?? 'sess:'
+  if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
+    throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
+  }
+  return {
+    savePath: options.savePath ?? 'memory:',
+    prefix,
+    lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
+    leaseSec: checkedSec(options, 'leaseSec', 15),
+    waitMs: checked(options, 'waitMs', 20_000),
+    maxHoldMs: checked(options, 'maxHoldMs', 60_000),
+    maxWaiters: checkedSec(options, 'maxWaiters', 100),
+    deadlineMs: checked(options, 'deadlineMs', 3000),
+    connections: checkedSec(options, 'connections', 3),
+    locking: flag('locking', options.locking, true),
+    label: options.label,
+    serializer: options.serializer ?? jsonSerializer,
+    wire: options.wire,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  }
+}
+
+/** A record's lifetime that came with a call: whole seconds, at least 1. */
+export function checkedLifetimeSec(lifetimeSec: number): number {
+  return checkedSec({ lifetimeSec: Math.ceil(lifetimeSec) }, 'lifetimeSec', 1)
+}
+
+type Ranged = keyof typeof RANGES
+
+function checked(options: SessionManagerOptions, name: Ranged, fallback: number): number {
+  const value = options[name] ?? fallback
+  const [least, most] = RANGES[name]
+  if (typeof value !== 'number' || !(value >= least && value <= most)) {
+    throw new InvalidOptionError(`${name} is ${String(value)}; it must be a number from ${String(least)} to ${String(most)}.`)
+  }
+  return value
+}
+
+/** memcached's clock knows no fractions of a second, and there are no half waiters or connections. */
+function checkedSec(options: SessionManagerOptions, name: Ranged, fallback: number): number {
+  const value = checked(options, name, fallback)
+  if (!Number.isInteger(value)) throw new InvalidOptionError(`${name} is ${String(value)}; it must be a whole number.`)
+  return value
+}
+
+function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw new InvalidOptionError(`${name} is ${String(value)}; it must be true or false.`)
+  return value
+}

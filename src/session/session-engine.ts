@@ -1,0 +1,95 @@
+import { hostname } from 'node:os'
+import { parseSavePath } from '../save-path.js'
+import { hashOf } from '../system/session-hash.js'
+import { KeyLayout } from '../lock/key-layout.js'
+import type { Locker } from '../lock/handle.js'
+import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/lock-context.js'
+import { TokenMint } from '../lock/lock-token.js'
+import { NaiveLocker } from '../lock/naive-locker.js'
+import { SessionLocker } from '../lock/session-locker.js'
+import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
+import { createMemoryWire } from '../wire/memory/memory-wire.js'
+import type { Wire } from '../wire/wire.js'
+import type { Settings } from './options.js'
+
+/** A lock that went away while it was held. `session` is a short keyed hash of the id. */
+export interface LostEvent {
+  readonly session: string
+  readonly reason: LossReason
+}
+
+/** What the stores and sessions of one manager share: settings, wire, lock queues. */
+export class SessionEngine {
+  readonly layout: KeyLayout
+  readonly locker: Locker
+  readonly counters: LockCounters = newCounters()
+  readonly sessionLocker: SessionLocker | undefined
+  private readonly wire: Wire
+  onLost: (event: LostEvent) => void = () => undefined
+
+  constructor(readonly settings: Settings) {
+    const { clock, random, leaseSec, waitMs, maxHoldMs, maxWaiters } = settings
+    this.layout = new KeyLayout(settings.prefix)
+    this.wire = settings.wire ?? wireOf(settings)
+    const context: LockContext = {
+      wire: this.wire,
+      clock,
+      random,
+      layout: this.layout,
+      mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }),
+      limits: { leaseSec, waitMs, maxHoldMs, maxWaiters, flightMs: flightMsOf(settings) },
+      counters: this.counters,
+      events: {
+        lost: (id, reason) => {
+          this.onLost({ session: hashOf(id), reason })
+        },
+      },
+    }
+    this.sessionLocker = settings.locking ? new SessionLocker(context) : undefined
+    this.locker = this.sessionLocker ?? new NaiveLocker(context)
+  }
+
+  /** 32 characters of [0-9a-v], 160 random bits, as PHP makes them; none of them can end in a reserved suffix. */
+  createSid(): string {
+    let sid = ''
+    let bits = 0
+    let count = 0
+    for (const byte of this.settings.random.bytes(20)) {
+      bits = (bits << 8) | byte
+      count += 8
+      while (count >= 5) {
+        count -= 5
+        sid += SID_ALPHABET.charAt((bits >> count) & 31)
+      }
+      bits &= (1 << count) - 1
+    }
+    return sid
+  }
+
+  /** Records that had expired and were removed; 0 where the store expires by itself (memcached). */
+  sweep(): number {
+    return this.wire.sweep()
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.locker.close(graceMs)
+    await this.wire.close()
+  }
+}
+
+const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
+
+/** A call takes three flights at the most: its own, a read to resolve it, and the same once more. */
+const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineMs / 3)
+
+function wireOf(settings: Settings): Wire {
+  const { clock } = settings
+  const path = parseSavePath(settings.savePath)
+  if (path.kind === 'memory') return createMemoryWire({ clock })
+  return createMemcachedWire({
+    servers: path.servers,
+    clock,
+    flightMs: flightMsOf(settings),
+    connections: settings.connections,
+  })
+}

@@ -1,0 +1,110 @@
+import { EventEmitter } from 'node:events'
+import type { Holder } from '../errors.js'
+import type { LockCounters } from '../lock/lock-context.js'
+import { type SessionManagerOptions, settingsOf } from './options.js'
+import { decode } from './serializer.js'
+import { type LostEvent, SessionEngine } from './session-engine.js'
+import { Session, type StartOptions } from './session.js'
+import { SessionStore } from './session-store.js'
+
+/** Plain numbers since the manager was made, and who holds and waits now. */
+export interface ManagerStats extends Readonly<LockCounters> {
+  /** Sessions held by this process now. */
+  readonly held: number
+  /** Requests of this process that wait now. */
+  readonly waiting: number
+}
+
+/**
+ * One per process: configuration, connections and wait queues. Everything else is made from it.
+ *
+ * Emits `lost` (LostEvent) when a lock went away while it was held.
+ */
+export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
+  private readonly engine: SessionEngine
+
+  /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
+  constructor(options: SessionManagerOptions = {}) {
+    super()
+    this.engine = new SessionEngine(settingsOf(options))
+    this.engine.onLost = (event) => {
+      this.emit('lost', event)
+    }
+  }
+
+  /** A SessionStore for one request: PHP's hooks, open from the start. */
+  store(): SessionStore {
+    return new SessionStore(this.engine)
+  }
+
+  /**
+   * Locks a session, waiting for it if need be, and reads it. Without an id, or with `strict` and an unknown one,
+   * a new session is begun; nothing of it is stored before its first save or release. One flight when it is free.
+   * Errors as in SessionStore.read(), and LATCHKEY_UNDECODABLE.
+   */
+  start<T extends object = Record<string, unknown>>(id?: string, options: StartOptions = {}): Promise<Session<T>> {
+    return Session.start<T>(this.engine, id, options)
+  }
+
+  /**
+   * Starts a session, runs `work`, and stores what it changed; if it throws, nothing is stored and the error goes on.
+   * `session.signal` aborts when the lock is lost.
+   */
+  async run<T extends object = Record<string, unknown>, R = void>(
+    id: string | undefined,
+    work: (session: Session<T>) => R | Promise<R>,
+    options: StartOptions = {},
+  ): Promise<R> {
+    const session = await this.start<T>(id, options)
+    let result: R
+    try {
+      result = await work(session)
+    } catch (error) {
+      await session.abort()
+      throw error
+    }
+    await session.release()
+    return result
+  }
+
+  /** The session's data as it is stored now, without a lock and without waiting; undefined when there is none. */
+  async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
+    const record = await this.engine.locker.peek(id)
+    if (record === undefined || record.length === 0) return undefined
+    const data: Partial<T> = decode(this.engine.settings.serializer, id, record.toString())
+    return data
+  }
+
+  /** Who holds the session's lock, in any process; undefined when it is free. For operators. One flight. */
+  async holder(id: string): Promise<Holder | undefined> {
+    return this.engine.sessionLocker?.holderOf(id)
+  }
+
+  stats(): ManagerStats {
+    const { counters, sessionLocker } = this.engine
+    return { ...counters, held: sessionLocker?.held ?? 0, waiting: sessionLocker?.waiting ?? 0 }
+  }
+
+  /** Whether the manager locks; false only with `locking: false`. */
+  get isLocking(): boolean {
+    return this.engine.settings.locking
+  }
+
+  /** Why no session can have this id (from a cookie, say); undefined when one can. Sends nothing. */
+  flawOf(id: unknown): string | undefined {
+    return this.engine.layout.flawOf(id)
+  }
+
+  /** A new session id. Sends nothing. */
+  createSid(): string {
+    return this.engine.createSid()
+  }
+
+  /**
+   * Refuses new work, settles who waits (LATCHKEY_CLOSED), lets holders finish for `graceMs` (default 5000), frees
+   * what they still hold then, and closes every connection. Idempotent.
+   */
+  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    return this.engine.close(options.graceMs ?? 5000)
+  }
+}

@@ -1,0 +1,273 @@
+import { isUtf8 } from 'node:buffer'
+import { LockLostError, MisuseError, UndecodableError, UnserializableError } from '../errors.js'
+import type { AcquireOptions, Handle } from '../lock/handle.js'
+import { hashOf } from '../system/session-hash.js'
+import { checkedLifetimeSec, settingsOf } from './options.js'
+import { SessionEngine } from './session-engine.js'
+
+/** How a read waits. */
+export type ReadOptions = AcquireOptions
+
+export interface WriteOptions {
+  /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
+  readonly lifetimeSec?: number | undefined
+}
+
+interface Hold {
+  readonly id: string
+  readonly handle: Handle
+  /** Acquired, and read() has yet to answer from it. */
+  unread: boolean
+}
+
+const engines = new Map<string, SessionEngine>()
+
+/** The process's engine for a save path, made with the default options when it is first asked for. */
+function engineFor(savePath: string): SessionEngine {
+  let engine = engines.get(savePath)
+  if (engine === undefined) {
+    engine = new SessionEngine(settingsOf({ savePath }))
+    engines.set(savePath, engine)
+  }
+  return engine
+}
+
+/**
+ * PHP's save handler: one object serves one request, and the lock of the session that it reads is its private state.
+ *
+ * Order, as PHP calls it: open, read, then write (or updateTimestamp, or destroy), close. `read` locks and waits;
+ * `write` is the commit: it stores the record and frees the lock in one flight, after it only `close` is legal.
+ * Every method rejects with a typed error (errors.ts) and never returns false for a failure;
+ * LATCHKEY_MISUSE tells a call out of order. Source: php-src ext/session/session.c and SessionHandlerInterface.
+ */
+export class SessionStore {
+  private engine: SessionEngine | undefined
+  private hold: Hold | undefined
+  private isOpen: boolean
+  private busy = false
+
+  /** @param preset by `manager.store()`: the store is open from the start. */
+  constructor(private readonly preset?: SessionEngine) {
+    this.engine = preset
+    this.isOpen = preset !== undefined
+  }
+
+  /**
+   * Begins a request. Called while open (PHP's session_reset) it keeps the lock. Sends nothing.
+   *
+   * @param savePath as PHP's session.save_path; stores of one path share the process's connections and queues.
+   *   Ignored by a store of a manager. Default `memory:`.
+   * @param _name PHP's session.name; not part of the key, ids are unique without it.
+   */
+  async open(savePath = '', _name = 'PHPSESSID'): Promise<true> {
+    this.engine = this.preset ?? engineFor(savePath === '' ? 'memory:' : savePath)
+    this.isOpen = true
+    return true
+  }
+
+  /** Frees the lock if it is still held, without writing. One flight then, none otherwise. Always legal. */
+  async close(): Promise<true> {
+    this.isOpen = false
+    const { hold } = this
+    this.hold = undefined
+    if (hold !== undefined) await hold.handle.release()
+    return true
+  }
+
+  /**
+   * Locks the session, waiting for it if need be, and returns its data; '' when there is none.
+   * Called again for the same id it reads again under the lock. One flight when nobody holds it.
+   *
+   * @throws LATCHKEY_INVALID_ID, LATCHKEY_LOCK_TIMEOUT (names the holder), LATCHKEY_TOO_MANY_WAITERS,
+   *   LATCHKEY_SESSION_GONE (destroyed while this request waited), LATCHKEY_SERVER_UNAVAILABLE,
+   *   LATCHKEY_UNDECODABLE (not UTF-8), LATCHKEY_CLOSED; or the signal's reason.
+   */
+  async read(id: string, options: ReadOptions = {}): Promise<string> {
+    return this.exclusively(async (engine) => {
+      const hold = this.hold ?? (await this.acquire(engine, id, options))
+      if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
+      if (!hold.unread) await hold.handle.reload()
+      hold.unread = false
+      try {
+        return this.textOf(hold)
+      } catch (undecodable) {
+        await this.letGo(hold)
+        throw undecodable
+      }
+    })
+  }
+
+  /**
+   * Stores the session and frees its lock. One flight.
+   *
+   * @throws LATCHKEY_FENCED, LATCHKEY_SESSION_GONE, LATCHKEY_LOCK_LOST, LATCHKEY_HELD_TOO_LONG (nothing was stored),
+   *   LATCHKEY_RECORD_TOO_LARGE (before anything is sent; the lock is still held), LATCHKEY_SERVER_REFUSED,
+   *   LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_OUTCOME_UNKNOWN.
+   */
+  async write(id: string, data: string, options: WriteOptions = {}): Promise<true> {
+    return this.exclusively<true>(async (engine) => {
+      const { handle } = this.held(id)
+      await handle.commit(bytesOf(data, id), lifetimeOf(engine, options))
+      return true
+    })
+  }
+
+  /** As `write`, but keeps the lock and renews it. Not one of PHP's hooks. One flight. Errors as in `write`. */
+  async save(id: string, data: string, options: WriteOptions = {}): Promise<true> {
+    return this.exclusively<true>(async (engine) => {
+      const { handle } = this.held(id)
+      await handle.save(bytesOf(data, id), lifetimeOf(engine, options))
+      return true
+    })
+  }
+
+  /**
+   * PHP's lazy write: the data is what was read; prolongs the record and frees the lock. One flight.
+   * Errors as in `write`; LATCHKEY_MISUSE when the data is another than was read.
+   */
+  async updateTimestamp(id: string, data: string, options: WriteOptions = {}): Promise<true> {
+    return this.exclusively<true>(async (engine) => {
+      const hold = this.held(id)
+      if (data !== this.textOf(hold)) throw misuse('The data has changed since it was read: write() it.', id)
+      await hold.handle.touch(lifetimeOf(engine, options))
+      return true
+    })
+  }
+
+  /**
+   * Destroys the session, whether or not it exists, and frees its lock; without the lock, whoever holds it is fenced.
+   * One flight. Errors: LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_SERVER_REFUSED, LATCHKEY_OUTCOME_UNKNOWN.
+   */
+  async destroy(id: string): Promise<true> {
+    return this.exclusively<true>(async (engine) => {
+      const handle = this.hold?.id === id ? this.hold.handle : undefined
+      if (handle?.isHeld !== true) {
+        await engine.locker.destroy(id)
+        return true
+      }
+      try {
+        await handle.destroy()
+      } catch (error) {
+        if (!(error instanceof LockLostError)) throw error
+        await engine.locker.destroy(id)
+      }
+      return true
+    })
+  }
+
+  /** Removes expired records and says how many; 0 on memcached, which expires them by itself. Sends nothing. */
+  async gc(_maxLifetimeSec: number): Promise<number> {
+    return this.opened().sweep()
+  }
+
+  /** A new session id: 32 characters, 160 random bits. Writes nothing. */
+  createSid(): string {
+    return (this.engine ?? engineFor('memory:')).createSid()
+  }
+
+  /**
+   * PHP's strict mode: whether the session exists. If it does it is locked now, and `read` answers from it; if not,
+   * nothing is kept locked. An id that no key can be made of does not exist. Errors as in `read`. One flight.
+   */
+  async validateId(id: string, options: ReadOptions = {}): Promise<boolean> {
+    return this.exclusively(async (engine) => {
+      if (this.hold !== undefined) {
+        if (!this.hold.unread) throw misuse('A session is read already; one store serves one request.', id)
+        await this.letGo(this.hold)
+      }
+      if (engine.layout.flawOf(id) !== undefined) return false
+      const hold = await this.acquire(engine, id, options)
+      const exists = hold.handle.record !== undefined && hold.handle.record.length > 0
+      if (!exists) await this.letGo(hold)
+      return exists
+    })
+  }
+
+  /** Whether the lock may be believed to be ours. An early exit, never proof: the write is what is fenced. */
+  get isHeld(): boolean {
+    return this.hold?.handle.isHeld === true
+  }
+
+  /** Aborts, with the typed error as its reason, when the lock of the session that was read is lost. */
+  get signal(): AbortSignal {
+    return this.hold?.handle.signal ?? new AbortController().signal
+  }
+
+  /** express-session sets this on the object that it is given as its `store`: the mistake is caught at once. */
+  set generate(_: unknown) {
+    throw new MisuseError(
+      'A SessionStore serves one request and cannot be express-session\'s "store". ' +
+        "Write app.use(latchkey({ manager, secret, ... })) instead of app.use(session(...)); import it from 'latchkey/express'.",
+    )
+  }
+
+  private async acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Hold> {
+    const label = options.label ?? engine.settings.label
+    const handle = await engine.locker.acquire(id, { signal: options.signal, label })
+    const hold = { id, handle, unread: true }
+    if (!this.isOpen) {
+      await handle.release()
+      throw misuse('The store was closed while it waited for the session.', id)
+    }
+    this.hold = hold
+    return hold
+  }
+
+  private async letGo(hold: Hold): Promise<void> {
+    this.hold = undefined
+    await hold.handle.release()
+  }
+
+  private held(id: string): Hold {
+    const { hold } = this
+    if (hold?.id !== id || hold.unread) {
+      throw misuse('The session was not read by this store: read() it first.', id)
+    }
+    return hold
+  }
+
+  private textOf(hold: Hold): string {
+    const { record } = hold.handle
+    if (record === undefined || record.length === 0) return ''
+    if (!isUtf8(record)) {
+      throw new UndecodableError('The stored record is not UTF-8 text. It was left as it is.', {
+        session: hashOf(hold.id),
+      })
+    }
+    return record.toString()
+  }
+
+  private opened(): SessionEngine {
+    if (!this.isOpen || this.engine === undefined) throw new MisuseError('The store is not open: call open() first.')
+    return this.engine
+  }
+
+  private async exclusively<T>(work: (engine: SessionEngine) => Promise<T>): Promise<T> {
+    const engine = this.opened()
+    if (this.busy) throw new MisuseError('Another call on this store is under way; one store serves one request.')
+    this.busy = true
+    try {
+      return await work(engine)
+    } finally {
+      this.busy = false
+    }
+  }
+}
+
+const misuse = (message: string, id: string): MisuseError => new MisuseError(message, { session: hashOf(id) })
+
+const lifetimeOf = (engine: SessionEngine, options: WriteOptions): number =>
+  options.lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(options.lifetimeSec)
+
+function bytesOf(data: string, id: string): Buffer {
+  const bytes = Buffer.from(data)
+  // Half of a surrogate pair has no UTF-8 form; writing a substitute would change the data in silence.
+  if (bytes.length !== data.length && hasLoneSurrogate(data)) {
+    throw new UnserializableError('The data holds half of a surrogate pair, which UTF-8 cannot express.', {
+      session: hashOf(id),
+    })
+  }
+  return bytes
+}
+
+const hasLoneSurrogate = (text: string): boolean => /\p{Surrogate}/u.test(text)

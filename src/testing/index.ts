@@ -1,0 +1,6 @@
+/**
+ * Time and chance under a test's control, for applications that test their session handling: pass them as the
+ * manager's `clock` and `random`.
+ */
+export { VirtualClock } from './virtual-clock.js'
+export { SeededRandom } from './seeded-random.js'

@@ -1,0 +1,85 @@
+import type { Random } from '../system/random.js'
+
+/**
+ * Randomness that a seed repeats: xoshiro128** 1.1 (Blackman and Vigna, prng.di.unimi.it/xoshiro128starstar.c), its
+ * state filled from the seed by splitmix32. For tests and simulations only: whoever sees some output knows the rest.
+ */
+export class SeededRandom implements Random {
+  private state: [number, number, number, number]
+
+  /** @param seed an integer (its low 32 bits count), or all 128 bits of the state as four 32-bit words, not all 0. */
+  constructor(readonly seed: number | readonly [number, number, number, number]) {
+    if (typeof seed === 'number') {
+      const next = splitmix32(seed)
+      this.state = [next(), next(), next(), next()]
+    } else {
+      if (seed.every((word) => word >>> 0 === 0)) throw new RangeError('a state of zeros yields nothing but zeros')
+      this.state = [seed[0] >>> 0, seed[1] >>> 0, seed[2] >>> 0, seed[3] >>> 0]
+    }
+  }
+
+  /** 32 fresh bits, as an integer from 0 to 2^32 - 1. */
+  uint32(): number {
+    let [a, b, c, d] = this.state
+    const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0
+    const shifted = b << 9
+    c ^= a
+    d ^= b
+    b ^= c
+    a ^= d
+    c ^= shifted
+    d = rotateLeft(d, 11)
+    this.state = [a, b, c, d]
+    return result
+  }
+
+  bytes(count: number): Uint8Array {
+    const drawn = new Uint8Array(count)
+    let word = 0
+    for (let i = 0; i < count; i++) {
+      if (i % 4 === 0) word = this.uint32()
+      drawn[i] = word & 0xff
+      word >>>= 8
+    }
+    return drawn
+  }
+
+  /** Uniform in [0, 1), 53 bits. */
+  fraction(): number {
+    const high = this.uint32() >>> 5
+    const low = this.uint32() >>> 6
+    return (high * 0x4000000 + low) / 2 ** 53
+  }
+
+  /** Uniform integer from 0 to `bound` - 1. */
+  integer(bound: number): number {
+    return Math.floor(this.fraction() * bound)
+  }
+
+  /** One of `items`; throws RangeError when there is none. */
+  pick<T extends NonNullable<unknown>>(items: readonly T[]): T {
+    const picked = items[this.integer(items.length)]
+    if (picked === undefined) throw new RangeError('nothing to pick from')
+    return picked
+  }
+
+  /** A generator of its own, seeded from this one: drawing from one leaves the other's sequence alone. */
+  fork(): SeededRandom {
+    return new SeededRandom(this.uint32())
+  }
+}
+
+function rotateLeft(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits))
+}
+
+/** Spreads a small seed over a large state: Weyl sequence plus MurmurHash3's 32-bit finaliser. */
+function splitmix32(seed: number): () => number {
+  let sum = seed >>> 0
+  return () => {
+    sum = (sum + 0x9e3779b9) >>> 0
+    let word = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b)
+    word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35)
+    return (word ^ (word >>> 16)) >>> 0
+  }
+}

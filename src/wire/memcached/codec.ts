@@ -1,0 +1,110 @@
+/**
+ * The seam between connections and dialects: what memcached's binary and text protocols have in common.
+ *
+ * A codec belongs to one connection and dies with it. It knows bytes and flights, no sockets, pools or timers.
+ */
+import type { Socket } from 'node:net'
+import type { Credentials } from '../../save-path.js'
+import { FlightError, type Cas, type Command, type Reply, type Status } from '../wire.js'
+
+/** The server said something that the protocol does not allow here; the connection cannot be used any more. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError'
+}
+
+/** The server refused the credentials, or wants some where the save path has none. */
+export class AuthenticationError extends Error {
+  override readonly name = 'AuthenticationError'
+}
+
+/** A flight under way: its commands, and the replies so far. Settles once, whatever is called afterwards. */
+export class Flight {
+  /** The node's ordinal when this was written; dates every CAS that comes back. */
+  asOf = 0
+  readonly replies: Reply[] = []
+  #settled = false
+
+  constructor(
+    readonly commands: readonly Command[],
+    /** The moment by which it must have settled; the clock's monotonic milliseconds. */
+    readonly dueAtMs: number,
+    private readonly resolve: (replies: Reply[]) => void,
+    private readonly reject: (error: FlightError) => void,
+  ) {}
+
+  /** About what it takes on the wire. */
+  get bytes(): number {
+    let bytes = 0
+    for (const command of this.commands) bytes += 64 + command.key.length + ('value' in command ? command.value.length : 0)
+    return bytes
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** Takes the next reply; the last one settles the flight without waiting for the rest of its batch. */
+  answer(reply: Reply): void {
+    this.replies.push(reply)
+    if (this.replies.length < this.commands.length || this.#settled) return
+    this.#settled = true
+    this.resolve(this.replies)
+  }
+
+  fail(error: FlightError): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.reject(error)
+  }
+}
+
+export interface Codec {
+  /**
+   * Starts the handshake: authentication where there are credentials, the version, the limits. `ready` is called once,
+   * from `feed`, with the server's largest item in bytes if it tells.
+   */
+  greet(ready: (itemSizeMaxBytes: number | undefined) => void): void
+
+  /** The bytes of a whole batch, for one write. From then on its replies are due, in this order. */
+  encode(flights: readonly Flight[]): Buffer
+
+  /**
+   * Takes what arrived and answers the flights whose replies are complete.
+   *
+   * @throws {ProtocolError|AuthenticationError} when the connection must be given up.
+   */
+  feed(chunk: Buffer): void
+
+  /** How many answers are still due; 0 means that anything that arrives is unexpected. */
+  readonly due: number
+}
+
+/** What a codec is made of: the connection's own socket (for its handshake), and the wall clock for long TTLs. */
+export interface CodecContext {
+  readonly socket: Socket
+  readonly credentials: Credentials | undefined
+  readonly wallMs: () => number
+}
+
+/** Makes the codec of one connection. */
+export type MakeCodec = (context: CodecContext) => Codec
+
+/** A reply; every reply is made here, so that they all have one shape. */
+export function replyOf(status: Status, cas: Cas | undefined, value: Buffer | undefined, flags: number): Reply {
+  return { status, value, flags, cas }
+}
+
+export function refusal(detail: string): Reply {
+  return { status: 'refused', value: undefined, flags: 0, cas: undefined, detail }
+}
+
+const RELATIVE_LIMIT_SEC = 30 * 24 * 3600
+
+/**
+ * A TTL as memcached reads it: up to 30 days it is relative, above that a date (memcached's protocol.txt, "Expiration
+ * times"), so that longer ones are sent as dates. Dates end in 2038: the server keeps them in 32 bits with a sign.
+ */
+export function exptimeOf(ttlSec: number, wallMs: () => number): number {
+  if (ttlSec <= RELATIVE_LIMIT_SEC) return ttlSec
+  return Math.min(Math.floor(wallMs() / 1000) + ttlSec, 0x7fffffff)
+}

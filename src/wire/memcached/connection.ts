@@ -1,0 +1,193 @@
+/**
+ * One hardened connection: one batch at a time, one write per batch, and dead for good on any anomaly.
+ *
+ * Replies are matched here and nowhere else, so a late one can never reach another connection's request.
+ */
+import type { Socket } from 'node:net'
+import { describeServer, type ServerAddress } from '../../save-path.js'
+import type { Clock, Timer } from '../../system/clock.js'
+import { FlightError } from '../wire.js'
+import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'
+import { dial, readPemFiles } from './socket.js'
+
+/** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError'
+}
+
+export interface ConnectionOptions {
+  readonly server: ServerAddress
+  readonly clock: Clock
+  readonly makeCodec: MakeCodec
+  /** How long connecting and the handshake may take together. */
+  readonly openMs: number
+  /** Gives up opening. */
+  readonly signal: AbortSignal
+  /** The node's count of connections, raised by one; called when the handshake is complete. */
+  readonly nextOrdinal: () => number
+}
+
+export class Connection {
+  #openedAt = 0
+  #itemSizeMaxBytes: number | undefined
+  #greeting: ((failure: Error) => void) | undefined
+  #batch: readonly Flight[] = []
+  #done: (() => void) | undefined
+  #dueAtMs = 0
+  #timer: Timer | undefined
+  #death: Error | undefined
+
+  private constructor(
+    private readonly name: string,
+    private readonly socket: Socket,
+    private readonly codec: Codec,
+    private readonly clock: Clock,
+  ) {
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('error', (error) => this.destroy(error))
+    socket.on('end', () => this.destroy(new Error('the server closed the connection')))
+    socket.on('close', () => this.destroy(new Error('the connection was closed')))
+  }
+
+  /**
+   * Connects, authenticates where the address has credentials, and asks for the server's limits.
+   *
+   * @throws {ConnectError} within `openMs`, whatever happens.
+   */
+  static async open({ server, clock, makeCodec, openMs, signal, nextOrdinal }: ConnectionOptions): Promise<Connection> {
+    const name = describeServer(server)
+    try {
+      const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
+      signal.throwIfAborted()
+      const { socket, readyEvent } = dial(server, pem)
+      const codec = makeCodec({ socket, credentials: server.credentials, wallMs: () => clock.wallMs() })
+      const connection = new Connection(name, socket, codec, clock)
+      const giveUp = (): void => connection.destroy(new Error('the wire was closed'))
+      const timer = clock.setTimer(
+        () => connection.destroy(new Error(`no answer within ${String(openMs)} ms`)),
+        openMs,
+      )
+      signal.addEventListener('abort', giveUp, { once: true })
+      try {
+        await connection.#greet(readyEvent, nextOrdinal)
+      } finally {
+        timer.cancel()
+        signal.removeEventListener('abort', giveUp)
+      }
+      return connection
+    } catch (error) {
+      const reason = error instanceof Error ? reasonOf(error) : String(error)
+      const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
+      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, { cause: error })
+    }
+  }
+
+  /** The node's ordinal of this connection: it may carry only a CAS that is dated this or later. */
+  get openedAt(): number {
+    return this.#openedAt
+  }
+
+  /** The server's largest item (key, value and header), in bytes; undefined if it did not say. */
+  get itemSizeMaxBytes(): number | undefined {
+    return this.#itemSizeMaxBytes
+  }
+
+  get alive(): boolean {
+    return this.#death === undefined
+  }
+
+  /**
+   * Writes a batch and settles its flights, each as its own replies are complete. `done` is called once, when the last
+   * one is settled or the connection is dead; until then nothing else may run here.
+   *
+   * @param dueAtMs when to give up: then every flight without all its replies fails as 'unknown'.
+   */
+  run(batch: readonly Flight[], dueAtMs: number, done: () => void): void {
+    this.#batch = batch
+    this.#dueAtMs = dueAtMs
+    this.#done = done
+    if (this.#death !== undefined) {
+      this.#finish(this.#death)
+      return
+    }
+    this.socket.ref()
+    this.socket.write(this.codec.encode(batch))
+    this.#watch()
+  }
+
+  /** Gives the connection up; flights under way fail as 'unknown'. Idempotent. */
+  destroy(cause: Error): void {
+    if (this.#death !== undefined) return
+    this.#death = cause
+    this.#timer?.cancel()
+    this.socket.destroy()
+    this.#greeting?.(cause)
+    this.#finish(cause)
+  }
+
+  #greet(readyEvent: 'connect' | 'secureConnect', nextOrdinal: () => number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#greeting = reject
+      this.socket.once(readyEvent, () => {
+        this.codec.greet((itemSizeMaxBytes) => {
+          this.#greeting = undefined
+          this.#itemSizeMaxBytes = itemSizeMaxBytes
+          this.#openedAt = nextOrdinal()
+          this.socket.unref()
+          resolve()
+        })
+      })
+    })
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#death !== undefined) return
+    if (this.#done === undefined && this.#greeting === undefined) {
+      this.destroy(new Error('the server sent data that nothing was asked for'))
+      return
+    }
+    try {
+      this.codec.feed(chunk)
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    if (this.codec.due > 0 || this.#done === undefined) return
+    this.socket.unref()
+    this.#finish(undefined)
+  }
+
+  #finish(cause: Error | undefined): void {
+    const done = this.#done
+    if (done === undefined) return
+    if (cause !== undefined) {
+      for (const flight of this.#batch) {
+        if (flight.settled) continue
+        flight.fail(new FlightError('unknown', `No answer from ${this.name}: ${cause.message}.`, { cause }))
+      }
+    }
+    this.#batch = []
+    this.#done = undefined
+    done()
+  }
+
+  /** One timer for all batches: it is set again only when it fires, and only if there is something to wait for. */
+  #watch(): void {
+    if (this.#timer !== undefined) return
+    const leftMs = Math.max(1, this.#dueAtMs - this.clock.nowMs())
+    const check = (): void => {
+      this.#timer = undefined
+      if (this.#done === undefined || this.#death !== undefined) return
+      if (this.clock.nowMs() >= this.#dueAtMs) this.destroy(new Error('it did not answer in time'))
+      else this.#watch()
+    }
+    // In the background: while a batch runs, its socket keeps the process alive.
+    this.#timer = this.clock.setTimer(check, leftMs, { background: true })
+  }
+}
+
+/** AggregateError, which a host name with several addresses gives, has an empty message of its own. */
+function reasonOf(error: Error): string {
+  if (error instanceof AggregateError) return error.errors.map(String).join(', ')
+  return error.message || error.name
+}

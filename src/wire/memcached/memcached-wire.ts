@@ -1,0 +1,96 @@
+/** The memcached wire: routes flights to nodes, and lets nothing through that would break a protocol's framing. */
+import { nodeId, type ServerAddress } from '../../save-path.js'
+import type { Clock } from '../../system/clock.js'
+import { FlightError, type Command, type Reply, type Wire } from '../wire.js'
+import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
+import type { MakeCodec } from './codec.js'
+import { MemcachedNode, type NodeStats } from './node.js'
+import { createRendezvous } from './rendezvous.js'
+import { createTextCodec, TEXT_VERSION } from './text-codec.js'
+
+export interface MemcachedWireOptions {
+  /** At least one; sessions are spread over them by rendezvous hashing of their route. */
+  readonly servers: readonly ServerAddress[]
+  readonly clock: Clock
+  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, minimum 10. */
+  readonly flightMs?: number
+  /** The most connections to one server. Default 3, minimum 1. */
+  readonly connections?: number
+}
+
+export interface MemcachedWire extends Wire {
+  /** What each node has done so far, by its address (without credentials). */
+  stats(): Record<string, Readonly<NodeStats>>
+}
+
+interface Place {
+  readonly node: MemcachedNode
+  readonly version: RegExp
+}
+
+/**
+ * Makes a wire; it connects when the first flight leaves.
+ *
+ * A node that does not answer is an error for the sessions that live there, never a move to another node.
+ */
+export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWire {
+  const { servers, clock, flightMs = 2000, connections = 3 } = options
+  const places = servers.map((server): Place => {
+    const { makeCodec, version } = dialectOf(server)
+    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs, connections }), version }
+  })
+  const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+  const placeOf = (route: string): Place => {
+    const place = places[owner(route)]
+    if (place === undefined) throw new RangeError('createMemcachedWire needs at least one server')
+    return place
+  }
+  let closing: Promise<void> | undefined
+
+  return {
+    flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+      const { node, version } = placeOf(route)
+      for (const command of commands) {
+        const problem = problemOf(command, version)
+        if (problem !== undefined) return Promise.reject(new FlightError('not-sent', problem))
+      }
+      if (commands.length === 0 && closing === undefined) return Promise.resolve([])
+      return node.flight(commands)
+    },
+    maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
+    // memcached expires its items by itself.
+    sweep: () => 0,
+    close(): Promise<void> {
+      closing ??= Promise.all(places.map(({ node }) => node.close())).then(() => undefined)
+      return closing
+    },
+    stats: () => Object.fromEntries(places.map(({ node }) => [node.name, { ...node.stats }])),
+  }
+}
+
+// With credentials binary, because SASL is only there; else text, which is the faster of the two here.
+function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegExp } {
+  const protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
+  return protocol === 'text'
+    ? { makeCodec: createTextCodec, version: TEXT_VERSION }
+    : { makeCodec: createBinaryCodec, version: BINARY_VERSION }
+}
+
+// memcached's protocol.txt: no control characters and no spaces; bytes above 0x7e are refused as well, because a key
+// is a string here and 250 is a number of bytes.
+const KEY = /^[\x21-\x7e]{1,250}$/
+
+/** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
+function problemOf(command: Command, version: RegExp): string | undefined {
+  if (!KEY.test(command.key)) return 'A key is 1 to 250 visible ASCII characters.'
+  if ('ttlSec' in command && !(Number.isInteger(command.ttlSec) && command.ttlSec >= 1)) {
+    return `A TTL is a whole number of seconds, at least 1 (got ${String(command.ttlSec)}).`
+  }
+  if ('flags' in command && command.flags !== undefined && command.flags >>> 0 !== command.flags) {
+    return `Flags are an unsigned 32-bit integer (got ${String(command.flags)}).`
+  }
+  if ((command.op === 'cas' || command.op === 'cad') && !version.test(command.cas.version)) {
+    return 'The CAS was not made by this wire.'
+  }
+  return undefined
+}

@@ -1,0 +1,191 @@
+/**
+ * One memcached server: gathers the flights of an event-loop turn into a batch, borrows one connection for it, and
+ * refuses a CAS that is older than that connection.
+ */
+import { describeServer, type ServerAddress } from '../../save-path.js'
+import type { Clock, Timer } from '../../system/clock.js'
+import { FlightError, type Command, type Reply } from '../wire.js'
+import { Flight, type MakeCodec } from './codec.js'
+import type { Connection } from './connection.js'
+import { ConnectionPool } from './pool.js'
+
+export interface NodeOptions {
+  readonly server: ServerAddress
+  readonly clock: Clock
+  readonly makeCodec: MakeCodec
+  /** The deadline of one flight, from `flight()` to its settling. */
+  readonly flightMs: number
+  /** The most connections at a time. */
+  readonly connections: number
+}
+
+/** What a node has done since it was made. */
+export interface NodeStats {
+  flights: number
+  commands: number
+  /** Writes to a socket, handshakes apart. */
+  batches: number
+  connectionsOpened: number
+}
+
+// A batch holds its connection until its last reply, so a giant one would make small flights wait.
+const BATCH_BYTES = 256 * 1024
+const BATCH_FLIGHTS = 256
+
+// memcached's own default of -I, for servers that do not tell theirs.
+const DEFAULT_ITEM_SIZE_MAX_BYTES = 1024 * 1024
+// An item's header, CAS, flags, line ends and the slack of its slab come off the item size (measured: about 60).
+const ITEM_OVERHEAD_BYTES = 64
+
+export class MemcachedNode {
+  readonly name: string
+  readonly stats: NodeStats = { flights: 0, commands: 0, batches: 0, connectionsOpened: 0 }
+  readonly #clock: Clock
+  readonly #flightMs: number
+  /** What is left of a deadline when a flight is not worth sending any more: a quarter, for the server to answer in. */
+  readonly #answerMs: number
+  readonly #pool: ConnectionPool
+  #pending: Flight[] = []
+  #borrowing = false
+  #timer: Timer | undefined
+  #ordinal = 0
+  #itemSizeMaxBytes = DEFAULT_ITEM_SIZE_MAX_BYTES
+  #closed = false
+
+  constructor({ server, clock, makeCodec, flightMs, connections }: NodeOptions) {
+    this.name = describeServer(server)
+    this.#clock = clock
+    this.#flightMs = flightMs
+    this.#answerMs = flightMs / 4
+    this.#pool = new ConnectionPool({
+      server,
+      clock,
+      makeCodec,
+      openMs: flightMs - this.#answerMs,
+      acquireMs: flightMs,
+      max: connections,
+      nextOrdinal: () => {
+        this.stats.connectionsOpened += 1
+        return ++this.#ordinal
+      },
+    })
+  }
+
+  /** Queues a flight; it is written with all others of this turn of the event loop. Rejects with FlightError only. */
+  flight(commands: readonly Command[]): Promise<Reply[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new FlightError('not-sent', `The connections to ${this.name} are closed.`))
+        return
+      }
+      this.stats.flights += 1
+      this.stats.commands += commands.length
+      this.#pending.push(new Flight(commands, this.#clock.nowMs() + this.#flightMs, resolve, reject))
+      this.#gather()
+    })
+  }
+
+  maxValueBytes(key: string): number {
+    return Math.max(0, this.#itemSizeMaxBytes - ITEM_OVERHEAD_BYTES - key.length)
+  }
+
+  /** Rejects what is pending and destroys every connection. To be called once. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#failPending(`The connections to ${this.name} were closed.`, undefined)
+    await this.#pool.close()
+  }
+
+  #gather(): void {
+    if (this.#borrowing) return
+    this.#borrowing = true
+    // After the turn's I/O callbacks and all that they set off, so that the whole turn is in one write.
+    setImmediate(this.#borrow)
+  }
+
+  readonly #borrow = (): void => {
+    if (this.#pending.length === 0) {
+      this.#borrowing = false
+      return
+    }
+    this.#watch()
+    this.#pool.borrow().then(this.#send, this.#fail)
+  }
+
+  readonly #send = (connection: Connection): void => {
+    this.#borrowing = false
+    const nowMs = this.#clock.nowMs()
+    const batch: Flight[] = []
+    let bytes = 0
+    let taken = 0
+    for (const flight of this.#pending) {
+      if (batch.length >= BATCH_FLIGHTS || (bytes > 0 && bytes + flight.bytes > BATCH_BYTES)) break
+      taken += 1
+      if (this.#isLate(flight, nowMs) || !this.#isTrusted(flight, connection)) continue
+      flight.asOf = this.#ordinal
+      bytes += flight.bytes
+      batch.push(flight)
+    }
+    this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
+    this.#itemSizeMaxBytes = connection.itemSizeMaxBytes ?? this.#itemSizeMaxBytes
+    const [first] = batch
+    if (first === undefined) {
+      this.#pool.giveBack(connection)
+    } else {
+      this.stats.batches += 1
+      connection.run(batch, first.dueAtMs, () => this.#pool.giveBack(connection))
+    }
+    if (this.#pending.length > 0) {
+      this.#borrowing = true
+      this.#borrow()
+    }
+  }
+
+  readonly #fail = (cause: unknown): void => {
+    this.#borrowing = false
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#failPending(reason, cause)
+  }
+
+  #failPending(message: string, cause: unknown): void {
+    const failed = this.#pending
+    this.#pending = []
+    for (const flight of failed) flight.fail(new FlightError('not-sent', message, { cause }))
+  }
+
+  /** Fails a flight that waited too long to be sent. */
+  #isLate(flight: Flight, nowMs: number): boolean {
+    if (flight.settled) return true
+    if (nowMs < flight.dueAtMs - this.#answerMs) return false
+    flight.fail(new FlightError('not-sent', `No connection to ${this.name} came free in time.`))
+    return true
+  }
+
+  /** Fails a flight with a CAS from before this connection: the server may have restarted and reuse its number. */
+  #isTrusted(flight: Flight, connection: Connection): boolean {
+    for (const command of flight.commands) {
+      if ((command.op === 'cas' || command.op === 'cad') && command.cas.asOf < connection.openedAt) {
+        const message = `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
+        flight.fail(new FlightError('not-sent', message, { untrusted: true }))
+        return false
+      }
+    }
+    return true
+  }
+
+  /** One timer for all that is pending: set again when it fires, only while something waits. */
+  #watch(): void {
+    const [first] = this.#pending
+    if (this.#timer !== undefined || first === undefined) return
+    const check = (): void => {
+      this.#timer = undefined
+      const nowMs = this.#clock.nowMs()
+      this.#pending = this.#pending.filter((flight) => !this.#isLate(flight, nowMs))
+      this.#watch()
+    }
+    // In the background: a borrow under way has a timer of its own that keeps the process alive.
+    const leftMs = Math.max(1, first.dueAtMs - this.#answerMs - this.#clock.nowMs())
+    this.#timer = this.#clock.setTimer(check, leftMs, { background: true })
+  }
+}

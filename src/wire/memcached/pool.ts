@@ -1,0 +1,108 @@
+/** The connections of one node, kept by generic-pool: last in, first out, so that few of them stay warm. */
+import { createPool, type Pool } from 'generic-pool'
+import type { Clock } from '../../system/clock.js'
+import { ConnectError, Connection, type ConnectionOptions } from './connection.js'
+
+export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
+  readonly clock: Clock
+  /** The most connections at a time. */
+  readonly max: number
+  /** How long a borrow may wait, connecting included. */
+  readonly acquireMs: number
+}
+
+/** At most one attempt to connect in this time: it is all that keeps a dead server from being hammered. */
+const ATTEMPT_EVERY_MS = 50
+
+/**
+ * A failed attempt, handed out in place of a connection: whoever waits learns at once why there is none. A `create` that
+ * rejects would tell nobody, and generic-pool would try again without a pause.
+ */
+class Failure {
+  readonly alive = false
+  constructor(
+    readonly error: ConnectError,
+    readonly atMs: number,
+  ) {}
+}
+
+export class ConnectionPool {
+  readonly #pool: Pool<Connection | Failure>
+  readonly #options: PoolOptions
+  readonly #closing = new AbortController()
+  readonly #connections = new Set<Connection>()
+  #nextAttemptMs = -Infinity
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+    this.#pool = createPool<Connection | Failure>(
+      {
+        create: () => this.#create(),
+        destroy: (resource) => {
+          if (resource instanceof Connection) this.#discard(resource, 'the connection is of no use any more')
+          return Promise.resolve()
+        },
+        // A failure that nobody waited for is no news to whoever comes later.
+        validate: (resource) =>
+          Promise.resolve(
+            resource instanceof Failure
+              ? options.clock.nowMs() - resource.atMs < ATTEMPT_EVERY_MS
+              : resource.alive,
+          ),
+      },
+      {
+        max: options.max,
+        fifo: false,
+        testOnBorrow: true,
+        acquireTimeoutMillis: options.acquireMs,
+        // The node waits for one connection at a time.
+        maxWaitingClients: 1,
+      },
+    )
+  }
+
+  /**
+   * A live connection for one batch, to be given back with `giveBack`.
+   *
+   * @throws {ConnectError} as soon as an attempt to connect fails, or after `acquireMs`.
+   */
+  async borrow(): Promise<Connection> {
+    const resource = await this.#pool.acquire()
+    if (resource instanceof Connection) return resource
+    void this.#pool.destroy(resource)
+    throw resource.error
+  }
+
+  /** Takes a connection back; a dead one is thrown away. */
+  giveBack(connection: Connection): void {
+    void (connection.alive ? this.#pool.release(connection) : this.#pool.destroy(connection))
+  }
+
+  /** Destroys every connection, idle, busy or being opened. To be called once. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the wire was closed'))
+    for (const connection of this.#connections) this.#discard(connection, 'the wire was closed')
+    await this.#pool.drain()
+    await this.#pool.clear()
+  }
+
+  async #create(): Promise<Connection | Failure> {
+    const { clock } = this.#options
+    const waitMs = this.#nextAttemptMs - clock.nowMs()
+    if (waitMs > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
+    try {
+      const connection = await Connection.open({ ...this.#options, signal: this.#closing.signal })
+      this.#connections.add(connection)
+      return connection
+    } catch (cause) {
+      const error = cause instanceof ConnectError ? cause : new ConnectError(String(cause), { cause })
+      this.#nextAttemptMs = clock.nowMs() + ATTEMPT_EVERY_MS
+      return new Failure(error, clock.nowMs())
+    }
+  }
+
+  #discard(connection: Connection, why: string): void {
+    this.#connections.delete(connection)
+    connection.destroy(new Error(why))
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Weighted rendezvous hashing: each node scores each route, and the highest score owns it, so that a node that comes or
+ * goes moves its own share of the routes and no other.
+ */
+
+export interface WeightedNode {
+  /** What the node is called in the hash; stable across processes and restarts. */
+  readonly id: string
+  /** Share of the routes relative to the other nodes, above 0. */
+  readonly weight: number
+}
+
+/** A function from a route to the index of the node that owns it. At least one node. */
+export function createRendezvous(nodes: readonly WeightedNode[]): (route: string) => number {
+  if (nodes.length === 1) return () => 0
+  const seeds = nodes.map(({ id, weight }) => ({ seed: murmur3(id, 0), weight }))
+  return (route) => {
+    const hash = murmur3(route, 0)
+    let owner = 0
+    let best = -Infinity
+    seeds.forEach(({ seed, weight }, index) => {
+      // Mixed rather than hashed anew: the route's hash is needed once, whatever the number of nodes.
+      const unit = (mix(hash ^ seed) + 0.5) / 0x1_0000_0000
+      // Schindelhauer and Schomaker, "Weighted distributed hash tables" (SPAA 2005): the logarithmic method. Ties go
+      // to the first in the list.
+      const score = -weight / Math.log(unit)
+      if (score > best) {
+        best = score
+        owner = index
+      }
+    })
+    return owner
+  }
+}
+
+/**
+ * MurmurHash3_x86_32 of the string's UTF-8 bytes; an unsigned 32-bit integer.
+ *
+ * Austin Appleby's, public domain: https://github.com/aappleby/smhasher/blob/master/src/MurmurHash3.cpp
+ */
+export function murmur3(text: string, seed: number): number {
+  const bytes = Buffer.from(text)
+  const tail = bytes.length & ~3
+  let hash = seed
+  for (let at = 0; at < tail; at += 4) {
+    hash ^= scramble(bytes.readInt32LE(at))
+    hash = (hash << 13) | (hash >>> 19)
+    hash = (Math.imul(hash, 5) + 0xe6546b64) | 0
+  }
+  if (tail < bytes.length) hash ^= scramble(bytes.readUIntLE(tail, bytes.length - tail))
+  return mix(hash ^ bytes.length)
+}
+
+function scramble(block: number): number {
+  const mixed = Math.imul(block, 0xcc9e2d51)
+  return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593)
+}
+
+/** MurmurHash3's fmix32. */
+function mix(value: number): number {
+  let hash = value
+  hash ^= hash >>> 16
+  hash = Math.imul(hash, 0x85ebca6b)
+  hash ^= hash >>> 13
+  hash = Math.imul(hash, 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

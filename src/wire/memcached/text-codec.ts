@@ -1,0 +1,253 @@
+/**
+ * memcached's text protocol, written out for direct connections (protocol.txt of memcached 1.6).
+ *
+ * Records and locks are stored by `add` and `cas`, which leave the old item alone when they are refused. Neither says
+ * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours only
+ * if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and for a touch that tells the CAS.
+ */
+import type { Command, Reply } from '../wire.js'
+import { AuthenticationError, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
+import type { Codec, CodecContext, Flight } from './codec.js'
+import { Inbox } from './inbox.js'
+import { Outbox } from './outbox.js'
+import { Reads } from './text-reads.js'
+
+// The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
+const LONGEST_LINE_BYTES = 8192
+const LF = 10
+
+type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
+
+/** A line that is due. `reads` is what follows a store, to learn its CAS. */
+type Due =
+  | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
+  | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
+  | { readonly kind: 'line'; readonly flight: Flight }
+  | { readonly kind: 'greeting'; readonly take: (line: string) => boolean }
+
+class TextCodec implements Codec {
+  readonly #context: CodecContext
+  readonly #inbox = new Inbox()
+  #dues: Due[] = []
+  #head = 0
+
+  constructor(context: CodecContext) {
+    this.#context = context
+  }
+
+  get due(): number {
+    return this.#dues.length - this.#head
+  }
+
+  greet(ready: (itemSizeMaxBytes: number | undefined) => void): void {
+    const { socket, credentials } = this.#context
+    const ask = (): void => {
+      let itemSizeMaxBytes: number | undefined
+      this.#dues.push({ kind: 'greeting', take: takeVersion })
+      this.#dues.push({
+        kind: 'greeting',
+        take: (line) => {
+          const [, bytes] = /^STAT item_size_max ([1-9]\d{0,14})$/.exec(line) ?? []
+          if (bytes !== undefined) itemSizeMaxBytes = Number(bytes)
+          if (line.startsWith('STAT ')) return false
+          ready(itemSizeMaxBytes)
+          return true
+        },
+      })
+      socket.write('version\r\nstats settings\r\n', 'latin1')
+    }
+    if (credentials === undefined) {
+      ask()
+      return
+    }
+    // memcached -Y: the first command is a `set` of anything, with "user password" as its data.
+    const secret = Buffer.from(`${credentials.username} ${credentials.password}`)
+    this.#dues.push({
+      kind: 'greeting',
+      take: (line) => {
+        if (line !== 'STORED') throw new AuthenticationError(`the server refused the credentials (${line})`)
+        ask()
+        return true
+      },
+    })
+    socket.write(Buffer.concat([Buffer.from(`set auth 0 0 ${String(secret.length)}\r\n`), secret, Buffer.from('\r\n')]))
+  }
+
+  encode(flights: readonly Flight[]): Buffer {
+    const outbox = new Outbox()
+    for (const flight of flights) this.#encode(flight, outbox)
+    return outbox.take()
+  }
+
+  feed(chunk: Buffer): void {
+    const bytes = this.#inbox.take(chunk)
+    if (bytes === undefined) return
+    let at = 0
+    while (at < bytes.length) {
+      const lineFeed = bytes.indexOf(LF, at)
+      if (lineFeed < 0) {
+        if (bytes.length - at > LONGEST_LINE_BYTES) throw new ProtocolError('a line without an end')
+        this.#inbox.keep(bytes.subarray(at), bytes.length - at + 1)
+        return
+      }
+      const line = bytes.toString('latin1', at, lineFeed - 1)
+      const valueBytes = this.#take(line, bytes, lineFeed + 1)
+      if (valueBytes === undefined) {
+        at = lineFeed + 1
+      } else {
+        // A value and its line end follow the line; what is not there yet is waited for in one piece.
+        const end = lineFeed + 1 + valueBytes + 2
+        if (end > bytes.length) {
+          this.#inbox.keep(bytes.subarray(at), end - at)
+          return
+        }
+        at = end
+      }
+    }
+  }
+
+  #encode(flight: Flight, outbox: Outbox): void {
+    /** Reads that the next `get` may join: nothing has been written after them. */
+    let open: Reads | undefined
+    const close = (): void => {
+      if (open === undefined) return
+      outbox.text(open.line())
+      this.#dues.push({ kind: 'reads', flight, reads: open })
+      open = undefined
+    }
+    for (const command of flight.commands) {
+      if (command.op === 'get') {
+        if (open?.isFull === true) close()
+        open ??= new Reads(undefined)
+        open.add(command.key)
+        continue
+      }
+      close()
+      switch (command.op) {
+        case 'add':
+        case 'cas':
+        case 'set': {
+          if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) open = new Reads(command)
+          this.#dues.push({ kind: 'store', flight, reads: open })
+          this.#encodeStore(command, outbox)
+          break
+        }
+        case 'touch':
+          outbox.text(`mg ${command.key} T${String(exptimeOf(command.ttlSec, this.#context.wallMs))} c\r\n`)
+          this.#dues.push({ kind: 'line', flight })
+          break
+        case 'cad':
+          outbox.text(`md ${command.key} C${command.cas.version}\r\n`)
+          this.#dues.push({ kind: 'line', flight })
+          break
+        case 'delete':
+          outbox.text(`delete ${command.key}\r\n`)
+          this.#dues.push({ kind: 'line', flight })
+          break
+      }
+    }
+    close()
+  }
+
+  #encodeStore(command: Store, outbox: Outbox): void {
+    const exptime = exptimeOf(command.ttlSec, this.#context.wallMs)
+    const version = command.op === 'cas' ? ` ${command.cas.version}` : ''
+    outbox.text(
+      `${command.op} ${command.key} ${String(command.flags ?? 0)} ${String(exptime)} ` +
+        `${String(command.value.length)}${version}\r\n`,
+    )
+    outbox.value(command.value)
+    outbox.text('\r\n')
+  }
+
+  /** Takes one line; the length of the value that follows it, if one does and it is not all there yet or was taken. */
+  #take(line: string, bytes: Buffer, valueAt: number): number | undefined {
+    const due = this.#dues[this.#head]
+    if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
+    switch (due.kind) {
+      case 'reads': {
+        if (line.startsWith('VALUE ')) return due.reads.takeValue(line, bytes, valueAt, due.flight.asOf)
+        due.reads.finish(line, due.flight)
+        break
+      }
+      case 'store': {
+        const reply = storeReply(line)
+        if (due.reads === undefined) due.flight.answer(reply)
+        else due.reads.storeReply = reply
+        break
+      }
+      case 'line':
+        due.flight.answer(lineReply(line, due.flight.asOf))
+        break
+      case 'greeting':
+        if (line.startsWith('CLIENT_ERROR unauth')) throw new AuthenticationError('the server wants credentials')
+        if (!due.take(line)) return undefined
+        break
+    }
+    this.#advance()
+    return undefined
+  }
+
+  #advance(): void {
+    this.#head += 1
+    if (this.#head < this.#dues.length) return
+    this.#dues = []
+    this.#head = 0
+  }
+}
+
+/** A codec of the text protocol for one connection. */
+export function createTextCodec(context: CodecContext): Codec {
+  return new TextCodec(context)
+}
+
+/** The form of the versions that this codec hands out: what `gets` prints. */
+export const TEXT_VERSION = /^\d{1,20}$/
+
+function takeVersion(line: string): boolean {
+  const [, major, minor] = /^VERSION (\d+)\.(\d+)/.exec(line) ?? []
+  if (major === undefined) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
+  // `md` and `mg` came with 1.6.
+  if (Number(major) === 1 && Number(minor) < 6) {
+    throw new ProtocolError(`protocol=text needs memcached 1.6 or later and this is ${line}; use protocol=binary`)
+  }
+  return true
+}
+
+function storeReply(line: string): Reply {
+  switch (line) {
+    case 'STORED':
+      return replyOf('ok', undefined, undefined, 0)
+    case 'EXISTS':
+    case 'NOT_STORED':
+      return replyOf('exists', undefined, undefined, 0)
+    case 'NOT_FOUND':
+      return replyOf('missing', undefined, undefined, 0)
+    case 'SERVER_ERROR object too large for cache':
+      return replyOf('tooLarge', undefined, undefined, 0)
+    case 'SERVER_ERROR out of memory storing object':
+      return replyOf('outOfMemory', undefined, undefined, 0)
+    default:
+      if (line.startsWith('SERVER_ERROR ')) return refusal(line)
+      // Anything else means that the server took the data for commands.
+      throw new ProtocolError(`an answer that fits no store (${line.slice(0, 60)})`)
+  }
+}
+
+function lineReply(line: string, asOf: number): Reply {
+  if (line.startsWith('HD c')) return replyOf('ok', { version: line.slice(4), asOf }, undefined, 0)
+  switch (line) {
+    case 'HD':
+    case 'DELETED':
+      return replyOf('ok', undefined, undefined, 0)
+    case 'EX':
+      return replyOf('exists', undefined, undefined, 0)
+    case 'EN':
+    case 'NF':
+    case 'NOT_FOUND':
+      return replyOf('missing', undefined, undefined, 0)
+    default:
+      if (/^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)) return refusal(line)
+      throw new ProtocolError(`an answer that fits no command (${line.slice(0, 60)})`)
+  }
+}

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { MemcachedServer } from './memcached-server.js'
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    // Killed, but init has not collected it yet.
+    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+describe.concurrent('MemcachedServer', () => {
+  it('answers as soon as it is started, and is gone once it is stopped', async () => {
+    const server = await MemcachedServer.start()
+    expect(await server.commandText('version')).toMatch(/^VERSION 1\.\d+/)
+    const pid = server.pid
+    await server.stop()
+    await server.stop()
+    expect(pid !== undefined && alive(pid)).toBe(false)
+    expect(server.running).toBe(false)
+  })
+
+  it('listens on a unix socket', async () => {
+    await using server = await MemcachedServer.start({ unixSocket: true })
+    expect(existsSync(server.address)).toBe(true)
+    expect(await server.commandText('version')).toMatch(/^VERSION/)
+  })
+
+  it('takes arguments', async () => {
+    await using server = await MemcachedServer.start({ args: ['-m', '8', '-M', '-I', '64k', '-o', 'slab_chunk_max=32768'] })
+    const settings = await server.stats('settings')
+    expect(settings.get('evictions')).toBe('off')
+    expect(settings.get('item_size_max')).toBe('65536')
+    expect(await server.stat('limit_maxbytes')).toBe(8 * 1024 * 1024)
+  })
+
+  it('restarts empty at the same address', async () => {
+    await using server = await MemcachedServer.start()
+    const { address, pid } = server
+    expect(await server.commandText('set k 0 0 2\r\nhi')).toBe('STORED\r\n')
+    expect(await server.commandText('get k')).toBe('VALUE k 0 2\r\nhi\r\nEND\r\n')
+    await server.restart()
+    expect(server.address).toBe(address)
+    expect(server.pid).not.toBe(pid)
+    expect(await server.commandText('get k')).toBe('END\r\n')
+  })
+
+  it('carries out after resume() what was sent while it was paused', async () => {
+    await using server = await MemcachedServer.start()
+    await server.pause()
+    const answer = server.commandText('add k 0 0 2\r\nhi')
+    expect(await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 50, 'silent'))])).toBe('silent')
+    server.resume()
+    expect(await answer).toBe('STORED\r\n')
+  })
+
+  it('says why it did not start', async () => {
+    await expect(MemcachedServer.start({ args: ['--no-such-option'] })).rejects.toThrow(/memcached exited: .*option/)
+    await expect(MemcachedServer.start({ binary: '/no/such/memcached' })).rejects.toThrow(/ENOENT/)
+  })
+
+  it('dies with the process that started it, even by SIGKILL', async ({ expect }) => {
+    const module = new URL('./memcached-server.ts', import.meta.url).href
+    const script = `const { MemcachedServer } = await import('${module}')
+      console.log((await MemcachedServer.start()).pid)
+      setInterval(() => undefined, 1000)`
+    const owner = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [printed] = await once(owner.stdout, 'data')
+    const pid = Number(String(printed))
+    expect(alive(pid)).toBe(true)
+    owner.kill('SIGKILL')
+    await expect.poll(() => alive(pid), { interval: 5, timeout: 5000 }).toBe(false)
+  })
+})

@@ -1,0 +1,218 @@
+/** A real memcached for tests and benchmarks, on a loopback port of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface MemcachedOptions {
+  /** Added to the command line: `['-m', '8', '-M']`, say; an `-I` below 1m needs `-o slab_chunk_max=<half of it>`. */
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Listen on a unix socket instead of a port. Default false. */
+  readonly unixSocket?: boolean
+  /** A port that must be used; default: a free one. */
+  readonly port?: number
+  /** The binary. Default: `MEMCACHED_BINARY` of the environment, else `memcached` on PATH. */
+  readonly binary?: string
+}
+
+const HOST = '127.0.0.1'
+const START_DEADLINE_MS = 10_000
+const POLL_MS = 2
+// Below Linux's ephemeral range: while a server is down, no outgoing connection can take its port or connect to itself.
+const PORTS = { from: 15_000, to: 32_000 }
+
+export class MemcachedServer implements AsyncDisposable {
+  readonly host = HOST
+  private child: ChildProcess | undefined
+  private exited: Promise<void> = Promise.resolve()
+
+  private constructor(
+    private readonly options: MemcachedOptions,
+    private readonly directory: string,
+    /** 0 when it listens on a unix socket. */
+    readonly port: number,
+  ) {}
+
+  /** Resolves when the server accepts connections. */
+  static async start(options: MemcachedOptions = {}): Promise<MemcachedServer> {
+    const directory = mkdtempSync(join(tmpdir(), 'latchkey-memcached-'))
+    let failure: unknown
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const port = options.unixSocket === true ? 0 : (options.port ?? randomInt(PORTS.from, PORTS.to))
+      const server = new MemcachedServer(options, directory, port)
+      try {
+        await server.launch()
+        return server
+      } catch (error) {
+        failure = error
+        // Only a taken port is worth another try, and only where we chose it.
+        if (!String(error).includes('in use') || options.port !== undefined) break
+      }
+    }
+    rmSync(directory, { recursive: true, force: true })
+    throw failure
+  }
+
+  get socketPath(): string {
+    return join(this.directory, 'memcached.sock')
+  }
+
+  /** What a save path names: `127.0.0.1:21212`, or the path of the unix socket. */
+  get address(): string {
+    return this.port === 0 ? this.socketPath : `${HOST}:${this.port}`
+  }
+
+  /** Undefined while the server is down. */
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
+  get running(): boolean {
+    return this.child !== undefined
+  }
+
+  /** A bare connection, not yet connected. */
+  connect(): Socket {
+    return this.port === 0 ? connect(this.socketPath) : connect(this.port, HOST)
+  }
+
+  /** Ends the process for good, whatever state it is in, and confirms it. Idempotent. */
+  async stop(): Promise<void> {
+    await this.kill()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /** Resolves when the process is gone. SIGTERM takes memcached 0.8 s; SIGKILL none, and it has nothing to save. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    this.child?.kill(signal)
+    await this.exited
+  }
+
+  /** The same address, an empty store, CAS numbers from 1 again. */
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.launch()
+  }
+
+  /** SIGSTOP: connections are still accepted by the kernel, nothing is answered. Resolves when it stands still. */
+  async pause(): Promise<void> {
+    this.child?.kill('SIGSTOP')
+    await poll('memcached did not stop', () => this.isStopped())
+  }
+
+  /** SIGCONT: what was sent in the meantime is carried out now. */
+  resume(): void {
+    this.child?.kill('SIGCONT')
+  }
+
+  /** Sends `line` on a connection of its own and returns everything the server answers, latin1. */
+  async commandText(line: string): Promise<string> {
+    const socket = this.connect()
+    socket.setEncoding('latin1')
+    // The server closes after `quit`, so the answer's end needs no parsing.
+    socket.write(`${line}\r\nquit\r\n`, 'latin1')
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    return answer
+  }
+
+  /** `stats`, or `stats <group>`, by name. */
+  async stats(group?: string): Promise<Map<string, string>> {
+    const answer = await this.commandText(group === undefined ? 'stats' : `stats ${group}`)
+    const found = new Map<string, string>()
+    for (const [, name, value] of answer.matchAll(/^STAT (\S+) (.*)\r$/gm)) {
+      if (name !== undefined && value !== undefined) found.set(name, value)
+    }
+    return found
+  }
+
+  /** One number of `stats`; throws if there is none of that name. */
+  async stat(name: string): Promise<number> {
+    const value = (await this.stats()).get(name)
+    if (value === undefined) throw new Error(`memcached has no stat ${name}`)
+    return Number(value)
+  }
+
+  private async launch(): Promise<void> {
+    const ready = join(this.directory, 'port')
+    rmSync(ready, { force: true })
+    rmSync(this.socketPath, { force: true })
+    const listen = this.port === 0 ? ['-s', this.socketPath] : ['-l', HOST, '-p', String(this.port)]
+    const asRoot = process.getuid?.() === 0 ? ['-u', 'root'] : []
+    const binary = this.options.binary ?? process.env['MEMCACHED_BINARY'] ?? 'memcached'
+    const child = spawn(binary, [...asRoot, ...listen, '-U', '0', '-t', '2', ...(this.options.args ?? [])], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // Written once every port is bound: the one sign of readiness that is certainly this server's, TLS and SASL too.
+      env: { ...process.env, ...this.options.env, MEMCACHED_PORT_FILENAME: ready },
+    })
+    let complaint = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)))
+    const watchdog = killWithThisProcess(child.pid)
+    this.child = child
+    this.exited = new Promise((resolve) => {
+      const gone = (): void => {
+        watchdog?.kill('SIGKILL')
+        if (this.child === child) this.child = undefined
+        resolve()
+      }
+      child.once('close', gone)
+      child.once('error', (error) => {
+        complaint += error.message
+        gone()
+      })
+    })
+    try {
+      await poll('memcached did not start', async () => {
+        if (this.child !== child) throw new Error(`memcached exited: ${complaint.trim()}`)
+        return this.port === 0 ? existsSync(this.socketPath) && (await this.accepts()) : existsSync(ready)
+      })
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
+  }
+
+  private accepts(): Promise<boolean> {
+    const socket = this.connect()
+    return new Promise((resolve) => {
+      const done = (accepted: boolean): void => {
+        socket.destroy()
+        resolve(accepted)
+      }
+      socket.once('connect', () => done(true)).once('error', () => done(false))
+    })
+  }
+
+  private isStopped(): boolean {
+    const pid = this.child?.pid
+    if (pid === undefined) throw new Error('memcached is not running')
+    // Signals are delivered later than kill() returns; /proc says when. Elsewhere there is nothing to ask.
+    if (process.platform !== 'linux') return true
+    return /\) T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  }
+}
+
+/** A shell that sees our end of its pipe close when this process dies, however it dies, and then kills `pid`. */
+function killWithThisProcess(pid: number | undefined): ChildProcess | undefined {
+  if (pid === undefined) return undefined
+  const watchdog = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
+  watchdog.on('error', () => undefined)
+  watchdog.unref()
+  return watchdog
+}
+
+async function poll(failure: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + START_DEADLINE_MS
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error(`${failure} within ${START_DEADLINE_MS} ms`)
+    await delay(POLL_MS)
+  }
+}

@@ -1,0 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseSavePath, type ServerAddress } from '../../src/save-path.js'
+import { systemClock } from '../../src/system/clock.js'
+import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import type { Subject, SubjectOptions } from '../wire/conformance/subject.js'
+import { MemcachedServer } from './memcached-server.js'
+
+/** The dialects that the memcached wire speaks. */
+export const PROTOCOLS = ['binary'] as const
+export type Protocol = (typeof PROTOCOLS)[number]
+
+/** What a save path says of a server at `address` (`host:port`, or the path of a unix socket). */
+export function serverAddresses(address: string, protocol: Protocol): readonly ServerAddress[] {
+  const url = address.startsWith('/') ? `unix://${address}` : `tcp://${address}`
+  const path = parseSavePath(`${url}?protocol=${protocol}`)
+  if (path.kind !== 'memcached') throw new Error(`not a memcached save path: ${url}`)
+  return path.servers
+}
+
+/** A wire to a memcached of its own. `advance` really waits. */
+export async function memcachedSubject(protocol: Protocol, options: SubjectOptions = {}): Promise<Subject> {
+  const server = await MemcachedServer.start({ args: options.small === true ? ['-m', '8', '-M'] : [] })
+  const servers = serverAddresses(server.address, protocol)
+  const connections = options.wide === true ? {} : { connections: 1 }
+  const wire = createMemcachedWire({ servers, clock: systemClock, ...connections })
+  return {
+    wire,
+    advance: (ms) => delay(ms),
+    close: async () => {
+      await wire.close()
+      await server.stop()
+    },
+    restart: () => server.restart(),
+  }
+}

@@ -1,0 +1,81 @@
+import { expect, it } from 'vitest'
+import { casOf, expectStored, freshKey, type GetWire, run, stored } from './subject.js'
+
+const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+
+const VALUES: readonly (readonly [string, Buffer])[] = [
+  ['nothing at all', Buffer.alloc(0)],
+  ['one NUL', Buffer.from([0])],
+  ['0xFF bytes', Buffer.alloc(64, 0xff)],
+  ['every byte', everyByte],
+  ['line ends', Buffer.from('\r\n\r\n')],
+  ['an end of reply', Buffer.from('x\r\nEND\r\n')],
+  ['a header', Buffer.from('VALUE key 0 5 1\r\nhello\r\nEND\r\nSTORED\r\n')],
+  ['a command', Buffer.from('\r\nflush_all\r\ndelete key\r\n')],
+  ['a binary header', Buffer.concat([Buffer.from([0x81, 0x00]), Buffer.alloc(22)])],
+  ['several packets', Buffer.alloc(300_000, everyByte)],
+]
+
+/** What goes in comes out, byte by byte. */
+export function valueCases(wire: GetWire): void {
+  it.each(VALUES)('%s, by add, set and cas', async (_name, value) => {
+    const key = freshKey()
+    const item = { key, value, ttlSec: 100 }
+    const added = await run(wire(), { op: 'add', ...item })
+    expect(added.status).toBe('ok')
+    await expectStored(wire(), key, value, casOf(added))
+    expect((await run(wire(), { op: 'set', ...item })).status).toBe('ok')
+    await expectStored(wire(), key, value)
+    const cas = casOf(await run(wire(), { op: 'get', key }))
+    const replaced = await run(wire(), { op: 'cas', ...item, cas, wantCas: true })
+    expect(replaced.status).toBe('ok')
+    await expectStored(wire(), key, value, casOf(replaced))
+  })
+
+  it.each([0, 1, 16, 0x7fffffff, 0x80000000, 0xffffffff])('flags %i, by add, set and cas', async (flags) => {
+    const key = freshKey()
+    const item = { key, value: Buffer.from('x'), ttlSec: 100, flags }
+    const expectFlags = async (): Promise<void> => {
+      expect((await run(wire(), { op: 'get', key })).flags).toBe(flags)
+    }
+    const cas = casOf(await run(wire(), { op: 'add', ...item }))
+    await expectFlags()
+    await run(wire(), { op: 'cas', ...item, cas })
+    await expectFlags()
+    await run(wire(), { op: 'set', ...item })
+    await expectFlags()
+  })
+
+  it('flags are 0 by default, even over an item that had some', async () => {
+    const key = freshKey()
+    const cas = casOf(await run(wire(), { op: 'add', key, value: Buffer.from('x'), ttlSec: 100, flags: 9 }))
+    await run(wire(), { op: 'cas', key, value: Buffer.from('y'), ttlSec: 100, cas })
+    expect((await run(wire(), { op: 'get', key })).flags).toBe(0)
+  })
+
+  it('a value of maxValueBytes fits, by add, set and cas, under a short key and a long one', async () => {
+    for (const key of [freshKey(), freshKey('long').padEnd(250, '-')]) {
+      const limit = wire().maxValueBytes(key, key)
+      expect(limit).toBeLessThan(1024 * 1024 - key.length)
+      expect(limit).toBeGreaterThan(1024 * 1024 - key.length - 200)
+      const item = { key, value: Buffer.alloc(limit, everyByte), ttlSec: 100, flags: 1 }
+      const cas = casOf(await run(wire(), { op: 'add', ...item }))
+      await expectStored(wire(), key, item.value, cas)
+      expect((await run(wire(), { op: 'cas', ...item, cas })).status).toBe('ok')
+      expect((await run(wire(), { op: 'set', ...item })).status).toBe('ok')
+      await expectStored(wire(), key, item.value)
+      await run(wire(), { op: 'delete', key })
+    }
+  })
+
+  it('buffers belong to the caller again once a flight has settled', async () => {
+    const value = Buffer.from('before')
+    const { key } = await stored(wire(), value)
+    const set = Buffer.from('before')
+    await run(wire(), { op: 'set', key, value: set, ttlSec: 100 })
+    set.fill('x')
+    const read = await run(wire(), { op: 'get', key })
+    read.value?.fill('y')
+    await expectStored(wire(), key, 'before')
+  })
+}
