@@ -100,11 +100,11 @@ export class WaitQueue implements LockOwner {
     this.holder = undefined
     const record = lock.stored
     if (hasBytes(record)) this.recordSeenTick = ++this.tick
+    if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
     this.afterExit(outcome, handOff)
     this.proceed()
     if (outcome.error !== undefined) throw outcome.error
-    if (change.kind !== 'none') this.context.counters.committed++
   }
 
   onLoss(lock: HeldLock, reason: LossReason): void {

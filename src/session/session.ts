@@ -25,9 +25,13 @@ export class Session<T extends object> implements AsyncDisposable {
     public data: Partial<T>,
     /** The text that was read or last stored; undefined forces the next store. */
     private baseline: string | undefined,
+    /** Whether the session was begun by this request. */
     public readonly isNew: boolean,
-  ) {}
+  ) {
+    this.isStored = !isNew
+  }
 
+  private isStored: boolean
   private over = false
 
   /** For SessionManager.start(). */
@@ -40,9 +44,11 @@ export class Session<T extends object> implements AsyncDisposable {
     let sid = id ?? store.createSid()
     if (id !== undefined && options.strict === true && !(await store.validateId(id, options))) sid = store.createSid()
     try {
+      const { serializer } = engine.settings
       const text = await store.read(sid, options)
-      const data: Partial<T> = text === '' ? {} : decode(engine.settings.serializer, sid, text)
-      return new Session<T>(engine, store, options, sid, data, text, text === '')
+      const isNew = text === ''
+      const data: Partial<T> = isNew ? {} : decode(serializer, sid, text)
+      return new Session<T>(engine, store, options, sid, data, isNew ? encode(serializer, sid, {}) : text, isNew)
     } catch (error) {
       await store.close()
       throw error
@@ -69,19 +75,20 @@ export class Session<T extends object> implements AsyncDisposable {
     const text = this.encode()
     await this.store.save(this.currentId, text, this.options)
     this.baseline = text
+    this.isStored = true
   }
 
   /**
    * Stores what changed and lets go: PHP's session_write_close(). One flight. Later changes of `data` go nowhere.
-   * Does nothing when it was released, aborted or destroyed before. Errors as in SessionStore.write().
+   * A new session in which nothing changed is not stored. Does nothing when it was released, aborted or destroyed before. Errors as in SessionStore.write().
    */
   async release(): Promise<void> {
     if (this.over) return
     const text = this.encode()
     this.over = true
     try {
-      if (text === this.baseline) await this.store.updateTimestamp(this.currentId, text, this.options)
-      else if (this.baseline !== '' || text !== '{}') await this.store.write(this.currentId, text, this.options)
+      if (text !== this.baseline) await this.store.write(this.currentId, text, this.options)
+      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.options)
     } finally {
       await this.store.close()
     }

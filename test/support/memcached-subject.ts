@@ -6,7 +6,7 @@ import type { Subject, SubjectOptions } from '../wire/conformance/subject.js'
 import { MemcachedServer } from './memcached-server.js'
 
 /** The dialects that the memcached wire speaks. */
-export const PROTOCOLS = ['binary'] as const
+export const PROTOCOLS = ['binary', 'text'] as const
 export type Protocol = (typeof PROTOCOLS)[number]
 
 /** What a save path says of a server at `address` (`host:port`, or the path of a unix socket). */

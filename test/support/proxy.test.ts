@@ -1,0 +1,154 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { MemcachedServer } from './memcached-server.js'
+import { type Fault, FaultProxy } from './proxy.js'
+
+/** What happened to one request: the bytes that came back, and how it ended. */
+interface Outcome {
+  readonly answer: string
+  readonly end: 'open' | 'fin' | 'rst'
+}
+
+/** How long nothing must come for it to count as nothing. */
+const QUIET_MS = 150
+/** How long to look for more after a line has come. */
+const MORE_MS = 15
+
+describe('FaultProxy', () => {
+  let server: MemcachedServer
+  let proxy: FaultProxy
+  beforeAll(async () => {
+    server = await MemcachedServer.start()
+    proxy = await FaultProxy.start(server)
+  })
+  afterAll(async () => {
+    await proxy.stop()
+    await server.stop()
+  })
+  beforeEach(async () => {
+    proxy.clear()
+    await server.commandText('set n 0 0 1\r\n0')
+  })
+
+  const counter = async (): Promise<string> => /VALUE n 0 1\r\n(\d)/.exec(await server.commandText('get n'))?.[1] ?? ''
+
+  it('passes everything on, and counts it', async () => {
+    const before = { ...proxy.counts }
+    expect(await ask('version\r\n')).toMatchObject({ answer: expect.stringMatching(/^VERSION/), end: 'open' })
+    expect(proxy.counts.connections).toBe(before.connections + 1)
+    expect(proxy.counts.requestBytes).toBe(before.requestBytes + 9)
+    expect(proxy.counts.replySegments).toBe(before.replySegments + 1)
+    await expect.poll(() => proxy.openConnections).toBe(0)
+  })
+
+  it.each<[Fault, string, Outcome]>([
+    ['finBefore', '0', { answer: '', end: 'fin' }],
+    ['rstBefore', '0', { answer: '', end: 'rst' }],
+    ['fin', '1', { answer: '', end: 'fin' }],
+    ['rst', '1', { answer: '', end: 'rst' }],
+    ['halfReply', '1', { answer: '1\r', end: 'fin' }],
+    ['dropReply', '1', { answer: '', end: 'open' }],
+    ['blackHole', '0', { answer: '', end: 'open' }],
+    ['replyTwice', '1', { answer: '1\r\n1\r\n', end: 'open' }],
+    ['trickle', '1', { answer: '1\r\n', end: 'open' }],
+    [{ delayReplyMs: 3 * QUIET_MS }, '1', { answer: '', end: 'open' }],
+  ])('%s', async (fault, carriedOut, outcome) => {
+    const struck = proxy.next(fault)
+    expect(await ask('incr n 1\r\n')).toEqual(outcome)
+    await struck
+    expect(await counter()).toBe(carriedOut)
+    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+  })
+
+  it('carries a delayed request out even if nobody waits for it any more', async () => {
+    void proxy.next({ delayRequestMs: QUIET_MS + 50 })
+    expect((await ask('incr n 1\r\n')).answer).toBe('')
+    expect(await counter()).toBe('0')
+    await expect.poll(counter, { interval: 5 }).toBe('1')
+  })
+
+  it('garbage, and the reply to another request', async () => {
+    const garbage = proxy.next('garbage')
+    expect((await ask('incr n 1\r\n')).answer).toMatch(/garbage/)
+    await garbage
+    await ask('get n\r\n')
+    void proxy.next('foreignReply')
+    expect((await ask('incr n 1\r\n')).answer).toBe('VALUE n 0 1\r\n1\r\nEND\r\n')
+    expect(await counter()).toBe('2')
+  })
+
+  it('strikes what it is meant for, in line, and until it is cleared', async () => {
+    void proxy.next('dropReply', { when: (request) => request.includes('incr') })
+    void proxy.next('garbage', { when: (request) => request.includes('incr') })
+    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+    expect((await ask('incr n 1\r\n')).answer).toBe('')
+    expect((await ask('incr n 1\r\n')).answer).toMatch(/garbage/)
+    proxy.always('dropReply')
+    expect((await ask('version\r\n')).answer).toBe('')
+    expect((await ask('version\r\n')).answer).toBe('')
+    proxy.clear()
+    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+  })
+
+  it('after a dropped reply the same connection goes on', async () => {
+    const socket = connect(proxy.port, proxy.host)
+    void proxy.next('dropReply')
+    expect((await exchange(socket, 'incr n 1\r\n')).answer).toBe('')
+    expect((await exchange(socket, 'incr n 1\r\n')).answer).toBe('2\r\n')
+    socket.destroy()
+  })
+
+  it('shows each segment to its hooks', async () => {
+    proxy.onRequest = (segment) => Buffer.from(segment.toString().replace('version', 'verbose'))
+    proxy.onReply = (segment, connection) => Buffer.from(`${connection}: ${segment.toString()}`)
+    expect((await ask('version\r\n')).answer).toBe(`${proxy.counts.connections}: ERROR\r\n`)
+    proxy.onRequest = proxy.onReply = undefined
+  })
+
+  it('cuts every connection, refuses new ones and accepts again', async () => {
+    const socket = connect(proxy.port, proxy.host)
+    await exchange(socket, 'version\r\n')
+    await proxy.refuse()
+    expect((await exchange(socket, 'incr n 1\r\n')).answer).toBe('1\r\n')
+    await expect(ask('version\r\n')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const reset = once(socket, 'error')
+    proxy.cutAll('rst')
+    expect(await reset).toMatchObject([{ code: 'ECONNRESET' }])
+    await proxy.acceptAgain()
+    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+  })
+
+  /** One request on a connection of its own. */
+  async function ask(request: string): Promise<Outcome> {
+    const socket = connect(proxy.port, proxy.host)
+    await once(socket, 'connect')
+    try {
+      return await exchange(socket, request)
+    } finally {
+      socket.destroy()
+    }
+  }
+})
+
+/** Sends a request; settles at the end of the connection, or once it was quiet for a while. */
+function exchange(socket: Socket, request: string): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const settle = (end: Outcome['end']) => (): void => {
+      clearTimeout(quiet)
+      socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('error')
+      socket.on('error', () => undefined)
+      resolve({ answer, end })
+    }
+    let quiet = setTimeout(settle('open'), QUIET_MS)
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('latin1')
+      if (!answer.endsWith('\n')) return
+      clearTimeout(quiet)
+      quiet = setTimeout(settle('open'), MORE_MS)
+    })
+    socket.once('end', settle('fin')).once('error', settle('rst'))
+    socket.write(request)
+  })
+}

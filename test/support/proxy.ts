@@ -1,0 +1,292 @@
+/** A TCP proxy between a wire and a real server, which breaks what it is told to break. */
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/**
+ * What happens to one exchange: a request (what the wire writes at once) and its reply.
+ *
+ * - `finBefore`, `rstBefore`: the request is not passed on; the wire's connection is closed, or reset.
+ * - `fin`, `rst`: the server has carried the request out; its reply is dropped and the connection closed, or reset.
+ * - `halfReply`: as `fin`, but the first half of the reply's first segment arrives.
+ * - `dropReply`: the request passes, its reply does not; the connection stays open.
+ * - `blackHole`: nothing passes on this connection from now on, in either direction, until `clear()`.
+ * - `garbage`: bytes of no protocol take the place of the reply.
+ * - `foreignReply`: the last reply that passed before, on whichever connection, takes the place of the reply.
+ * - `replyTwice`: the reply, and then the same once more.
+ * - `trickle`: the reply byte by byte, each in a turn of the event loop of its own.
+ * - `delayRequestMs`, `delayReplyMs`: passes late; a request even if the wire has closed its connection since.
+ */
+export type Fault =
+  | 'finBefore'
+  | 'rstBefore'
+  | 'fin'
+  | 'rst'
+  | 'halfReply'
+  | 'dropReply'
+  | 'blackHole'
+  | 'garbage'
+  | 'foreignReply'
+  | 'replyTwice'
+  | 'trickle'
+  | { readonly delayRequestMs: number }
+  | { readonly delayReplyMs: number }
+
+export interface FaultOptions {
+  /** Only a request that this is true of; it sees its first segment. Default: any, a wire's handshake included. */
+  readonly when?: (request: Buffer) => boolean
+}
+
+/** Sees a segment before it goes on, and may change it; undefined drops it. `connection` counts from 1. */
+export type Hook = (segment: Buffer, connection: number) => Buffer | undefined
+
+interface Plan {
+  readonly fault: Fault
+  readonly when: (request: Buffer) => boolean
+  readonly once: boolean
+  readonly struck: () => void
+}
+
+/** No magic byte of memcached's binary protocol, and no word of the text one; ends a line. */
+const GARBAGE = Buffer.concat([Buffer.from('\x01\x02garbage '), Buffer.alloc(40, 0xa5), Buffer.from('\r\n')])
+
+export class FaultProxy implements AsyncDisposable {
+  readonly host = '127.0.0.1'
+  /** What has passed through, or would have: segments are what arrived at once. */
+  readonly counts = { connections: 0, requestSegments: 0, requestBytes: 0, replySegments: 0, replyBytes: 0, faults: 0 }
+  onRequest: Hook | undefined
+  onReply: Hook | undefined
+  readonly stopped = new AbortController()
+  private readonly links = new Set<Link>()
+  private plans: Plan[] = []
+  private lastReply: Buffer | undefined
+
+  private constructor(
+    private readonly target: { connect(): Socket },
+    private readonly server: Server,
+    readonly port: number,
+  ) {
+    server.on('connection', (client) => this.accept(client))
+  }
+
+  /** @param target where to connect to for each connection that comes in; a `MemcachedServer`, say. */
+  static async start(target: { connect(): Socket }): Promise<FaultProxy> {
+    const server = createServer()
+    const port = await listen(server, 0)
+    return new FaultProxy(target, server, port)
+  }
+
+  get address(): string {
+    return `${this.host}:${this.port}`
+  }
+
+  get openConnections(): number {
+    return [...this.links].filter((link) => link.isOpen).length
+  }
+
+  /** Breaks the next exchange, on whichever connection. Several wait in line. Resolves when it has struck. */
+  next(fault: Fault, options: FaultOptions = {}): Promise<void> {
+    return new Promise((struck) => {
+      this.plans.push({ fault, when: options.when ?? (() => true), once: true, struck })
+    })
+  }
+
+  /** Breaks every exchange, unless a `next` comes first. */
+  always(fault: Fault, options: FaultOptions = {}): void {
+    this.plans.push({ fault, when: options.when ?? (() => true), once: false, struck: () => undefined })
+  }
+
+  /** Forgets all faults to come; connections in a black hole pass again what comes from now on. */
+  clear(): void {
+    this.plans = []
+    for (const link of this.links) link.heal()
+  }
+
+  /** Ends every open connection. */
+  cutAll(how: 'fin' | 'rst'): void {
+    for (const link of this.links) link.cut(how)
+  }
+
+  /** Stops listening: who connects from now on is refused. Open connections stay. */
+  async refuse(): Promise<void> {
+    if (!this.server.listening) return
+    // Its callback waits for the open connections; the port is let go at once.
+    this.server.close()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** Listens again, on the same port. */
+  async acceptAgain(): Promise<void> {
+    if (!this.server.listening) await listen(this.server, this.port)
+  }
+
+  /** Destroys everything. Idempotent. */
+  async stop(): Promise<void> {
+    this.stopped.abort()
+    this.plans = []
+    await this.refuse()
+    for (const link of this.links) link.cut('rst')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /** The fault that is to strike an exchange that starts with `request`. */
+  faultFor(request: Buffer): Fault | undefined {
+    const matching = this.plans.filter((plan) => plan.when(request))
+    const plan = matching.find(({ once }) => once) ?? matching.at(-1)
+    if (plan === undefined) return undefined
+    if (plan.once) this.plans.splice(this.plans.indexOf(plan), 1)
+    this.counts.faults++
+    plan.struck()
+    return plan.fault
+  }
+
+  /** What `foreignReply` sends. */
+  foreignReply(): Buffer {
+    if (this.lastReply === undefined) throw new Error('foreignReply needs a reply that passed before')
+    return this.lastReply
+  }
+
+  passed(reply: Buffer): void {
+    this.lastReply = Buffer.from(reply)
+  }
+
+  private accept(client: Socket): void {
+    const number = ++this.counts.connections
+    const upstream = this.target.connect()
+    const link = new Link(this, client, upstream, number)
+    this.links.add(link)
+    upstream.once('close', () => this.links.delete(link))
+  }
+}
+
+/** One connection of the wire and its other half to the server. */
+class Link {
+  private fault: Fault | undefined
+  private replySeen = false
+  private requests: Promise<void> = Promise.resolve()
+  private replies: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly proxy: FaultProxy,
+    private readonly client: Socket,
+    private readonly upstream: Socket,
+    private readonly number: number,
+  ) {
+    client.setNoDelay(true)
+    upstream.setNoDelay(true)
+    client.on('data', (segment: Buffer) => this.request(segment))
+    upstream.on('data', (segment: Buffer) => this.reply(segment))
+    // A server that is gone looks to the wire as it would without the proxy, but for the connect.
+    upstream.on('error', () => this.cut('rst'))
+    upstream.on('end', () => this.cut('fin'))
+    client.on('error', () => undefined)
+    // What was sent is carried out, even late and when nobody waits for it any more: as without a proxy.
+    client.on('close', () => void this.requests.then(() => upstream.end()))
+  }
+
+  /** Towards the wire. */
+  get isOpen(): boolean {
+    return !this.client.destroyed
+  }
+
+  heal(): void {
+    this.fault = undefined
+  }
+
+  cut(how: 'fin' | 'rst'): void {
+    this.upstream.destroy()
+    if (how === 'rst') this.client.resetAndDestroy()
+    else this.client.end()
+  }
+
+  private request(segment: Buffer): void {
+    this.proxy.counts.requestSegments++
+    this.proxy.counts.requestBytes += segment.length
+    if (this.fault === 'blackHole') return
+    // A request of several segments is still the same one while nothing came back.
+    if (this.fault === undefined || this.replySeen) {
+      this.fault = this.proxy.faultFor(segment)
+      this.replySeen = false
+    }
+    const { fault } = this
+    if (fault === 'blackHole') return
+    if (fault === 'finBefore' || fault === 'rstBefore') {
+      this.cut(fault === 'finBefore' ? 'fin' : 'rst')
+      return
+    }
+    const changed = this.proxy.onRequest === undefined ? segment : this.proxy.onRequest(segment, this.number)
+    if (changed === undefined) return
+    const late = typeof fault === 'object' && 'delayRequestMs' in fault ? fault.delayRequestMs : 0
+    this.requests = this.inTurn(this.requests, late, () => write(this.upstream, changed))
+  }
+
+  private reply(segment: Buffer): void {
+    this.proxy.counts.replySegments++
+    this.proxy.counts.replyBytes += segment.length
+    const { fault } = this
+    const first = !this.replySeen
+    this.replySeen = true
+    if (fault === 'blackHole' || fault === 'dropReply') return
+    const changed = this.proxy.onReply === undefined ? segment : this.proxy.onReply(segment, this.number)
+    if (changed === undefined) return
+    const late = typeof fault === 'object' && 'delayReplyMs' in fault ? fault.delayReplyMs : 0
+    this.replies = this.inTurn(this.replies, late, () => this.answer(changed, fault, first))
+  }
+
+  private async answer(segment: Buffer, fault: Fault | undefined, first: boolean): Promise<void> {
+    switch (fault) {
+      case 'fin':
+      case 'rst':
+        this.cut(fault)
+        return
+      case 'halfReply':
+        write(this.client, segment.subarray(0, Math.ceil(segment.length / 2)))
+        this.cut('fin')
+        return
+      case 'garbage':
+        if (first) write(this.client, GARBAGE)
+        return
+      case 'foreignReply':
+        if (first) write(this.client, this.proxy.foreignReply())
+        return
+      case 'trickle':
+        for (const byte of segment) {
+          write(this.client, Buffer.of(byte))
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        return
+      case 'replyTwice':
+        write(this.client, Buffer.concat([segment, segment]))
+        return
+      default:
+        this.proxy.passed(segment)
+        write(this.client, segment)
+    }
+  }
+
+  /** After all that was to be passed before, `lateMs` later. */
+  private async inTurn(before: Promise<void>, lateMs: number, pass: () => void | Promise<void>): Promise<void> {
+    await before
+    const { signal } = this.proxy.stopped
+    if (lateMs > 0) await delay(lateMs, undefined, { signal }).catch(() => undefined)
+    if (!signal.aborted) await pass()
+  }
+}
+
+function write(socket: Socket, bytes: Buffer): void {
+  if (socket.writable) socket.write(bytes)
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      const address: AddressInfo | string | null = server.address()
+      if (address === null || typeof address === 'string') reject(new Error('a TCP server without a port'))
+      else resolve(address.port)
+    })
+  })
+}
