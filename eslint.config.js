@@ -13,5 +13,5 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  { rules: { '@typescript-eslint/unified-signatures': 'off', '@typescript-eslint/no-non-null-assertion': 'error' } },
+  { rules: { '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }], '@typescript-eslint/unified-signatures': 'off', '@typescript-eslint/no-non-null-assertion': 'error' } },
 )

@@ -135,7 +135,7 @@ function parseHost(address: string, where: string, refuse: Refuse): Endpoint {
   const [, v6, name, digits] = match
   const host = (v6 ?? name ?? '').toLowerCase()
   const valid = v6 === undefined ? /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$/.test(host) : isIPv6(host)
-  if (!valid || host.includes('%')) refuse(where, 'not a host name or address', v6 ?? name)
+  if (!valid || host.includes('%')) refuse(where, 'not a host name or address (IPv6 goes in brackets)', v6 ?? name)
   if (digits === undefined) return { kind: 'tcp', host, port: DEFAULT_PORT }
   const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0
   if (port < 1 || port > 65535) refuse(where, 'a port is a number from 1 to 65535', digits)

@@ -32,7 +32,8 @@ describe.concurrent('MemcachedServer', () => {
   })
 
   it('takes arguments', async () => {
-    await using server = await MemcachedServer.start({ args: ['-m', '8', '-M', '-I', '64k', '-o', 'slab_chunk_max=32768'] })
+    const args = ['-m', '8', '-M', '-I', '64k', '-o', 'slab_chunk_max=32768']
+    await using server = await MemcachedServer.start({ args })
     const settings = await server.stats('settings')
     expect(settings.get('evictions')).toBe('off')
     expect(settings.get('item_size_max')).toBe('65536')

@@ -9,6 +9,9 @@ import { MemcachedServer } from './memcached-server.js'
 export const PROTOCOLS = ['binary', 'text'] as const
 export type Protocol = (typeof PROTOCOLS)[number]
 
+/** Deadlines are not what is tested with it: a machine that is busy with other tests may take its time. */
+export const PATIENCE_MS = 10_000
+
 /** What a save path says of a server at `address` (`host:port`, or the path of a unix socket). */
 export function serverAddresses(address: string, protocol: Protocol): readonly ServerAddress[] {
   const url = address.startsWith('/') ? `unix://${address}` : `tcp://${address}`
@@ -22,7 +25,7 @@ export async function memcachedSubject(protocol: Protocol, options: SubjectOptio
   const server = await MemcachedServer.start({ args: options.small === true ? ['-m', '8', '-M'] : [] })
   const servers = serverAddresses(server.address, protocol)
   const connections = options.wide === true ? {} : { connections: 1 }
-  const wire = createMemcachedWire({ servers, clock: systemClock, ...connections })
+  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs: PATIENCE_MS, ...connections })
   return {
     wire,
     advance: (ms) => delay(ms),

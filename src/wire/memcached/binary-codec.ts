@@ -6,6 +6,7 @@ import { Server, Utils } from 'memjs'
 import type { Cas, Command, Reply } from '../wire.js'
 import { AuthenticationError, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
+import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 
 const GET = 0x00
@@ -36,7 +37,6 @@ type Message = Parameters<Parameters<Server['onResponse']>[1]>[0]
 class BinaryCodec implements Codec {
   readonly #server: Server
   readonly #wallMs: () => number
-  readonly #socket: CodecContext['socket']
   readonly #authenticates: boolean
   readonly #inbox = new Inbox()
   readonly #dues: Due[] = []
@@ -46,7 +46,6 @@ class BinaryCodec implements Codec {
 
   constructor({ socket, credentials, wallMs }: CodecContext) {
     this.#wallMs = wallMs
-    this.#socket = socket
     this.#authenticates = credentials !== undefined
     this.#server = new Server('', 0, credentials?.username, credentials?.password)
     // The constructor falls back to MEMCACHIER_* and MEMCACHE_* of the environment; what it was told counts, or nothing.
@@ -63,27 +62,14 @@ class BinaryCodec implements Codec {
     return this.#dues.length - this.#head
   }
 
-  greet(ready: (itemSizeMaxBytes: number | undefined) => void): void {
-    let itemSizeMaxBytes: number | undefined
+  greet(ready: (greeting: Greeting) => void): void {
+    const reader = new GreetingReader()
     const ask = (): void => {
-      const version = this.#next(VERSION, undefined)
-      const stat = this.#next(STAT, undefined)
-      this.#server.onResponse(version, ({ header }) => {
-        if (header.status !== 0) this.#server.error(new Error(`version: status ${String(header.status)}`))
-      })
-      const onStat = (message: Message): void => {
-        if (message.key.toString('latin1') === 'item_size_max') {
-          const bytes = Number(message.val.toString('latin1'))
-          if (Number.isSafeInteger(bytes) && bytes > 0) itemSizeMaxBytes = bytes
-        }
-        if (message.key.length === 0 && this.#failure === undefined) ready(itemSizeMaxBytes)
-      }
-      onStat.quiet = true
-      this.#server.onResponse(stat, onStat)
-      this.#socket.write(
+      this.#server._socket?.write(
         Buffer.concat([
-          Utils.makeRequestBuffer(VERSION, '', '', '', version),
-          Utils.makeRequestBuffer(STAT, 'settings', '', '', stat),
+          this.#askVersion(),
+          this.#askStats('', reader, () => undefined),
+          this.#askStats('settings', reader, () => ready(reader.result())),
         ]),
       )
     }
@@ -166,6 +152,25 @@ class BinaryCodec implements Codec {
     this.#sequence = this.#sequence === 0xffffffff ? 1 : this.#sequence + 1
     this.#dues.push({ opcode, sequence: this.#sequence, flight })
     return this.#sequence
+  }
+
+  #askVersion(): Buffer {
+    const sequence = this.#next(VERSION, undefined)
+    this.#server.onResponse(sequence, ({ header }) => {
+      if (header.status !== 0) this.#server.error(new Error(`version: status ${String(header.status)}`))
+    })
+    return Utils.makeRequestBuffer(VERSION, '', '', '', sequence)
+  }
+
+  #askStats(group: string, reader: GreetingReader, done: () => void): Buffer {
+    const sequence = this.#next(STAT, undefined)
+    const onStat = ({ key, val }: Message): void => {
+      reader.take(key.toString('latin1'), val.toString('latin1'))
+      if (key.length === 0 && this.#failure === undefined) done()
+    }
+    onStat.quiet = true
+    this.#server.onResponse(sequence, onStat)
+    return Utils.makeRequestBuffer(STAT, group, '', '', sequence)
   }
 
   #request(command: Command, flight: Flight): Buffer {

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
 import { FlightError, type Cas, type Command, type Reply, type Status } from '../wire.js'
+import type { Greeting } from './greeting.js'
 
 /** The server said something that the protocol does not allow here; the connection cannot be used any more. */
 export class ProtocolError extends Error {
@@ -60,10 +61,10 @@ export class Flight {
 
 export interface Codec {
   /**
-   * Starts the handshake: authentication where there are credentials, the version, the limits. `ready` is called once,
-   * from `feed`, with the server's largest item in bytes if it tells.
+   * Starts the handshake: authentication where there are credentials, the version, what the server tells about itself.
+   * `ready` is called once, from `feed`.
    */
-  greet(ready: (itemSizeMaxBytes: number | undefined) => void): void
+  greet(ready: (greeting: Greeting) => void): void
 
   /** The bytes of a whole batch, for one write. From then on its replies are due, in this order. */
   encode(flights: readonly Flight[]): Buffer

@@ -8,11 +8,20 @@ import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError } from '../wire.js'
 import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'
+import type { Greeting } from './greeting.js'
 import { dial, readPemFiles } from './socket.js'
 
 /** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
 export class ConnectError extends Error {
   override readonly name = 'ConnectError'
+  constructor(
+    message: string,
+    /** When the attempt began; the clock's monotonic milliseconds. */
+    readonly beganAtMs: number,
+    options: { readonly cause: unknown },
+  ) {
+    super(message, options)
+  }
 }
 
 export interface ConnectionOptions {
@@ -23,14 +32,14 @@ export interface ConnectionOptions {
   readonly openMs: number
   /** Gives up opening. */
   readonly signal: AbortSignal
-  /** The node's count of connections, raised by one; called when the handshake is complete. */
-  readonly nextOrdinal: () => number
+  /** The node's date for a connection whose handshake is complete. */
+  readonly date: (greeting: Greeting) => number
 }
 
 export class Connection {
   #openedAt = 0
-  #itemSizeMaxBytes: number | undefined
-  #greeting: ((failure: Error) => void) | undefined
+  #greeting: Greeting | undefined
+  #failOpening: ((failure: Error) => void) | undefined
   #batch: readonly Flight[] = []
   #done: (() => void) | undefined
   #dueAtMs = 0
@@ -45,7 +54,7 @@ export class Connection {
   ) {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', (error) => this.destroy(error))
-    socket.on('end', () => this.destroy(new Error('the server closed the connection')))
+    socket.on('end', () => this.destroy(new Error(this.#whyClosed())))
     socket.on('close', () => this.destroy(new Error('the connection was closed')))
   }
 
@@ -54,8 +63,9 @@ export class Connection {
    *
    * @throws {ConnectError} within `openMs`, whatever happens.
    */
-  static async open({ server, clock, makeCodec, openMs, signal, nextOrdinal }: ConnectionOptions): Promise<Connection> {
+  static async open({ server, clock, makeCodec, openMs, signal, date }: ConnectionOptions): Promise<Connection> {
     const name = describeServer(server)
+    const beganAtMs = clock.nowMs()
     try {
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
@@ -69,7 +79,7 @@ export class Connection {
       )
       signal.addEventListener('abort', giveUp, { once: true })
       try {
-        await connection.#greet(readyEvent, nextOrdinal)
+        await connection.#greet(readyEvent, date)
       } finally {
         timer.cancel()
         signal.removeEventListener('abort', giveUp)
@@ -78,18 +88,18 @@ export class Connection {
     } catch (error) {
       const reason = error instanceof Error ? reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
-      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, { cause: error })
+      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, beganAtMs, { cause: error })
     }
   }
 
-  /** The node's ordinal of this connection: it may carry only a CAS that is dated this or later. */
+  /** The node's date of this connection: it may carry only a CAS that is dated this or later. */
   get openedAt(): number {
     return this.#openedAt
   }
 
-  /** The server's largest item (key, value and header), in bytes; undefined if it did not say. */
-  get itemSizeMaxBytes(): number | undefined {
-    return this.#itemSizeMaxBytes
+  /** What the server told in the handshake. */
+  get greeting(): Greeting | undefined {
+    return this.#greeting
   }
 
   get alive(): boolean {
@@ -97,7 +107,7 @@ export class Connection {
   }
 
   /**
-   * Writes a batch and settles its flights, each as its own replies are complete. `done` is called once, when the last
+   * Writes a batch (the connection must be alive) and settles its flights, each as its own replies are complete. `done` is called once, when the last
    * one is settled or the connection is dead; until then nothing else may run here.
    *
    * @param dueAtMs when to give up: then every flight without all its replies fails as 'unknown'.
@@ -106,10 +116,6 @@ export class Connection {
     this.#batch = batch
     this.#dueAtMs = dueAtMs
     this.#done = done
-    if (this.#death !== undefined) {
-      this.#finish(this.#death)
-      return
-    }
     this.socket.ref()
     this.socket.write(this.codec.encode(batch))
     this.#watch()
@@ -121,18 +127,18 @@ export class Connection {
     this.#death = cause
     this.#timer?.cancel()
     this.socket.destroy()
-    this.#greeting?.(cause)
+    this.#failOpening?.(cause)
     this.#finish(cause)
   }
 
-  #greet(readyEvent: 'connect' | 'secureConnect', nextOrdinal: () => number): Promise<void> {
+  #greet(readyEvent: 'connect' | 'secureConnect', date: ConnectionOptions['date']): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#greeting = reject
+      this.#failOpening = reject
       this.socket.once(readyEvent, () => {
-        this.codec.greet((itemSizeMaxBytes) => {
-          this.#greeting = undefined
-          this.#itemSizeMaxBytes = itemSizeMaxBytes
-          this.#openedAt = nextOrdinal()
+        this.codec.greet((greeting) => {
+          this.#failOpening = undefined
+          this.#greeting = greeting
+          this.#openedAt = date(greeting)
           this.socket.unref()
           resolve()
         })
@@ -140,9 +146,14 @@ export class Connection {
     })
   }
 
+  #whyClosed(): string {
+    const opening = this.#failOpening !== undefined
+    return `the server closed the connection${opening ? ' in the handshake (it may want TLS, or SASL credentials)' : ''}`
+  }
+
   #receive(chunk: Buffer): void {
     if (this.#death !== undefined) return
-    if (this.#done === undefined && this.#greeting === undefined) {
+    if (this.#done === undefined && this.#failOpening === undefined) {
       this.destroy(new Error('the server sent data that nothing was asked for'))
       return
     }
@@ -189,5 +200,5 @@ export class Connection {
 /** AggregateError, which a host name with several addresses gives, has an empty message of its own. */
 function reasonOf(error: Error): string {
   if (error instanceof AggregateError) return error.errors.map(String).join(', ')
-  return error.message || error.name
+  return (error.message || error.name).replace(/[.!]+$/, '')
 }

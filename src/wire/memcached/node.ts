@@ -6,7 +6,8 @@ import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, type Command, type Reply } from '../wire.js'
 import { Flight, type MakeCodec } from './codec.js'
-import type { Connection } from './connection.js'
+import { ConnectError, type Connection } from './connection.js'
+import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
 
 export interface NodeOptions {
@@ -64,10 +65,7 @@ export class MemcachedNode {
       openMs: flightMs - this.#answerMs,
       acquireMs: flightMs,
       max: connections,
-      nextOrdinal: () => {
-        this.stats.connectionsOpened += 1
-        return ++this.#ordinal
-      },
+      date: (greeting) => this.#date(greeting),
     })
   }
 
@@ -93,8 +91,21 @@ export class MemcachedNode {
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
-    this.#failPending(`The connections to ${this.name} were closed.`, undefined)
+    this.#failPending(`The connections to ${this.name} were closed.`)
     await this.#pool.close()
+  }
+
+  /**
+   * Dates a new connection. It may carry what was read before it was opened only if it certainly leads to the process
+   * that older connections, still open, lead to: a pool that grows makes no CAS worthless, a restart makes all so.
+   */
+  #date({ process }: Greeting): number {
+    this.stats.connectionsOpened += 1
+    if (process !== undefined) {
+      if (this.#pool.knows(process)) return this.#ordinal
+      this.#pool.forgetOthers(process)
+    }
+    return ++this.#ordinal
   }
 
   #gather(): void {
@@ -114,6 +125,11 @@ export class MemcachedNode {
   }
 
   readonly #send = (connection: Connection): void => {
+    if (!connection.alive) {
+      this.#pool.giveBack(connection)
+      this.#borrow()
+      return
+    }
     this.#borrowing = false
     const nowMs = this.#clock.nowMs()
     const batch: Flight[] = []
@@ -128,7 +144,7 @@ export class MemcachedNode {
       batch.push(flight)
     }
     this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
-    this.#itemSizeMaxBytes = connection.itemSizeMaxBytes ?? this.#itemSizeMaxBytes
+    this.#itemSizeMaxBytes = connection.greeting?.itemSizeMaxBytes ?? this.#itemSizeMaxBytes
     const [first] = batch
     if (first === undefined) {
       this.#pool.giveBack(connection)
@@ -143,15 +159,19 @@ export class MemcachedNode {
   }
 
   readonly #fail = (cause: unknown): void => {
-    this.#borrowing = false
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#failPending(reason, cause)
+    // Who came while the attempt was under way is owed one that begins later: the server may be back by now.
+    const untilMs = cause instanceof ConnectError ? cause.beganAtMs : Infinity
+    this.#failPending(cause instanceof Error ? cause.message : String(cause), cause, untilMs)
+    this.#borrow()
   }
 
-  #failPending(message: string, cause: unknown): void {
-    const failed = this.#pending
-    this.#pending = []
-    for (const flight of failed) flight.fail(new FlightError('not-sent', message, { cause }))
+  /** Fails what was queued until that moment. */
+  #failPending(message: string, cause?: unknown, untilMs = Infinity): void {
+    const all = this.#pending
+    this.#pending = all.filter((flight) => flight.dueAtMs - this.#flightMs > untilMs)
+    for (const flight of all) {
+      if (flight.dueAtMs - this.#flightMs <= untilMs) flight.fail(new FlightError('not-sent', message, { cause }))
+    }
   }
 
   /** Fails a flight that waited too long to be sent. */

@@ -95,9 +95,22 @@ export class ConnectionPool {
       this.#connections.add(connection)
       return connection
     } catch (cause) {
-      const error = cause instanceof ConnectError ? cause : new ConnectError(String(cause), { cause })
+      const error = cause instanceof ConnectError ? cause : new ConnectError(String(cause), clock.nowMs(), { cause })
       this.#nextAttemptMs = clock.nowMs() + ATTEMPT_EVERY_MS
       return new Failure(error, clock.nowMs())
+    }
+  }
+
+  /** Whether a connection to this process of the server is open, idle or busy. */
+  knows(process: string): boolean {
+    for (const { alive, greeting } of this.#connections) if (alive && greeting?.process === process) return true
+    return false
+  }
+
+  /** Gives up the connections to any other process of the server than this one. */
+  forgetOthers(process: string): void {
+    for (const connection of this.#connections) {
+      if (connection.greeting?.process !== process) this.#discard(connection, 'the server was restarted or replaced')
     }
   }
 

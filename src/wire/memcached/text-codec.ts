@@ -8,6 +8,7 @@
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
+import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
 import { Reads } from './text-reads.js'
@@ -22,7 +23,7 @@ type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 type Due =
   | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
   | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
-  | { readonly kind: 'line'; readonly flight: Flight }
+  | { readonly kind: 'line'; readonly flight: Flight; readonly reads: undefined }
   | { readonly kind: 'greeting'; readonly take: (line: string) => boolean }
 
 class TextCodec implements Codec {
@@ -39,22 +40,22 @@ class TextCodec implements Codec {
     return this.#dues.length - this.#head
   }
 
-  greet(ready: (itemSizeMaxBytes: number | undefined) => void): void {
+  greet(ready: (greeting: Greeting) => void): void {
     const { socket, credentials } = this.#context
+    const reader = new GreetingReader()
+    const takeStat = (line: string): boolean => {
+      const [word, name, value] = line.split(' ')
+      if (word === 'STAT' && name !== undefined && value !== undefined) reader.take(name, value)
+      return word !== 'STAT'
+    }
+    const takeLast = (line: string): boolean => {
+      if (!takeStat(line)) return false
+      ready(reader.result())
+      return true
+    }
     const ask = (): void => {
-      let itemSizeMaxBytes: number | undefined
-      this.#dues.push({ kind: 'greeting', take: takeVersion })
-      this.#dues.push({
-        kind: 'greeting',
-        take: (line) => {
-          const [, bytes] = /^STAT item_size_max ([1-9]\d{0,14})$/.exec(line) ?? []
-          if (bytes !== undefined) itemSizeMaxBytes = Number(bytes)
-          if (line.startsWith('STAT ')) return false
-          ready(itemSizeMaxBytes)
-          return true
-        },
-      })
-      socket.write('version\r\nstats settings\r\n', 'latin1')
+      for (const take of [takeVersion, takeStat, takeLast]) this.#dues.push({ kind: 'greeting', take })
+      socket.write('version\r\nstats\r\nstats settings\r\n', 'latin1')
     }
     if (credentials === undefined) {
       ask()
@@ -109,53 +110,51 @@ class TextCodec implements Codec {
   #encode(flight: Flight, outbox: Outbox): void {
     /** Reads that the next `get` may join: nothing has been written after them. */
     let open: Reads | undefined
-    const close = (): void => {
-      if (open === undefined) return
-      outbox.text(open.line())
-      this.#dues.push({ kind: 'reads', flight, reads: open })
-      open = undefined
-    }
     for (const command of flight.commands) {
       if (command.op === 'get') {
-        if (open?.isFull === true) close()
+        if (open?.isFull === true) open = this.#ask(open, flight, outbox)
         open ??= new Reads(undefined)
         open.add(command.key)
         continue
       }
-      close()
+      open = this.#ask(open, flight, outbox)
       switch (command.op) {
         case 'add':
         case 'cas':
-        case 'set': {
+        case 'set':
           if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) open = new Reads(command)
           this.#dues.push({ kind: 'store', flight, reads: open })
           this.#encodeStore(command, outbox)
           break
-        }
         case 'touch':
-          outbox.text(`mg ${command.key} T${String(exptimeOf(command.ttlSec, this.#context.wallMs))} c\r\n`)
-          this.#dues.push({ kind: 'line', flight })
+          outbox.text(`mg ${command.key} T${exptimeOf(command.ttlSec, this.#context.wallMs)} c\r\n`)
+          this.#dues.push({ kind: 'line', flight, reads: undefined })
           break
         case 'cad':
           outbox.text(`md ${command.key} C${command.cas.version}\r\n`)
-          this.#dues.push({ kind: 'line', flight })
+          this.#dues.push({ kind: 'line', flight, reads: undefined })
           break
         case 'delete':
           outbox.text(`delete ${command.key}\r\n`)
-          this.#dues.push({ kind: 'line', flight })
+          this.#dues.push({ kind: 'line', flight, reads: undefined })
           break
       }
     }
-    close()
+    this.#ask(open, flight, outbox)
+  }
+
+  /** Writes the reads that are open, if any, and opens none. */
+  #ask(open: Reads | undefined, flight: Flight, outbox: Outbox): undefined {
+    if (open === undefined) return
+    outbox.text(open.line())
+    this.#dues.push({ kind: 'reads', flight, reads: open })
   }
 
   #encodeStore(command: Store, outbox: Outbox): void {
     const exptime = exptimeOf(command.ttlSec, this.#context.wallMs)
     const version = command.op === 'cas' ? ` ${command.cas.version}` : ''
-    outbox.text(
-      `${command.op} ${command.key} ${String(command.flags ?? 0)} ${String(exptime)} ` +
-        `${String(command.value.length)}${version}\r\n`,
-    )
+    const flags = command.flags ?? 0
+    outbox.text(`${command.op} ${command.key} ${flags} ${exptime} ${command.value.length}${version}\r\n`)
     outbox.value(command.value)
     outbox.text('\r\n')
   }

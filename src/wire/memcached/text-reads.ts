@@ -1,5 +1,5 @@
 /** One `gets` line of the text protocol: the keys, who asked for them, and what was found. */
-import type { Command, Reply } from '../wire.js'
+import type { Cas, Command, Reply } from '../wire.js'
 import { ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
@@ -14,6 +14,8 @@ export class Reads {
   /** For each `get` of the flight that is answered here, the index of its key. */
   readonly #gets: number[] = []
   #next = 0
+  /** The CAS of what was stored. */
+  #stored: Cas | undefined
 
   /** `store`: the add or cas whose new CAS is looked for; its key is the first. */
   constructor(store: (Command & { readonly op: 'add' | 'cas' }) | undefined) {
@@ -57,9 +59,13 @@ export class Reads {
     const end = valueAt + length
     if (end + 2 > bytes.length) return length
     if (bytes[end] !== 13 || bytes[end + 1] !== 10) throw new ProtocolError('a value without its line end')
-    // Copied: the chunk holds a whole batch, and would live as long as this one value.
-    const value = Buffer.from(bytes.subarray(valueAt, end))
-    this.#found[index] = replyOf('ok', { version, asOf }, value, flags)
+    if (index === 0 && this.#isOurs(bytes, valueAt, end, flags)) this.#stored = { version, asOf }
+    if (index > 0 || this.#readsFirst) {
+      // Copied: the chunk holds a whole batch, and would live as long as this one value.
+      const value = Buffer.allocUnsafe(length)
+      bytes.copy(value, 0, valueAt, end)
+      this.#found[index] = replyOf('ok', { version, asOf }, value, flags)
+    }
     this.#next = index + 1
     return length
   }
@@ -70,26 +76,31 @@ export class Reads {
     if (failed !== undefined && !line.startsWith('SERVER_ERROR ')) {
       throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
     }
-    if (this.#store !== undefined) flight.answer(this.#answerStore())
+    if (this.#store !== undefined) flight.answer(this.#answerStore(this.#store))
     for (const index of this.#gets) {
       flight.answer(this.#found[index] ?? failed ?? replyOf('missing', undefined, undefined, 0))
     }
   }
 
-  #answerStore(): Reply {
+  /** Whether the first key's value is asked for, and not only its CAS. */
+  get #readsFirst(): boolean {
+    return this.#store === undefined || this.storeReply?.status !== 'ok' || this.#gets.includes(0)
+  }
+
+  /** Between a store and its read anybody could have written: the CAS is ours only if all else is. */
+  #isOurs(bytes: Buffer, from: number, to: number, flags: number): boolean {
+    const store = this.#store
+    if (store === undefined || this.storeReply?.status !== 'ok' || flags !== (store.flags ?? 0)) return false
+    return store.value.length === to - from && bytes.compare(store.value, 0, store.value.length, from, to) === 0
+  }
+
+  #answerStore(store: Command & { readonly op: 'add' | 'cas' }): Reply {
     const reply = this.storeReply
     if (reply === undefined) throw new ProtocolError('values before the answer to a store')
-    const store = this.#store
+    if (reply.status === 'ok') return this.#stored === undefined ? reply : replyOf('ok', this.#stored, undefined, 0)
     const occupant = this.#found[0]
-    if (store === undefined || occupant === undefined) return reply
-    if (reply.status === 'ok') {
-      // Between the two lines anybody could have written: the CAS is ours only if all else is.
-      const ours = occupant.flags === (store.flags ?? 0) && occupant.value?.equals(store.value) === true
-      return ours ? replyOf('ok', occupant.cas, undefined, 0) : reply
-    }
-    return reply.status === 'exists' && store.op === 'add'
-      ? replyOf('exists', occupant.cas, occupant.value, occupant.flags)
-      : reply
+    if (reply.status !== 'exists' || store.op !== 'add' || occupant === undefined) return reply
+    return replyOf('exists', occupant.cas, occupant.value, occupant.flags)
   }
 }
 

@@ -32,7 +32,8 @@ const KEY = /^[\x21-\x7e]{1,250}$/
  *
  * - A flight is carried out whole and in order, in a microtask: never in the caller's turn, and before anything else
  *   gets to run once it began. One node: the route makes no difference.
- * - A TTL of t seconds lives (t - 1, t], because time is counted in whole seconds, as memcached's is.
+ * - A TTL of t seconds lives (t - 1, t], because time is counted in whole seconds, as memcached's is. (What is not
+ *   imitated: memcached's clock skips a second now and then, which takes one more.)
  * - CAS numbers come from one counter; touch leaves them alone.
  * - A refused `set` deletes the old item, a refused `cas` or `add` does not.
  * - Values are copied in and out. Expired items go when they are asked for, on `sweep`, and a few with every write.

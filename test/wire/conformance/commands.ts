@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { casOf, expectMissing, expectStored, freshKey, type GetWire, overwritten, run, stored, text } from './subject.js'
+import { casOf, expectMissing, expectStored, freshKey, overwritten, run, stored, text } from './subject.js'
+import type { GetWire } from './subject.js'
 
 /** Each command on a missing item, on a present one, with the right version and with a stale one. */
 export function commandCases(wire: GetWire): void {

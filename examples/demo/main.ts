@@ -1,0 +1,72 @@
+/**
+ * The demonstration: `npm run demo`. One page, three requests at once, without the lock and with it.
+ *
+ * Exit code 0: the unlocked run lost something and the locked one nothing; 1: not so, or it could not run.
+ */
+import { InvalidSavePathError, LatchkeyError } from 'latchkey'
+import { interruption } from './interruption.js'
+import { type Options, parseArguments, USAGE, UsageError } from './options.js'
+import { type Figures, perform } from './play.js'
+import { drawAct, drawHeading, drawIntroduction, drawVerdict } from './report.js'
+import { paintFor } from './paint.js'
+import { checkStore, StoreUnreachableError } from './store.js'
+
+async function main(): Promise<number> {
+  // First of all, so that ctrl-C finds somebody at home from the first line on.
+  const { signal, exitCode } = interruption()
+  try {
+    const options = parseArguments(process.argv.slice(2), process.env)
+    if (options.help) {
+      process.stdout.write(`${USAGE}\n`)
+      return 0
+    }
+    await checkStore(options.store, signal, 'Start one there, or unset MEMCACHE_SERVERS to keep the sessions in this process.')
+    const figures = await show(options, signal)
+    return figures.unlocked.kept < figures.unlocked.expected && figures.locked.kept === figures.locked.expected ? 0 : 1
+  } catch (error) {
+    const interrupted = exitCode()
+    if (interrupted !== undefined) return interrupted
+    return explain(error)
+  }
+}
+
+async function show({ json, store }: Options, signal: AbortSignal): Promise<Figures> {
+  const paint = paintFor(process.stdout, process.env)
+  const print = (lines: readonly string[]): void => {
+    if (!json) process.stdout.write(`${lines.join('\n')}\n`)
+  }
+  print(drawIntroduction(store.label, paint))
+  const figures = await perform(store, signal, {
+    actBegins: (locking) => print(drawHeading(locking, paint)),
+    actEnds: (act) => print(drawAct(act, paint)),
+  })
+  print(drawVerdict(figures, paint))
+  if (json) process.stdout.write(`${JSON.stringify(jsonOf(store.label, figures))}\n`)
+  return figures
+}
+
+const jsonOf = (store: string, { unlocked, locked, bystander }: Figures): object => ({
+  store,
+  unlocked: { expected: unlocked.expected, kept: unlocked.kept },
+  locked: { expected: locked.expected, kept: locked.kept },
+  bystander: { p99Ms: round(bystander.p99Ms), p99AloneMs: round(bystander.p99AloneMs) },
+})
+
+const round = (ms: number): number => Math.round(ms * 100) / 100
+
+/** One line for what the reader can do something about; a stack only for a bug. */
+function explain(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`demo: ${error.message}\n\n${USAGE}\n`)
+    return 2
+  }
+  if (error instanceof InvalidSavePathError) {
+    process.stderr.write(`demo: MEMCACHE_SERVERS cannot be read. ${error.message}\n`)
+    return 2
+  }
+  const known = error instanceof StoreUnreachableError || error instanceof LatchkeyError
+  process.stderr.write(`demo: ${known ? error.message : error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+  return 1
+}
+
+process.exitCode = await main()

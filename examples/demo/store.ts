@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import { LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
+
+/** Where an example keeps its sessions. */
+export interface Store {
+  /** For people: no credentials in it. */
+  readonly label: string
+  readonly servers: readonly string[]
+  readonly options: Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'lifetimeSec'>
+}
+
+export class StoreUnreachableError extends Error {}
+
+/** @param memcacheServers comma-separated, as in MEMCACHE_SERVERS; none or empty: inside this process. */
+export function storeOf(memcacheServers: string | undefined): Store {
+  const list = memcacheServers?.trim() ?? ''
+  const servers = list === '' || list.startsWith('memory:') ? [] : list.split(',').map((server) => server.trim())
+  return {
+    label: servers.length === 0 ? 'memory' : `memcached ${servers.map(withoutCredentials).join(', ')}`,
+    servers,
+    options: {
+      savePath: servers.length === 0 ? 'memory:' : servers.join(','),
+      // A prefix of its own for each run, so that no run meets what an earlier one left; a minute later it is gone.
+      prefix: `example-${randomBytes(4).toString('hex')}:`,
+      lifetimeSec: 60,
+    },
+  }
+}
+
+/**
+ * Asks every server for something before the play begins, so that a missing one is told in one line.
+ *
+ * @throws StoreUnreachableError
+ */
+export async function checkStore(store: Store, signal: AbortSignal, advice: string): Promise<void> {
+  for (const server of store.servers) {
+    const manager = new SessionManager({ ...store.options, savePath: server, deadlineMs: 2000 })
+    const stop = (): void => void manager.close({ graceMs: 0 })
+    signal.addEventListener('abort', stop)
+    try {
+      await manager.peek('is-anybody-there')
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error
+      throw new StoreUnreachableError(
+        `no memcached answers at ${withoutCredentials(server)} (MEMCACHE_SERVERS)${reasonOf(error)}. ${advice}`,
+        { cause: error },
+      )
+    } finally {
+      signal.removeEventListener('abort', stop)
+      await manager.close({ graceMs: 0 })
+    }
+    signal.throwIfAborted()
+  }
+}
+
+const withoutCredentials = (server: string): string =>
+  server.replace(/^(tcp:\/\/|tls:\/\/)?(?:[^/]*@)?/i, '$1').replace(/\?.*$/, '')
+
+function reasonOf(error: Error): string {
+  let innermost: unknown = error
+  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause
+  return innermost instanceof Error && innermost !== error ? `: ${innermost.message.replace(/\.$/, '')}` : ''
+}

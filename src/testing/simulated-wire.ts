@@ -1,0 +1,303 @@
+import type { Timer } from '../system/clock.js'
+import { type Command, FlightError, type Reply, type Wire } from '../wire/wire.js'
+import type { SeededRandom } from './seeded-random.js'
+import type { Origin, SimulatedServer } from './simulated-server.js'
+import type { SimulatedHost, SimulatedTime } from './simulated-time.js'
+
+/**
+ * What becomes of one flight on its way.
+ *
+ * - `pass`: there and back.
+ * - `refused`: the connection breaks before a byte is written.
+ * - `lost`: it never arrives. `mute`: it is carried out, the reply never arrives.
+ * - `partial`: the first `commands` are carried out, the rest never arrives, and no reply.
+ * - `zombie`: given up by its sender, and carried out later (`laterMs`), from the command `commands` on.
+ */
+export interface Fate {
+  readonly kind: 'pass' | 'refused' | 'lost' | 'mute' | 'partial' | 'zombie'
+  readonly upMs: number
+  readonly downMs: number
+  /** Time between its commands: they are in order, but another connection's may come in between. */
+  readonly gapMs: number
+  readonly laterMs: number
+  readonly commands: number
+  /** When the sender sees that the connection is dead; undefined: at the flight's deadline. */
+  readonly noticedMs: number | undefined
+}
+
+export interface SimulatedWireOptions {
+  readonly time: SimulatedTime
+  readonly host: SimulatedHost
+  readonly server: SimulatedServer
+  readonly random: SeededRandom
+  /** Goes into every Origin. */
+  readonly actor: number
+  readonly flightMs: number
+  readonly connections: number
+  /** Whether connections tell which process of the server they lead to; without it each new one is a stranger. */
+  readonly knowsProcess: boolean
+  readonly fateOf: (commands: readonly Command[]) => Fate
+  /** Told of every flight that a connection refused for the age of a CAS in it. */
+  readonly onUntrusted?: () => void
+  readonly onSent?: (route: string, commands: readonly Command[]) => void
+}
+
+interface Flight {
+  readonly route: string
+  readonly commands: readonly Command[]
+  readonly dueAtMs: number
+  readonly settle: (outcome: Reply[] | FlightError) => void
+  isSettled: boolean
+  asOf: number
+}
+
+interface Connection {
+  readonly epoch: number
+  readonly openedAt: number
+  isAlive: boolean
+  flight: Flight | undefined
+  timer: Timer | undefined
+}
+
+/** A wire over simulated connections. It dates CAS and connections as the memcached wire does, and refuses likewise. */
+export class SimulatedWire implements Wire {
+  private readonly idle: Connection[] = []
+  private readonly connections = new Set<Connection>()
+  private opening = 0
+  private pending: Flight[] = []
+  private ordinal = 0
+  private closed = false
+
+  constructor(private readonly o: SimulatedWireOptions) {
+    o.server.onRestart.push(() => {
+      const dying = [...this.connections]
+      o.time.after(o.random.fraction() * 5, () => {
+        o.host.deliver(() => {
+          for (const connection of dying) this.destroy(connection, 'the server closed the connection')
+        })
+      })
+    })
+  }
+
+  flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) {
+        reject(new FlightError('not-sent', 'the wire is closed'))
+        return
+      }
+      const flight: Flight = {
+        route,
+        commands,
+        dueAtMs: this.o.host.nowMs() + this.o.flightMs,
+        isSettled: false,
+        asOf: 0,
+        settle(outcome) {
+          if (flight.isSettled) return
+          flight.isSettled = true
+          if (outcome instanceof FlightError) reject(outcome)
+          else resolve(outcome)
+        },
+      }
+      this.pending.push(flight)
+      this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
+      // Not worth sending any more: as the memcached wire, leave the server a quarter of the deadline to answer in.
+      this.o.host.setTimer(() => this.dispatch(), this.o.flightMs * 0.75, { background: true })
+    })
+  }
+
+  maxValueBytes(): number {
+    return 1_000_000
+  }
+
+  sweep(): number {
+    return 0
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    for (const flight of this.pending) flight.settle(new FlightError('not-sent', 'the wire was closed'))
+    this.pending = []
+    for (const connection of this.connections) this.destroy(connection, 'the wire was closed')
+  }
+
+  private dispatch(): void {
+    const nowMs = this.o.host.nowMs()
+    const waiting: Flight[] = []
+    for (const flight of this.pending) {
+      if (nowMs >= flight.dueAtMs - this.o.flightMs / 4) {
+        flight.settle(new FlightError('not-sent', 'no connection came free in time'))
+        continue
+      }
+      const connection = this.pick()
+      if (connection === undefined) waiting.push(flight)
+      else this.send(connection, flight)
+    }
+    this.pending = waiting
+    const room = this.o.connections - this.connections.size - this.opening
+    for (let wanted = Math.min(room, waiting.length - this.opening); wanted > 0; wanted--) this.open()
+  }
+
+  private pick(): Connection | undefined {
+    const { random } = this.o
+    if (this.idle.length === 0) return undefined
+    // Now and then the pool grows although a connection is free, as it does when that one is only just given back.
+    if (this.connections.size + this.opening < this.o.connections && random.fraction() < 0.1) {
+      this.open()
+    }
+    const [connection] = this.idle.splice(random.integer(this.idle.length), 1)
+    return connection
+  }
+
+  private open(): void {
+    const { server, time, host, random } = this.o
+    this.opening++
+    let isDone = false
+    const done = (): boolean => {
+      if (isDone) return false
+      isDone = true
+      this.opening--
+      return true
+    }
+    const timer = host.setTimer(
+      () => {
+        if (!done()) return
+        const failed = this.pending
+        this.pending = []
+        for (const flight of failed) flight.settle(new FlightError('not-sent', 'cannot connect'))
+      },
+      this.o.flightMs * 0.75,
+      { background: true },
+    )
+    const { epoch } = server
+    time.after(0.1 + random.fraction() * 2, () => {
+      server.arrive(epoch, () => {
+        time.after(0.1 + random.fraction() * 2, () => {
+          host.deliver(() => {
+            if (this.closed || !done()) return
+            timer.cancel()
+            if (server.epoch === epoch) this.opened(epoch)
+            this.dispatch()
+          })
+        })
+      })
+    })
+  }
+
+  private opened(epoch: number): void {
+    const connection: Connection = {
+      epoch,
+      openedAt: this.date(epoch),
+      isAlive: true,
+      flight: undefined,
+      timer: undefined,
+    }
+    this.connections.add(connection)
+    this.idle.push(connection)
+  }
+
+  /** The memcached wire's rule: only a connection to a process that an older one leads to may carry older CAS. */
+  private date(epoch: number): number {
+    if (this.o.knowsProcess) {
+      for (const one of this.connections) if (one.epoch === epoch) return this.ordinal
+      for (const one of this.connections) this.destroy(one, 'the server was restarted')
+    }
+    return ++this.ordinal
+  }
+
+  private isTrusted(commands: readonly Command[], connection: Connection): boolean {
+    return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)
+  }
+
+  private send(connection: Connection, flight: Flight): void {
+    const { time, host, server } = this.o
+    if (!this.isTrusted(flight.commands, connection)) {
+      this.idle.push(connection)
+      this.o.onUntrusted?.()
+      flight.settle(new FlightError('not-sent', 'the connection is younger than a CAS', { untrusted: true }))
+      return
+    }
+    const fate = this.o.fateOf(flight.commands)
+    connection.flight = flight
+    if (fate.kind === 'refused') {
+      flight.settle(new FlightError('not-sent', 'the connection broke'))
+      this.destroy(connection, 'it broke')
+      return
+    }
+    flight.asOf = this.ordinal
+    this.o.onSent?.(flight.route, flight.commands)
+    connection.timer = host.setTimer(
+      () => this.destroy(connection, 'it did not answer in time'),
+      flight.dueAtMs - host.nowMs(),
+      { background: true },
+    )
+    if (fate.kind !== 'pass' && fate.noticedMs !== undefined) {
+      time.after(fate.noticedMs, () => {
+        host.deliver(() => this.destroy(connection, 'it was cut'))
+      })
+    }
+    if (fate.kind === 'lost') return
+    const origin: Origin = { actor: this.o.actor, sentAtMs: time.nowMs, startedAtMs: -1, isZombie: false }
+    const until = fate.kind === 'partial' || fate.kind === 'zombie' ? fate.commands : flight.commands.length
+    const replies: Reply[] = []
+    const carryOut = (index: number, end: number, then: () => void): void => {
+      server.arrive(connection.epoch, () => {
+        let next = index
+        if (origin.startedAtMs < 0) origin.startedAtMs = time.nowMs
+        origin.isZombie = flight.isSettled
+        while (next < end) {
+          const command = flight.commands[next++]
+          if (command === undefined) break
+          replies.push(server.execute(command, origin))
+          if (fate.gapMs > 0 && next < end) {
+            time.after(fate.gapMs, () => {
+              carryOut(next, end, then)
+            })
+            return
+          }
+        }
+        then()
+      })
+    }
+    time.after(fate.upMs, () => {
+      carryOut(0, until, () => {
+        if (fate.kind === 'pass') this.answer(connection, flight, replies, fate.downMs)
+      })
+    })
+    if (fate.kind === 'zombie') {
+      time.after(fate.upMs + fate.laterMs, () => {
+        carryOut(until, flight.commands.length, () => undefined)
+      })
+    }
+  }
+
+  private answer(connection: Connection, flight: Flight, replies: readonly Reply[], downMs: number): void {
+    this.o.time.after(downMs, () => {
+      this.o.host.deliver(() => {
+        if (!connection.isAlive || connection.flight !== flight) return
+        connection.timer?.cancel()
+        connection.flight = undefined
+        this.idle.push(connection)
+        const { asOf } = flight
+        flight.settle(
+          replies.map((reply) =>
+            reply.cas === undefined ? reply : { ...reply, cas: { version: reply.cas.version, asOf } },
+          ),
+        )
+        this.dispatch()
+      })
+    })
+  }
+
+  private destroy(connection: Connection, why: string): void {
+    if (!connection.isAlive) return
+    connection.isAlive = false
+    connection.timer?.cancel()
+    this.connections.delete(connection)
+    const index = this.idle.indexOf(connection)
+    if (index >= 0) this.idle.splice(index, 1)
+    const { flight } = connection
+    connection.flight = undefined
+    flight?.settle(new FlightError('unknown', `no answer: ${why}`))
+    if (this.pending.length > 0) this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
+  }
+}

@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url))
+
+/** From the top down. A folder may import from its own and from those further down, never upwards. */
+const LAYERS = ['adapters', 'session', 'lock', 'wire', 'base'] as const
+type Layer = (typeof LAYERS)[number]
+
+/** Files that are not in a layer's folder. `testing` is public and stands beside the session layer. */
+const layerOf = (file: string): Layer => {
+  const [folder] = file.split('/')
+  if (folder === 'index.ts') return 'adapters'
+  if (folder === 'testing') return 'session'
+  return LAYERS.find((layer) => layer === folder) ?? 'base'
+}
+
+/** Who alone may import a package; node: is everybody's. */
+const OWNERS: Record<string, (file: string) => boolean> = {
+  memjs: (file) => file === 'wire/memcached/binary-codec.ts',
+  'generic-pool': (file) => file === 'wire/memcached/pool.ts',
+  uuid: (file) => file === 'lock/lock-token.ts',
+  'secure-json-parse': (file) => file === 'session/serializer.ts',
+  'express-session': (file) => file.startsWith('adapters/express/'),
+  express: (file) => file.startsWith('adapters/express/'),
+}
+
+interface Import {
+  readonly file: string
+  readonly to: string
+  readonly typeOnly: boolean
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+const imports = files.flatMap(importsOf)
+const own = imports.filter(({ to }) => to.startsWith('.')).map(({ file, to, typeOnly }) => ({ file, to: resolve(file, to), typeOnly }))
+
+function importsOf(file: string): Import[] {
+  const source = ts.createSourceFile(file, readFileSync(join(SRC, file), 'utf8'), ts.ScriptTarget.ES2022)
+  return source.statements.flatMap((statement) => {
+    if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return []
+    const { moduleSpecifier } = statement
+    if (moduleSpecifier === undefined || !ts.isStringLiteral(moduleSpecifier)) return []
+    const typeOnly = ts.isImportDeclaration(statement) ? statement.importClause?.isTypeOnly === true : statement.isTypeOnly
+    return [{ file, to: moduleSpecifier.text, typeOnly }]
+  })
+}
+
+function resolve(file: string, to: string): string {
+  return relative('.', normalize(join(dirname(file), to))).replace(/\.js$/, '.ts')
+}
+
+describe('the architecture', () => {
+  it('was read', () => {
+    expect(files.length).toBeGreaterThan(30)
+    expect(own.length).toBeGreaterThan(60)
+  })
+
+  it('imports point downwards only', () => {
+    const upwards = own.filter(({ file, to }) => LAYERS.indexOf(layerOf(file)) > LAYERS.indexOf(layerOf(to)))
+    expect(upwards).toEqual([])
+  })
+
+  it('no adapter knows another', () => {
+    const across = own.filter(({ file, to }) => {
+      const [layer, adapter] = file.split('/')
+      const [otherLayer, other] = to.split('/')
+      return layer === 'adapters' && otherLayer === 'adapters' && adapter !== other
+    })
+    expect(across).toEqual([])
+  })
+
+  it('no module imports itself, however far round', () => {
+    const next = new Map(files.map((file) => [file, own.filter((one) => one.file === file && !one.typeOnly).map(({ to }) => to)]))
+    const reaches = (from: string, goal: string, seen = new Set<string>()): boolean =>
+      (next.get(from) ?? []).some((to) => {
+        if (to === goal) return true
+        if (seen.has(to)) return false
+        seen.add(to)
+        return reaches(to, goal, seen)
+      })
+    expect(files.filter((file) => reaches(file, file))).toEqual([])
+  })
+
+  it('each package has one importer, and nothing else is imported', () => {
+    const packages = imports.filter(({ to }) => !to.startsWith('.') && !to.startsWith('node:'))
+    expect(packages.filter(({ file, to }) => OWNERS[to]?.(file) !== true)).toEqual([])
+  })
+})

@@ -1,0 +1,308 @@
+import type { Origin } from '../../src/testing/simulated-server.js'
+import type { Command, Reply } from '../../src/wire/wire.js'
+import type { Timeline } from './timeline.js'
+
+/** One attempt to store: its op id is the last in the list that it stores, and nobody else's. */
+export interface Attempt {
+  readonly op: string
+  readonly session: string
+  readonly request: string
+  /** What its author had read, or stored, before. */
+  readonly base: string
+  readonly text: string
+  /** When that was. */
+  readonly baseAtMs: number
+  readonly invokedAtMs: number
+  outcome: 'pending' | 'acked' | 'refused' | 'unknown'
+  stored: number
+  removed: Removal | undefined
+}
+
+/** A call that destroys, with or without the lock. */
+export interface Destroy {
+  readonly actor: number
+  readonly session: string
+  readonly invokedAtMs: number
+  settledAtMs: number
+  outcome: 'pending' | 'acked' | 'refused' | 'unknown'
+  executed: boolean
+}
+
+interface Removal {
+  readonly kind: 'destroy' | 'eviction' | 'restart' | 'expiry' | 'overwrite' | 'refusedSet'
+  readonly atMs: number
+  readonly destroys: readonly Destroy[]
+}
+
+export interface ServerLock {
+  readonly token: string
+  readonly instance: string | undefined
+  readonly label: string | undefined
+  readonly sinceMs: number
+  expiresAtSec: number
+}
+
+/** The record between two changes, as the ids of the operations in it; '' where there is none or a tombstone. */
+interface State {
+  readonly text: string
+  readonly fromMs: number
+  toMs: number
+}
+
+/** What really stood on the server for one session, from the beginning to the end. */
+export class SessionTruth {
+  readonly states: State[] = [{ text: '', fromMs: 0, toMs: Infinity }]
+  recordExpiresAtSec = Infinity
+  lock: ServerLock | undefined
+  /** Since when nobody has had the lock. */
+  freeSinceMs = 0
+  /** When each request's lock first stood on the server; the time is that of its flight's first command. */
+  readonly lockedAtMs = new Map<string, number>()
+  /** Requests whose lock was evicted or went with a restart. */
+  readonly robbed = new Set<string>()
+  /** When a tombstone was put, as long as it was not evicted since. */
+  readonly tombstonesAtMs: number[] = []
+  readonly destroys: Destroy[] = []
+
+  constructor(readonly id: string) {}
+
+  get text(): string {
+    return this.states.at(-1)?.text ?? ''
+  }
+
+  /** Whether the record was `text` at some time from `fromMs` on. */
+  was(text: string, fromMs: number): boolean {
+    for (let i = this.states.length - 1; i >= 0; i--) {
+      const state = this.states[i]
+      if (state === undefined || state.toMs < fromMs) return false
+      if (state.text === text) return true
+    }
+    return false
+  }
+
+  /** Whether the record was anything but `text` at some time from `fromMs` on. */
+  wasOther(text: string, fromMs: number): boolean {
+    return this.states.some((state) => state.toMs >= fromMs && state.text !== text)
+  }
+}
+
+const OPS = /o\d+/g
+
+/** The operations in a record or in what a read returned, in order, as one string. */
+export const opsOf = (text: string): string => (text === '' ? '' : (text.match(OPS)?.join(' ') ?? '?'))
+
+export type Accuse = (rule: string, detail: string) => void
+
+/**
+ * The truth of a run: every change on the server, by whom, and what the clients were told of it.
+ *
+ * The rules here are those that are decided by a single command; those over whole requests are in `rules.ts`.
+ */
+export class History {
+  readonly attempts = new Map<string, Attempt>()
+  readonly sessions = new Map<string, SessionTruth>()
+  readonly coverage = new Set<string>()
+  private readonly instances = new Map<number, string>()
+
+  constructor(
+    private readonly nowMs: () => number,
+    private readonly nowSec: () => number,
+    private readonly accuse: Accuse,
+    private readonly timeline: Timeline,
+    /** Told before a lock changes or goes: rules over waiting requests look at it. */
+    private readonly beforeLockChanges: (truth: SessionTruth) => void,
+    /** Told of a lock's new expiry. */
+    private readonly onLease: (truth: SessionTruth) => void,
+  ) {}
+
+  session(id: string): SessionTruth {
+    let truth = this.sessions.get(id)
+    if (truth === undefined) {
+      truth = new SessionTruth(id)
+      this.sessions.set(id, truth)
+    }
+    return truth
+  }
+
+  /** The manager behind the locks of `actor`, once it has taken one. */
+  instanceOf(actor: number): string | undefined {
+    return this.instances.get(actor)
+  }
+
+  /** Lets go what has expired by now. */
+  expire(truth: SessionTruth): void {
+    const nowSec = this.nowSec()
+    if (truth.lock !== undefined && truth.lock.expiresAtSec <= nowSec) {
+      this.coverage.add('expiry')
+      this.timeline.add('server', () => `${truth.id}: lock of ${truth.lock?.label ?? '?'} expired`)
+      this.lockIsNow(truth, undefined)
+    }
+    if (truth.recordExpiresAtSec <= nowSec) this.recordIsNow(truth, '', Infinity, { kind: 'expiry', destroys: [] })
+  }
+
+  executed(command: Command, reply: Reply, origin: Origin): void {
+    if (origin.isZombie && command.op !== 'get') this.coverage.add('zombieExecuted')
+    const { key } = command
+    const isLock = key.endsWith('-lck')
+    if (key.endsWith('-line')) return
+    const truth = this.session(key.slice(key.indexOf(':') + 1, isLock ? -4 : undefined))
+    this.expire(truth)
+    this.timeline.add('server', () => describe(command, reply, origin))
+    if (isLock) this.lockCommand(truth, command, reply, origin)
+    else this.recordCommand(truth, command, reply, origin)
+  }
+
+  evicted(key: string): void {
+    const isLock = key.endsWith('-lck')
+    if (key.endsWith('-line')) return
+    const truth = this.session(key.slice(key.indexOf(':') + 1, isLock ? -4 : undefined))
+    if (isLock) this.rob(truth)
+    else {
+      truth.tombstonesAtMs.length = 0
+      this.recordIsNow(truth, '', Infinity, { kind: 'eviction', destroys: [] })
+    }
+  }
+
+  restarted(): void {
+    for (const truth of this.sessions.values()) {
+      this.rob(truth)
+      // A lock that is being taken at this moment may be lost before anybody has heard of it.
+      for (const label of truth.lockedAtMs.keys()) truth.robbed.add(label)
+      truth.tombstonesAtMs.length = 0
+      this.recordIsNow(truth, '', Infinity, { kind: 'restart', destroys: [] })
+    }
+  }
+
+  private rob(truth: SessionTruth): void {
+    this.expire(truth)
+    if (truth.lock === undefined) return
+    if (truth.lock.label !== undefined) truth.robbed.add(truth.lock.label)
+    this.lockIsNow(truth, undefined)
+  }
+
+  private lockCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
+    if (reply.status !== 'ok' || command.op === 'get') return
+    const before = truth.lock
+    const next = 'value' in command ? this.lockOf(command.value, command.ttlSec, truth) : undefined
+    if (command.op === 'add' && next?.instance !== undefined) this.instances.set(origin.actor, next.instance)
+    const mine = this.instances.get(origin.actor)
+    if (before !== undefined && before.instance !== mine) {
+      this.accuse('strangerLock', `process ${String(origin.actor)} ran ${command.op} on the lock of ${before.label ?? '?'}`)
+    }
+    if (command.op === 'touch') {
+      if (before !== undefined) before.expiresAtSec = this.nowSec() + command.ttlSec
+      return
+    }
+    if (before !== undefined && next !== undefined && before.token !== next.token) {
+      if (next.instance !== mine) this.coverage.add('grant')
+      else if (command.op === 'cas') this.coverage.add('passedOn')
+    }
+    if (next?.label !== undefined && !truth.lockedAtMs.has(next.label)) {
+      truth.lockedAtMs.set(next.label, origin.startedAtMs)
+    }
+    this.lockIsNow(truth, next)
+  }
+
+  private lockOf(value: Buffer, ttlSec: number, truth: SessionTruth): ServerLock {
+    const text = value.toString()
+    const field = (name: string): string | undefined => new RegExp(`"${name}":"([^"]+)"`).exec(text)?.[1]
+    const token = field('token') ?? text
+    const sinceMs = truth.lock?.token === token ? truth.lock.sinceMs : this.nowMs()
+    return { token, instance: field('instance'), label: field('label'), sinceMs, expiresAtSec: this.nowSec() + ttlSec }
+  }
+
+  private lockIsNow(truth: SessionTruth, next: ServerLock | undefined): void {
+    if (truth.lock?.token !== next?.token) this.beforeLockChanges(truth)
+    if (next === undefined) truth.freeSinceMs = this.nowMs()
+    truth.lock = next
+    if (next !== undefined) this.onLease(truth)
+  }
+
+  private recordCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
+    if (command.op === 'get') return
+    if (command.op === 'touch') {
+      if (reply.status === 'ok') truth.recordExpiresAtSec = this.nowSec() + command.ttlSec
+      return
+    }
+    if (command.op === 'set' && reply.status !== 'ok') {
+      this.recordIsNow(truth, '', Infinity, { kind: 'refusedSet', destroys: this.destroysBy(truth, origin) })
+      return
+    }
+    if (reply.status !== 'ok') return
+    const text = 'value' in command ? opsOf(command.value.toString()) : ''
+    const expiresAtSec = 'ttlSec' in command ? this.nowSec() + command.ttlSec : Infinity
+    if (text === '') this.destroyed(truth, expiresAtSec, origin)
+    else this.stored(truth, text, expiresAtSec)
+  }
+
+  private destroyed(truth: SessionTruth, expiresAtSec: number, origin: Origin): void {
+    const destroys = this.destroysBy(truth, origin)
+    const [only] = destroys
+    if (only === undefined) this.accuse('strangeDestroy', `nobody asked process ${String(origin.actor)} to destroy ${truth.id}`)
+    if (destroys.length === 1 && only !== undefined) {
+      only.executed = true
+      if (only.outcome === 'refused') this.accuse('refusedButDone', `a destroy of ${truth.id} was carried out after it was refused`)
+    } else for (const one of destroys) one.executed = true
+    this.coverage.add('destroy')
+    this.recordIsNow(truth, '', expiresAtSec, { kind: 'destroy', destroys })
+    truth.tombstonesAtMs.push(this.nowMs())
+  }
+
+  private destroysBy(truth: SessionTruth, { actor, sentAtMs }: Origin): Destroy[] {
+    return truth.destroys.filter(
+      (one) => one.actor === actor && one.invokedAtMs <= sentAtMs && one.settledAtMs >= sentAtMs,
+    )
+  }
+
+  private stored(truth: SessionTruth, text: string, expiresAtSec: number): void {
+    const attempt = this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))
+    if (attempt?.text !== text) {
+      this.accuse('strangeRecord', `nobody asked for ${truth.id} = ${text}`)
+      return
+    }
+    attempt.stored++
+    if (attempt.stored > 1) this.accuse('storedTwice', `${attempt.op} was stored twice`)
+    if (attempt.outcome === 'refused') this.accuse('refusedButStored', `${attempt.op} was stored after it was refused`)
+    const destroyedSince = truth.tombstonesAtMs.some((atMs) => atMs > attempt.baseAtMs)
+    if (destroyedSince) this.accuse('cameBack', `${attempt.op} stored ${text}, read before the session was destroyed`)
+    else if (attempt.base !== truth.text) {
+      this.accuse('overwritten', `${attempt.op} stored ${text} over "${truth.text}", which it had not read`)
+    }
+    this.recordIsNow(truth, text, expiresAtSec, { kind: 'overwrite', destroys: [] })
+  }
+
+  private recordIsNow(
+    truth: SessionTruth,
+    text: string,
+    expiresAtSec: number,
+    why: Pick<Removal, 'kind' | 'destroys'>,
+  ): void {
+    const nowMs = this.nowMs()
+    const last = truth.states.at(-1)
+    truth.recordExpiresAtSec = expiresAtSec
+    if (last === undefined || last.text === text) return
+    const kept = new Set(text.split(' '))
+    for (const op of last.text.split(' ')) {
+      const attempt = kept.has(op) ? undefined : this.attempts.get(op)
+      if (attempt !== undefined) attempt.removed = { ...why, atMs: nowMs }
+    }
+    last.toMs = nowMs
+    truth.states.push({ text, fromMs: nowMs, toMs: Infinity })
+  }
+}
+
+function describe(command: Command, reply: Reply, origin: Origin): string {
+  const what = 'value' in command ? ` ${shortened(command.value)}` : ''
+  const version = 'cas' in command ? ` @${command.cas.version}` : ''
+  const answer = reply.value === undefined ? '' : ` ${shortened(reply.value)}`
+  const cas = reply.cas === undefined ? '' : ` @${reply.cas.version}`
+  const zombie = origin.isZombie ? ' (zombie)' : ''
+  return `p${String(origin.actor)}${zombie} ${command.op} ${command.key}${version}${what} -> ${reply.status}${answer}${cas}`
+}
+
+function shortened(value: Buffer): string {
+  const text = value.toString()
+  if (!text.startsWith('{"token"')) return `"${opsOf(text)}"`
+  const label = /"label":"([^"]+)"/.exec(text)?.[1] ?? 'granted'
+  return `<${label} ${text.slice(10, 14)}>`
+}

@@ -1,0 +1,125 @@
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Fault, FaultProxy } from './proxy.js'
+
+/** No magic byte of memcached's binary protocol, and no word of the text one; ends a line. */
+const GARBAGE = Buffer.concat([Buffer.from('\x01\x02garbage '), Buffer.alloc(40, 0xa5), Buffer.from('\r\n')])
+
+/** One connection of the wire and its other half to the server: where the faults of `FaultProxy` happen. */
+export class Link {
+  private fault: Fault | undefined
+  private replySeen = false
+  private requests: Promise<void> = Promise.resolve()
+  private replies: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly proxy: FaultProxy,
+    private readonly client: Socket,
+    private readonly upstream: Socket,
+    private readonly number: number,
+  ) {
+    client.setNoDelay(true)
+    upstream.setNoDelay(true)
+    client.on('data', (segment: Buffer) => this.request(segment))
+    upstream.on('data', (segment: Buffer) => this.reply(segment))
+    // A server that is gone looks to the wire as it would without the proxy, but for the connect.
+    upstream.on('error', () => this.cut('rst'))
+    upstream.on('end', () => this.cut('fin'))
+    client.on('error', () => undefined)
+    // What was sent is carried out, even late and when nobody waits for it any more: as without a proxy.
+    client.on('close', () => void this.requests.then(() => upstream.end()))
+  }
+
+  /** Towards the wire. */
+  get isOpen(): boolean {
+    return !this.client.destroyed
+  }
+
+  heal(): void {
+    this.fault = undefined
+  }
+
+  cut(how: 'fin' | 'rst'): void {
+    this.upstream.destroy()
+    if (how === 'rst') this.client.resetAndDestroy()
+    else this.client.end()
+  }
+
+  private request(segment: Buffer): void {
+    this.proxy.counts.requestSegments++
+    this.proxy.counts.requestBytes += segment.length
+    if (this.fault === 'blackHole') return
+    // A request of several segments is still the same one while nothing came back.
+    if (this.fault === undefined || this.replySeen) {
+      this.fault = this.proxy.faultFor(segment)
+      this.replySeen = false
+    }
+    const { fault } = this
+    if (fault === 'blackHole') return
+    if (fault === 'finBefore' || fault === 'rstBefore') {
+      this.cut(fault === 'finBefore' ? 'fin' : 'rst')
+      return
+    }
+    const changed = this.proxy.onRequest === undefined ? segment : this.proxy.onRequest(segment, this.number)
+    if (changed === undefined) return
+    const late = typeof fault === 'object' && 'delayRequestMs' in fault ? fault.delayRequestMs : 0
+    this.requests = this.inTurn(this.requests, late, () => write(this.upstream, changed))
+  }
+
+  private reply(segment: Buffer): void {
+    this.proxy.counts.replySegments++
+    this.proxy.counts.replyBytes += segment.length
+    const { fault } = this
+    const first = !this.replySeen
+    this.replySeen = true
+    if (fault === 'blackHole' || fault === 'dropReply') return
+    const changed = this.proxy.onReply === undefined ? segment : this.proxy.onReply(segment, this.number)
+    if (changed === undefined) return
+    const late = typeof fault === 'object' && 'delayReplyMs' in fault ? fault.delayReplyMs : 0
+    this.replies = this.inTurn(this.replies, late, () => this.answer(changed, fault, first))
+  }
+
+  private async answer(segment: Buffer, fault: Fault | undefined, first: boolean): Promise<void> {
+    switch (fault) {
+      case 'fin':
+      case 'rst':
+        this.cut(fault)
+        return
+      case 'halfReply':
+        write(this.client, segment.subarray(0, Math.ceil(segment.length / 2)))
+        this.cut('fin')
+        return
+      case 'garbage':
+        if (first) write(this.client, GARBAGE)
+        return
+      case 'foreignReply':
+        if (first) write(this.client, this.proxy.foreignReply())
+        return
+      case 'trickle':
+        for (let at = 0, size = 1; at < segment.length; at += size) {
+          size = at < 256 ? 1 : 61
+          write(this.client, segment.subarray(at, at + size))
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        return
+      case 'replyTwice':
+        write(this.client, Buffer.concat([segment, segment]))
+        return
+      default:
+        this.proxy.passed(segment)
+        write(this.client, segment)
+    }
+  }
+
+  /** After all that was to be passed before, `lateMs` later. */
+  private async inTurn(before: Promise<void>, lateMs: number, pass: () => void | Promise<void>): Promise<void> {
+    await before
+    const { signal } = this.proxy.stopped
+    if (lateMs > 0) await delay(lateMs, undefined, { signal }).catch(() => undefined)
+    if (!signal.aborted) await pass()
+  }
+}
+
+function write(socket: Socket, bytes: Buffer): void {
+  if (socket.writable) socket.write(bytes)
+}

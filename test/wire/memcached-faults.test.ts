@@ -1,0 +1,334 @@
+/** What a connection does when the server does what it should not. */
+import type { Socket } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { parseSavePath } from '../../src/save-path.js'
+import { systemClock } from '../../src/system/clock.js'
+import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import { FlightError, type Command } from '../../src/wire/wire.js'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { binaryReplies, binaryReply, binaryRequests, ScriptedServer } from './memcached-scripted-server.js'
+
+const FLIGHT_MS = 400
+const GET: Command = { op: 'get', key: 'k' }
+const ADD: Command = { op: 'add', key: 'k', value: Buffer.from('mine'), ttlSec: 9 }
+
+function wireTo(port: number, protocol = 'text', flightMs = FLIGHT_MS): MemcachedWire {
+  const path = parseSavePath(`tcp://127.0.0.1:${String(port)}?protocol=${protocol}`)
+  if (path.kind !== 'memcached') throw new Error('not memcached')
+  return createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
+}
+
+interface Failure {
+  readonly error: FlightError
+  readonly tookMs: number
+}
+
+async function failureOf(wire: MemcachedWire, commands: readonly Command[]): Promise<Failure> {
+  const startMs = performance.now()
+  const error: unknown = await wire.flight('r', commands).then(
+    () => new Error('it flew'),
+    (failure: unknown) => failure,
+  )
+  if (!(error instanceof FlightError)) throw error
+  return { error, tookMs: performance.now() - startMs }
+}
+
+describe.concurrent('opening a connection', () => {
+  it('fails at once where nobody listens, and says why', async () => {
+    const closed = await ScriptedServer.start({ onRequest: () => undefined })
+    await closed[Symbol.asyncDispose]()
+    const wire = wireTo(closed.port)
+    const { error, tookMs } = await failureOf(wire, [GET])
+    expect(error.outcome).toBe('not-sent')
+    expect(error.message).toContain(`tcp://127.0.0.1:${String(closed.port)}: connect ECONNREFUSED`)
+    expect(error.cause).toMatchObject({ name: 'ConnectError', cause: { code: 'ECONNREFUSED' } })
+    expect(tookMs).toBeLessThan(FLIGHT_MS / 2)
+    await wire.close()
+  })
+
+  it('fails every flight that waits for it, at once', async () => {
+    const closed = await ScriptedServer.start({ onRequest: () => undefined })
+    await closed[Symbol.asyncDispose]()
+    const wire = wireTo(closed.port)
+    const failures = await Promise.all(Array.from({ length: 50 }, () => failureOf(wire, [GET])))
+    for (const { error, tookMs } of failures) {
+      expect(error.outcome).toBe('not-sent')
+      expect(tookMs).toBeLessThan(FLIGHT_MS / 2)
+    }
+    await wire.close()
+  })
+
+  it('does not hammer a server that is down, and notices quickly that it is back', async () => {
+    let accepting = false
+    const server = await ScriptedServer.start({
+      onRequest: (socket) => socket.write('END\r\n'),
+      onConnect: (socket) => {
+        if (!accepting) socket.destroy()
+        else serveText(socket, 'END\r\n')
+      },
+    })
+    const wire = wireTo(server.port)
+    const startMs = performance.now()
+    let failures = 0
+    while (performance.now() - startMs < 300) {
+      await failureOf(wire, [GET])
+      failures += 1
+    }
+    expect(failures).toBe(server.connections)
+    expect(server.connections).toBeLessThanOrEqual(8)
+    accepting = true
+    const backMs = performance.now()
+    await expect(wire.flight('r', [GET])).resolves.toHaveLength(1)
+    expect(performance.now() - backMs).toBeLessThan(150)
+    await wire.close()
+    await server[Symbol.asyncDispose]()
+  })
+
+  it('gives up on a black hole before the flight is due', async () => {
+    const hole = await ScriptedServer.start({ onRequest: () => undefined, onConnect: () => undefined })
+    const wire = wireTo(hole.port)
+    const { error, tookMs } = await failureOf(wire, [GET])
+    expect(error.outcome).toBe('not-sent')
+    expect(tookMs).toBeLessThan(FLIGHT_MS + 50)
+    await wire.close()
+    await hole[Symbol.asyncDispose]()
+  })
+
+  it.each([
+    ['text', 'HTTP/1.1 400 Bad Request\r\n\r\n', "not memcached's text protocol"],
+    ['binary', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'not the binary protocol'],
+    ['text', 'VERSION 1.4.39\r\nEND\r\nEND\r\n', 'protocol=binary'],
+  ])('says what is there instead, %s: %j', async (protocol, answer, message) => {
+    const other = await ScriptedServer.start({
+      onRequest: () => undefined,
+      onConnect: (socket) => socket.once('data', () => socket.write(answer)),
+    })
+    const wire = wireTo(other.port, protocol)
+    const { error } = await failureOf(wire, [GET])
+    expect(error.outcome).toBe('not-sent')
+    expect(error.message).toContain(message)
+    await wire.close()
+    await other[Symbol.asyncDispose]()
+  })
+})
+
+/** Shakes hands, and answers everything with `answer`. */
+function serveText(socket: Socket, answer: string): void {
+  socket.once('data', () => {
+    socket.write('VERSION 1.6.18\r\nEND\r\nEND\r\n')
+    socket.on('data', () => socket.write(answer))
+  })
+}
+
+type Fault = (socket: Socket, request: Buffer) => void
+
+const SILENCE: Fault = () => undefined
+const FIN: Fault = (socket) => socket.end()
+const RST: Fault = (socket) => socket.resetAndDestroy()
+const GARBAGE: Fault = (socket) => socket.write(Buffer.alloc(64, 0xa5))
+
+const TEXT_FAULTS: readonly (readonly [string, Fault])[] = [
+  ['silence', SILENCE],
+  ['FIN', FIN],
+  ['RST', RST],
+  ['garbage', GARBAGE],
+  ['a line without an end', (socket) => socket.write('x'.repeat(20_000))],
+  ['half a reply, then silence', (socket) => socket.write('STORED\r\nVALUE k 0 4 1\r\nmi')],
+  ['half a reply, then FIN', (socket) => socket.end('STORED\r\nVALUE k 0 4 1\r\nmi')],
+  ['half a line, then FIN', (socket) => socket.end('STORED\r\nVAL')],
+  ['a value that was not asked for', (socket) => socket.write('STORED\r\nVALUE other 0 4 1\r\nmine\r\nEND\r\n')],
+  ['a value that comes twice', (socket) => socket.write(`STORED\r\n${'VALUE k 0 4 1\r\nmine\r\n'.repeat(2)}END\r\n`)],
+  ['a value that is longer than it says', (socket) => socket.write('STORED\r\nVALUE k 0 3 1\r\nmine\r\nEND\r\n')],
+  ['a value without CAS', (socket) => socket.write('STORED\r\nVALUE k 0 4\r\nmine\r\nEND\r\n')],
+  ['a negative length', (socket) => socket.write('STORED\r\nVALUE k 0 -4 1\r\nmine\r\nEND\r\n')],
+  ['the answer to another command', (socket) => socket.write('DELETED\r\nEND\r\n')],
+  ['the data taken for a command', (socket) => socket.write('CLIENT_ERROR bad command line format\r\nERROR\r\n')],
+]
+
+const BINARY_FAULTS: readonly (readonly [string, Fault])[] = [
+  ['silence', SILENCE],
+  ['FIN', FIN],
+  ['RST', RST],
+  ['garbage', GARBAGE],
+  ['half a header, then FIN', (socket, request) => socket.end(binaryReplies(request).subarray(0, 10))],
+  ['half a body, then FIN', (socket, request) => socket.end(answer(request, { bodyBytes: 50 }))],
+  ['half a body, then silence', (socket, request) => socket.write(answer(request, { bodyBytes: 50 }))],
+  ['the wrong magic byte', (socket, request) => socket.write(answer(request, { magic: 0x80 }))],
+  ['the wrong sequence number', (socket, request) => socket.write(answer(request, { opaque: 77 }))],
+  ['another opcode', (socket, request) => socket.write(answer(request, { opcode: 0 }))],
+  ['a length beyond all limits', (socket, request) => socket.write(answer(request, { bodyBytes: 0xfffffff0 }))],
+  ['a request for credentials', (socket, request) => socket.write(answer(request, { status: 0x20 }))],
+  ['a SASL list that was not asked for', (socket, request) => socket.write(answer(request, { opcode: 0x20 }))],
+]
+
+function answer(request: Buffer, changes: Partial<Parameters<typeof binaryReply>[0]>): Buffer {
+  const [first] = binaryRequests(request)
+  if (first === undefined) throw new Error('no request')
+  return binaryReply({ ...first, ...changes })
+}
+
+describe.concurrent('a fault in flight', () => {
+  const cases = [
+    ...TEXT_FAULTS.map(([name, fault]) => ['text', name, fault] as const),
+    ...BINARY_FAULTS.map(([name, fault]) => ['binary', name, fault] as const),
+  ]
+  it.each(cases)('%s, %s: unknown, and the next flight is none the worse', async (protocol, _name, fault) => {
+    const good = (request: Buffer): Buffer =>
+      protocol === 'text' ? Buffer.from('STORED\r\nVALUE k 0 4 7\r\nmine\r\nEND\r\n') : binaryReplies(request)
+    await using server = await ScriptedServer.start({
+      protocol,
+      onRequest: (socket, request, count) => {
+        if (count === 1) fault(socket, request)
+        else socket.write(good(request))
+      },
+    })
+    const wire = wireTo(server.port, protocol)
+    const { error, tookMs } = await failureOf(wire, [ADD])
+    expect(error.outcome).toBe('unknown')
+    expect(error.untrusted).toBe(false)
+    expect(error.message).toContain(`tcp://127.0.0.1:${String(server.port)}`)
+    expect(tookMs).toBeLessThan(FLIGHT_MS + 100)
+    const [reply] = await wire.flight('r', [ADD])
+    expect(reply?.status).toBe('ok')
+    expect(server.connections).toBe(2)
+    await wire.close()
+  })
+
+  it('a late reply reaches nobody', async () => {
+    let late: Socket | undefined
+    await using server = await ScriptedServer.start({
+      onRequest: (socket, _request, count) => {
+        if (count === 1) late = socket
+        else socket.write('VALUE k 0 5 2\r\nright\r\nEND\r\n')
+      },
+    })
+    const wire = wireTo(server.port)
+    expect((await failureOf(wire, [GET])).error.outcome).toBe('unknown')
+    const next = wire.flight('r', [GET])
+    late?.write('VALUE k 0 5 1\r\nwrong\r\nEND\r\n')
+    expect(String((await next)[0]?.value)).toBe('right')
+    await wire.close()
+  })
+
+  it('data that nobody asked for ends an idle connection', async () => {
+    await using server = await ScriptedServer.start({
+      onRequest: (socket, _request, count) =>
+        socket.write(count === 1 ? 'END\r\nVALUE k 0 5 1\r\nwrong\r\nEND\r\n' : 'VALUE k 0 5 2\r\nright\r\nEND\r\n'),
+    })
+    const wire = wireTo(server.port)
+    await wire.flight('r', [GET])
+    expect(String((await wire.flight('r', [GET]))[0]?.value)).toBe('right')
+    expect(server.connections).toBe(2)
+    await wire.close()
+  })
+
+  it('what is answered in full before the fault counts, even in one batch', async () => {
+    await using server = await ScriptedServer.start({
+      onRequest: (socket) => socket.end('VALUE a 0 1 5\r\nx\r\nEND\r\nDELETED\r\nSTOR'),
+    })
+    const wire = wireTo(server.port)
+    const flights = await Promise.allSettled([
+      wire.flight('r', [{ op: 'get', key: 'a' }]),
+      wire.flight('r', [{ op: 'delete', key: 'a' }, ADD]),
+      wire.flight('r', [GET]),
+    ])
+    expect(flights.map((flight) => flight.status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    for (const flight of flights.slice(1)) expect(flight).toMatchObject({ reason: { outcome: 'unknown' } })
+    await wire.close()
+  })
+
+  it('a flight is answered as soon as its own replies are there', async () => {
+    let hold: Socket | undefined
+    await using server = await ScriptedServer.start({
+      onRequest: (socket) => {
+        hold = socket
+        socket.write('VALUE a 0 1 5\r\nx\r\nEND\r\n')
+      },
+    })
+    const wire = wireTo(server.port, 'text', 5000)
+    const first = wire.flight('r', [{ op: 'get', key: 'a' }])
+    const second = wire.flight('r', [GET])
+    expect((await first)[0]?.status).toBe('ok')
+    hold?.write('END\r\n')
+    expect((await second)[0]?.status).toBe('missing')
+    await wire.close()
+  })
+
+  it.each(['text', 'binary'] as const)('replies may come byte by byte, %s', async (protocol) => {
+    const text = 'STORED\r\nVALUE k 0 4 7\r\nmine\r\nEND\r\nVALUE big 3 6 8\r\na\r\nb\r\n\r\nEND\r\n'
+    await using server = await ScriptedServer.start({
+      protocol,
+      onRequest: (socket, request) => {
+        const [, second] = binaryRequests(request)
+        const extras = Buffer.from([0, 0, 0, 3])
+        const binary = (): Buffer =>
+          Buffer.concat([
+            answer(request, { cas: 7 }),
+            binaryReply({ opcode: 0, opaque: second?.opaque ?? 0, cas: 8, extras, value: Buffer.from('a\r\nb\r\n') }),
+          ])
+        const bytes = protocol === 'text' ? Buffer.from(text.replace('END\r\nVALUE big', 'VALUE big')) : binary()
+        void trickle(socket, bytes)
+      },
+    })
+    const wire = wireTo(server.port, protocol, 5000)
+    const [added, read] = await wire.flight('r', [ADD, { op: 'get', key: 'big' }])
+    expect(added).toMatchObject({ status: 'ok' })
+    expect(added?.cas?.version).toMatch(/^0*7$/)
+    expect(read).toMatchObject({ status: 'ok', flags: 3 })
+    expect(String(read?.value)).toBe('a\r\nb\r\n')
+    await wire.close()
+  })
+})
+
+async function trickle(socket: Socket, bytes: Buffer): Promise<void> {
+  for (const byte of bytes) {
+    socket.write(Buffer.of(byte))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+describe.concurrent('the CAS of a text add', () => {
+  it.each([
+    ['the item is gone', 'STORED\r\nEND\r\n'],
+    ['other bytes are there', 'STORED\r\nVALUE k 0 4 7\r\nelse\r\nEND\r\n'],
+    ['other flags are there', 'STORED\r\nVALUE k 1 4 7\r\nmine\r\nEND\r\n'],
+    ['the server cannot read', 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n'],
+  ])('is unknown if %s', async (_name, replies) => {
+    await using server = await ScriptedServer.start({ onRequest: (socket) => socket.write(replies) })
+    const wire = wireTo(server.port)
+    const [reply] = await wire.flight('r', [ADD])
+    expect(reply).toEqual({ status: 'ok', cas: undefined, value: undefined, flags: 0 })
+    await wire.close()
+  })
+
+  it('comes with the occupant if there is one', async () => {
+    await using server = await ScriptedServer.start({
+      onRequest: (socket) => socket.write('NOT_STORED\r\nVALUE k 5 6 7\r\ntheirs\r\nEND\r\n'),
+    })
+    const wire = wireTo(server.port)
+    const [added, lock, record] = await wire.flight('r', [ADD, GET, { op: 'get', key: 'record' }])
+    expect(String(server.requests[0])).toBe('add k 0 9 4\r\nmine\r\ngets k record\r\n')
+    expect(added).toMatchObject({ status: 'exists', flags: 5, cas: { version: '7' } })
+    expect([String(added?.value), String(lock?.value), record?.status]).toEqual(['theirs', 'theirs', 'missing'])
+    await wire.close()
+  })
+})
+
+describe('a server that stands still', () => {
+  it('is unknown for what was sent and not-sent for what was not, and all is well when it goes on', async () => {
+    await using server = await MemcachedServer.start()
+    const wire = wireTo(server.port)
+    await wire.flight('r', [GET])
+    await server.pause()
+    const sent = failureOf(wire, [GET])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const { error, tookMs } = await sent
+    expect(error.outcome).toBe('unknown')
+    expect(tookMs).toBeLessThan(FLIGHT_MS + 100)
+    const next = await failureOf(wire, [GET])
+    expect(next.error.outcome).toBe('not-sent')
+    server.resume()
+    expect(await wire.flight('r', [GET])).toHaveLength(1)
+    await wire.close()
+  })
+})

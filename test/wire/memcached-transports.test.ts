@@ -1,0 +1,211 @@
+/** The wire against a real memcached by every road: unix socket, IPv6, TLS, SASL, and the text protocol's own login. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseSavePath } from '../../src/save-path.js'
+import { systemClock } from '../../src/system/clock.js'
+import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import type { Reply } from '../../src/wire/wire.js'
+import { MemcachedServer } from '../support/memcached-server.js'
+
+const PROTOCOLS = ['binary', 'text'] as const
+
+/** Acquires and commits through a save path; the statuses of the four commands. */
+async function roundTrip(savePath: string): Promise<string[]> {
+  const path = parseSavePath(savePath)
+  if (path.kind !== 'memcached') throw new Error('not memcached')
+  const wire = createMemcachedWire({ servers: path.servers, clock: systemClock })
+  try {
+    const value = Buffer.from('\0\r\nx')
+    const [lock, record] = await wire.flight('r', [
+      { op: 'add', key: 'r-lck', value, ttlSec: 9 },
+      { op: 'add', key: 'r', value, ttlSec: 9, flags: 3 },
+    ])
+    const committed = await wire.flight('r', [
+      { op: 'cas', key: 'r', value: Buffer.alloc(0), ttlSec: 9, cas: casOf(record), wantCas: true },
+      { op: 'cad', key: 'r-lck', cas: casOf(lock) },
+      { op: 'delete', key: 'r' },
+    ])
+    expect(casOf(committed[0])).not.toEqual(casOf(record))
+    return [lock, record, ...committed].map((reply) => reply?.status ?? 'none')
+  } finally {
+    await wire.close()
+  }
+}
+
+function casOf(reply: Reply | undefined): { version: string; asOf: number } {
+  if (reply?.cas === undefined) throw new Error(`no CAS: ${String(reply?.status)}`)
+  return reply.cas
+}
+
+const WORKS = ['ok', 'ok', 'ok', 'ok', 'ok']
+
+let directory = ''
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'latchkey-transports-'))
+})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+describe.concurrent.each(PROTOCOLS)('%s', (protocol) => {
+  it('over a unix socket', async () => {
+    await using server = await MemcachedServer.start({ unixSocket: true })
+    expect(await roundTrip(`unix://${server.socketPath}?protocol=${protocol}`)).toEqual(WORKS)
+    await expect(roundTrip(`unix://${server.socketPath}.not?protocol=${protocol}`)).rejects.toMatchObject({
+      outcome: 'not-sent',
+      cause: { cause: { code: 'ENOENT' } },
+    })
+  })
+
+  it('over IPv6', async () => {
+    await using server = await MemcachedServer.start({ args: ['-l', '::1'] })
+    expect(await roundTrip(`tcp://[::1]:${String(server.port)}?protocol=${protocol}`)).toEqual(WORKS)
+  })
+
+  it('by a host name', async () => {
+    await using server = await MemcachedServer.start()
+    expect(await roundTrip(`localhost:${String(server.port)}?protocol=${protocol}`)).toEqual(WORKS)
+  })
+})
+
+describe('TLS', () => {
+  const file = (name: string): string => join(directory, name)
+  let server: MemcachedServer | undefined
+  const address = (): string => server?.address ?? ''
+
+  beforeAll(async () => {
+    const openssl = (...args: string[]): unknown => execFileSync('openssl', args, { stdio: 'pipe' })
+    for (const name of ['server', 'stranger']) {
+      openssl(
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+        ...['-subj', '/CN=cache.example', '-addext', 'subjectAltName=DNS:cache.example,IP:127.0.0.1'],
+        ...['-keyout', file(`${name}.key`), '-out', file(`${name}.pem`)],
+      )
+    }
+    const tls = `ssl_chain_cert=${file('server.pem')},ssl_key=${file('server.key')}`
+    const verify = `,ssl_verify_mode=2,ssl_ca_cert=${file('server.pem')}`
+    server = await MemcachedServer.start({ args: ['-Z', '-o', tls + verify] })
+  })
+  afterAll(() => server?.stop())
+
+  const client = (): string => `cert=${file('server.pem')}&key=${file('server.key')}`
+
+  it.each(PROTOCOLS)('with the right authority and a client certificate, %s', async (protocol) => {
+    const path = `tls://${address()}?ca=${file('server.pem')}&${client()}&protocol=${protocol}`
+    expect(await roundTrip(path)).toEqual(WORKS)
+    expect(await roundTrip(`${path}&servername=cache.example`)).toEqual(WORKS)
+    expect(await roundTrip(`tls://${address()}?verify=off&${client()}&protocol=${protocol}`)).toEqual(WORKS)
+  })
+
+  it.each([
+    ['an authority that did not sign it', () => `ca=${file('stranger.pem')}&${client()}`, 'SELF_SIGNED'],
+    ['no authority at all', () => client(), 'SELF_SIGNED'],
+    ['another name', () => `ca=${file('server.pem')}&servername=other.example&${client()}`, 'ALTNAME'],
+    ['no file', () => `ca=${file('none.pem')}`, 'ENOENT'],
+  ])('refuses %s', async (_name, parameters, code) => {
+    const failed = roundTrip(`tls://${address()}?${parameters()}`)
+    await expect(failed).rejects.toMatchObject({
+      outcome: 'not-sent',
+      cause: { name: 'ConnectError', cause: { code: expect.stringContaining(code) as string } },
+    })
+  })
+
+  it('says so when the server wants TLS and the save path does not', async () => {
+    await expect(roundTrip(`tcp://${address()}`)).rejects.toMatchObject({ outcome: 'not-sent' })
+  })
+})
+
+// Debian's memcached has no MEMCACHED_SASL_PWDB; libsasl2 asks a saslauthd, which speaks over a unix socket: four
+// counted strings (user, password, service, realm), answered by a counted "OK" or "NO". No package is needed for one.
+describe('SASL, in the binary protocol', () => {
+  let server: MemcachedServer | undefined
+  let authority: Server | undefined
+
+  beforeAll(async () => {
+    const mux = join(directory, 'mux')
+    authority = createServer((socket) => {
+      let asked = Buffer.alloc(0)
+      socket.on('data', (chunk: Buffer) => {
+        asked = Buffer.concat([asked, chunk])
+        const [user, password, service] = countedStrings(asked)
+        if (service === undefined) return
+        const verdict = user === 'me' && password === 'p@ss:,é' ? 'OK' : 'NO'
+        socket.end(Buffer.concat([Buffer.from([0, verdict.length]), Buffer.from(verdict)]))
+      })
+    })
+    await new Promise<void>((resolve) => authority?.listen(mux, resolve))
+    const conf = `mech_list: plain\npwcheck_method: saslauthd\nsaslauthd_path: ${mux}\n`
+    writeFileSync(join(directory, 'memcached.conf'), conf)
+    server = await MemcachedServer.start({ args: ['-S'], env: { SASL_CONF_PATH: directory } })
+  })
+  afterAll(async () => {
+    await server?.stop()
+    authority?.close()
+  })
+
+  const address = (): string => server?.address ?? ''
+  const PASSWORD = encodeURIComponent('p@ss:,é')
+
+  it('lets in who has the password, and takes binary by itself', async () => {
+    expect(await roundTrip(`tcp://me:${PASSWORD}@${address()}`)).toEqual(WORKS)
+  })
+
+  it.each([
+    ['a wrong password', () => `tcp://me:wrong@${address()}`],
+    ['no password', () => `tcp://${address()}?protocol=binary`],
+  ])('%s is a clear error without it', async (_name, path) => {
+    const failed = roundTrip(path())
+    await expect(failed).rejects.toMatchObject({ outcome: 'not-sent' })
+    await expect(failed).rejects.toThrow(/authentication|credentials/)
+    await expect(failed).rejects.not.toThrow(/wrong|p@ss/)
+  })
+
+  it('says what may be wrong when the protocol is text', async () => {
+    await expect(roundTrip(`tcp://${address()}?protocol=text`)).rejects.toThrow('SASL')
+  })
+
+  it('never takes credentials from the environment', async () => {
+    const environment = { MEMCACHIER_USERNAME: 'me', MEMCACHIER_PASSWORD: 'p@ss:,é' }
+    Object.assign(process.env, environment)
+    try {
+      await expect(roundTrip(`tcp://${address()}?protocol=binary`)).rejects.toThrow(/authentication/)
+    } finally {
+      for (const name of Object.keys(environment)) Reflect.deleteProperty(process.env, name)
+    }
+  })
+})
+
+function countedStrings(bytes: Buffer): string[] {
+  const found = []
+  for (let at = 0; at + 2 <= bytes.length; ) {
+    const end = at + 2 + bytes.readUInt16BE(at)
+    if (end > bytes.length) break
+    found.push(bytes.toString('utf8', at + 2, end))
+    at = end
+  }
+  return found
+}
+
+describe("the text protocol's own login", () => {
+  let server: MemcachedServer | undefined
+  beforeAll(async () => {
+    const users = join(directory, 'users')
+    writeFileSync(users, 'me:secret\n')
+    server = await MemcachedServer.start({ args: ['-Y', users] })
+  })
+  afterAll(() => server?.stop())
+  const address = (): string => server?.address ?? ''
+
+  it('lets in who has the password', async () => {
+    expect(await roundTrip(`tcp://me:secret@${address()}?protocol=text`)).toEqual(WORKS)
+  })
+
+  it.each([
+    ['a wrong password', () => `tcp://me:wrong@${address()}?protocol=text`],
+    ['no password', () => `tcp://${address()}?protocol=text`],
+  ])('%s is a clear error', async (_name, path) => {
+    await expect(roundTrip(path())).rejects.toThrow(/credentials/)
+  })
+})
