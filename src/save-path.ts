@@ -69,7 +69,8 @@ export function parseSavePath(text: string): SavePath {
     if (!/^[\w.-]{0,64}$/.test(name)) refuse('memory', 'a name is at most 64 letters, digits and ._-', name)
     return { kind: 'memory', name }
   }
-  const servers = text.split(',').map((piece, index) => parseServer(piece.trim(), `server ${String(index + 1)}`, refuse))
+  const pieces = text.split(',').map((piece) => piece.trim())
+  const servers = pieces.map((piece, index) => parseServer(piece, `server ${String(index + 1)}`, refuse))
   const seen = new Map<string, number>()
   servers.forEach((server, index) => {
     const id = nodeId(server)

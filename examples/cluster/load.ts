@@ -16,26 +16,27 @@ interface Answer {
   readonly count: number
 }
 
+export class RefusedError extends Error {}
+
 /** Opens the sessions, then sends every request of all of them at once. */
 export async function sendLoad(port: number, load: Load, signal: AbortSignal): Promise<SessionCounts[]> {
-  const url = `http://127.0.0.1:${String(port)}/count`
-  const sessions = Array.from({ length: load.sessions }, () => openSession(url, signal))
+  const shop = `http://127.0.0.1:${String(port)}`
+  const cookies = await Promise.all(Array.from({ length: load.sessions }, () => openSession(`${shop}/open`, signal)))
   return Promise.all(
-    (await Promise.all(sessions)).map(async ({ cookie, first }) => {
-      // The one that opened the session has counted already.
-      const requests = Array.from({ length: load.requestsPerSession - 1 }, () => send('POST', url, cookie, signal))
-      const answers = [first, ...(await Promise.all(requests))]
-      const { count } = await send('GET', url, cookie, signal)
-      return { answers, counted: count }
+    cookies.map(async (cookie) => {
+      const count = (method: 'GET' | 'POST'): Promise<Answer> => send(method, `${shop}/count`, cookie, signal)
+      const answers = await Promise.all(Array.from({ length: load.requestsPerSession }, () => count('POST')))
+      return { answers, counted: (await count('GET')).count }
     }),
   )
 }
 
-async function openSession(url: string, signal: AbortSignal): Promise<{ cookie: string; first: Answer }> {
+async function openSession(url: string, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, { method: 'POST', signal })
+  const body = await response.text()
   const cookie = response.headers.getSetCookie()[0]?.replace(/;.*$/, '')
-  if (cookie === undefined) throw new Error(`No session was opened: ${String(response.status)} ${await response.text()}`)
-  return { cookie, first: await answerOf(response) }
+  if (cookie === undefined) throw new RefusedError(`no session was opened: ${String(response.status)} ${body.slice(0, 300)}`)
+  return cookie
 }
 
 async function send(method: 'GET' | 'POST', url: string, cookie: string, signal: AbortSignal): Promise<Answer> {
@@ -44,7 +45,7 @@ async function send(method: 'GET' | 'POST', url: string, cookie: string, signal:
 
 async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
-  if (response.status !== 200) throw new Error(`A request was answered ${String(response.status)}: ${text}`)
+  if (response.status !== 200) throw new RefusedError(`a request was answered ${String(response.status)}: ${text.slice(0, 300)}`)
   const answer: unknown = JSON.parse(text)
   if (typeof answer === 'object' && answer !== null && 'pid' in answer && 'count' in answer) {
     const { pid, count } = answer

@@ -7,7 +7,7 @@
 import { InvalidSavePathError, LatchkeyError } from 'latchkey'
 import { interruption } from '../demo/interruption.js'
 import { checkStore, storeOf, StoreUnreachableError } from '../demo/store.js'
-import { type Load, sendLoad } from './load.js'
+import { type Load, RefusedError, sendLoad } from './load.js'
 import { MemcachedMissingError, startMemcached } from './own-memcached.js'
 import { drawPlan, drawResult, type Result, summaryOf, USAGE } from './report.js'
 import { startWorkers } from './workers.js'
@@ -63,9 +63,9 @@ async function countTogether(servers: string, json: boolean, signal: AbortSignal
 
 /** One line for what the reader can do something about; a stack only for a bug. */
 function explain(error: unknown): number {
-  const known =
-    error instanceof LatchkeyError || error instanceof StoreUnreachableError || error instanceof MemcachedMissingError
-  const text = known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const kinds = [LatchkeyError, MemcachedMissingError, RefusedError, StoreUnreachableError]
+  const known = kinds.some((kind) => error instanceof kind)
+  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
   process.stderr.write(`cluster: ${error instanceof InvalidSavePathError ? 'MEMCACHE_SERVERS cannot be read. ' : ''}${text}\n`)
   return error instanceof InvalidSavePathError ? 2 : 1
 }

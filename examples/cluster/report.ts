@@ -68,9 +68,9 @@ export function drawResult({ figures, served, stats, duplicates, isComplete }: R
   )
   const { requests, counted, polls, handoffs } = figures
   const verdict = isComplete
-    ? `All ${String(requests)} were counted. Of ${String(requests)} locks ${String(handoffs)} were handed on inside a\n` +
-      `  process without asking the server; waiting for other processes took ${String(polls)} polls.`
-    : `${String(counted)} of ${String(requests)} were counted (${String(duplicates)} twice the same); ` +
+    ? `All ${String(requests)} were counted. ${String(handoffs)} times a lock was handed on inside a process,\n` +
+      `  without asking for it again; waiting for other processes took ${String(polls)} polls.`
+    : `${String(counted)} of ${String(requests)} were counted (${String(duplicates)} answers repeat a count); ` +
       `${String(figures.processes)} processes served, ${String(handoffs)} hand-offs.\n  That is not as it should be.`
   return [row('process', 'served', 'polls', 'hand-offs', 'grants'), ...rows, '', `  ${verdict}`, '', ''].join('\n')
 }

@@ -7,7 +7,7 @@ import { optionsOfThisWorker } from './workers.js'
 
 declare module 'express-session' {
   interface SessionData {
-    count: number
+    count?: number
   }
 }
 
@@ -17,6 +17,10 @@ const manager = new SessionManager({ ...optionsOfThisWorker(), label: 'example:c
 const app = express()
 app.use(latchkey({ manager, secret: 'shared by all processes', resave: false, saveUninitialized: false }))
 
+app.post('/open', (req, res) => {
+  req.session.count = 0
+  res.sendStatus(204)
+})
 app.post('/count', async (req, res) => {
   const count = req.session.count ?? 0
   await query(WORK_MS)

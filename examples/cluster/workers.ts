@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { SessionManagerOptions } from 'latchkey'
+import type { Store } from '../demo/store.js'
 
 export interface WorkerStats {
   readonly polls: number
@@ -23,7 +23,7 @@ export interface Workers {
 const STOP_DEADLINE_MS = 2000
 const OPTIONS_VARIABLE = 'EXAMPLE_SESSION_OPTIONS'
 
-type SharedOptions = Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'lifetimeSec'>
+type SharedOptions = Store['options']
 
 /** Starts `count` processes; resolves when all of them listen. */
 export async function startWorkers(count: number, options: SharedOptions, signal: AbortSignal): Promise<Workers> {
@@ -33,7 +33,9 @@ export async function startWorkers(count: number, options: SharedOptions, signal
   const failure = new AbortController()
   let stopping = false
   const workers = Array.from({ length: count }, () => cluster.fork({ [OPTIONS_VARIABLE]: JSON.stringify(options) }))
+  const listening = new Set<Worker>()
   for (const worker of workers) {
+    worker.once('listening', () => listening.add(worker))
     worker.on('error', (error) => failure.abort(error))
     worker.once('exit', (code, killedBy) => {
       if (stopping) return
@@ -42,7 +44,7 @@ export async function startWorkers(count: number, options: SharedOptions, signal
   }
   const stop = async (): Promise<void> => {
     stopping = true
-    await Promise.all(workers.map(end))
+    await Promise.all(workers.map((worker) => end(worker, listening.has(worker))))
   }
   try {
     const ended = AbortSignal.any([signal, failure.signal])
@@ -81,9 +83,10 @@ async function statsOf(worker: Worker, signal: AbortSignal): Promise<[number, Wo
   return [worker.process.pid ?? 0, { polls: of('polls'), handOffs: of('handOffs'), grants: of('grants') }]
 }
 
-async function end(worker: Worker): Promise<void> {
+async function end(worker: Worker, canListen: boolean): Promise<void> {
   if (worker.isDead()) return
   const gone = once(worker, 'exit')
+  if (!canListen) worker.process.kill('SIGKILL')
   const impatience = setTimeout(() => worker.process.kill('SIGKILL'), STOP_DEADLINE_MS)
   if (worker.isConnected()) worker.send('stop', () => undefined)
   await gone

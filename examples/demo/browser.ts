@@ -11,6 +11,8 @@ export interface Answer {
   readonly session: readonly string[]
 }
 
+export class RefusedError extends Error {}
+
 /** Keeps its cookie and its connections, and sends as many requests at once as it is asked to. */
 export class Browser {
   private readonly agent = new Agent({ keepAlive: true })
@@ -21,12 +23,12 @@ export class Browser {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** @throws on any status but 200, with what the shop said. */
+  /** @throws RefusedError on any status but 200, with what the shop said. */
   async send(method: 'GET' | 'POST', path: string): Promise<Answer> {
     const sentAtMs = performance.now()
     const { status, body } = await this.exchange(method, path)
     const answeredAtMs = performance.now()
-    if (status !== 200) throw new Error(`${method} ${path} was answered ${String(status)}: ${body}`)
+    if (status !== 200) throw new RefusedError(`${method} ${path} was answered ${String(status)}: ${body.slice(0, 300)}`)
     return { sentAtMs, answeredAtMs, ...contentOf(body) }
   }
 

@@ -4,6 +4,7 @@
  * Exit code 0: the unlocked run lost something and the locked one nothing; 1: not so, or it could not run.
  */
 import { InvalidSavePathError, LatchkeyError } from 'latchkey'
+import { RefusedError } from './browser.js'
 import { interruption } from './interruption.js'
 import { type Options, parseArguments, USAGE, UsageError } from './options.js'
 import { type Figures, perform } from './play.js'
@@ -64,8 +65,9 @@ function explain(error: unknown): number {
     process.stderr.write(`demo: MEMCACHE_SERVERS cannot be read. ${error.message}\n`)
     return 2
   }
-  const known = error instanceof StoreUnreachableError || error instanceof LatchkeyError
-  process.stderr.write(`demo: ${known ? error.message : error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+  const known = [LatchkeyError, RefusedError, StoreUnreachableError].some((kind) => error instanceof kind)
+  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
+  process.stderr.write(`demo: ${text}\n`)
   return 1
 }
 

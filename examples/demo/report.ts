@@ -32,7 +32,7 @@ export function drawAct(act: Act, paint: Paint): string[] {
   if (view === undefined) return []
   const meaning = act.locking ? '░ waits for the session   █ has it to itself' : '█ works on its own copy of the session'
   return [
-    ...drawTimeline(view, act.beats, paint),
+    ...drawTimeline(view, act.beats, act.locking, paint),
     paint.dim(`  ${meaning}   ▁ under 5 ms … ▇ over 100`),
     '',
     '  What each request stored:',

@@ -6,11 +6,11 @@ import { latchkey } from 'latchkey/express'
 
 declare module 'express-session' {
   interface SessionData {
-    user: string
-    preferences: { theme: string; language: string }
-    notifications: number
-    cart: string[]
-    beats: number
+    user?: string
+    preferences?: { theme: string; language: string }
+    notifications?: number
+    cart?: string[]
+    beats?: number
   }
 }
 

@@ -6,7 +6,7 @@ export interface Store {
   /** For people: no credentials in it. */
   readonly label: string
   readonly servers: readonly string[]
-  readonly options: Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'lifetimeSec'>
+  readonly options: Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'lifetimeSec' | 'deadlineMs'>
 }
 
 export class StoreUnreachableError extends Error {}
@@ -23,6 +23,8 @@ export function storeOf(memcacheServers: string | undefined): Store {
       // A prefix of its own for each run, so that no run meets what an earlier one left; a minute later it is gone.
       prefix: `example-${randomBytes(4).toString('hex')}:`,
       lifetimeSec: 60,
+      // On a machine that is busy with something else the example shall be slow, not fail.
+      deadlineMs: 10_000,
     },
   }
 }

@@ -12,11 +12,13 @@ const COLUMN_MS = [12.5, 25, 50, 125, 250, 500, 1250]
 /** The second browser's slowest request in a column: the sign for "less than". */
 const HEIGHTS = [[5, '▁'], [10, '▂'], [25, '▃'], [100, '▅'], [Infinity, '▇']] as const
 
-export function drawTimeline(view: PageView, beats: readonly Beat[], paint: Paint): string[] {
+export function drawTimeline(view: PageView, beats: readonly Beat[], locking: boolean, paint: Paint): string[] {
   const lastMs = Math.max(...view.visits.map(({ answeredAtMs }) => answeredAtMs)) - view.startedAtMs
   const columnMs = COLUMN_MS.find((ms) => lastMs / ms <= CHART_COLUMNS - NOTE_COLUMNS) ?? lastMs / CHART_COLUMNS
-  const columnOf = (atMs: number): number => Math.floor((atMs - view.startedAtMs) / columnMs)
-  const lines = view.visits.map((visit) => drawLane(visit, view.kept.includes(visit.writes), columnOf, paint))
+  const columnOf: ColumnOf = (atMs) => Math.floor((atMs - view.startedAtMs) / columnMs)
+  // Without a lock nothing waits for the session; what is left is the way to the handler.
+  const before = locking ? paint.yellow('░') : paint.dim('·')
+  const lines = view.visits.map((visit) => drawLane(visit, view.kept.includes(visit.writes), before, columnOf, paint))
   return [
     drawAxis(columnMs, paint),
     ...lines,
@@ -46,7 +48,9 @@ function drawAxis(columnMs: number, paint: Paint): string {
   return ' '.repeat(LABEL_COLUMNS) + paint.dim(axis.trimEnd())
 }
 
-function drawLane(visit: Visit, isKept: boolean, columnOf: (atMs: number) => number, paint: Paint): string {
+type ColumnOf = (atMs: number) => number
+
+function drawLane(visit: Visit, isKept: boolean, before: string, columnOf: ColumnOf, paint: Paint): string {
   const sent = columnOf(visit.sentAtMs)
   const loaded = columnOf(visit.loadedAtMs)
   const answered = Math.max(columnOf(visit.answeredAtMs), loaded + 1)
@@ -54,13 +58,13 @@ function drawLane(visit: Visit, isKept: boolean, columnOf: (atMs: number) => num
   return (
     label(`${visit.method.padEnd(4)} ${visit.path}`, (text) => text) +
     ' '.repeat(sent) +
-    paint.yellow('░'.repeat(loaded - sent)) +
+    before.repeat(loaded - sent) +
     shade('█'.repeat(answered - loaded)) +
     shade(isKept ? ' ✓ kept' : ' ✗ lost')
   )
 }
 
-function drawBeats(beats: readonly Beat[], columnOf: (atMs: number) => number, columns: number, paint: Paint): string {
+function drawBeats(beats: readonly Beat[], columnOf: ColumnOf, columns: number, paint: Paint): string {
   const slowest = new Array<number | undefined>(columns).fill(undefined)
   for (const { sentAtMs, tookMs } of beats) {
     const column = columnOf(sentAtMs)

@@ -9,6 +9,8 @@ import type { LockToken } from './lock-token.js'
 /** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
 export interface StoredRecord {
   readonly bytes: Buffer
+  /** memcached's client flags: the stamp of whoever wrote it. Two records of the same bytes and stamp are one. */
+  readonly flags: number
   readonly cas: Cas | undefined
 }
 
@@ -79,7 +81,7 @@ export class Transaction {
     private readonly extra: readonly Command[] = [],
   ) {
     this.change = change
-    this.stamp = change.kind === 'write' ? Math.floor(context.random.fraction() * 0x1_0000_0000) : 0
+    this.stamp = newStamp(context)
   }
 
   /** At most three deadlines of a flight; one round trip when nothing is amiss. Throws nothing. */
@@ -95,7 +97,7 @@ export class Transaction {
       }
       const seen = await look(this.context, this.id, this.keys, this.token)
       if (seen instanceof FlightError) return this.giveUp(seen)
-      const verdict = this.weigh(seen, failure)
+      const verdict = await this.weigh(seen, failure)
       if (verdict !== undefined) return verdict
     }
     return this.giveUp(new FlightError('not-sent', 'connections to the server do not last'))
@@ -103,7 +105,7 @@ export class Transaction {
 
   private async attempt(): Promise<Outcome | FlightError> {
     const { record } = this.known
-    if ((this.change.kind === 'write' || this.change.kind === 'touch') && record !== undefined && record.cas === undefined) {
+    if (this.change.kind !== 'none' && record !== undefined && record.cas === undefined) {
       return new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
     }
     this.sentAtMs = this.context.clock.nowMs()
@@ -124,13 +126,17 @@ export class Transaction {
       case 'touch':
         return [{ op: 'touch', key, ttlSec: change.ttlSec }]
       case 'destroy':
-        return [tombstone(this.context, this.keys)]
-      case 'write': {
-        const item = { key, value: change.bytes, ttlSec: change.ttlSec, flags: this.stamp }
-        const cas = this.known.record?.cas
-        return [cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }]
-      }
+        return [this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))]
+      case 'write':
+        return [this.fencedWrite(change.bytes, change.ttlSec)]
     }
+  }
+
+  /** Carried out once at the most, however often and however late: by the record's version, or where there is none. */
+  private fencedWrite(value: Buffer, ttlSec: number): Command {
+    const item = { key: this.keys.record, value, ttlSec, flags: this.stamp }
+    const cas = this.known.record?.cas
+    return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }
   }
 
   private exitCommand(): Command {
@@ -155,9 +161,11 @@ export class Transaction {
     }
     const lock = replyAt(replies, changes)
     const done = lock.status === 'ok'
+    // A server that is out of memory refuses to prolong a lock, and leaves it where it is.
+    const isElsewhere = lock.status === 'missing' || lock.status === 'exists'
     return {
       error: this.error,
-      lock: done ? 'done' : this.known.clouded ? 'unclear' : 'lost',
+      lock: done ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
       lockCas: done && this.exit.kind !== 'free' ? lock.cas : undefined,
       sentAtMs: this.sentAtMs,
       extra: replies.slice(changes + 1),
@@ -171,9 +179,9 @@ export class Transaction {
           ? this.fencedOff(fenced(this.id))
           : undefined
       case 'missing':
-        return this.fencedOff(gone(this.id))
+        return this.change.kind === 'destroy' ? this.bury() : this.fencedOff(gone(this.id))
       case 'exists':
-        return this.judgeExists()
+        return this.change.kind === 'destroy' ? this.bury() : this.judgeExists()
       case 'tooLarge': {
         const sizeBytes = this.change.kind === 'write' ? this.change.bytes.length : 0
         return tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record))
@@ -191,13 +199,28 @@ export class Transaction {
       return this.unanswered ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
     }
     if (this.isStored(seen)) return undefined
-    // Ours may have been stored and then overwritten by one who had read it.
-    if (this.unanswered && !seen.mine) return outcomeUnknown(this.id)
-    return this.refusedBy(seen.record)
+    return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
+  }
+
+  /**
+   * The record that was to be destroyed has moved on; what stands there now is destroyed as by one without the lock.
+   * Sent once: carried out late, a second one would destroy what was begun after this call.
+   */
+  private async bury(): Promise<LatchkeyError | undefined> {
+    const flags = newStamp(this.context)
+    try {
+      const reply = replyAt(await fly(this.context, this.id, [tombstone(this.context, this.keys, flags)]), 0)
+      if (reply.status !== 'ok') return serverRefused(this.id, reply)
+      this.known.record = { bytes: EMPTY, flags, cas: undefined }
+      return undefined
+    } catch (thrown) {
+      const failure = asFlightError(thrown)
+      return failure.outcome === 'unknown' ? outcomeUnknown(this.id, failure) : unavailable(this.id, failure)
+    }
   }
 
   /** After a flight without replies: the outcome if that settles it; undefined to try again. */
-  private weigh(seen: Seen, failure: FlightError): Outcome | undefined {
+  private async weigh(seen: Seen, failure: FlightError): Promise<Outcome | undefined> {
     if (this.unanswered && this.isStored(seen)) {
       this.recordIsNow(seen.record?.cas)
       this.change = NOTHING
@@ -207,30 +230,35 @@ export class Transaction {
         this.error = lossError(this.id, 'taken', this.context.limits.maxHoldMs)
         return this.end('lost')
       }
-      // [change, exit] run in order: the lock has moved on, so a touch or a tombstone was carried out before it.
-      const settled = this.change.kind !== 'write' && !(this.change.kind === 'destroy' && hasBytes(seen.record))
-      return settled ? this.end('unclear') : this.giveUp(failure)
+      // That a session lives on is all that a touch is for.
+      if (this.change.kind === 'touch') return this.end('unclear')
+      return this.giveUp(failure)
     }
     this.known.lockCas = seen.lockCas
-    if (this.change.kind === 'write' || this.change.kind === 'touch') {
-      if (sameBytes(this.known.record, seen.record)) this.known.record = seen.record
-      else {
-        this.error = this.refusedBy(seen.record)
-        this.change = NOTHING
-      }
+    if (this.change.kind === 'none') return undefined
+    if (isSame(this.known.record, seen.record)) {
+      this.known.record = seen.record
+      return undefined
     }
+    if (this.change.kind === 'destroy') this.error = await this.bury()
+    else {
+      const mayBeOurs = this.change.kind === 'write' && this.unanswered
+      this.error = mayBeOurs ? outcomeUnknown(this.id, failure) : this.refusedBy(seen.record)
+    }
+    this.change = NOTHING
     return undefined
   }
 
-  private isStored(seen: Seen): boolean {
+  private isStored({ record }: Seen): boolean {
     const { change } = this
-    return change.kind === 'write' && seen.flags === this.stamp && seen.record?.bytes.equals(change.bytes) === true
+    if (record?.flags !== this.stamp) return false
+    return change.kind === 'write' ? record.bytes.equals(change.bytes) : change.kind === 'destroy'
   }
 
   private recordIsNow(cas: Cas | undefined): void {
-    const { change, known } = this
-    if (change.kind === 'write') known.record = { bytes: change.bytes, cas }
-    if (change.kind === 'destroy') known.record = { bytes: EMPTY, cas }
+    const { change, known, stamp: flags } = this
+    if (change.kind === 'write') known.record = { bytes: change.bytes, flags, cas }
+    if (change.kind === 'destroy') known.record = { bytes: EMPTY, flags, cas }
   }
 
   private refusedBy(now: StoredRecord | undefined): LatchkeyError {
@@ -257,14 +285,20 @@ export class Transaction {
 }
 
 /** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
-export const tombstone = (context: LockContext, keys: SessionKeys): Command => ({
+export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
   op: 'set',
   key: keys.record,
   value: EMPTY,
   ttlSec: tombstoneSec(context.limits),
+  flags,
 })
 
-export type Seen = { readonly record: StoredRecord | undefined; readonly flags: number } & (
+/** Tells a record from any other of the same bytes. */
+function newStamp({ random }: LockContext): number {
+  return Math.floor(random.fraction() * 0x1_0000_0000)
+}
+
+export type Seen = { readonly record: StoredRecord | undefined } & (
   | { readonly mine: true; readonly lockCas: Cas }
   | { readonly mine: false }
 )
@@ -282,7 +316,7 @@ export async function look(
       { op: 'get', key: keys.lock },
     ])
     const lock = replyAt(replies, 1)
-    const seen = { record: recordOf(replyAt(replies, 0)), flags: replyAt(replies, 0).flags }
+    const seen = { record: recordOf(replyAt(replies, 0)) }
     return lock.cas !== undefined && lock.value?.equals(token) === true
       ? { ...seen, mine: true, lockCas: lock.cas }
       : { ...seen, mine: false }
@@ -293,9 +327,9 @@ export async function look(
 
 /** The record in the reply to a get; undefined when there is none. */
 export const recordOf = (reply: Reply): StoredRecord | undefined =>
-  reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, cas: reply.cas } : undefined
+  reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, flags: reply.flags, cas: reply.cas } : undefined
 
 export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
 
-const sameBytes = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
-  one === undefined ? other === undefined : other?.bytes.equals(one.bytes) === true
+const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
+  one === undefined ? other === undefined : other?.flags === one.flags && other.bytes.equals(one.bytes)

@@ -95,10 +95,13 @@ export class WaitQueue implements LockOwner {
   async leave(lock: HeldLock, change: Change): Promise<void> {
     if (lock.hasRecord) this.recordSeenTick = ++this.tick
     const { exit, handOff, extra } = this.chooseExit()
-    const outcome = await lock.depart(change, exit, extra)
-    this.turn.learn(outcome.extra)
+    // A lock that is passed on without a write takes the record along as it is by now: it may have been destroyed.
+    const reads = handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record } as const] : []
+    const outcome = await lock.depart(change, exit, [...reads, ...extra])
+    this.turn.learn(outcome.extra.slice(reads.length))
     this.holder = undefined
-    const record = lock.stored
+    const [read] = outcome.extra
+    const record = reads.length > 0 && read !== undefined ? recordOf(read) : lock.stored
     if (hasBytes(record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
@@ -113,8 +116,13 @@ export class WaitQueue implements LockOwner {
     this.holder = undefined
     this.suspect = true
     // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
-    if (this.waiters.size === 0 && (reason === 'lapsed' || reason === 'heldTooLong')) void lock.surrender({ kind: 'free' })
+    if (this.waiters.size === 0 && (reason === 'lapsed' || reason === 'heldTooLong')) void this.takeOff(lock)
     this.proceed()
+  }
+
+  private async takeOff(lock: HeldLock): Promise<void> {
+    const outcome = await lock.surrender({ kind: 'free' })
+    if (outcome.lock === 'unclear') this.markOrphan()
   }
 
   /** Settles everybody who waits; the holder may finish. */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
 import type { LockCounters } from '../lock/lock-context.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
-import { decode } from './serializer.js'
+import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
 import { SessionStore } from './session-store.js'
@@ -93,6 +93,16 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
   /** Why no session can have this id (from a cookie, say); undefined when one can. Sends nothing. */
   flawOf(id: unknown): string | undefined {
     return this.engine.layout.flawOf(id)
+  }
+
+  /** Session data as text, by the manager's serializer. @throws LATCHKEY_UNSERIALIZABLE */
+  encode(id: string, data: unknown): string {
+    return encode(this.engine.settings.serializer, id, data)
+  }
+
+  /** Stored text as session data, by the manager's serializer. @throws LATCHKEY_UNDECODABLE */
+  decode(id: string, text: string): object {
+    return decode(this.engine.settings.serializer, id, text)
   }
 
   /** A new session id. Sends nothing. */

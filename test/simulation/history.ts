@@ -25,7 +25,8 @@ export interface Destroy {
   readonly invokedAtMs: number
   settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
-  executed: boolean
+  /** 'maybe': it, or another that was under way at the same time. */
+  executed: 'no' | 'maybe' | 'yes'
 }
 
 interface Removal {
@@ -39,6 +40,8 @@ export interface ServerLock {
   readonly instance: string | undefined
   readonly label: string | undefined
   readonly sinceMs: number
+  /** It came so long after its sending that nobody looks for it any more: only its lease ends it. */
+  readonly isLate: boolean
   expiresAtSec: number
 }
 
@@ -63,6 +66,11 @@ export class SessionTruth {
   /** When a tombstone was put, as long as it was not evicted since. */
   readonly tombstonesAtMs: number[] = []
   readonly destroys: Destroy[] = []
+  changedAtMs = 0
+  /** When it last went without being destroyed: evicted, expired, or with a restart. */
+  removedAtMs = -1
+  /** The label that the latest lock of each manager bore. */
+  readonly lastLabel = new Map<string, string>()
 
   constructor(readonly id: string) {}
 
@@ -80,9 +88,9 @@ export class SessionTruth {
     return false
   }
 
-  /** Whether the record was anything but `text` at some time from `fromMs` on. */
-  wasOther(text: string, fromMs: number): boolean {
-    return this.states.some((state) => state.toMs >= fromMs && state.text !== text)
+  /** Whether the record changed, or was destroyed although there was none, from `fromMs` on. */
+  changedSince(fromMs: number): boolean {
+    return this.changedAtMs >= fromMs
   }
 }
 
@@ -109,8 +117,10 @@ export class History {
     private readonly nowSec: () => number,
     private readonly accuse: Accuse,
     private readonly timeline: Timeline,
+    /** Whether a flight is carried out so late that its sender cannot be expected to look for it. */
+    private readonly isLate: (origin: Origin) => boolean,
     /** Told before a lock changes or goes: rules over waiting requests look at it. */
-    private readonly beforeLockChanges: (truth: SessionTruth) => void,
+    private readonly beforeLockChanges: (truth: SessionTruth, next: ServerLock | undefined) => void,
     /** Told of a lock's new expiry. */
     private readonly onLease: (truth: SessionTruth) => void,
   ) {}
@@ -137,7 +147,9 @@ export class History {
       this.timeline.add('server', () => `${truth.id}: lock of ${truth.lock?.label ?? '?'} expired`)
       this.lockIsNow(truth, undefined)
     }
-    if (truth.recordExpiresAtSec <= nowSec) this.recordIsNow(truth, '', Infinity, { kind: 'expiry', destroys: [] })
+    if (truth.recordExpiresAtSec > nowSec) return
+    if (truth.text !== '') truth.tombstonesAtMs.length = 0
+    this.recordIsNow(truth, '', Infinity, { kind: 'expiry', destroys: [] })
   }
 
   executed(command: Command, reply: Reply, origin: Origin): void {
@@ -181,10 +193,13 @@ export class History {
   }
 
   private lockCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
+    if (command.op === 'add' && !this.instances.has(origin.actor)) {
+      // Every add bears the name of its own manager, whether or not it succeeds.
+      this.instances.set(origin.actor, fieldOf(command.value, 'instance') ?? '?')
+    }
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
-    const next = 'value' in command ? this.lockOf(command.value, command.ttlSec, truth) : undefined
-    if (command.op === 'add' && next?.instance !== undefined) this.instances.set(origin.actor, next.instance)
+    const next = 'value' in command ? this.lockOf(command.value, command.ttlSec, truth, origin) : undefined
     const mine = this.instances.get(origin.actor)
     if (before !== undefined && before.instance !== mine) {
       this.accuse('strangerLock', `process ${String(origin.actor)} ran ${command.op} on the lock of ${before.label ?? '?'}`)
@@ -197,22 +212,23 @@ export class History {
       if (next.instance !== mine) this.coverage.add('grant')
       else if (command.op === 'cas') this.coverage.add('passedOn')
     }
-    if (next?.label !== undefined && !truth.lockedAtMs.has(next.label)) {
-      truth.lockedAtMs.set(next.label, origin.startedAtMs)
+    if (next?.label !== undefined && next.instance !== undefined) {
+      if (!truth.lockedAtMs.has(next.label)) truth.lockedAtMs.set(next.label, origin.startedAtMs)
+      truth.lastLabel.set(next.instance, next.label)
     }
     this.lockIsNow(truth, next)
   }
 
-  private lockOf(value: Buffer, ttlSec: number, truth: SessionTruth): ServerLock {
-    const text = value.toString()
-    const field = (name: string): string | undefined => new RegExp(`"${name}":"([^"]+)"`).exec(text)?.[1]
-    const token = field('token') ?? text
+  private lockOf(value: Buffer, ttlSec: number, truth: SessionTruth, origin: Origin): ServerLock {
+    const token = fieldOf(value, 'token') ?? ''
     const sinceMs = truth.lock?.token === token ? truth.lock.sinceMs : this.nowMs()
-    return { token, instance: field('instance'), label: field('label'), sinceMs, expiresAtSec: this.nowSec() + ttlSec }
+    const expiresAtSec = this.nowSec() + ttlSec
+    const isLate = origin.isZombie && this.isLate(origin)
+    return { token, instance: fieldOf(value, 'instance'), label: fieldOf(value, 'label'), sinceMs, isLate, expiresAtSec }
   }
 
   private lockIsNow(truth: SessionTruth, next: ServerLock | undefined): void {
-    if (truth.lock?.token !== next?.token) this.beforeLockChanges(truth)
+    if (truth.lock?.token !== next?.token) this.beforeLockChanges(truth, next)
     if (next === undefined) truth.freeSinceMs = this.nowMs()
     truth.lock = next
     if (next !== undefined) this.onLease(truth)
@@ -240,9 +256,9 @@ export class History {
     const [only] = destroys
     if (only === undefined) this.accuse('strangeDestroy', `nobody asked process ${String(origin.actor)} to destroy ${truth.id}`)
     if (destroys.length === 1 && only !== undefined) {
-      only.executed = true
-      if (only.outcome === 'refused') this.accuse('refusedButDone', `a destroy of ${truth.id} was carried out after it was refused`)
-    } else for (const one of destroys) one.executed = true
+      only.executed = 'yes'
+      if (only.outcome === 'refused') this.accuse('refusedButStored', `a destroy of ${truth.id} was carried out after it was refused`)
+    } else for (const one of destroys) if (one.executed === 'no') one.executed = 'maybe'
     this.coverage.add('destroy')
     this.recordIsNow(truth, '', expiresAtSec, { kind: 'destroy', destroys })
     truth.tombstonesAtMs.push(this.nowMs())
@@ -261,7 +277,9 @@ export class History {
       return
     }
     attempt.stored++
-    if (attempt.stored > 1) this.accuse('storedTwice', `${attempt.op} was stored twice`)
+    // Absence has no fence: what was evicted or has expired may be put there again by whoever had found nothing.
+    const wasRemoved = attempt.removed !== undefined && !['destroy', 'overwrite'].includes(attempt.removed.kind)
+    if (attempt.stored > 1 && !wasRemoved) this.accuse('storedTwice', `${attempt.op} was stored twice`)
     if (attempt.outcome === 'refused') this.accuse('refusedButStored', `${attempt.op} was stored after it was refused`)
     const destroyedSince = truth.tombstonesAtMs.some((atMs) => atMs > attempt.baseAtMs)
     if (destroyedSince) this.accuse('cameBack', `${attempt.op} stored ${text}, read before the session was destroyed`)
@@ -280,6 +298,8 @@ export class History {
     const nowMs = this.nowMs()
     const last = truth.states.at(-1)
     truth.recordExpiresAtSec = expiresAtSec
+    truth.changedAtMs = nowMs
+    if (why.destroys.length === 0 && why.kind !== 'overwrite') truth.removedAtMs = nowMs
     if (last === undefined || last.text === text) return
     const kept = new Set(text.split(' '))
     for (const op of last.text.split(' ')) {
@@ -290,6 +310,10 @@ export class History {
     truth.states.push({ text, fromMs: nowMs, toMs: Infinity })
   }
 }
+
+const FIELDS = { token: /"token":"([^"]+)"/, instance: /"instance":"([^"]+)"/, label: /"label":"([^"]+)"/ }
+
+const fieldOf = (value: Buffer, name: keyof typeof FIELDS): string | undefined => FIELDS[name].exec(value.toString())?.[1]
 
 function describe(command: Command, reply: Reply, origin: Origin): string {
   const what = 'value' in command ? ` ${shortened(command.value)}` : ''

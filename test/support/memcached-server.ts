@@ -155,7 +155,7 @@ export class MemcachedServer implements AsyncDisposable {
     })
     let complaint = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)))
-    const watchdog = killWithThisProcess(child.pid)
+    const watchdog = killWithThisProcess(child.pid, this.directory)
     this.child = child
     this.exited = new Promise((resolve) => {
       const gone = (): void => {
@@ -200,10 +200,11 @@ export class MemcachedServer implements AsyncDisposable {
   }
 }
 
-/** A shell that sees our end of its pipe close when this process dies, however it dies, and then kills `pid`. */
-function killWithThisProcess(pid: number | undefined): ChildProcess | undefined {
+/** A shell that sees our end of its pipe close when this process dies, however it dies, and then cleans up after it. */
+function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
   if (pid === undefined) return undefined
-  const watchdog = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
+  const cleanUp = ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory]
+  const watchdog = spawn('sh', cleanUp, { stdio: ['pipe', 'ignore', 'ignore'] })
   watchdog.on('error', () => undefined)
   watchdog.unref()
   return watchdog

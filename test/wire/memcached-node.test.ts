@@ -84,7 +84,8 @@ describe.concurrent.each(['text', 'binary'] as const)('%s: batches', (protocol) 
 
 /** Answers what this test sends in text: END to each read, STORED to each store. */
 function replies(request: Buffer): string {
-  return [...String(request).matchAll(/^(gets|add) /gm)].map(([, op]) => (op === 'add' ? 'STORED\r\n' : 'END\r\n')).join('')
+  const commands = [...String(request).matchAll(/^(gets|add) /gm)]
+  return commands.map(([, op]) => (op === 'add' ? 'STORED\r\n' : 'END\r\n')).join('')
 }
 
 describe.concurrent.each(['text', 'binary'] as const)('%s: trust in a CAS', (protocol) => {
@@ -249,7 +250,9 @@ describe.concurrent('the end', () => {
     expect(await waiting).toMatchObject({ outcome: 'not-sent' })
     expect(await after).toMatchObject({ outcome: 'not-sent' })
     await closed
-    await Promise.all(server.sockets.map((socket) => socket.closed || new Promise((done) => socket.once('close', done))))
+    for (const socket of server.sockets) {
+      if (!socket.closed) await new Promise((done) => socket.once('close', done))
+    }
   })
 
   it('close does not wait for a server that never answers the handshake', async () => {
@@ -272,7 +275,8 @@ describe.concurrent('the end', () => {
   ])('%s', async (name, script, expected) => {
     await using server = await MemcachedServer.start()
     const port = name.includes('failed') ? 1 : server.port
-    const source = (path: string): string => JSON.stringify(fileURLToPath(new URL(`../../src/${path}`, import.meta.url)))
+    const source = (path: string): string =>
+      JSON.stringify(fileURLToPath(new URL(`../../src/${path}`, import.meta.url)))
     const code = `
       import { parseSavePath } from ${source('save-path.ts')}
       import { systemClock } from ${source('system/clock.ts')}

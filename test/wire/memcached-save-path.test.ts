@@ -39,7 +39,10 @@ describe('a save path', () => {
     ['tcp://me:p%40ss%3A%2C@h:1', { ...tcp('h', 1), credentials: { username: 'me', password: 'p@ss:,' } }],
     ['unix:///run/memcached.sock', { endpoint: { kind: 'unix', path: '/run/memcached.sock' } }],
     ['unix:///run/a%2Cb@c.sock?weight=2', { endpoint: { kind: 'unix', path: '/run/a,b@c.sock' }, weight: 2 }],
-    ['unix://u:p@/run/x', { endpoint: { kind: 'unix', path: '/run/x' }, credentials: { username: 'u', password: 'p' } }],
+    [
+      'unix://u:p@/run/x',
+      { endpoint: { kind: 'unix', path: '/run/x' }, credentials: { username: 'u', password: 'p' } },
+    ],
   ])('%s', (text, expected) => {
     expect(serverOf(text)).toMatchObject(expected)
   })

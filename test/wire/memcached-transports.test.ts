@@ -1,8 +1,8 @@
 /** The wire against a real memcached by every road: unix socket, IPv6, TLS, SASL, and the text protocol's own login. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseSavePath } from '../../src/save-path.js'
@@ -41,6 +41,8 @@ function casOf(reply: Reply | undefined): { version: string; asOf: number } {
   return reply.cas
 }
 
+const HAS_IPV6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+
 const WORKS = ['ok', 'ok', 'ok', 'ok', 'ok']
 
 let directory = ''
@@ -59,7 +61,7 @@ describe.concurrent.each(PROTOCOLS)('%s', (protocol) => {
     })
   })
 
-  it('over IPv6', async () => {
+  it.skipIf(!HAS_IPV6)('over IPv6', async () => {
     await using server = await MemcachedServer.start({ args: ['-l', '::1'] })
     expect(await roundTrip(`tcp://[::1]:${String(server.port)}?protocol=${protocol}`)).toEqual(WORKS)
   })
@@ -77,6 +79,11 @@ describe('TLS', () => {
 
   beforeAll(async () => {
     const openssl = (...args: string[]): unknown => execFileSync('openssl', args, { stdio: 'pipe' })
+    try {
+      openssl('version')
+    } catch {
+      throw new Error('These tests make certificates with the openssl command: install the package "openssl".')
+    }
     for (const name of ['server', 'stranger']) {
       openssl(
         ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
@@ -124,6 +131,9 @@ describe('SASL, in the binary protocol', () => {
   let authority: Server | undefined
 
   beforeAll(async () => {
+    if (!hasSaslPlain()) {
+      throw new Error('These tests need the PLAIN mechanism of libsasl2: install the package "libsasl2-modules".')
+    }
     const mux = join(directory, 'mux')
     authority = createServer((socket) => {
       let asked = Buffer.alloc(0)
@@ -176,6 +186,12 @@ describe('SASL, in the binary protocol', () => {
     }
   })
 })
+
+/** Whether libsasl2 has its plugin where Debian (in a directory of the architecture), Fedora or Alpine put it. */
+function hasSaslPlain(): boolean {
+  const roots = ['/usr/lib', '/usr/lib64', ...readdirSync('/usr/lib').map((name) => `/usr/lib/${name}`)]
+  return roots.some((root) => existsSync(`${root}/sasl2/libplain.so`))
+}
 
 function countedStrings(bytes: Buffer): string[] {
   const found = []

@@ -4,7 +4,7 @@
  */
 import { Server, Utils } from 'memjs'
 import type { Cas, Command, Reply } from '../wire.js'
-import { AuthenticationError, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
@@ -48,7 +48,7 @@ class BinaryCodec implements Codec {
     this.#wallMs = wallMs
     this.#authenticates = credentials !== undefined
     this.#server = new Server('', 0, credentials?.username, credentials?.password)
-    // The constructor falls back to MEMCACHIER_* and MEMCACHE_* of the environment; what it was told counts, or nothing.
+    // The constructor falls back to MEMCACHIER_* and MEMCACHE_* of the environment; only what it was told counts.
     this.#server.username = credentials?.username
     this.#server.password = credentials?.password
     this.#server._socket = socket
@@ -237,8 +237,7 @@ function withCas(request: Buffer, cas: Cas): Buffer {
 function toReply(message: Message, wantsValue: boolean, asOf: number): Reply {
   switch (message.header.status) {
     case 0x00: {
-      const version = message.header.cas.toString('hex', 0, 8)
-      const cas = version === '0000000000000000' ? undefined : { version, asOf }
+      const cas = casOf(message.header.cas.toString('hex', 0, 8), asOf)
       if (!wantsValue) return replyOf('ok', cas, undefined, 0)
       // Not copied again: memjs has just put this one message into a buffer of its own, which nobody else sees.
       return replyOf('ok', cas, message.val, message.extras.length >= 4 ? message.extras.readUInt32BE(0) : 0)

@@ -36,7 +36,9 @@ export class Flight {
   /** About what it takes on the wire. */
   get bytes(): number {
     let bytes = 0
-    for (const command of this.commands) bytes += 64 + command.key.length + ('value' in command ? command.value.length : 0)
+    for (const command of this.commands) {
+      bytes += 64 + command.key.length + ('value' in command ? command.value.length : 0)
+    }
     return bytes
   }
 
@@ -66,8 +68,8 @@ export interface Codec {
    */
   greet(ready: (greeting: Greeting) => void): void
 
-  /** The bytes of a whole batch, for one write. From then on its replies are due, in this order. */
-  encode(flights: readonly Flight[]): Buffer
+  /** A whole batch, for one write; a string is Latin-1. From then on its replies are due, in this order. */
+  encode(flights: readonly Flight[]): Buffer | string
 
   /**
    * Takes what arrived and answers the flights whose replies are complete.
@@ -93,6 +95,11 @@ export type MakeCodec = (context: CodecContext) => Codec
 /** A reply; every reply is made here, so that they all have one shape. */
 export function replyOf(status: Status, cas: Cas | undefined, value: Buffer | undefined, flags: number): Reply {
   return { status, value, flags, cas }
+}
+
+/** The CAS that a server printed; a server that runs without them (`-C`) prints 0 for all. */
+export function casOf(version: string, asOf: number): Cas | undefined {
+  return /^0+$/.test(version) ? undefined : { version, asOf }
 }
 
 export function refusal(detail: string): Reply {

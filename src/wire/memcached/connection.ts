@@ -107,8 +107,8 @@ export class Connection {
   }
 
   /**
-   * Writes a batch (the connection must be alive) and settles its flights, each as its own replies are complete. `done` is called once, when the last
-   * one is settled or the connection is dead; until then nothing else may run here.
+   * Writes a batch (the connection must be alive) and settles its flights, each as its own replies are complete.
+   * `done` is called once, when the last one is settled or the connection is dead; until then nothing else may run.
    *
    * @param dueAtMs when to give up: then every flight without all its replies fails as 'unknown'.
    */
@@ -117,8 +117,13 @@ export class Connection {
     this.#dueAtMs = dueAtMs
     this.#done = done
     this.socket.ref()
-    this.socket.write(this.codec.encode(batch))
     this.#watch()
+    try {
+      this.socket.write(this.codec.encode(batch), 'latin1')
+    } catch (error) {
+      // Nobody above could tell what the codec has counted as sent.
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   /** Gives the connection up; flights under way fail as 'unknown'. Idempotent. */
@@ -147,8 +152,8 @@ export class Connection {
   }
 
   #whyClosed(): string {
-    const opening = this.#failOpening !== undefined
-    return `the server closed the connection${opening ? ' in the handshake (it may want TLS, or SASL credentials)' : ''}`
+    if (this.#failOpening === undefined) return 'the server closed the connection'
+    return 'the server closed the connection in the handshake (it may want TLS, or SASL credentials)'
   }
 
   #receive(chunk: Buffer): void {

@@ -1,4 +1,5 @@
 /** The memcached wire: routes flights to nodes, and lets nothing through that would break a protocol's framing. */
+import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { FlightError, type Command, type Reply, type Wire } from '../wire.js'
@@ -12,7 +13,7 @@ export interface MemcachedWireOptions {
   /** At least one; sessions are spread over them by rendezvous hashing of their route. */
   readonly servers: readonly ServerAddress[]
   readonly clock: Clock
-  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, minimum 10. */
+  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, 10 to 600 000. */
   readonly flightMs?: number
   /** The most connections to one server. Default 3, minimum 1. */
   readonly connections?: number
@@ -32,9 +33,18 @@ interface Place {
  * Makes a wire; it connects when the first flight leaves.
  *
  * A node that does not answer is an error for the sessions that live there, never a move to another node.
+ *
+ * @throws {InvalidOptionError} when an option is out of its range.
  */
 export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWire {
   const { servers, clock, flightMs = 2000, connections = 3 } = options
+  if (servers.length === 0) throw new InvalidOptionError('servers: a memcached wire needs at least one server.')
+  if (!(flightMs >= 10 && flightMs <= 600_000)) {
+    throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
+  }
+  if (!(Number.isInteger(connections) && connections >= 1)) {
+    throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
+  }
   const places = servers.map((server): Place => {
     const { makeCodec, version } = dialectOf(server)
     return { node: new MemcachedNode({ server, clock, makeCodec, flightMs, connections }), version }
@@ -42,7 +52,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   const placeOf = (route: string): Place => {
     const place = places[owner(route)]
-    if (place === undefined) throw new RangeError('createMemcachedWire needs at least one server')
+    if (place === undefined) throw new RangeError('no such server')
     return place
   }
   let closing: Promise<void> | undefined
@@ -86,6 +96,7 @@ function problemOf(command: Command, version: RegExp): string | undefined {
   if ('ttlSec' in command && !(Number.isInteger(command.ttlSec) && command.ttlSec >= 1)) {
     return `A TTL is a whole number of seconds, at least 1 (got ${String(command.ttlSec)}).`
   }
+  if ('value' in command && !Buffer.isBuffer(command.value)) return 'A value is a Buffer.'
   if ('flags' in command && command.flags !== undefined && command.flags >>> 0 !== command.flags) {
     return `Flags are an unsigned 32-bit integer (got ${String(command.flags)}).`
   }

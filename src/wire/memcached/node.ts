@@ -47,7 +47,10 @@ export class MemcachedNode {
   readonly #answerMs: number
   readonly #pool: ConnectionPool
   #pending: Flight[] = []
+  #scheduled = false
   #borrowing = false
+  /** A connection whose batch has ended in this turn. */
+  #kept: Connection | undefined
   #timer: Timer | undefined
   #ordinal = 0
   #itemSizeMaxBytes = DEFAULT_ITEM_SIZE_MAX_BYTES
@@ -79,7 +82,7 @@ export class MemcachedNode {
       this.stats.flights += 1
       this.stats.commands += commands.length
       this.#pending.push(new Flight(commands, this.#clock.nowMs() + this.#flightMs, resolve, reject))
-      this.#gather()
+      this.#schedule()
     })
   }
 
@@ -92,6 +95,8 @@ export class MemcachedNode {
     this.#closed = true
     this.#timer?.cancel()
     this.#failPending(`The connections to ${this.name} were closed.`)
+    if (this.#kept !== undefined) this.#pool.giveBack(this.#kept)
+    this.#kept = undefined
     await this.#pool.close()
   }
 
@@ -108,54 +113,79 @@ export class MemcachedNode {
     return ++this.#ordinal
   }
 
-  #gather(): void {
-    if (this.#borrowing) return
-    this.#borrowing = true
-    // After the turn's I/O callbacks and all that they set off, so that the whole turn is in one write.
-    setImmediate(this.#borrow)
+  /** After the turn's I/O callbacks and all that they set off, so that the whole turn is in one write. */
+  #schedule(): void {
+    if (this.#scheduled || this.#borrowing) return
+    this.#scheduled = true
+    setImmediate(this.#turn)
   }
 
-  readonly #borrow = (): void => {
-    if (this.#pending.length === 0) {
-      this.#borrowing = false
-      return
+  readonly #turn = (): void => {
+    this.#scheduled = false
+    const kept = this.#kept
+    this.#kept = undefined
+    if (this.#pending.length === 0 || kept === undefined) {
+      if (kept !== undefined) this.#pool.giveBack(kept)
+      this.#borrow()
+    } else {
+      this.#send(kept)
     }
+  }
+
+  #borrow(): void {
+    this.#borrowing = this.#pending.length > 0
+    if (!this.#borrowing) return
     this.#watch()
     this.#pool.borrow().then(this.#send, this.#fail)
   }
 
   readonly #send = (connection: Connection): void => {
-    if (!connection.alive) {
+    this.#borrowing = false
+    if (connection.alive) {
+      this.#run(connection, this.#nextBatch(connection))
+    } else {
       this.#pool.giveBack(connection)
-      this.#borrow()
+    }
+    // What is left now was more than a batch.
+    this.#borrow()
+  }
+
+  #run(connection: Connection, batch: readonly Flight[]): void {
+    this.#itemSizeMaxBytes = connection.greeting?.itemSizeMaxBytes ?? this.#itemSizeMaxBytes
+    const [first] = batch
+    if (first === undefined) {
+      this.#pool.giveBack(connection)
       return
     }
-    this.#borrowing = false
+    this.stats.batches += 1
+    connection.run(batch, first.dueAtMs, () => {
+      // Kept until the end of the turn, in which most replies are followed by the next flight; not if anyone waits.
+      if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) {
+        this.#pool.giveBack(connection)
+      } else {
+        this.#kept = connection
+        this.#schedule()
+      }
+    })
+  }
+
+  /** Takes from what is pending, in its order: as much as a batch holds. */
+  #nextBatch(connection: Connection): Flight[] {
     const nowMs = this.#clock.nowMs()
     const batch: Flight[] = []
     let bytes = 0
     let taken = 0
     for (const flight of this.#pending) {
-      if (batch.length >= BATCH_FLIGHTS || (bytes > 0 && bytes + flight.bytes > BATCH_BYTES)) break
+      const more = flight.bytes
+      if (batch.length >= BATCH_FLIGHTS || (bytes > 0 && bytes + more > BATCH_BYTES)) break
       taken += 1
       if (this.#isLate(flight, nowMs) || !this.#isTrusted(flight, connection)) continue
       flight.asOf = this.#ordinal
-      bytes += flight.bytes
+      bytes += more
       batch.push(flight)
     }
     this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
-    this.#itemSizeMaxBytes = connection.greeting?.itemSizeMaxBytes ?? this.#itemSizeMaxBytes
-    const [first] = batch
-    if (first === undefined) {
-      this.#pool.giveBack(connection)
-    } else {
-      this.stats.batches += 1
-      connection.run(batch, first.dueAtMs, () => this.#pool.giveBack(connection))
-    }
-    if (this.#pending.length > 0) {
-      this.#borrowing = true
-      this.#borrow()
-    }
+    return batch
   }
 
   readonly #fail = (cause: unknown): void => {

@@ -21,8 +21,8 @@ export class Outbox {
     this.#parts.push(value)
   }
 
-  take(): Buffer {
-    if (this.#parts.length === 0) return Buffer.from(this.#text, 'latin1')
+  take(): Buffer | string {
+    if (this.#parts.length === 0) return this.#text
     this.#flush()
     return Buffer.concat(this.#parts)
   }

@@ -15,8 +15,8 @@ export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
 const ATTEMPT_EVERY_MS = 50
 
 /**
- * A failed attempt, handed out in place of a connection: whoever waits learns at once why there is none. A `create` that
- * rejects would tell nobody, and generic-pool would try again without a pause.
+ * A failed attempt, handed out in place of a connection: whoever waits learns at once why there is none. A `create`
+ * that rejects would tell nobody, and generic-pool would try again without a pause.
  */
 class Failure {
   readonly alive = false
@@ -45,9 +45,7 @@ export class ConnectionPool {
         // A failure that nobody waited for is no news to whoever comes later.
         validate: (resource) =>
           Promise.resolve(
-            resource instanceof Failure
-              ? options.clock.nowMs() - resource.atMs < ATTEMPT_EVERY_MS
-              : resource.alive,
+            resource instanceof Failure ? options.clock.nowMs() - resource.atMs < ATTEMPT_EVERY_MS : resource.alive,
           ),
       },
       {

@@ -2,11 +2,11 @@
  * memcached's text protocol, written out for direct connections (protocol.txt of memcached 1.6).
  *
  * Records and locks are stored by `add` and `cas`, which leave the old item alone when they are refused. Neither says
- * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours only
- * if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and for a touch that tells the CAS.
+ * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours
+ * only if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and a touch that tells the CAS.
  */
 import type { Command, Reply } from '../wire.js'
-import { AuthenticationError, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
@@ -74,7 +74,7 @@ class TextCodec implements Codec {
     socket.write(Buffer.concat([Buffer.from(`set auth 0 0 ${String(secret.length)}\r\n`), secret, Buffer.from('\r\n')]))
   }
 
-  encode(flights: readonly Flight[]): Buffer {
+  encode(flights: readonly Flight[]): Buffer | string {
     const outbox = new Outbox()
     for (const flight of flights) this.#encode(flight, outbox)
     return outbox.take()
@@ -234,7 +234,7 @@ function storeReply(line: string): Reply {
 }
 
 function lineReply(line: string, asOf: number): Reply {
-  if (line.startsWith('HD c')) return replyOf('ok', { version: line.slice(4), asOf }, undefined, 0)
+  if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
   switch (line) {
     case 'HD':
     case 'DELETED':

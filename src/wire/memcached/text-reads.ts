@@ -1,6 +1,6 @@
 /** One `gets` line of the text protocol: the keys, who asked for them, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { ProtocolError, refusal, replyOf, type Flight } from './codec.js'
+import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
@@ -27,7 +27,7 @@ export class Reads {
     return this.#keys.length >= MOST_KEYS
   }
 
-  /** A `get` of the flight; a key that is read already is not read twice. */
+  /** A `get` of the flight; a key that is read already is not read twice, and its replies share one value. */
   add(key: string): void {
     const known = this.#keys.indexOf(key)
     this.#gets.push(known >= 0 ? known : this.#keys.push(key) - 1)
@@ -59,12 +59,12 @@ export class Reads {
     const end = valueAt + length
     if (end + 2 > bytes.length) return length
     if (bytes[end] !== 13 || bytes[end + 1] !== 10) throw new ProtocolError('a value without its line end')
-    if (index === 0 && this.#isOurs(bytes, valueAt, end, flags)) this.#stored = { version, asOf }
+    if (index === 0 && this.#isOurs(bytes, valueAt, end, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
       // Copied: the chunk holds a whole batch, and would live as long as this one value.
       const value = Buffer.allocUnsafe(length)
       bytes.copy(value, 0, valueAt, end)
-      this.#found[index] = replyOf('ok', { version, asOf }, value, flags)
+      this.#found[index] = replyOf('ok', casOf(version, asOf), value, flags)
     }
     this.#next = index + 1
     return length

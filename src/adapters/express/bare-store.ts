@@ -1,0 +1,105 @@
+import session, { type SessionData } from 'express-session'
+import type { SessionManager } from '../../session/session-manager.js'
+import { toHttpError } from './http-error.js'
+import type { AnySession, SessionRecord } from './session-record.js'
+
+type Callback<T> = (error: unknown, value?: T) => void
+
+/**
+ * Sessions outside of any request (socket.io, scripts): `latchkey(...).store`. Callbacks and promises alike.
+ *
+ * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go: it is for
+ * whoever knows the whole session. To change a part of it, use `manager.run(id, ...)`.
+ *
+ * Emits `failure` (SessionHttpError) for what no response could be told: a stream whose session was not stored.
+ */
+export class BareStore extends session.Store {
+  constructor(
+    protected readonly manager: SessionManager,
+    protected readonly record: SessionRecord,
+  ) {
+    super()
+  }
+
+  /** One flight, without a lock. */
+  override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
+    return settle(this.peek(sid), callback)
+  }
+
+  /** Locks, writes, lets go: two flights. */
+  override set(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
+    return settle(this.overwrite(sid, data), callback)
+  }
+
+  /** Prolongs the session and leaves its data alone. Two flights. */
+  override touch(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
+    return settle(this.prolong(sid, data), callback)
+  }
+
+  /** One flight. Whoever holds the session is fenced. */
+  override destroy(sid: string, callback?: Callback<void>): Promise<void> {
+    return settle(this.remove(sid), callback)
+  }
+
+  protected async peek(sid: string): Promise<SessionData | null> {
+    if (this.manager.flawOf(sid) !== undefined) return null
+    const store = this.manager.store()
+    const text = await store.peek(sid)
+    return text === '' ? null : this.record.decode(sid, text)
+  }
+
+  protected async overwrite(sid: string, data: AnySession): Promise<void> {
+    const lifetimeSec = this.record.ttlSec(data)
+    if (lifetimeSec <= 0) {
+      await this.remove(sid)
+      return
+    }
+    const store = this.manager.store()
+    const text = this.record.encode(sid, data)
+    try {
+      await store.read(sid)
+      await store.write(sid, text, { lifetimeSec })
+    } finally {
+      await store.close()
+    }
+  }
+
+  protected async prolong(sid: string, data: AnySession): Promise<void> {
+    const lifetimeSec = this.record.ttlSec(data)
+    if (lifetimeSec <= 0) {
+      await this.remove(sid)
+      return
+    }
+    const store = this.manager.store()
+    try {
+      const text = await store.read(sid)
+      await store.updateTimestamp(sid, text, { lifetimeSec })
+    } finally {
+      await store.close()
+    }
+  }
+
+  protected async remove(sid: string): Promise<void> {
+    if (this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+  }
+}
+
+/**
+ * A promise, and the callback if there is one. A callback that throws does so on its own turn, as after any I/O, and
+ * with a callback the promise fails nobody.
+ */
+export function settle<T>(work: Promise<T>, callback: Callback<T> | undefined): Promise<T> {
+  const told = work.catch((error: unknown) => {
+    throw toHttpError(error)
+  })
+  if (callback === undefined) return told
+  told.then(
+    (value) => {
+      process.nextTick(callback, null, value)
+    },
+    (error: unknown) => {
+      process.nextTick(callback, error)
+    },
+  )
+  return told
+}

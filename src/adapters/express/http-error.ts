@@ -1,0 +1,52 @@
+import { LatchkeyError } from '../../errors.js'
+
+/** What Express's error handlers get: finalhandler reads `status` and `headers`, an application reads `code`. */
+export class SessionHttpError extends Error {
+  override readonly name = 'SessionHttpError'
+  readonly statusCode: number
+  /** Never put the message or the stack of the cause into a body: it names the holder. */
+  readonly expose = false
+
+  constructor(
+    /** The code of the cause, or 'LATCHKEY_CLIENT_GONE' when nobody waits for the answer any more. */
+    readonly code: string,
+    readonly status: number,
+    readonly headers: Readonly<Record<string, string>>,
+    message: string,
+    cause: unknown,
+  ) {
+    super(message, { cause })
+    this.statusCode = status
+  }
+}
+
+const BUSY = { 'Retry-After': '1' }
+
+/** The error that a request is answered with. Its message tells a visitor nothing about holders or servers. */
+export function toHttpError(error: unknown): SessionHttpError {
+  if (error instanceof SessionHttpError) return error
+  if (!(error instanceof LatchkeyError)) {
+    return new SessionHttpError('LATCHKEY_CLIENT_GONE', 503, {}, 'The request was given up.', error)
+  }
+  const as = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): SessionHttpError =>
+    new SessionHttpError(error.code, status, headers, message, error)
+  switch (error.code) {
+    case 'LATCHKEY_LOCK_TIMEOUT':
+    case 'LATCHKEY_TOO_MANY_WAITERS':
+      return as(503, 'The session is busy with other requests. Try again in a moment.', BUSY)
+    case 'LATCHKEY_SESSION_GONE':
+      return as(409, 'The session ended while this request waited for it.')
+    case 'LATCHKEY_FENCED':
+    case 'LATCHKEY_LOCK_LOST':
+    case 'LATCHKEY_HELD_TOO_LONG':
+      return as(503, 'Another request changed the session first. Try again.')
+    case 'LATCHKEY_OUTCOME_UNKNOWN':
+      return as(503, 'It is not known whether the session was stored.')
+    case 'LATCHKEY_SERVER_UNAVAILABLE':
+    case 'LATCHKEY_SERVER_REFUSED':
+    case 'LATCHKEY_CLOSED':
+      return as(503, 'Sessions are not available at the moment.')
+    default:
+      return as(500, 'The session cannot be used.')
+  }
+}

@@ -1,0 +1,136 @@
+/** The columns of the matrix: what breaks, as the caller sees it, and how it is mended. */
+import type { Fault } from '../support/proxy.js'
+import { DEADLINE_MS, type Rig } from './rig.js'
+
+/** A fault that has been set up. */
+export interface Struck {
+  /** Whether it has happened: a cell in which nothing broke proves nothing. */
+  happened(): boolean
+  /** Makes everything whole again. */
+  heal(): Promise<void>
+}
+
+export interface FaultKind {
+  readonly name: string
+  /** What the caller of the broken exchange sees: its answer all the same, the connection's end, or nothing. */
+  readonly seen: 'answer' | 'end' | 'silence'
+  /** Nothing is answered before it is mended; otherwise the very next exchange is whole. */
+  readonly lasts: boolean
+  /** After the call, how long what was sent may still be carried out. */
+  readonly zombieMs: number
+  /** It strikes the server itself, which the cell therefore has to itself. */
+  readonly ownServer: boolean
+  /** The server starts again without its data: in flight, or before the call. */
+  readonly empties: 'no' | 'in flight' | 'before'
+  /** Breaks the next exchange (or the server). Resolves when that is set up. */
+  strike(rig: Rig): Promise<Struck>
+}
+
+const LATE_MS = DEADLINE_MS + 100
+
+type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieMs' | 'ownServer' | 'empties'>>
+
+const traits = (given: Traits): Required<Traits> => ({
+  lasts: false,
+  zombieMs: 0,
+  ownServer: false,
+  empties: 'no',
+  ...given,
+})
+
+/** One exchange on its way through the proxy. */
+const passing = (name: string, seen: FaultKind['seen'], fault: Fault, given: Traits = {}): FaultKind => ({
+  name,
+  seen,
+  ...traits(given),
+  async strike(rig) {
+    const before = rig.proxy.counts.faults
+    // What a confused proxy would hand out next is then another session's record.
+    if (fault === 'foreignReply') await rig.manager.peek(rig.bystander)
+    if (given.lasts === true) rig.proxy.always(fault)
+    else void rig.proxy.next(fault)
+    return {
+      happened: () => rig.proxy.counts.faults > before,
+      heal: async () => {
+        rig.proxy.clear()
+      },
+    }
+  },
+})
+
+/** The server dies of the next request, or of its answer; `again` at once, or when it is mended. */
+const killing = (name: string, when: 'onRequest' | 'onReply', again: boolean): FaultKind => ({
+  name,
+  seen: 'end',
+  ...traits({ ownServer: true, lasts: !again, empties: 'in flight' }),
+  async strike(rig) {
+    let done: Promise<void> | undefined
+    rig.proxy[when] = () => {
+      done ??= again ? rig.server.restart() : rig.server.kill()
+      return undefined
+    }
+    return {
+      happened: () => done !== undefined,
+      heal: async () => {
+        rig.proxy[when] = undefined
+        await done
+        if (!rig.server.running) await rig.server.restart()
+      },
+    }
+  },
+})
+
+const restarted: FaultKind = {
+  name: 'server restarted before',
+  seen: 'end',
+  ...traits({ ownServer: true, empties: 'before' }),
+  async strike(rig) {
+    await rig.server.restart()
+    return { happened: () => true, heal: () => Promise.resolve() }
+  },
+}
+
+const stopped: FaultKind = {
+  name: 'server stopped, continued',
+  seen: 'silence',
+  // What was sent meanwhile is carried out when it goes on.
+  ...traits({ ownServer: true, lasts: true, zombieMs: 100 }),
+  async strike(rig) {
+    await rig.server.pause()
+    return {
+      happened: () => true,
+      heal: async () => {
+        rig.server.resume()
+      },
+    }
+  },
+}
+
+export const FAULTS: readonly FaultKind[] = [
+  passing('reply late, in time', 'answer', { delayReplyMs: 40 }),
+  passing('reply byte by byte', 'answer', 'trickle'),
+  passing('reply twice', 'answer', 'replyTwice'),
+  passing('reply past the deadline', 'silence', { delayReplyMs: LATE_MS }),
+  passing('request past the deadline', 'silence', { delayRequestMs: LATE_MS }, { zombieMs: LATE_MS }),
+  passing('reply dropped', 'silence', 'dropReply'),
+  passing('black hole, one connection', 'silence', 'blackHole'),
+  passing('black hole, all', 'silence', 'blackHole', { lasts: true }),
+  passing('FIN before', 'end', 'finBefore'),
+  passing('FIN after', 'end', 'fin'),
+  passing('RST before', 'end', 'rstBefore'),
+  passing('RST after', 'end', 'rst'),
+  passing('RST after, every time', 'end', 'rst', { lasts: true }),
+  passing('half a reply', 'end', 'halfReply'),
+  passing('garbage', 'end', 'garbage'),
+  passing("another request's reply", 'end', 'foreignReply'),
+  killing('server killed by the request', 'onRequest', false),
+  killing('server killed by the reply', 'onReply', false),
+  killing('server restarted in flight', 'onRequest', true),
+  restarted,
+  stopped,
+]
+
+/** The ones that `npm test` plays: one of each thing that a caller can see. */
+export const QUICK_FAULTS: readonly FaultKind[] = FAULTS.filter(({ name }) =>
+  ['reply dropped', 'RST after', 'half a reply', 'black hole, all'].includes(name),
+)

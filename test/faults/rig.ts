@@ -1,0 +1,123 @@
+/** What one cell of the matrix is played on: a manager, a proxy that breaks things, a server, and a road past the proxy. */
+import { SessionManager } from 'latchkey'
+import { parseSavePath } from '../../src/save-path.js'
+import { systemClock } from '../../src/system/clock.js'
+import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import type { Wire } from '../../src/wire/wire.js'
+import type { MemcachedServer } from '../support/memcached-server.js'
+import { FaultProxy } from '../support/proxy.js'
+import type { Roads, Transport } from './transports.js'
+
+/** Of any call; a flight is a third of it. */
+export const DEADLINE_MS = 600
+export const FLIGHT_MS = DEADLINE_MS / 3
+
+/** Longer than the matrix takes: what frees a lock within a cell is the protocol, not its expiry. */
+const LONG_LEASE_SEC = 600
+
+/** What a session of the matrix holds: whose it is, and the marks of the writes it has seen. */
+export interface Marked {
+  readonly of: string
+  readonly marks: readonly string[]
+}
+
+export const textOf = (of: string, ...marks: string[]): string => JSON.stringify({ of, marks })
+
+/** Reads text as some session's data; a stranger's bytes are a finding, nothing to be lenient about. */
+export function marksOf(id: string, text: string): readonly string[] {
+  if (text === '') return []
+  const data = JSON.parse(text) as Marked
+  if (data.of !== id) throw new Error(`WRONG: a value of another session (${data.of}) was returned for ${id}`)
+  return data.marks
+}
+
+/** Reads and writes past the proxy, on connections that no fault touches. */
+export class Truth {
+  private readonly wire: Wire
+
+  constructor(savePath: string) {
+    const path = parseSavePath(savePath)
+    if (path.kind !== 'memcached') throw new Error('not a memcached save path')
+    this.wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 10_000, connections: 2 })
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    // The connection may have died with a server that was restarted since: any answer is good, no answer is not.
+    for (let tries = 0; ; tries++) {
+      try {
+        const [reply] = await this.wire.flight(key, [{ op: 'get', key }])
+        return reply?.value?.toString()
+      } catch (error) {
+        if (tries === 5) throw error
+      }
+    }
+  }
+
+  async set(key: string, text: string, ttlSec: number): Promise<void> {
+    await this.wire.flight(key, [{ op: 'set', key, value: Buffer.from(text), ttlSec }])
+  }
+
+  close(): Promise<void> {
+    return this.wire.close()
+  }
+}
+
+export interface RigOptions {
+  readonly roads: Roads
+  readonly transport: Transport
+  readonly server: MemcachedServer
+  readonly truth: Truth
+  /** Unique among the cells of one server. */
+  readonly name: string
+  /** Short, where the renewal is what is broken. */
+  readonly leaseSec?: number | undefined
+}
+
+export class Rig implements AsyncDisposable {
+  readonly id: string
+  /** A session that nobody writes, read beside the faults: its bytes must never turn up as another's. */
+  readonly bystander: string
+
+  private constructor(
+    readonly options: RigOptions,
+    readonly proxy: FaultProxy,
+    readonly manager: SessionManager,
+  ) {
+    this.id = `cell-${options.name}`
+    this.bystander = `other-${options.name}`
+  }
+
+  static async start(options: RigOptions): Promise<Rig> {
+    const { roads, transport, server, leaseSec = LONG_LEASE_SEC } = options
+    const proxy = await FaultProxy.start(server)
+    const savePath = roads.savePath(transport, proxy.address)
+    const manager = new SessionManager({ savePath, deadlineMs: DEADLINE_MS, leaseSec, waitMs: 5000, prefix: '' })
+    const rig = new Rig(options, proxy, manager)
+    await rig.truth.set(rig.id, textOf(rig.id, 'base'), 1000)
+    await rig.truth.set(rig.bystander, textOf(rig.bystander, 'other'), 1000)
+    return rig
+  }
+
+  get truth(): Truth {
+    return this.options.truth
+  }
+
+  get server(): MemcachedServer {
+    return this.options.server
+  }
+
+  /** The marks that the server holds for the session; undefined where there is no record, or a tombstone. */
+  async stored(): Promise<readonly string[] | undefined> {
+    const text = await this.truth.get(this.id)
+    return text === undefined || text === '' ? undefined : marksOf(this.id, text)
+  }
+
+  async isLocked(): Promise<boolean> {
+    return (await this.truth.get(`${this.id}-lck`)) !== undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.manager.close({ graceMs: 0 })
+    await this.proxy.stop()
+  }
+}

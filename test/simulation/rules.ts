@@ -1,0 +1,262 @@
+import { renewAfterMs } from '../../src/lock/lease.js'
+import { type ErrorCode, LatchkeyError } from '../../src/errors.js'
+import type { LostEvent } from '../../src/session/session-engine.js'
+import { hashOf } from '../../src/system/session-hash.js'
+import type { Attempt, Destroy, ServerLock, SessionTruth } from './history.js'
+import { nameOf, type Request } from './request.js'
+import type { SimulatedProcess, World } from './world.js'
+
+/** The back-off's cap with its jitter, and a flight or two when nothing is amiss. */
+const PROMPT_MS = 1300
+
+/** How long after a request the session is still none that nobody else has to do with. */
+const AFTERMATH_MS = 50
+
+const COVERAGE: Partial<Record<ErrorCode, string>> = {
+  LATCHKEY_FENCED: 'fenced',
+  LATCHKEY_SESSION_GONE: 'gone',
+  LATCHKEY_LOCK_TIMEOUT: 'lockTimeout',
+  LATCHKEY_TOO_MANY_WAITERS: 'tooManyWaiters',
+  LATCHKEY_LOCK_LOST: 'lockLost',
+  LATCHKEY_HELD_TOO_LONG: 'heldTooLong',
+  LATCHKEY_SERVER_UNAVAILABLE: 'unavailable',
+  LATCHKEY_SERVER_REFUSED: 'serverRefused',
+  LATCHKEY_OUTCOME_UNKNOWN: 'unknownOutcome',
+  LATCHKEY_CLOSED: 'closed',
+}
+
+/** What may go wrong for a request although nothing is wrong with the world. */
+const CALM_FAILURES = new Set<ErrorCode>([
+  'LATCHKEY_FENCED',
+  'LATCHKEY_SESSION_GONE',
+  'LATCHKEY_LOCK_TIMEOUT',
+  'LATCHKEY_TOO_MANY_WAITERS',
+  'LATCHKEY_HELD_TOO_LONG',
+])
+
+/** The rules that take more than one command, or what a client was told, to decide. */
+export class Rules {
+  private readonly accused = new Set<string>()
+  private readonly watched = new Set<SessionTruth>()
+  /** "process/session" => when a request there last ended; "session" => the same in any process. */
+  private readonly endedAtMs = new Map<string, number>()
+
+  constructor(private readonly world: World) {}
+
+  arrived(request: Request): void {
+    const { world } = this
+    if (world.time.nowMs - (this.endedAtMs.get(request.session) ?? -Infinity) < AFTERMATH_MS) request.isAlone = false
+    for (const other of world.active) {
+      if (other === request || other.session !== request.session) continue
+      other.isAlone = false
+      request.isAlone = false
+    }
+  }
+
+  ended(request: Request): void {
+    const { nowMs } = this.world.time
+    this.endedAtMs.set(request.session, nowMs)
+    this.endedAtMs.set(`${String(request.process.actor)}/${request.session}`, nowMs)
+  }
+
+  /** While a handle calls itself held, the server's lock is its own. */
+  held(): void {
+    for (const request of this.world.active) {
+      if (request.phase !== 'held' || request.isDead || !request.believesHeld) continue
+      const truth = this.truthOf(request)
+      this.world.history.expire(truth)
+      if (this.isItsLock(request, truth) || truth.robbed.has(this.labelOf(request, truth) ?? '')) continue
+      this.once('heldButNotOwner', request.name, () => `${request.name} believes to hold ${truth.id}, but the server's lock is ${truth.lock?.label ?? 'none'}`)
+    }
+  }
+
+  /** Looks at the moment at which a lock runs out: that is when a holder may still believe in it. */
+  watchExpiry(truth: SessionTruth): void {
+    if (this.watched.has(truth) || truth.lock === undefined) return
+    this.watched.add(truth)
+    const { server, time, history } = this.world
+    time.after(server.untilSec(truth.lock.expiresAtSec), () => {
+      this.watched.delete(truth)
+      history.expire(truth)
+      this.watchExpiry(truth)
+    })
+  }
+
+  /** Before a lock changes: has anybody waited for too long for one that was to be had? */
+  lockChanges(truth: SessionTruth, next?: ServerLock): void {
+    const { world } = this
+    const { lock } = truth
+    const nowMs = world.time.nowMs
+    const holder = lock?.label === undefined ? undefined : [...world.active].find((one) => one.name === lock.label)
+    if (lock !== undefined && next === undefined && lock.expiresAtSec <= world.server.nowSec && holder?.phase === 'held') {
+      world.cover(holder.isDead ? 'expiryAfterCrash' : 'expiryWhileHeld')
+    }
+    if (lock !== undefined && lock.instance === next?.instance && lock.label !== next?.label && holder === undefined) {
+      world.cover('takeover')
+    }
+    for (const waiter of world.active) {
+      const { process } = waiter
+      if (waiter.phase !== 'waiting' || waiter.session !== truth.id || process.host.isDead || process.host.isPaused) continue
+      if (lock !== undefined && lock.instance !== world.history.instanceOf(process.actor)) continue
+      if (process.isClosing || this.isBusy(process, truth.id)) continue
+      const sinceMs = Math.max(
+        lock?.sinceMs ?? truth.freeSinceMs,
+        waiter.invokedAtMs,
+        process.quietSinceMs,
+        this.endedAtMs.get(`${String(process.actor)}/${truth.id}`) ?? 0,
+      )
+      if (nowMs - sinceMs <= PROMPT_MS) continue
+      const what = lock === undefined ? 'free' : `its own process's orphan (${lock.label ?? 'granted'})`
+      this.once('slowAcquire', waiter.name, () => `${waiter.name} has waited ${(nowMs - sinceMs).toFixed()} ms while ${truth.id} was ${what}`)
+    }
+  }
+
+  lost(process: SimulatedProcess, event: LostEvent): void {
+    this.world.cover('lost')
+    if (event.reason !== 'taken') return
+    for (const request of this.world.active) {
+      if (request.process !== process || hashOf(request.session) !== event.session) continue
+      if (request.phase !== 'held' && request.phase !== 'leaving') continue
+      const truth = this.truthOf(request)
+      this.world.history.expire(truth)
+      if (this.isItsLock(request, truth)) this.once('falseLoss', request.name, () => `the lock of ${request.name} was called lost, and is there`)
+    }
+  }
+
+  wasRead(request: Request, text: string): void {
+    const truth = this.truthOf(request)
+    this.world.history.expire(truth)
+    const label = this.labelOf(request, truth)
+    // A later add of the same request, carried out late, is another lock.
+    if (truth.lock?.label === label) request.lockToken ??= truth.lock?.token
+    const lockedAtMs = label === undefined ? undefined : truth.lockedAtMs.get(label)
+    if (lockedAtMs === undefined) {
+      this.world.accuse('heldWithoutLock', `${request.name} was given ${truth.id}, and its lock never stood on the server`)
+    } else if (!truth.was(text, lockedAtMs)) {
+      this.world.accuse('wrongRead', `${request.name} read "${text}", which ${truth.id} has not been since it was locked`)
+    }
+  }
+
+  wasPeeked(request: Request, text: string, sinceMs: number): void {
+    const truth = this.truthOf(request)
+    this.world.history.expire(truth)
+    if (!truth.was(text, sinceMs)) this.world.accuse('wrongRead', `${request.name} saw "${text}", which ${truth.id} was not in that time`)
+  }
+
+  wasAcked(attempt: Attempt): void {
+    if (attempt.stored === 0) this.world.accuse('ackedNotStored', `${attempt.op} was acknowledged and never stored`)
+  }
+
+  wasRefused(attempt: Attempt, failure: unknown): void {
+    if (attempt.outcome === 'refused' && attempt.stored > 0) {
+      this.world.accuse('refusedButStored', `${attempt.op} was stored, and refused with ${nameOf(failure)}`)
+    }
+    if (!(failure instanceof LatchkeyError)) return
+    const truth = this.world.history.session(attempt.session)
+    this.world.history.expire(truth)
+    if (failure.code === 'LATCHKEY_FENCED' && !truth.changedSince(Math.min(attempt.baseAtMs, truth.lockedAtMs.get(attempt.request) ?? 0))) {
+      this.world.accuse('falseFence', `${attempt.op} was fenced off though ${truth.id} never changed`)
+    }
+    if (failure.code === 'LATCHKEY_SESSION_GONE' && !truth.was('', Math.min(attempt.baseAtMs, truth.lockedAtMs.get(attempt.request) ?? 0))) {
+      this.world.accuse('falseGone', `${attempt.op} was told that ${truth.id} is gone, which it never was`)
+    }
+  }
+
+  wasDestroyed(request: Request, destroy: Destroy): void {
+    const truth = this.world.history.session(destroy.session)
+    this.world.history.expire(truth)
+    // A restart, or the end of its life, has done the same.
+    const isGone = truth.text === '' && truth.removedAtMs >= destroy.invokedAtMs
+    if (destroy.outcome === 'acked' && destroy.executed === 'no' && !isGone) {
+      this.world.accuse('ackedNotStored', `${request.name}'s destroy was acknowledged and never carried out`)
+    }
+    if (destroy.outcome === 'refused' && destroy.executed === 'yes') {
+      this.world.accuse('refusedButStored', `${request.name}'s destroy was refused, and carried out`)
+    }
+  }
+
+  /** Every call settles within its deadline; waiting comes on top, and so does the process's own sleep. */
+  took(request: Request, what: string, tookMs: number, limitMs: number): void {
+    if (tookMs > limitMs + 1) {
+      this.world.accuse('deadline', `${request.name}'s ${what} took ${tookMs.toFixed()} ms, which may take ${limitMs.toFixed()}`)
+    }
+  }
+
+  failed(request: Request, failure: unknown): void {
+    const { world } = this
+    if (!(failure instanceof LatchkeyError)) {
+      world.accuse('untypedError', `${request.name}: ${nameOf(failure)}`)
+      return
+    }
+    const coverage = COVERAGE[failure.code]
+    if (coverage === undefined || (failure.code === 'LATCHKEY_CLOSED' && !request.process.isClosing)) {
+      world.accuse('wrongError', `${request.name}: ${failure.code}: ${failure.message}`)
+      return
+    }
+    world.cover(coverage)
+    if (failure.code === 'LATCHKEY_LOCK_TIMEOUT') this.lockChanges(this.truthOf(request), this.truthOf(request).lock)
+    if (!world.scenario.isCalm) return
+    const isMaxHold = failure.code === 'LATCHKEY_HELD_TOO_LONG' && world.scenario.maxHoldMs > 20_000
+    if (isMaxHold || !CALM_FAILURES.has(failure.code)) world.accuse('calmError', `${request.name}: ${failure.code} with nothing amiss`)
+  }
+
+  /** An uncontended cycle costs two flights. */
+  flights(request: Request, flights: number, due: number): void {
+    const { leaseSec, isCalm } = this.world.scenario
+    if (!isCalm || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
+    this.world.cover('uncontended')
+    if (flights > due) this.world.accuse('flights', `${request.name} was alone and cost ${String(flights)} flights, not ${String(due)}`)
+  }
+
+  /** Shuts a manager down; it may take its grace and a few deadlines. */
+  close(process: SimulatedProcess, graceMs: number): void {
+    const { world } = this
+    const startedMs = world.time.nowMs
+    const pausedMs = process.host.pausedMs
+    const limitMs = graceMs + 2 * world.scenario.deadlineMs
+    process.isClosing = true
+    process.manager.close({ graceMs }).then(
+      () => {
+        const tookMs = world.time.nowMs - startedMs - (process.host.pausedMs - pausedMs)
+        if (tookMs > limitMs + 1) world.accuse('deadline', `close() took ${tookMs.toFixed()} ms, which may take ${limitMs.toFixed()}`)
+      },
+      (failure: unknown) => {
+        world.accuse('untypedError', `close(): ${nameOf(failure)}`)
+      },
+    )
+  }
+
+  private isBusy(process: SimulatedProcess, session: string): boolean {
+    for (const one of this.world.active) {
+      if (one.process === process && one.session === session && (one.phase === 'held' || one.phase === 'leaving')) return true
+    }
+    return false
+  }
+
+  /**
+   * The label on the lock that `request` holds: its own, or that of one who gave up before the lock that was taken in
+   * its name came.
+   */
+  private labelOf(request: Request, truth: SessionTruth): string | undefined {
+    request.lockLabel ??= truth.lockedAtMs.has(request.name)
+      ? request.name
+      : truth.lastLabel.get(this.world.history.instanceOf(request.process.actor) ?? '')
+    return request.lockLabel
+  }
+
+  private isItsLock(request: Request, truth: SessionTruth): boolean {
+    const { lock } = truth
+    return lock !== undefined && lock.label === this.labelOf(request, truth) && lock.token === (request.lockToken ?? lock.token)
+  }
+
+  private truthOf(request: Request): SessionTruth {
+    return this.world.history.session(request.session)
+  }
+
+  private once(rule: string, who: string, detail: () => string): void {
+    const key = `${rule} ${who}`
+    if (this.accused.has(key)) return
+    this.accused.add(key)
+    this.world.accuse(rule, detail())
+  }
+}

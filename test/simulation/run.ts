@@ -1,0 +1,81 @@
+import { SeededRandom } from '../../src/testing/seeded-random.js'
+import { Request } from './request.js'
+import { makeScenario } from './scenario.js'
+import { judgeOrphans, judgeRecords } from './verdict.js'
+import { type SimulatedProcess, type Violation, World } from './world.js'
+
+export interface RunResult {
+  readonly seed: number
+  readonly operations: number
+  readonly acknowledged: number
+  readonly violations: readonly Violation[]
+  readonly coverage: ReadonlySet<string>
+  readonly timeline: string
+}
+
+/** Longer than anything may take: whoever is still under way then hangs. */
+const HANG_MS = 400_000
+
+/** One run: everything in it follows from the seed. */
+export async function run(seed: number, wantsTimeline = false): Promise<RunResult> {
+  const random = new SeededRandom(seed)
+  const scenario = makeScenario(random.fork())
+  const world = new World(scenario, random.fork(), wantsTimeline)
+  const { time } = world
+  if (wantsTimeline) {
+    const { plans, disasters, odds, ...rest } = scenario
+    world.timeline.add('scenario', () => JSON.stringify(rest))
+    world.timeline.add('scenario', () => JSON.stringify(odds))
+    for (const plan of plans) world.timeline.add('scenario', () => JSON.stringify(plan))
+    for (const disaster of disasters) world.timeline.add('scenario', () => JSON.stringify(disaster))
+  }
+  const requests: Request[] = []
+  for (const plan of scenario.plans) {
+    time.after(plan.atMs, () => {
+      const request = new Request(world, world.at(plan.place), plan)
+      requests.push(request)
+      request.process.host.deliver(() => void request.run())
+    })
+  }
+  for (const disaster of scenario.disasters) time.after(disaster.atMs, () => world.strike(disaster))
+
+  await time.run(scenario.calmFromMs + 10_000)
+  await time.run(HANG_MS, () => requests.every((request) => request.phase === 'over' || request.isDead))
+  for (const request of requests) {
+    if (request.phase !== 'over' && !request.isDead) world.accuse('neverSettled', `${request.name} is ${request.phase}`)
+  }
+  await time.run(Math.max(time.nowMs, ...world.processes.map((one) => one.quietSinceMs)) + 3 * world.flightMs + 100)
+  judgeOrphans(world)
+  await closeAll(world)
+  judgeRecords(world)
+  for (const { manager } of world.processes) {
+    const { handOffs } = manager.stats()
+    if (handOffs > 0) world.cover('handoff')
+  }
+  return {
+    seed,
+    operations: world.operations,
+    acknowledged: world.acknowledged,
+    violations: world.violations,
+    coverage: world.history.coverage,
+    timeline: world.timeline.toString(),
+  }
+}
+
+async function closeAll(world: World): Promise<void> {
+  const { time, rules } = world
+  const open = world.processes.filter(({ host }) => !host.isDead)
+  for (const process of open) if (!process.isClosing) rules.close(process, 0)
+  await time.run(time.nowMs + 3 * world.scenario.deadlineMs + 1000)
+  for (const process of open) judgeClosed(world, process)
+}
+
+function judgeClosed(world: World, { actor, host }: SimulatedProcess): void {
+  if (host.openTimers > 0) world.accuse('keptAlive', `process ${String(actor)} has ${String(host.openTimers)} timers after close`)
+  for (const truth of world.history.sessions.values()) {
+    world.history.expire(truth)
+    if (truth.lock?.isLate === false && truth.lock.instance === world.history.instanceOf(actor)) {
+      world.accuse('orphanLeft', `process ${String(actor)} closed and left a lock on ${truth.id}`)
+    }
+  }
+}

@@ -1,0 +1,181 @@
+import type { SeededRandom } from '../../src/testing/seeded-random.js'
+
+/** What one request does, decided before the run. */
+export interface Plan {
+  readonly name: string
+  /** The place it runs at: a process that crashed is followed by another in its place. */
+  readonly place: number
+  readonly session: string
+  readonly atMs: number
+  readonly mode: 'store' | 'strictStore' | 'session' | 'peek' | 'destroy'
+  /** What it does between read and end, in order; each after its `thinkMs`. */
+  readonly steps: readonly { readonly kind: 'save' | 'reload'; readonly thinkMs: number }[]
+  readonly thinkMs: number
+  readonly end: 'write' | 'touch' | 'close' | 'destroy' | 'regenerate' | 'leak'
+  readonly abortAfterMs: number | undefined
+}
+
+export type Disaster =
+  | { readonly kind: 'pause'; readonly atMs: number; readonly place: number; readonly forMs: number; readonly timersFirst: boolean }
+  | { readonly kind: 'crash'; readonly atMs: number; readonly place: number; readonly forMs: number }
+  | { readonly kind: 'shutdown'; readonly atMs: number; readonly place: number; readonly graceMs: number; readonly forMs: number }
+  | { readonly kind: 'stall' | 'outOfMemory'; readonly atMs: number; readonly forMs: number }
+  | { readonly kind: 'restart'; readonly atMs: number }
+  | { readonly kind: 'evict'; readonly atMs: number; readonly session: string; readonly suffix: '' | '-lck' | '-line' }
+
+/** The odds of each thing that can happen to a flight; what is left over of 1 passes. */
+export interface Odds {
+  readonly refused: number
+  readonly lost: number
+  readonly mute: number
+  readonly partial: number
+  readonly zombie: number
+  readonly slow: number
+  readonly gap: number
+}
+
+export interface Scenario {
+  readonly isCalm: boolean
+  readonly places: number
+  readonly leaseSec: number
+  readonly deadlineMs: number
+  readonly waitMs: number
+  readonly maxHoldMs: number
+  readonly maxWaiters: number
+  readonly lifetimeSec: number
+  readonly connections: number
+  readonly knowsProcess: boolean
+  readonly odds: Odds
+  readonly plans: readonly Plan[]
+  readonly disasters: readonly Disaster[]
+  /** From here on nothing goes wrong any more. */
+  readonly calmFromMs: number
+}
+
+const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
+
+/** Everything that is decided before a run begins. */
+export function makeScenario(random: SeededRandom): Scenario {
+  const chance = (share: number): boolean => random.fraction() < share
+  const isCalm = chance(0.1)
+  const isCrowd = chance(0.1)
+  const leaseSec = random.pick([2, 2, 2, 3, 3, 4, 15])
+  const places = 1 + random.integer(3)
+  const sessions = chance(0.7) ? ['s1'] : ['s1', 's2']
+  const spanMs = isCrowd ? 1500 : random.pick([20, 100, 400, 1000, 3000])
+  const maxHoldMs = random.pick([400, 2500, 60_000, 60_000, 60_000])
+  const plans = makePlans(random, { places, sessions, spanMs, leaseSec, isCrowd, isCalm, maxHoldMs })
+  const calmFromMs = spanMs + random.pick([100, 1000, leaseSec * 1000])
+  return {
+    isCalm,
+    places,
+    leaseSec,
+    deadlineMs: random.pick([90, 300, 900, 900, 3000]),
+    waitMs: random.pick([0, 300, 2000, 6000, 6000, 20_000, 20_000]),
+    maxHoldMs,
+    maxWaiters: random.pick([1, 2, 100, 100, 100, 100]),
+    lifetimeSec: chance(0.1) ? random.pick([1, 2, 5]) : 1440,
+    connections: 1 + random.integer(3),
+    knowsProcess: isCalm || chance(0.5),
+    odds: isCalm ? CALM : makeOdds(random),
+    plans,
+    disasters: isCalm ? [] : makeDisasters(random, { places, sessions, leaseSec, calmFromMs }),
+    calmFromMs,
+  }
+}
+
+function makeOdds(random: SeededRandom): Odds {
+  if (random.fraction() < 0.35) return { ...CALM, gap: 0.1 }
+  const scale = random.pick([0.3, 1, 1, 3])
+  const odds = (most: number): number => (random.fraction() < 0.5 ? 0 : random.fraction() * most * scale)
+  return {
+    refused: odds(0.03),
+    lost: odds(0.03),
+    mute: odds(0.05),
+    partial: odds(0.03),
+    zombie: odds(0.05),
+    slow: odds(0.05),
+    gap: odds(0.3),
+  }
+}
+
+interface PlanFrame {
+  readonly places: number
+  readonly sessions: readonly string[]
+  readonly spanMs: number
+  readonly leaseSec: number
+  readonly isCrowd: boolean
+  readonly isCalm: boolean
+  readonly maxHoldMs: number
+}
+
+function makePlans(random: SeededRandom, frame: PlanFrame): Plan[] {
+  const { places, sessions, spanMs, leaseSec, isCrowd, maxHoldMs } = frame
+  const chance = (share: number): boolean => random.fraction() < share
+  const thinkMs = (): number => {
+    if (isCrowd) return 20 + random.fraction() * 80
+    return chance(0.1) ? random.fraction() * leaseSec * 1300 : random.fraction() * random.pick([0, 10, 60, 200])
+  }
+  const plans: Plan[] = []
+  const count = isCrowd ? 16 : 6 + random.integer(8)
+  for (let i = 1; i <= count; i++) {
+    const odd = random.fraction()
+    const mode = odd < 0.62 ? 'store' : odd < 0.67 ? 'strictStore' : odd < 0.88 ? 'session' : odd < 0.93 ? 'peek' : 'destroy'
+    const end = random.pick([
+      ...(['write', 'write', 'write', 'write', 'write', 'write', 'write', 'touch', 'close', 'destroy'] as const),
+      mode === 'session' ? 'regenerate' : 'write',
+      maxHoldMs < 1000 ? 'leak' : 'write',
+    ] as const)
+    plans.push({
+      name: `r${String(i)}`,
+      place: isCrowd && chance(0.85) ? 0 : random.integer(places),
+      session: random.pick(sessions),
+      atMs: random.fraction() * spanMs,
+      mode,
+      steps: Array.from({ length: chance(0.3) ? 1 + random.integer(2) : 0 }, () => ({
+        kind: chance(0.75) ? 'save' : 'reload',
+        thinkMs: thinkMs(),
+      })),
+      thinkMs: thinkMs(),
+      end,
+      abortAfterMs: chance(0.05) ? random.fraction() * 300 : undefined,
+    })
+  }
+  return plans.sort((one, other) => one.atMs - other.atMs)
+}
+
+interface DisasterFrame {
+  readonly places: number
+  readonly sessions: readonly string[]
+  readonly leaseSec: number
+  readonly calmFromMs: number
+}
+
+function makeDisasters(random: SeededRandom, { places, sessions, leaseSec, calmFromMs }: DisasterFrame): Disaster[] {
+  const disasters: Disaster[] = []
+  const some = (share: number, most: number, make: (atMs: number) => Disaster): void => {
+    if (random.fraction() >= share) return
+    for (let left = 1 + random.integer(most); left > 0; left--) disasters.push(make(random.fraction() * calmFromMs))
+  }
+  const longMs = (): number => random.fraction() * random.pick([50, 500, leaseSec * 1000, leaseSec * 1000 + 2000])
+  const place = (): number => random.integer(places)
+  some(0.3, 2, (atMs) => ({
+    kind: 'pause',
+    atMs,
+    place: place(),
+    forMs: longMs() + (random.fraction() < 0.1 ? 6000 : 0),
+    timersFirst: random.fraction() < 0.5,
+  }))
+  some(0.15, 2, (atMs) => ({ kind: 'crash', atMs, place: place(), forMs: random.fraction() * 200 }))
+  some(0.05, 1, (atMs) => ({ kind: 'shutdown', atMs, place: place(), graceMs: random.fraction() * 500, forMs: 100 }))
+  some(0.2, 2, (atMs) => ({ kind: 'stall', atMs, forMs: longMs() }))
+  some(0.05, 1, (atMs) => ({ kind: 'outOfMemory', atMs, forMs: longMs() }))
+  some(0.15, 2, (atMs) => ({ kind: 'restart', atMs }))
+  some(0.2, 3, (atMs) => ({
+    kind: 'evict',
+    atMs,
+    session: random.pick(sessions),
+    suffix: random.pick(['', '-lck', '-lck', '-line'] as const),
+  }))
+  return disasters
+}

@@ -1,0 +1,238 @@
+import { SeededRandom } from '../../src/testing/seeded-random.js'
+import { SimulatedServer } from '../../src/testing/simulated-server.js'
+import { SimulatedHost, SimulatedTime } from '../../src/testing/simulated-time.js'
+import { type Fate, SimulatedWire } from '../../src/testing/simulated-wire.js'
+import { SessionManager } from '../../src/session/session-manager.js'
+import type { Command } from '../../src/wire/wire.js'
+import { History } from './history.js'
+import type { Request } from './request.js'
+import { Rules } from './rules.js'
+import type { Disaster, Scenario } from './scenario.js'
+import { Timeline } from './timeline.js'
+
+export interface Violation {
+  readonly rule: string
+  readonly atMs: number
+  readonly detail: string
+}
+
+/** One process that uses the shipped code: its own clock, connections, random source and manager. */
+export interface SimulatedProcess {
+  readonly actor: number
+  readonly host: SimulatedHost
+  readonly manager: SessionManager
+  /** When the last thing that was done to it has passed; rules about promptness count from here. */
+  quietSinceMs: number
+  /** Flights sent for each session, those for the waiting line apart. */
+  readonly flights: Map<string, number>
+  isClosing: boolean
+}
+
+const PASS = { commands: 0, laterMs: 0, noticedMs: undefined }
+
+/** One run's server and processes, and the hand of fate. */
+export class World {
+  readonly time = new SimulatedTime()
+  readonly timeline: Timeline
+  readonly server: SimulatedServer
+  readonly history: History
+  readonly rules: Rules
+  readonly violations: Violation[] = []
+  /** Requests that are under way in any process. */
+  readonly active = new Set<Request>()
+  readonly processes: SimulatedProcess[] = []
+  /** When the server last went on after a stall. */
+  wentOnAtMs = -Infinity
+  operations = 0
+  acknowledged = 0
+  private readonly places: SimulatedProcess[] = []
+  private readonly fates: SeededRandom
+
+  constructor(
+    readonly scenario: Scenario,
+    private readonly random: SeededRandom,
+    wantsTimeline: boolean,
+  ) {
+    const nowMs = (): number => this.time.nowMs
+    this.fates = random.fork()
+    this.timeline = new Timeline(wantsTimeline, nowMs)
+    this.server = new SimulatedServer(this.time, random.fraction() * 1000)
+    this.rules = new Rules(this)
+    this.history = new History(
+      nowMs,
+      () => this.server.nowSec,
+      (rule, detail) => this.accuse(rule, detail),
+      this.timeline,
+      ({ sentAtMs }) => this.time.nowMs > Math.max(sentAtMs + 2 * this.flightMs, this.wentOnAtMs + this.flightMs),
+      (truth, next) => this.rules.lockChanges(truth, next),
+      (truth) => this.rules.watchExpiry(truth),
+    )
+    this.server.onExecuted = (command, reply, origin) => this.history.executed(command, reply, origin)
+    this.time.afterEach = () => this.rules.held()
+    for (let place = 0; place < scenario.places; place++) this.boot(place)
+  }
+
+  accuse(rule: string, detail: string): void {
+    this.timeline.add('RULE', () => `${rule}: ${detail}`)
+    this.violations.push({ rule, atMs: this.time.nowMs, detail })
+  }
+
+  at(place: number): SimulatedProcess {
+    const process = this.places[place]
+    if (process === undefined) throw new RangeError(`no process at place ${String(place)}`)
+    return process
+  }
+
+  cover(what: string): void {
+    this.history.coverage.add(what)
+  }
+
+  /** Nobody can be expected to be prompt before `untilMs`: `process`, or all of them. */
+  disturb(untilMs: number, process?: SimulatedProcess): void {
+    for (const one of process === undefined ? this.processes : [process]) {
+      one.quietSinceMs = Math.max(one.quietSinceMs, untilMs)
+    }
+  }
+
+  strike(disaster: Disaster): void {
+    const { server, time } = this
+    const { flightMs } = this
+    if (disaster.kind !== 'evict') this.timeline.add('fate', () => JSON.stringify(disaster))
+    switch (disaster.kind) {
+      case 'pause': {
+        const { host } = this.at(disaster.place)
+        const process = this.at(disaster.place)
+        this.cover('pause')
+        host.pause()
+        this.disturb(time.nowMs + disaster.forMs + flightMs, process)
+        time.after(disaster.forMs, () => {
+          this.timeline.add('fate', () => `p${String(process.actor)} wakes`)
+          host.wake(disaster.timersFirst)
+        })
+        return
+      }
+      case 'crash': {
+        this.cover('crash')
+        this.at(disaster.place).host.kill()
+        time.after(disaster.forMs, () => this.boot(disaster.place))
+        return
+      }
+      case 'shutdown': {
+        const process = this.at(disaster.place)
+        if (process.host.isDead || process.isClosing) return
+        this.cover('shutdown')
+        this.rules.close(process, disaster.graceMs)
+        this.boot(disaster.place)
+        return
+      }
+      case 'stall':
+        this.cover('stall')
+        server.stop()
+        this.disturb(time.nowMs + disaster.forMs + 2 * flightMs)
+        time.after(disaster.forMs, () => {
+          this.timeline.add('fate', () => 'the server goes on')
+          this.wentOnAtMs = time.nowMs
+          server.goOn()
+        })
+        return
+      case 'outOfMemory':
+        this.cover('outOfMemory')
+        server.isOutOfMemory = true
+        this.disturb(time.nowMs + disaster.forMs)
+        time.after(disaster.forMs, () => {
+          server.isOutOfMemory = false
+          this.disturb(time.nowMs)
+        })
+        return
+      case 'restart':
+        this.cover('restart')
+        this.history.restarted()
+        server.restart()
+        this.disturb(time.nowMs + 2 * flightMs)
+        return
+      case 'evict': {
+        const key = `sess:${disaster.session}${disaster.suffix}`
+        if (!server.evict(key)) return
+        this.cover('eviction')
+        this.timeline.add('fate', () => `evicts ${key}`)
+        this.history.evicted(key)
+      }
+    }
+  }
+
+  /** As SessionManager derives it from its deadline. */
+  get flightMs(): number {
+    return Math.floor(this.scenario.deadlineMs / 3)
+  }
+
+  private boot(place: number): void {
+    const { scenario, time, random } = this
+    const actor = this.processes.length
+    const host = new SimulatedHost(time, random.integer(1_000_000), random.integer(10_000) - 5000)
+    const flights = new Map<string, number>()
+    const wire = new SimulatedWire({
+      time,
+      host,
+      server: this.server,
+      random: random.fork(),
+      actor,
+      flightMs: this.flightMs,
+      connections: scenario.connections,
+      knowsProcess: scenario.knowsProcess,
+      fateOf: (commands) => this.fateOf(process, commands),
+      onUntrusted: () => this.cover('untrustedCas'),
+      onSent: (route, commands) => {
+        if (commands.every(({ key }) => key.endsWith('-line'))) return
+        flights.set(route, (flights.get(route) ?? 0) + 1)
+      },
+    })
+    const { leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec } = scenario
+    const manager = new SessionManager({
+      ...{ wire, clock: host, random: random.fork(), leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
+    })
+    const process: SimulatedProcess = { actor, host, manager, quietSinceMs: 0, flights, isClosing: false }
+    manager.on('lost', (event) => this.rules.lost(process, event))
+    this.processes.push(process)
+    this.places[place] = process
+    if (this.server.isStopped) this.disturb(scenario.calmFromMs + scenario.leaseSec * 1000 + 8000, process)
+  }
+
+  private fateOf(process: SimulatedProcess, commands: readonly Command[]): Fate {
+    const { fates: random, flightMs } = this
+    const { odds, calmFromMs } = this.scenario
+    const isCalm = this.time.nowMs >= calmFromMs
+    const upMs = 0.1 + random.fraction() * 2
+    const downMs = 0.1 + random.fraction() * 2
+    const gapMs = !isCalm && random.fraction() < odds.gap ? random.fraction() * random.pick([0.5, 5]) : 0
+    const pass: Fate = { ...PASS, kind: 'pass', upMs, downMs, gapMs }
+    if (isCalm) return pass
+    const noticedMs = random.fraction() < 0.5 ? undefined : random.fraction() * Math.min(20, flightMs)
+    let drawn = random.fraction()
+    const isDrawn = (share: number): boolean => {
+      drawn -= share
+      return drawn < 0 && drawn >= -share
+    }
+    const spoilt = (fate: Fate, untilMs: number): Fate => {
+      this.timeline.add('fate', () => `p${String(process.actor)}: ${commands.map(({ op }) => op).join(', ')}: ${fate.kind}`)
+      this.cover(fate.kind === 'pass' ? 'delay' : fate.kind)
+      this.disturb(this.time.nowMs + untilMs, process)
+      return fate
+    }
+    if (isDrawn(odds.refused)) return spoilt({ ...pass, kind: 'refused' }, flightMs)
+    if (isDrawn(odds.lost)) return spoilt({ ...pass, kind: 'lost', noticedMs }, 2 * flightMs)
+    if (isDrawn(odds.mute)) return spoilt({ ...pass, kind: 'mute', noticedMs }, 2 * flightMs)
+    const most = random.integer(commands.length + 1)
+    if (isDrawn(odds.partial)) return spoilt({ ...pass, kind: 'partial', noticedMs, commands: most }, 2 * flightMs)
+    if (isDrawn(odds.zombie)) {
+      const laterMs = random.fraction() * random.pick([flightMs, 3 * flightMs, 3000])
+      const first = random.fraction() < 0.7 ? 0 : most
+      return spoilt({ ...pass, kind: 'zombie', noticedMs, laterMs, commands: first }, laterMs + 2 * flightMs)
+    }
+    if (isDrawn(odds.slow)) {
+      const extraMs = random.fraction() * 1.4 * flightMs
+      const up = random.fraction() < 0.5
+      return spoilt({ ...pass, upMs: upMs + (up ? extraMs : 0), downMs: downMs + (up ? 0 : extraMs) }, 2.5 * flightMs)
+    }
+    return pass
+  }
+}
