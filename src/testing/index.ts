@@ -4,3 +4,5 @@
  */
 export { VirtualClock } from './virtual-clock.js'
 export { SeededRandom } from './seeded-random.js'
+export { playRaces, type RaceKitOptions, type StoryResult } from './race-kit/race-kit.js'
+export type { SessionMiddleware } from './race-kit/shop.js'

@@ -1,0 +1,32 @@
+import session from 'express-session'
+import { SessionManager } from 'latchkey'
+import { latchkey } from 'latchkey/express'
+import { playRaces } from 'latchkey/testing'
+import { describe, expect, it } from 'vitest'
+
+const options = { secret: 's', resave: false, saveUninitialized: false }
+
+describe('the race kit', () => {
+  it('says that latchkey survives every story', async () => {
+    const manager = new SessionManager()
+    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }), patienceMs: 50 })
+    expect(results.filter(({ survived }) => !survived)).toEqual([])
+    expect(results.length).toBeGreaterThanOrEqual(6)
+    await manager.close()
+  })
+
+  it("says what express-session's own store loses", async () => {
+    const store = new session.MemoryStore()
+    const results = await playRaces({ middleware: () => session({ store, ...options }) })
+    const lost = Object.fromEntries(results.map(({ story, lost }) => [story, lost]))
+    expect(lost['login overwritten by notifications']).toMatch(/lost the/)
+    expect(lost['double submit']).toBe('counted 1 of 2')
+    expect(lost['streaming']).toBe('not stored when the stream began')
+  })
+
+  it('and what the naive handler loses', async () => {
+    const manager = new SessionManager({ locking: false })
+    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }) })
+    expect(results.filter(({ survived }) => !survived).map(({ story }) => story)).toContain('double submit')
+  })
+})
