@@ -35,7 +35,7 @@ async function openSession(url: string, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, { method: 'POST', signal })
   const body = await response.text()
   const cookie = response.headers.getSetCookie()[0]?.replace(/;.*$/, '')
-  if (cookie === undefined) throw new RefusedError(`no session was opened: ${String(response.status)} ${body.slice(0, 300)}`)
+  if (cookie === undefined) throw refused(response, body)
   return cookie
 }
 
@@ -45,7 +45,7 @@ async function send(method: 'GET' | 'POST', url: string, cookie: string, signal:
 
 async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
-  if (response.status !== 200) throw new RefusedError(`a request was answered ${String(response.status)}: ${text.slice(0, 300)}`)
+  if (response.status !== 200) throw refused(response, text)
   const answer: unknown = JSON.parse(text)
   if (typeof answer === 'object' && answer !== null && 'pid' in answer && 'count' in answer) {
     const { pid, count } = answer
@@ -53,3 +53,6 @@ async function answerOf(response: Response): Promise<Answer> {
   }
   throw new Error(`A request was answered with something else than a count: ${text}`)
 }
+
+const refused = ({ status }: Response, body: string): RefusedError =>
+  new RefusedError(`a request was answered ${String(status)}: ${body.slice(0, 300)}`)

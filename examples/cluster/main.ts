@@ -66,8 +66,9 @@ function explain(error: unknown): number {
   const kinds = [LatchkeyError, MemcachedMissingError, RefusedError, StoreUnreachableError]
   const known = kinds.some((kind) => error instanceof kind)
   const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
-  process.stderr.write(`cluster: ${error instanceof InvalidSavePathError ? 'MEMCACHE_SERVERS cannot be read. ' : ''}${text}\n`)
-  return error instanceof InvalidSavePathError ? 2 : 1
+  const unreadable = error instanceof InvalidSavePathError
+  process.stderr.write(`cluster: ${unreadable ? 'MEMCACHE_SERVERS cannot be read. ' : ''}${text}\n`)
+  return unreadable ? 2 : 1
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -35,7 +35,7 @@ export async function startMemcached(signal: AbortSignal): Promise<OwnMemcached>
   let problem: Error | undefined
   memcached.on('error', (error) => (problem = error))
   memcached.on('exit', (code) => (problem ??= new Error(`memcached ended with exit code ${String(code)}.`)))
-  const watchdog = endWithThisProcess(memcached)
+  const watchdog = endWithThisProcess(memcached, directory)
   const stop = async (): Promise<void> => {
     watchdog?.kill('SIGKILL')
     if (memcached.pid !== undefined && memcached.exitCode === null && memcached.signalCode === null) {
@@ -68,10 +68,10 @@ function missingOr(problem: Error): Error {
   )
 }
 
-/** A shell that sees its input end when this process dies, however it dies, and then ends memcached. */
-function endWithThisProcess({ pid }: ChildProcess): ChildProcess | undefined {
+/** A shell that sees its input end when this process dies, however it dies, and then ends memcached and tidies up. */
+function endWithThisProcess({ pid }: ChildProcess, directory: string): ChildProcess | undefined {
   if (pid === undefined) return undefined
-  const watchdog = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(pid)], {
+  const watchdog = spawn('sh', ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })

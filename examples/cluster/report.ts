@@ -45,9 +45,11 @@ export function summaryOf(
     for (const { pid } of answers) served.set(pid, (served.get(pid) ?? 0) + 1)
   }
   const counted = sum(sessions.map((session) => session.counted))
-  const handoffs = sum([...stats.values()].map(({ handOffs }) => handOffs))
+  const workers = [...stats.values()]
+  const polls = sum(workers.map((worker) => worker.polls))
+  const handoffs = sum(workers.map((worker) => worker.handOffs))
   return {
-    figures: { requests, counted, processes: served.size, polls: sum([...stats.values()].map(({ polls }) => polls)), handoffs },
+    figures: { requests, counted, processes: served.size, polls, handoffs },
     served,
     stats,
     duplicates,

@@ -3,6 +3,7 @@ import { setTimeout as query } from 'node:timers/promises'
 import express from 'express'
 import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'
+import { TTL_SEC } from '../demo/store.js'
 import { optionsOfThisWorker } from './workers.js'
 
 declare module 'express-session' {
@@ -15,7 +16,8 @@ const WORK_MS = 3
 
 const manager = new SessionManager({ ...optionsOfThisWorker(), label: 'example:cluster' })
 const app = express()
-app.use(latchkey({ manager, secret: 'shared by all processes', resave: false, saveUninitialized: false }))
+const secret = 'shared by all processes'
+app.use(latchkey({ manager, secret, resave: false, saveUninitialized: false, ttl: TTL_SEC }))
 
 app.post('/open', (req, res) => {
   req.session.count = 0

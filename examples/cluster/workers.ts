@@ -39,7 +39,8 @@ export async function startWorkers(count: number, options: SharedOptions, signal
     worker.on('error', (error) => failure.abort(error))
     worker.once('exit', (code, killedBy) => {
       if (stopping) return
-      failure.abort(new Error(`A worker ended before its time (${killedBy === '' ? `exit code ${String(code)}` : killedBy}).`))
+      const how = killedBy === '' ? `exit code ${String(code)}` : killedBy
+      failure.abort(new Error(`A worker ended before its time (${how}).`))
     })
   }
   const stop = async (): Promise<void> => {

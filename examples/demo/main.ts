@@ -12,6 +12,8 @@ import { drawAct, drawHeading, drawIntroduction, drawVerdict } from './report.js
 import { paintFor } from './paint.js'
 import { checkStore, StoreUnreachableError } from './store.js'
 
+const ADVICE = 'Start one there, or unset MEMCACHE_SERVERS to keep the sessions in this process.'
+
 async function main(): Promise<number> {
   // First of all, so that ctrl-C finds somebody at home from the first line on.
   const { signal, exitCode } = interruption()
@@ -21,9 +23,9 @@ async function main(): Promise<number> {
       process.stdout.write(`${USAGE}\n`)
       return 0
     }
-    await checkStore(options.store, signal, 'Start one there, or unset MEMCACHE_SERVERS to keep the sessions in this process.')
-    const figures = await show(options, signal)
-    return figures.unlocked.kept < figures.unlocked.expected && figures.locked.kept === figures.locked.expected ? 0 : 1
+    await checkStore(options.store, signal, ADVICE)
+    const { unlocked, locked } = await show(options, signal)
+    return unlocked.kept < unlocked.expected && locked.kept === locked.expected ? 0 : 1
   } catch (error) {
     const interrupted = exitCode()
     if (interrupted !== undefined) return interrupted

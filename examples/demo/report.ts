@@ -60,7 +60,9 @@ function aboutUnlocked({ unlocked: { kept, expected } }: Figures): string {
 
 function aboutLocked({ locked }: Figures): string {
   const lost = locked.expected - locked.kept
-  if (lost > 0) return `With it ${count(lost, 'change')} of ${String(locked.expected)} went missing too: a bug, please report it.`
+  if (lost > 0) {
+    return `With it ${count(lost, 'change')} of ${String(locked.expected)} went missing too: a bug, please report it.`
+  }
   const turns = `the requests of one browser took turns, the longest wait was ${ms(longestWaitMs(locked))}`
   return `With it all ${String(locked.expected)} were kept: ${turns}.`
 }
@@ -68,8 +70,8 @@ function aboutLocked({ locked }: Figures): string {
 function aboutBystander({ bystander: { p99Ms, p99AloneMs }, locked }: Figures): string {
   const heldUp = p99Ms - p99AloneMs > HELD_UP_MS
   const finding = heldUp ? 'was slower meanwhile (on a busy machine that may be noise: run it again)' : 'was not held up'
-  const sample = `${String(locked.beats.length)} requests`
-  return `The second browser ${finding}: 99${NO_BREAK}% of its ${sample} took under ${ms(p99Ms)}, ${ms(p99AloneMs)} when it was alone.`
+  const sample = `99${NO_BREAK}% of its ${String(locked.beats.length)} requests`
+  return `The second browser ${finding}: ${sample} took under ${ms(p99Ms)}, ${ms(p99AloneMs)} when it was alone.`
 }
 
 /** Lines of plain text, indented like everything else. */

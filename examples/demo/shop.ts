@@ -3,6 +3,7 @@ import { setTimeout as query } from 'node:timers/promises'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import type { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'
+import { TTL_SEC } from './store.js'
 
 declare module 'express-session' {
   interface SessionData {
@@ -28,7 +29,8 @@ export function createShop(manager: SessionManager, closing: AbortSignal): Expre
     }
 
   const app = express()
-  app.use(latchkey({ manager, secret: 'a real shop takes it from its configuration', resave: false, saveUninitialized: false }))
+  const secret = 'a real shop takes it from its configuration'
+  app.use(latchkey({ manager, secret, resave: false, saveUninitialized: false, ttl: TTL_SEC }))
 
   app.post('/login', changing(WORK_MS.login, (session) => (session.user = 'ada')))
   app.get('/preferences', changing(WORK_MS.preferences, (session) => {

@@ -6,8 +6,11 @@ export interface Store {
   /** For people: no credentials in it. */
   readonly label: string
   readonly servers: readonly string[]
-  readonly options: Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'lifetimeSec' | 'deadlineMs'>
+  readonly options: Pick<SessionManagerOptions, 'savePath' | 'prefix' | 'deadlineMs'>
 }
+
+/** Seconds that an example's sessions live; nothing of a run is left on the servers after a minute. */
+export const TTL_SEC = 60
 
 export class StoreUnreachableError extends Error {}
 
@@ -20,9 +23,8 @@ export function storeOf(memcacheServers: string | undefined): Store {
     servers,
     options: {
       savePath: servers.length === 0 ? 'memory:' : servers.join(','),
-      // A prefix of its own for each run, so that no run meets what an earlier one left; a minute later it is gone.
+      // Of its own for each run, so that no run meets what an earlier one left.
       prefix: `example-${randomBytes(4).toString('hex')}:`,
-      lifetimeSec: 60,
       // On a machine that is busy with something else the example shall be slow, not fail.
       deadlineMs: 10_000,
     },

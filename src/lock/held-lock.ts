@@ -30,6 +30,10 @@ export interface Acquisition {
 
 const NOTHING: Change = { kind: 'none' }
 
+/** What a call may take, the renewal under way that it waits for included; so that one is left, that takes less. */
+const CALL_FLIGHTS = 3
+const RENEWAL_FLIGHTS = 2
+
 /**
  * One acquisition of one session's lock: its token, its lease and renewal, and the record it was read with.
  *
@@ -115,9 +119,10 @@ export class HeldLock implements Handle {
 
   async save(bytes: Buffer, ttlSec: number): Promise<void> {
     this.assertFits(bytes)
+    const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     await this.serially(async () => {
       this.assertUsable()
-      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, { kind: 'keep' })
+      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, { kind: 'keep' }, dueAtMs)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
     })
@@ -139,11 +144,12 @@ export class HeldLock implements Handle {
 
   /** For the owner: carries out the change and the exit in one flight with `extra`. The last call on this lock. */
   async depart(change: Change, exit: Exit, extra: readonly Command[]): Promise<Outcome> {
+    const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     while (this.busy !== undefined) await this.busy
     this.assertUsable()
     this.state = 'left'
     this.timer?.cancel()
-    return this.transact(change, exit, extra)
+    return this.transact(change, exit, dueAtMs, extra)
   }
 
   /** Declares the lock lost: the signal aborts, later calls throw the reason. False when it was not held. */
@@ -161,7 +167,7 @@ export class HeldLock implements Handle {
   /** Takes off the server what may be left there of a lock that was declared lost. */
   async surrender(exit: Exit): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
-    return this.transact(NOTHING, exit)
+    return this.transact(NOTHING, exit, this.afterFlights(CALL_FLIGHTS))
   }
 
   private assertFits(bytes: Buffer): void {
@@ -169,8 +175,12 @@ export class HeldLock implements Handle {
     if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
   }
 
-  private transact(change: Change, exit: Exit, extra?: readonly Command[]): Promise<Outcome> {
-    return new Transaction(this.context, this.id, this.keys, this.token, this.known, change, exit, extra).run()
+  private transact(change: Change, exit: Exit, dueAtMs: number, extra: readonly Command[] = []): Promise<Outcome> {
+    return new Transaction(this.context, this.id, this.keys, this.token, this.known, change, exit, extra, dueAtMs).run()
+  }
+
+  private afterFlights(count: number): number {
+    return this.context.clock.nowMs() + count * this.context.limits.flightMs
   }
 
   /** A commit beside a renewal would be fenced by it, so commands of one lock never overlap. */
@@ -208,8 +218,9 @@ export class HeldLock implements Handle {
   }
 
   private async renew(): Promise<void> {
-    const outcome = await this.transact(NOTHING, { kind: 'keep' })
-    if (outcome.lock === 'unclear') await this.findOut()
+    const dueAtMs = this.afterFlights(RENEWAL_FLIGHTS)
+    const outcome = await this.transact(NOTHING, { kind: 'keep' }, dueAtMs)
+    if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
   }
 
@@ -222,11 +233,12 @@ export class HeldLock implements Handle {
   }
 
   private afterKeep(outcome: Outcome): void {
+    // Even of a lock that is not held any more: whoever takes it off the server needs its version.
+    if (outcome.lockCas !== undefined) this.known.lockCas = outcome.lockCas
     if (this.state !== 'held') return
     if (outcome.lock === 'lost') {
       this.lose('taken')
-    } else if (outcome.lock === 'done' && outcome.lockCas !== undefined) {
-      this.known.lockCas = outcome.lockCas
+    } else if (outcome.lock === 'done') {
       this.leaseUntilMs = outcome.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
       this.schedule(outcome.sentAtMs + renewAfterMs(this.context.limits.leaseSec))
     } else {

@@ -52,6 +52,7 @@ export interface LockKnowledge {
 const NOTHING: Change = { kind: 'none' }
 const EMPTY = Buffer.alloc(0)
 const NO_REPLIES: readonly Reply[] = []
+const NO_TIME = new FlightError('not-sent', 'no time is left to ask the server')
 
 /** A CAS too old for its connection costs a read and another try; more in a row means that no connection lasts. */
 const MAX_TRIES = 4
@@ -78,13 +79,15 @@ export class Transaction {
     private readonly known: LockKnowledge,
     change: Change,
     private readonly exit: Exit,
-    private readonly extra: readonly Command[] = [],
+    private readonly extra: readonly Command[],
+    /** No flight but the first is sent that might come back after this. */
+    private readonly dueAtMs: number,
   ) {
     this.change = change
     this.stamp = newStamp(context)
   }
 
-  /** At most three deadlines of a flight; one round trip when nothing is amiss. Throws nothing. */
+  /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
   async run(): Promise<Outcome> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const failure = await this.attempt()
@@ -95,12 +98,22 @@ export class Transaction {
         if (this.unanswered) return this.giveUp(failure)
         this.unanswered = true
       }
-      const seen = await look(this.context, this.id, this.keys, this.token)
+      const seen = await this.look()
       if (seen instanceof FlightError) return this.giveUp(seen)
       const verdict = await this.weigh(seen, failure)
       if (verdict !== undefined) return verdict
+      if (!this.hasTime) break
     }
-    return this.giveUp(new FlightError('not-sent', 'connections to the server do not last'))
+    return this.giveUp(new FlightError('not-sent', 'no answer in time, or connections to the server do not last'))
+  }
+
+  private get hasTime(): boolean {
+    return this.context.clock.nowMs() + this.context.limits.flightMs <= this.dueAtMs
+  }
+
+  private async look(): Promise<Seen | FlightError> {
+    if (!this.hasTime) return NO_TIME
+    return look(this.context, this.id, this.keys, this.token)
   }
 
   private async attempt(): Promise<Outcome | FlightError> {
@@ -157,7 +170,6 @@ export class Transaction {
     if (changes === 1) {
       const reply = replyAt(replies, 0)
       this.error = await this.judgeChange(reply)
-      if (this.error === undefined) this.recordIsNow(reply.cas)
     }
     const lock = replyAt(replies, changes)
     const done = lock.status === 'ok'
@@ -175,9 +187,11 @@ export class Transaction {
   private async judgeChange(reply: Reply): Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
-        return this.change.kind === 'touch' && reply.cas?.version !== this.known.record?.cas?.version
-          ? this.fencedOff(fenced(this.id))
-          : undefined
+        if (this.change.kind === 'touch' && reply.cas?.version !== this.known.record?.cas?.version) {
+          return this.fencedOff(fenced(this.id))
+        }
+        this.recordIsNow(reply.cas)
+        return undefined
       case 'missing':
         return this.change.kind === 'destroy' ? this.bury() : this.fencedOff(gone(this.id))
       case 'exists':
@@ -194,11 +208,14 @@ export class Transaction {
 
   /** Another version stands there: a stranger's, a tombstone, or our own write that went unanswered. */
   private async judgeExists(): Promise<LatchkeyError | undefined> {
-    const seen = await look(this.context, this.id, this.keys, this.token)
+    const seen = await this.look()
     if (seen instanceof FlightError) {
       return this.unanswered ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
     }
-    if (this.isStored(seen)) return undefined
+    if (this.isStored(seen)) {
+      this.recordIsNow(seen.record?.cas)
+      return undefined
+    }
     return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
   }
 
@@ -207,6 +224,7 @@ export class Transaction {
    * Sent once: carried out late, a second one would destroy what was begun after this call.
    */
   private async bury(): Promise<LatchkeyError | undefined> {
+    if (!this.hasTime) return this.unanswered ? outcomeUnknown(this.id) : unavailable(this.id, NO_TIME)
     const flags = newStamp(this.context)
     try {
       const reply = replyAt(await fly(this.context, this.id, [tombstone(this.context, this.keys, flags)]), 0)
@@ -227,7 +245,8 @@ export class Transaction {
     }
     if (!seen.mine) {
       if (!this.unanswered) {
-        this.error = lossError(this.id, 'taken', this.context.limits.maxHoldMs)
+        // What was not to be changed has not failed: letting go of a lock that is gone is no error.
+        if (this.change.kind !== 'none') this.error = lossError(this.id, 'taken', this.context.limits.maxHoldMs)
         return this.end('lost')
       }
       // That a session lives on is all that a touch is for.

@@ -116,13 +116,11 @@ export class WaitQueue implements LockOwner {
     this.holder = undefined
     this.suspect = true
     // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
-    if (this.waiters.size === 0 && (reason === 'lapsed' || reason === 'heldTooLong')) void this.takeOff(lock)
+    if (reason === 'lapsed' || reason === 'heldTooLong') {
+      this.markOrphan()
+      if (this.waiters.size === 0) void lock.surrender({ kind: 'free' })
+    }
     this.proceed()
-  }
-
-  private async takeOff(lock: HeldLock): Promise<void> {
-    const outcome = await lock.surrender({ kind: 'free' })
-    if (outcome.lock === 'unclear') this.markOrphan()
   }
 
   /** Settles everybody who waits; the holder may finish. */

@@ -44,6 +44,8 @@ export interface SessionManagerOptions {
 
 type Optional = 'wire' | 'label'
 export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
+  /** Whether lifetimeSec was given; an adapter may know a better default. */
+  readonly isLifetimeGiven: boolean
   readonly wire: Wire | undefined
   readonly label: string | undefined
 }
@@ -84,6 +86,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     savePath: options.savePath ?? 'memory:',
     prefix,
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
+    isLifetimeGiven: options.lifetimeSec !== undefined,
     leaseSec: checkedSec(options, 'leaseSec', 15),
     waitMs: checked(options, 'waitMs', 20_000),
     maxHoldMs: checked(options, 'maxHoldMs', 60_000),

@@ -90,6 +90,12 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
     return this.engine.settings.locking
   }
 
+  /** `lifetimeSec`, if it was given; adapters then take it for sessions whose cookie says nothing. */
+  get givenLifetimeSec(): number | undefined {
+    const { isLifetimeGiven, lifetimeSec } = this.engine.settings
+    return isLifetimeGiven ? lifetimeSec : undefined
+  }
+
   /** Why no session can have this id (from a cookie, say); undefined when one can. Sends nothing. */
   flawOf(id: unknown): string | undefined {
     return this.engine.layout.flawOf(id)

@@ -83,7 +83,8 @@ export class SessionStore {
    *   LATCHKEY_UNDECODABLE (not UTF-8), LATCHKEY_CLOSED; or the signal's reason.
    */
   async read(id: string, options: ReadOptions = {}): Promise<string> {
-    return this.exclusively(async (engine) => {
+    const engine = this.begin()
+    try {
       const hold = this.hold ?? (await this.acquire(engine, id, options))
       if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
       if (!hold.unread) await hold.handle.reload()
@@ -94,7 +95,9 @@ export class SessionStore {
         await this.letGo(hold)
         throw undecodable
       }
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /**
@@ -114,20 +117,26 @@ export class SessionStore {
    *   LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_OUTCOME_UNKNOWN.
    */
   async write(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    return this.exclusively<true>(async (engine) => {
+    const engine = this.begin()
+    try {
       const { handle } = this.held(id)
       await handle.commit(bytesOf(data, id), lifetimeOf(engine, options))
       return true
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /** As `write`, but keeps the lock and renews it. Not one of PHP's hooks. One flight. Errors as in `write`. */
   async save(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    return this.exclusively<true>(async (engine) => {
+    const engine = this.begin()
+    try {
       const { handle } = this.held(id)
       await handle.save(bytesOf(data, id), lifetimeOf(engine, options))
       return true
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /**
@@ -135,12 +144,15 @@ export class SessionStore {
    * Errors as in `write`; LATCHKEY_MISUSE when the data is another than was read.
    */
   async updateTimestamp(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    return this.exclusively<true>(async (engine) => {
+    const engine = this.begin()
+    try {
       const hold = this.held(id)
       if (data !== textOf(hold.handle.record, hold.id)) throw misuse('The data has changed since it was read: write() it.', id)
       await hold.handle.touch(lifetimeOf(engine, options))
       return true
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /**
@@ -148,20 +160,13 @@ export class SessionStore {
    * One flight. Errors: LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_SERVER_REFUSED, LATCHKEY_OUTCOME_UNKNOWN.
    */
   async destroy(id: string): Promise<true> {
-    return this.exclusively<true>(async (engine) => {
-      const handle = this.hold?.id === id ? this.hold.handle : undefined
-      if (handle?.isHeld !== true) {
-        await engine.locker.destroy(id)
-        return true
-      }
-      try {
-        await handle.destroy()
-      } catch (error) {
-        if (!(error instanceof LockLostError)) throw error
-        await engine.locker.destroy(id)
-      }
+    const engine = this.begin()
+    try {
+      await this.remove(engine, id)
       return true
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /** Removes expired records and says how many; 0 on memcached, which expires them by itself. Sends nothing. */
@@ -179,7 +184,8 @@ export class SessionStore {
    * nothing is kept locked. An id that no key can be made of does not exist. Errors as in `read`. One flight.
    */
   async validateId(id: string, options: ReadOptions = {}): Promise<boolean> {
-    return this.exclusively(async (engine) => {
+    const engine = this.begin()
+    try {
       if (this.hold !== undefined) {
         if (!this.hold.unread) throw misuse('A session is read already; one store serves one request.', id)
         await this.letGo(this.hold)
@@ -189,7 +195,9 @@ export class SessionStore {
       const exists = hold.handle.record !== undefined && hold.handle.record.length > 0
       if (!exists) await this.letGo(hold)
       return exists
-    })
+    } finally {
+      this.busy = false
+    }
   }
 
   /** Whether the lock may be believed to be ours. An early exit, never proof: the write is what is fenced. */
@@ -222,6 +230,20 @@ export class SessionStore {
     return hold
   }
 
+  private async remove(engine: SessionEngine, id: string): Promise<void> {
+    const handle = this.hold?.id === id ? this.hold.handle : undefined
+    if (handle?.isHeld === true) {
+      try {
+        await handle.destroy()
+        return
+      } catch (error) {
+        // The lock is not needed for it: who has it now is fenced.
+        if (!(error instanceof LockLostError)) throw error
+      }
+    }
+    await engine.locker.destroy(id)
+  }
+
   private async letGo(hold: Hold): Promise<void> {
     this.hold = undefined
     await hold.handle.release()
@@ -240,15 +262,12 @@ export class SessionStore {
     return this.engine
   }
 
-  private async exclusively<T>(work: (engine: SessionEngine) => Promise<T>): Promise<T> {
+  /** One call at a time; whoever begins sets `busy` back when it is done. */
+  private begin(): SessionEngine {
     const engine = this.opened()
     if (this.busy) throw new MisuseError('Another call on this store is under way; one store serves one request.')
     this.busy = true
-    try {
-      return await work(engine)
-    } finally {
-      this.busy = false
-    }
+    return engine
   }
 }
 

@@ -1,6 +1,6 @@
 /** The columns of the matrix: what breaks, as the caller sees it, and how it is mended. */
 import type { Fault } from '../support/proxy.js'
-import { DEADLINE_MS, type Rig } from './rig.js'
+import { DEADLINE_MS, FLIGHT_MS, type Rig } from './rig.js'
 
 /** A fault that has been set up. */
 export interface Struck {
@@ -18,6 +18,8 @@ export interface FaultKind {
   readonly lasts: boolean
   /** After the call, how long what was sent may still be carried out. */
   readonly zombieMs: number
+  /** What was sent may come later than the sweep of orphaned locks looks; such a lock is freed by its lease only. */
+  readonly beyondSweep: boolean
   /** It strikes the server itself, which the cell therefore has to itself. */
   readonly ownServer: boolean
   /** The server starts again without its data: in flight, or before the call. */
@@ -27,12 +29,15 @@ export interface FaultKind {
 }
 
 const LATE_MS = DEADLINE_MS + 100
+/** Late enough to be given up, and within the time that the sweeper looks for what it leaves. */
+const LATE_FLIGHT_MS = FLIGHT_MS * 1.5
 
-type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieMs' | 'ownServer' | 'empties'>>
+type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieMs' | 'beyondSweep' | 'ownServer' | 'empties'>>
 
 const traits = (given: Traits): Required<Traits> => ({
   lasts: false,
   zombieMs: 0,
+  beyondSweep: false,
   ownServer: false,
   empties: 'no',
   ...given,
@@ -46,7 +51,7 @@ const passing = (name: string, seen: FaultKind['seen'], fault: Fault, given: Tra
   async strike(rig) {
     const before = rig.proxy.counts.faults
     // What a confused proxy would hand out next is then another session's record.
-    if (fault === 'foreignReply') await rig.manager.peek(rig.bystander)
+    if (fault === 'foreignReply') await rig.manager.peek(rig.stranger)
     if (given.lasts === true) rig.proxy.always(fault)
     else void rig.proxy.next(fault)
     return {
@@ -111,7 +116,13 @@ export const FAULTS: readonly FaultKind[] = [
   passing('reply byte by byte', 'answer', 'trickle'),
   passing('reply twice', 'answer', 'replyTwice'),
   passing('reply past the deadline', 'silence', { delayReplyMs: LATE_MS }),
-  passing('request past the deadline', 'silence', { delayRequestMs: LATE_MS }, { zombieMs: LATE_MS }),
+  passing('request past its flight', 'silence', { delayRequestMs: LATE_FLIGHT_MS }, { zombieMs: LATE_FLIGHT_MS }),
+  passing(
+    'request past the deadline',
+    'silence',
+    { delayRequestMs: LATE_MS },
+    { zombieMs: LATE_MS, beyondSweep: true },
+  ),
   passing('reply dropped', 'silence', 'dropReply'),
   passing('black hole, one connection', 'silence', 'blackHole'),
   passing('black hole, all', 'silence', 'blackHole', { lasts: true }),

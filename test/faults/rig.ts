@@ -77,6 +77,8 @@ export class Rig implements AsyncDisposable {
   readonly id: string
   /** A session that nobody writes, read beside the faults: its bytes must never turn up as another's. */
   readonly bystander: string
+  /** A session whose reply a confused proxy hands out in place of others. */
+  readonly stranger: string
 
   private constructor(
     readonly options: RigOptions,
@@ -85,6 +87,7 @@ export class Rig implements AsyncDisposable {
   ) {
     this.id = `cell-${options.name}`
     this.bystander = `other-${options.name}`
+    this.stranger = `stranger-${options.name}`
   }
 
   static async start(options: RigOptions): Promise<Rig> {
@@ -94,7 +97,7 @@ export class Rig implements AsyncDisposable {
     const manager = new SessionManager({ savePath, deadlineMs: DEADLINE_MS, leaseSec, waitMs: 5000, prefix: '' })
     const rig = new Rig(options, proxy, manager)
     await rig.truth.set(rig.id, textOf(rig.id, 'base'), 1000)
-    await rig.truth.set(rig.bystander, textOf(rig.bystander, 'other'), 1000)
+    for (const id of [rig.bystander, rig.stranger]) await rig.truth.set(id, textOf(id, 'other'), 1000)
     return rig
   }
 

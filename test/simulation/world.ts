@@ -41,8 +41,8 @@ export class World {
   /** Requests that are under way in any process. */
   readonly active = new Set<Request>()
   readonly processes: SimulatedProcess[] = []
-  /** When the server last went on after a stall. */
-  wentOnAtMs = -Infinity
+  private stoppedAtMs = -Infinity
+  private wentOnAtMs = -Infinity
   operations = 0
   acknowledged = 0
   private readonly places: SimulatedProcess[] = []
@@ -63,7 +63,7 @@ export class World {
       () => this.server.nowSec,
       (rule, detail) => this.accuse(rule, detail),
       this.timeline,
-      ({ sentAtMs }) => this.time.nowMs > Math.max(sentAtMs + 2 * this.flightMs, this.wentOnAtMs + this.flightMs),
+      ({ sentAtMs }) => this.isLate(sentAtMs),
       (truth, next) => this.rules.lockChanges(truth, next),
       (truth) => this.rules.watchExpiry(truth),
     )
@@ -127,6 +127,7 @@ export class World {
       }
       case 'stall':
         this.cover('stall')
+        if (!server.isStopped) this.stoppedAtMs = time.nowMs
         server.stop()
         this.disturb(time.nowMs + disaster.forMs + 2 * flightMs)
         time.after(disaster.forMs, () => {
@@ -163,6 +164,16 @@ export class World {
   /** As SessionManager derives it from its deadline. */
   get flightMs(): number {
     return Math.floor(this.scenario.deadlineMs / 3)
+  }
+
+  /**
+   * Whether a flight sent at `sentAtMs` is carried out so late, at a server that answers others, that its sender cannot
+   * be expected to look for it any more.
+   */
+  private isLate(sentAtMs: number): boolean {
+    const lookedForMs = sentAtMs + 2 * this.flightMs
+    const wasStopped = this.stoppedAtMs <= lookedForMs && this.time.nowMs <= this.wentOnAtMs + this.flightMs
+    return this.time.nowMs > lookedForMs && !wasStopped
   }
 
   private boot(place: number): void {

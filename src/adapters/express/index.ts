@@ -20,7 +20,7 @@ type Next = (error?: unknown) => void
 export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {
   /** Where the sessions are, and how they are locked. One per process. */
   readonly manager: SessionManager
-  /** Seconds that a session without a cookie expiry lives, or a function that says them. Default 86 400. */
+  /** Seconds that a session without a cookie expiry lives, or a function that says them. Default: the manager's lifetimeSec if given, else 86 400. */
   readonly ttl?: Ttl
   /**
    * What the holder of a lock calls itself, for whoever waits for it. Default: method and path, without the query.

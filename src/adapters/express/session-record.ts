@@ -34,7 +34,7 @@ export class SessionRecord {
     const { expires } = session.cookie
     if (expires !== undefined && expires !== null) return Math.ceil((new Date(expires).getTime() - Date.now()) / 1000)
     if (typeof this.ttl === 'function') return Math.ceil(this.ttl(session))
-    return this.ttl ?? DEFAULT_TTL_SEC
+    return this.ttl ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
   }
 
   /** The data without the cookie: what express-session compares to see whether a session was modified. */

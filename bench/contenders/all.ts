@@ -1,0 +1,103 @@
+/** Makes the contenders of `cycle`, each as its own documentation tells to. */
+import session from 'express-session'
+import type { MemcachedServer } from '../../test/support/memcached-server.js'
+import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
+import { sessionOf } from '../support/record.js'
+import { startRedis } from '../support/redis-server.js'
+import type { Contender } from './contender.js'
+import { ExpressStore } from './express-store.js'
+import { Floor } from './floor.js'
+import { LatchkeyHooks } from './latchkey.js'
+
+export const FLOOR = 'raw floor'
+export const LATCHKEY = 'latchkey'
+export const LATCHKEY_EXPRESS = 'latchkey, express store'
+export const LATCHKEY_OTHER = 'latchkey, other build'
+export const CONNECT_MEMCACHED = 'connect-memcached'
+export const CONNECT_MEMJS = 'connect-memjs'
+export const CONNECT_REDIS = 'connect-redis'
+export const MEMORYSTORE = 'memorystore'
+
+export interface Setup {
+  readonly server: MemcachedServer
+  readonly recordBytes: number
+  readonly sessions: number
+}
+
+export interface Contenders {
+  readonly list: readonly Contender[]
+  readonly missing: readonly string[]
+}
+
+export async function makeContenders(setup: Setup, against: string | undefined): Promise<Contenders> {
+  const missing: string[] = []
+  const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
+  if (against !== undefined) list.push(await makeLatchkey(setup, LATCHKEY_OTHER, against))
+  const express = await makeLatchkeyExpress(setup)
+  if (express === undefined) missing.push('latchkey/express is missing in this build: no row for it')
+  else list.push(express)
+  list.push(await makeConnectMemcached(setup), await makeConnectMemjs(setup))
+  const redis = await makeConnectRedis(setup)
+  if (redis === undefined) missing.push('redis-server is not installed: no row for connect-redis')
+  else list.push(redis)
+  list.push(await makeMemoryStore(setup))
+  return { list, missing }
+}
+
+export function makeFloor({ server, recordBytes, sessions }: Setup): Promise<Contender> {
+  return Floor.connect(server.port, JSON.stringify(sessionOf(recordBytes)), sessions)
+}
+
+export async function makeLatchkey(setup: Setup, name = LATCHKEY, dist?: string): Promise<Contender> {
+  const { SessionManager } = await loadLatchkey(dist)
+  const manager = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: `${name.replace(/\W/g, '')}:` })
+  return new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(setup.recordBytes)), setup.sessions)
+}
+
+async function makeLatchkeyExpress(setup: Setup): Promise<Contender | undefined> {
+  const adapter = await loadExpressAdapter()
+  if (adapter === undefined) return undefined
+  const { SessionManager } = await loadLatchkey()
+  const manager = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: 'expr:' })
+  const { store } = adapter.latchkey({ manager, secret: 'bench', resave: false, saveUninitialized: false })
+  return expressStore(LATCHKEY_EXPRESS, store, setup, () => manager.close())
+}
+
+async function makeConnectMemcached(setup: Setup): Promise<Contender> {
+  const { default: connect } = await import('connect-memcached')
+  const store = new (connect(session))({ hosts: [setup.server.address], prefix: 'cmem:' })
+  return expressStore(CONNECT_MEMCACHED, store, setup, () => store.client.end())
+}
+
+async function makeConnectMemjs(setup: Setup): Promise<Contender> {
+  const { default: connect } = await import('connect-memjs')
+  const store = new (connect(session))({ servers: [setup.server.address], prefix: 'cmjs:' })
+  return expressStore(CONNECT_MEMJS, store, setup, () => store.client.close())
+}
+
+async function makeConnectRedis(setup: Setup): Promise<Contender | undefined> {
+  const server = await startRedis()
+  if (server === undefined) return undefined
+  const [{ RedisStore }, { createClient }] = await Promise.all([import('connect-redis'), import('redis')])
+  const client = createClient({ url: `redis://127.0.0.1:${String(server.port)}` })
+  client.on('error', (error) => {
+    throw error
+  })
+  await client.connect()
+  return expressStore(CONNECT_REDIS, new RedisStore({ client, prefix: 'sess:' }), setup, () => {
+    client.destroy()
+    server.stop()
+  })
+}
+
+async function makeMemoryStore(setup: Setup): Promise<Contender> {
+  const { default: connect } = await import('memorystore')
+  const store = new (connect(session))({ checkPeriod: 86_400_000 })
+  return expressStore(MEMORYSTORE, store, setup, () => undefined)
+}
+
+type Store = ConstructorParameters<typeof ExpressStore>[1]
+
+function expressStore(name: string, store: Store, setup: Setup, end: () => void | Promise<void>): Contender {
+  return new ExpressStore(name, store, sessionOf(setup.recordBytes), setup.sessions, end)
+}

@@ -1,0 +1,169 @@
+/**
+ * The yardstick: a locked and fenced cycle with nothing else around it. Own socket, text protocol, one write per turn
+ * of the event loop, replies cut out of one Latin-1 string per chunk; no checks, no queue, no deadlines, no pool.
+ *
+ * [add lock, gets lock record], then [cas record, compare-and-delete lock].
+ */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { changed } from '../support/record.js'
+import { type Contender, idOf } from './contender.js'
+
+interface Held {
+  readonly text: string
+  readonly lockCas: string
+  readonly recordCas: string
+}
+
+/** What is due from the server: an acquisition, a commit, or a line. */
+type Due =
+  | { readonly kind: 'acquire'; readonly resolve: (held: Held) => void }
+  | { readonly kind: 'commit' | 'line'; readonly resolve: () => void }
+
+export class Floor implements Contender {
+  readonly name = 'raw floor'
+  #out = ''
+  #scheduled = false
+  #due: Due[] = []
+  #head = 0
+  #rest = ''
+  /** How much of `#rest` must be there before it is worth looking at. */
+  #wanted = 0
+  #tokens = 0
+  readonly #ids: string[] = []
+
+  private constructor(
+    private readonly socket: Socket,
+    private readonly record: string,
+    sessions: number,
+  ) {
+    for (let index = 0; index < sessions; index++) this.#ids.push(`floor:${idOf(index)}`)
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('error', fail)
+  }
+
+  /** `record`: the text that every session begins with. */
+  static async connect(port: number, record: string, sessions: number): Promise<Floor> {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    return new Floor(socket, record, sessions)
+  }
+
+  seed(index: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#due.push({ kind: 'line', resolve })
+      this.#write(`set ${this.#key(index)} 0 1440 ${this.record.length}\r\n${this.record}\r\n`)
+    })
+  }
+
+  async cycle(index: number): Promise<void> {
+    const key = this.#key(index)
+    const held = await this.#acquire(key)
+    await this.#commit(key, changed(held.text), held)
+  }
+
+  async close(): Promise<void> {
+    this.socket.destroy()
+  }
+
+  #key(index: number): string {
+    return this.#ids[index] ?? ''
+  }
+
+  #acquire(key: string): Promise<Held> {
+    return new Promise((resolve) => {
+      const token = String(this.#tokens++)
+      this.#due.push({ kind: 'acquire', resolve })
+      this.#write(`add ${key}-lck 0 15 ${token.length}\r\n${token}\r\ngets ${key}-lck ${key}\r\n`)
+    })
+  }
+
+  #commit(key: string, text: string, { recordCas, lockCas }: Held): Promise<void> {
+    return new Promise((resolve) => {
+      this.#due.push({ kind: 'commit', resolve })
+      this.#write(`cas ${key} 0 1440 ${text.length} ${recordCas}\r\n${text}\r\nmd ${key}-lck C${lockCas}\r\n`)
+    })
+  }
+
+  #write(text: string): void {
+    this.#out += text
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    this.socket.write(this.#out, 'latin1')
+    this.#out = ''
+  }
+
+  #receive(chunk: Buffer): void {
+    const text = this.#rest + chunk.latin1Slice()
+    if (text.length < this.#wanted) {
+      this.#rest = text
+      return
+    }
+    let at = 0
+    while (at < text.length) {
+      const end = this.#take(text, at)
+      if (end < 0) break
+      at = end
+    }
+    this.#rest = at === 0 ? text : text.slice(at)
+    this.#wanted = this.#rest === '' ? 0 : Math.max(this.#wanted - at, this.#rest.length + 1)
+  }
+
+  /** Where the answer that begins at `at` ends; -1 when it is not all there. */
+  #take(text: string, at: number): number {
+    const due = this.#due[this.#head]
+    if (due === undefined) throw new Error('The server said something that nothing was asked for')
+    let end = text.indexOf('\r\n', at) + 2
+    if (end < 2) return -1
+    if (due.kind === 'acquire') {
+      const lock = this.#value(text, end)
+      const record = lock === undefined ? undefined : this.#value(text, lock.end)
+      if (lock === undefined || record === undefined || text.length < record.end + 5) return -1
+      end = record.end + 5
+      this.#next()
+      due.resolve({ text: text.slice(record.at, record.end - 2), lockCas: lock.cas, recordCas: record.cas })
+      return end
+    }
+    if (text.charCodeAt(at) !== 83) throw new Error(`Not stored: ${text.slice(at, end)}`)
+    if (due.kind === 'commit') {
+      end = text.indexOf('\r\n', end) + 2
+      if (end < 2) return -1
+    }
+    this.#next()
+    due.resolve()
+    return end
+  }
+
+  /** `VALUE <key> <flags> <bytes> <cas>` and its bytes. */
+  #value(text: string, from: number): { at: number; end: number; cas: string } | undefined {
+    const lineEnd = text.indexOf('\r\n', from)
+    if (lineEnd < 0) return undefined
+    const flagsAt = text.indexOf(' ', from + 6)
+    const bytesAt = text.indexOf(' ', flagsAt + 1)
+    const casAt = text.indexOf(' ', bytesAt + 1)
+    const at = lineEnd + 2
+    const end = at + Number(text.slice(bytesAt + 1, casAt)) + 2
+    if (end > text.length) {
+      this.#wanted = end
+      return undefined
+    }
+    return { at, end, cas: text.slice(casAt + 1, lineEnd) }
+  }
+
+  #next(): void {
+    this.#head++
+    if (this.#head < this.#due.length) return
+    this.#due = []
+    this.#head = 0
+  }
+}
+
+function fail(error: Error): never {
+  throw error
+}

@@ -1,0 +1,130 @@
+/** cycle: load, change, save one of 4,096 sessions of 400 bytes; 64 in flight, and one at a time. */
+import { MemcachedServer } from '../../test/support/memcached-server.js'
+import * as names from '../contenders/all.js'
+import { type Contender, idOf } from '../contenders/contender.js'
+import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
+import { loadLatchkey } from '../support/latchkey.js'
+import { changed, sessionOf } from '../support/record.js'
+import { num, type Chart, type Row, type RowContext, type RowResult, type Table } from '../support/result.js'
+import { median, ratioOf, spreadPct, thinned } from '../support/statistics.js'
+import { startTap } from '../support/tap.js'
+
+const SESSIONS = 4096
+const RECORD_BYTES = 400
+const IN_FLIGHT = 64
+
+export const cycle: Row = {
+  name: 'cycle',
+  about: `load, change, save one of ${String(SESSIONS)} sessions of ${String(RECORD_BYTES)} bytes`,
+  async run(context) {
+    await using server = await MemcachedServer.start({ args: ['-m', '256'] })
+    const setup = { server, recordBytes: RECORD_BYTES, sessions: SESSIONS }
+    const { list, missing } = await names.makeContenders(setup, context.against)
+    for (const contender of list) {
+      context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
+      await seedAll(contender, SESSIONS)
+    }
+    const many = await measure(list, IN_FLIGHT, context)
+    const single = await measure(list, 1, context)
+    for (const contender of list) await contender.close()
+    return { ...report(many, single, await countPerCycle(server)), notes: missing }
+  },
+}
+
+type Slices = ReadonlyMap<string, readonly Slice[]>
+
+function measure(list: readonly Contender[], inFlight: number, context: RowContext): Promise<Slices> {
+  const [rounds, forMs] = context.quick ? [5, inFlight === 1 ? 200 : 350] : [11, inFlight === 1 ? 600 : 1000]
+  const about = `${String(inFlight)} in flight`
+  const slice = (contender: Contender): Promise<Slice> => drive(contender, { inFlight, forMs, sessions: SESSIONS })
+  return inRounds(list, rounds, slice, (text) => {
+    context.progress(`${about}: ${text}`)
+  })
+}
+
+interface PerCycle {
+  readonly flights: number
+  readonly commands: number
+}
+
+/** Counted from outside, on a relay, over uncontended cycles one at a time. */
+async function countPerCycle(server: MemcachedServer): Promise<PerCycle> {
+  const CYCLES = 200
+  const tap = await startTap(server.port)
+  const { SessionManager } = await loadLatchkey()
+  const manager = new SessionManager({ savePath: `tcp://127.0.0.1:${String(tap.port)}`, prefix: 'count:' })
+  const oneCycle = async (): Promise<void> => {
+    const store = manager.store()
+    const text = await store.read(idOf(0))
+    await store.write(idOf(0), text === '' ? JSON.stringify(sessionOf(RECORD_BYTES)) : changed(text))
+    await store.close()
+  }
+  await oneCycle()
+  const before = { ...tap.counts }
+  for (let cycle = 0; cycle < CYCLES; cycle++) await oneCycle()
+  const { flights, commands } = tap.counts
+  await manager.close()
+  tap.close()
+  return { flights: (flights - before.flights) / CYCLES, commands: (commands - before.commands) / CYCLES }
+}
+
+const throughputs = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map((slice) => slice.cyclesPerSecond)
+const cpu = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map((slice) => slice.cpuUsPerCycle)
+const latencies = (slices: readonly Slice[] | undefined): number[] =>
+  (slices ?? []).map((slice) => median(slice.latenciesMs) * 1000)
+
+function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResult, 'notes'> {
+  const ratioTo = (name: string): number => ratioOf(throughputs(many.get(names.LATCHKEY)), throughputs(many.get(name)))
+  return {
+    figures: {
+      'cycle.ratioToFloor': ratioTo(names.FLOOR),
+      'cycle.ratioToConnectMemcached': ratioTo(names.CONNECT_MEMCACHED),
+      'cycle.ratioToConnectMemjs': ratioTo(names.CONNECT_MEMJS),
+      ...(many.has(names.CONNECT_REDIS) ? { 'cycle.ratioToConnectRedis': ratioTo(names.CONNECT_REDIS) } : {}),
+      'cycle.sequentialRatioToFloor': ratioOf(latencies(single.get(names.LATCHKEY)), latencies(single.get(names.FLOOR))),
+      'cycle.flightsPerCycle': perCycle.flights,
+      'cycle.commandsPerCycle': perCycle.commands,
+      'cycle.cpuRatioToFloor': ratioOf(cpu(many.get(names.LATCHKEY)), cpu(many.get(names.FLOOR))),
+    },
+    tables: [
+      tableOf(`cycle, ${String(IN_FLIGHT)} in flight`, many),
+      tableOf('cycle, one at a time', single),
+    ],
+    charts: [
+      chartOf('cycle-throughput', `cycles per second, ${String(IN_FLIGHT)} in flight`, '1/s', many, throughputs),
+      chartOf('cycle-latency', 'latency of a cycle, one at a time', 'µs', single, sampledLatencies, true),
+    ],
+  }
+}
+
+function tableOf(title: string, slices: Slices): Table {
+  const floor = slices.get(names.FLOOR)
+  return {
+    title,
+    head: ['', 'cycles/s', '± %', 'of floor', 'CPU µs/cycle', '× floor', 'p50 µs', '× floor'],
+    rows: [...slices].map(([name, own]) => [
+      name,
+      num(median(throughputs(own))),
+      num(spreadPct(throughputs(own))),
+      num(ratioOf(throughputs(own), throughputs(floor))),
+      num(median(cpu(own))),
+      num(ratioOf(cpu(own), cpu(floor))),
+      num(median(latencies(own))),
+      num(ratioOf(latencies(own), latencies(floor))),
+    ]),
+  }
+}
+
+const sampledLatencies = (slices: readonly Slice[]): number[] =>
+  thinned(slices.flatMap((slice) => slice.latenciesMs), 200).map((ms) => ms * 1000)
+
+function chartOf(
+  file: string,
+  title: string,
+  unit: string,
+  slices: Slices,
+  values: (slices: readonly Slice[]) => number[],
+  logarithmic = false,
+): Chart {
+  return { file, title, unit, logarithmic, series: [...slices].map(([label, own]) => ({ label, values: values(own) })) }
+}

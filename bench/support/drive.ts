@@ -1,0 +1,88 @@
+/** Generates load in this process, as a web server would: a number of cycles in flight, each on sessions of its own. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Contender } from '../contenders/contender.js'
+
+export interface Slice {
+  readonly cyclesPerSecond: number
+  /** CPU time of this process, user and system. */
+  readonly cpuUsPerCycle: number
+  /** A sample of the cycles' latencies. */
+  readonly latenciesMs: readonly number[]
+}
+
+export interface Load {
+  readonly inFlight: number
+  readonly forMs: number
+  readonly sessions: number
+}
+
+const MOST_SAMPLES = 5000
+
+/** Runs cycles until the time is up. No two in flight are ever on one session. */
+export async function drive(contender: Contender, { inFlight, forMs, sessions }: Load): Promise<Slice> {
+  collectGarbage()
+  const perLoop = Math.floor(sessions / inFlight)
+  const latenciesMs: number[] = []
+  let cycles = 0
+  const cpu = process.cpuUsage()
+  const startMs = performance.now()
+  const endMs = startMs + forMs
+  const loop = async (first: number): Promise<void> => {
+    let beganMs = performance.now()
+    while (beganMs < endMs) {
+      await contender.cycle(first + inFlight * Math.floor(Math.random() * perLoop))
+      cycles++
+      const nowMs = performance.now()
+      if (latenciesMs.length < MOST_SAMPLES) latenciesMs.push(nowMs - beganMs)
+      beganMs = nowMs
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, (_, first) => loop(first)))
+  const seconds = (performance.now() - startMs) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { cyclesPerSecond: cycles / seconds, cpuUsPerCycle: (user + system) / cycles, latenciesMs }
+}
+
+export async function seedAll(contender: Contender, sessions: number): Promise<void> {
+  const AT_ONCE = 64
+  for (let first = 0; first < sessions; first += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, sessions - first) }, (_, at) => contender.seed(first + at))
+    await Promise.all(some)
+  }
+}
+
+let collect: (() => void) | undefined
+
+/** So that nobody is charged for the garbage of the one before. */
+export function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc')
+    const gc: () => void = runInNewContext('gc')
+    collect = gc
+  }
+  collect()
+}
+
+/** The contenders' slices, round by round and each round beginning with another one; a warm-up comes first. */
+export async function inRounds<T>(
+  contenders: readonly Contender[],
+  rounds: number,
+  slice: (contender: Contender, isWarmUp: boolean) => Promise<T>,
+  progress: (text: string) => void,
+): Promise<Map<string, T[]>> {
+  const results = new Map<string, T[]>(contenders.map(({ name }) => [name, []]))
+  for (const contender of contenders) {
+    progress(`warming up, ${contender.name}`)
+    await slice(contender, true)
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (let at = 0; at < contenders.length; at++) {
+      const contender = contenders[(at + round) % contenders.length]
+      if (contender === undefined) continue
+      progress(`round ${String(round + 1)} of ${String(rounds)}, ${contender.name}`)
+      results.get(contender.name)?.push(await slice(contender, false))
+    }
+  }
+  return results
+}

@@ -1,0 +1,24 @@
+/** latchkey as it is published: the compiled code of dist/, with the types of src/. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type * as Express from '../../src/adapters/express/index.js'
+import type * as Latchkey from '../../src/index.js'
+
+export type { SessionManager, SessionManagerOptions, SessionStore } from '../../src/index.js'
+
+/** The build that is measured; `LATCHKEY_DIST` names another one. Children inherit it. */
+export const DIST = process.env['LATCHKEY_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url))
+
+export async function loadLatchkey(dist = DIST): Promise<typeof Latchkey> {
+  const loaded: typeof Latchkey = await import(pathToFileURL(join(dist, 'index.js')).href)
+  return loaded
+}
+
+/** The Express adapter; undefined while it is not there. */
+export async function loadExpressAdapter(dist = DIST): Promise<typeof Express | undefined> {
+  const path = join(dist, 'adapters/express/index.js')
+  if (!existsSync(path)) return undefined
+  const loaded: typeof Express = await import(pathToFileURL(path).href)
+  return loaded
+}

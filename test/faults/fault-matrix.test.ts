@@ -1,0 +1,24 @@
+/** Every hook under one fault of each kind, over TCP. The whole product is in test/long/fault-matrix.test.ts. */
+import { beforeAll, describe, expect, it } from 'vitest'
+import { QUICK_FAULTS } from './fault-kinds.js'
+import { HOOKS } from './all-hooks.js'
+import { cellKey, Matrix, type MatrixOptions } from './matrix.js'
+
+const options: MatrixOptions = { transports: ['tcp text'], hooks: HOOKS, faults: QUICK_FAULTS, atOnce: 16 }
+
+describe('every hook settles in time, with the truth, under every kind of fault', () => {
+  let matrix: Matrix
+  beforeAll(async () => {
+    matrix = await Matrix.play(options)
+  }, 60_000)
+
+  it.each(HOOKS.flatMap((hook) => QUICK_FAULTS.map((fault) => [hook.name, fault.name] as const)))('%s: %s', (hook, fault) => {
+    const result = matrix.results.get(cellKey('tcp text', hook, fault))
+    expect(result?.wrong).toEqual([])
+    expect(result?.odd).toEqual([])
+  })
+
+  it('no cell is empty', () => {
+    expect([...matrix.results.keys()].sort()).toEqual([...matrix.cells].sort())
+  })
+})

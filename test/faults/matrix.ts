@@ -1,0 +1,126 @@
+/** Plays the whole product hook x fault x transport, many cells at a time, and draws the table of what came of it. */
+import type { MemcachedServer } from '../support/memcached-server.js'
+import { type CellResult, playCell } from './cell.js'
+import type { FaultKind } from './fault-kinds.js'
+import type { HookKind } from './hooks.js'
+import { LagMeter } from './lag-meter.js'
+import { Rig, Truth } from './rig.js'
+import { Roads, type Transport } from './transports.js'
+
+export interface MatrixOptions {
+  readonly transports: readonly Transport[]
+  readonly hooks: readonly HookKind[]
+  readonly faults: readonly FaultKind[]
+  /** Cells under way at a time. */
+  readonly atOnce: number
+}
+
+interface Cell {
+  readonly transport: Transport
+  readonly hook: HookKind
+  readonly fault: FaultKind
+}
+
+/** A server that the cells of one transport share, with its road past the proxies. */
+interface Ground {
+  readonly server: MemcachedServer
+  readonly truth: Truth
+}
+
+/** How often a cell that came out odd, though not wrong, is played again by itself before that counts. */
+const RETRIES = 2
+
+export const cellKey = (transport: string, hook: string, fault: string): string => `${transport} | ${hook} | ${fault}`
+
+export class Matrix {
+  readonly results = new Map<string, CellResult>()
+  /** Cells that a busy machine made odd and that were right when played alone. */
+  replayed = 0
+  private readonly grounds = new Map<Transport, Ground>()
+  private plays = 0
+
+  private constructor(
+    private readonly options: MatrixOptions,
+    private readonly roads: Roads,
+    private readonly lag: LagMeter,
+  ) {}
+
+  static async play(options: MatrixOptions): Promise<Matrix> {
+    await using roads = await Roads.prepare(options.transports)
+    using lag = new LagMeter()
+    const matrix = new Matrix(options, roads, lag)
+    try {
+      await matrix.playAll()
+    } finally {
+      for (const { server, truth } of matrix.grounds.values()) {
+        await truth.close()
+        await server.stop()
+      }
+    }
+    return matrix
+  }
+
+  /** Every cell of the product, by its key. */
+  get cells(): readonly string[] {
+    return this.product().map((cell) => keyOf(cell))
+  }
+
+  private product(): Cell[] {
+    const { transports, hooks, faults } = this.options
+    return transports.flatMap((transport) =>
+      hooks.flatMap((hook) => faults.map((fault) => ({ transport, hook, fault }))),
+    )
+  }
+
+  private async playAll(): Promise<void> {
+    for (const transport of this.options.transports) this.grounds.set(transport, await this.lay(transport))
+    const waiting = this.product()
+    const odd: Cell[] = []
+    const worker = async (): Promise<void> => {
+      for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
+        const result = await this.playOne(cell)
+        if (result.odd.length > 0 && result.wrong.length === 0) odd.push(cell)
+      }
+    }
+    await Promise.all(Array.from({ length: this.options.atOnce }, worker))
+    for (const cell of odd) await this.replay(cell)
+  }
+
+  private async replay(cell: Cell): Promise<void> {
+    for (let tries = 0; tries < RETRIES; tries++) {
+      const { odd, wrong } = await this.playOne(cell)
+      if (wrong.length > 0) return
+      if (odd.length === 0) {
+        this.replayed++
+        return
+      }
+    }
+  }
+
+  private async playOne(cell: Cell): Promise<CellResult> {
+    const { transport, hook, fault } = cell
+    const shared = this.grounds.get(transport)
+    const ground = fault.ownServer || shared === undefined ? await this.lay(transport) : shared
+    const name = String(++this.plays)
+    let result: CellResult
+    try {
+      await using rig = await Rig.start({ roads: this.roads, transport, ...ground, name, leaseSec: hook.leaseSec })
+      result = await playCell(rig, hook, fault, this.lag)
+    } catch (error) {
+      result = { verdict: 'none', tookMs: 0, wrong: [], odd: [`the cell could not be played: ${String(error)}`] }
+    }
+    if (ground !== shared) {
+      await ground.truth.close()
+      await ground.server.stop()
+    }
+    this.results.set(keyOf(cell), result)
+    return result
+  }
+
+  private async lay(transport: Transport): Promise<Ground> {
+    const server = await this.roads.startServer(transport)
+    return { server, truth: new Truth(this.roads.savePath(transport, server.address)) }
+  }
+}
+
+const keyOf = ({ transport, hook, fault }: Cell): string => cellKey(transport, hook.name, fault.name)
