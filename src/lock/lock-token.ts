@@ -7,39 +7,43 @@ import type { Random } from '../system/random.js'
 export type LockToken = Buffer
 
 export interface TokenContent {
-  /** The manager that the lock was taken by, or was granted to. */
+  /** The manager that took the lock, or that it was granted to. */
   readonly instance: string | undefined
   readonly holder: Holder
 }
 
 const MAX_LABEL_LENGTH = 120
 
-/** Makes the tokens of one manager. `instance` tells its tokens from those of every other process and manager. */
+/**
+ * Makes the tokens of one manager. A token is the manager's instance id and a count, so no two are ever the same;
+ * the instance id tells its tokens from those of every other process and manager.
+ */
 export class TokenMint {
   readonly instance: string
+  private readonly head: string
   private readonly middle: string
+  private count = 0
 
   constructor(
     private readonly clock: Clock,
-    private readonly random: Random,
+    random: Random,
     process: { readonly host: string; readonly pid: number },
   ) {
     this.instance = uuid({ random: random.bytes(16) })
-    this.middle = `","instance":"${this.instance}","host":${JSON.stringify(process.host)},"pid":${String(process.pid)},"sinceMs":`
+    this.head = `{"token":"${this.instance}.`
+    this.middle = `","host":${JSON.stringify(process.host)},"pid":${String(process.pid)},"sinceMs":`
   }
 
   /** A new token; every add that is sent has its own. */
   mint(label: string | undefined): LockToken {
     const who = label === undefined ? '' : `,"label":${JSON.stringify(label.slice(0, MAX_LABEL_LENGTH))}`
-    return Buffer.from(
-      `{"token":"${uuid({ random: this.random.bytes(16) })}${this.middle}${String(this.clock.wallMs())}${who}}`,
-    )
+    return Buffer.from(`${this.head}${String(++this.count)}${this.middle}${String(this.clock.wallMs())}${who}}`)
   }
 
   /** A token that the manager `instance` recognises as its own and takes over at its next poll. */
   grantTo(instance: string): LockToken {
-    const token = { token: uuid({ random: this.random.bytes(16) }), instance, sinceMs: this.clock.wallMs() }
-    return Buffer.from(JSON.stringify(token))
+    const who = `","instance":${JSON.stringify(instance)},"sinceMs":${String(this.clock.wallMs())}}`
+    return Buffer.from(`${this.head}${String(++this.count)}${who}`)
   }
 }
 
@@ -55,7 +59,7 @@ export function readToken(value: Buffer): TokenContent {
     return typeof field === 'number' ? field : undefined
   }
   return {
-    instance: text('instance'),
+    instance: text('instance') ?? text('token')?.replace(/\..*$/, ''),
     holder: { host: text('host'), pid: number('pid'), sinceMs: number('sinceMs'), label: text('label') },
   }
 }

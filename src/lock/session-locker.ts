@@ -5,27 +5,8 @@ import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { tombstone } from './transaction.js'
-import { SAME_TURN_MS } from './turn.js'
+import { RecentTurns } from './recent-turns.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
-
-/** The turns that ended a moment ago, so that a session taken again at once counts as the same turn. */
-class RecentTurns {
-  private readonly turns = new Map<string, { startedAtMs: number; endedAtMs: number }>()
-  private sweptAtMs = 0
-
-  remember(id: string, startedAtMs: number, nowMs: number): void {
-    if (nowMs - this.sweptAtMs > SAME_TURN_MS) {
-      this.turns.clear()
-      this.sweptAtMs = nowMs
-    }
-    this.turns.set(id, { startedAtMs, endedAtMs: nowMs })
-  }
-
-  startOf(id: string, nowMs: number): number | undefined {
-    const turn = this.turns.get(id)
-    return turn !== undefined && nowMs - turn.endedAtMs <= SAME_TURN_MS ? turn.startedAtMs : undefined
-  }
-}
 
 /** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
 export class SessionLocker implements Locker, QueueHost {
