@@ -17,6 +17,8 @@ export interface Load {
   readonly sessions: number
 }
 
+// Node compiles a hot function in its first second or so, beside the load: two slices of every contender go unseen.
+const WARM_UP_ROUNDS = 2
 const MOST_SAMPLES = 5000
 
 /** Runs cycles until the time is up. No two in flight are ever on one session. */
@@ -52,16 +54,21 @@ export async function seedAll(contender: Contender, sessions: number): Promise<v
   }
 }
 
-let collect: (() => void) | undefined
+let collect: ((options: { readonly type: 'minor' }) => void) | undefined
 
-/** So that nobody is charged for the garbage of the one before. */
+/**
+ * So that nobody is charged for the young garbage of the one before. A full collection would throw away machine code
+ * and byte code of whoever did not run lately, and with slices this short half of one would go by compiling it again;
+ * a server that runs one store never sees that.
+ */
 export function collectGarbage(): void {
   if (collect === undefined) {
     setFlagsFromString('--expose-gc')
-    const gc: () => void = runInNewContext('gc')
+    setFlagsFromString('--no-flush-bytecode')
+    const gc: (options: { readonly type: 'minor' }) => void = runInNewContext('gc')
     collect = gc
   }
-  collect()
+  collect({ type: 'minor' })
 }
 
 /** The contenders' slices, round by round and each round beginning with another one; a warm-up comes first. */
@@ -72,9 +79,11 @@ export async function inRounds<T>(
   progress: (text: string) => void,
 ): Promise<Map<string, T[]>> {
   const results = new Map<string, T[]>(contenders.map(({ name }) => [name, []]))
-  for (const contender of contenders) {
-    progress(`warming up, ${contender.name}`)
-    await slice(contender, true)
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+    for (const contender of contenders) {
+      progress(`warming up, ${contender.name}`)
+      await slice(contender, true)
+    }
   }
   for (let round = 0; round < rounds; round++) {
     for (let at = 0; at < contenders.length; at++) {

@@ -21,7 +21,7 @@ export class OrphanSweeper {
     private readonly isActive: (id: string) => boolean,
   ) {}
 
-  /** Watches `id` until its lock has been clean for a whole flight deadline after the server answered. */
+  /** Watches `id` until its lock has been clean for a whole call's deadline after the server answered. */
   watch(id: string): void {
     if (this.watched.size >= MAX_WATCHED) return
     this.watched.set(id, undefined)
@@ -75,6 +75,6 @@ export class OrphanSweeper {
     const nowMs = this.context.clock.nowMs()
     const sinceMs = this.watched.get(id)
     if (sinceMs === undefined) this.watched.set(id, nowMs)
-    else if (nowMs - sinceMs >= this.context.limits.flightMs) this.watched.delete(id)
+    else if (nowMs - sinceMs >= 3 * this.context.limits.flightMs) this.watched.delete(id)
   }
 }

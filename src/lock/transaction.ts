@@ -249,9 +249,10 @@ export class Transaction {
         if (this.change.kind !== 'none') this.error = lossError(this.id, 'taken', this.context.limits.maxHoldMs)
         return this.end('lost')
       }
+      if (this.change.kind !== 'touch') return this.giveUp(failure)
       // That a session lives on is all that a touch is for.
-      if (this.change.kind === 'touch') return this.end('unclear')
-      return this.giveUp(failure)
+      if (!hasBytes(seen.record)) this.error = this.fencedOff(gone(this.id))
+      return this.end('unclear')
     }
     this.known.lockCas = seen.lockCas
     if (this.change.kind === 'none') return undefined

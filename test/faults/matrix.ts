@@ -36,6 +36,8 @@ export class Matrix {
   readonly results = new Map<string, CellResult>()
   /** Cells that a busy machine made odd and that were right when played alone. */
   replayed = 0
+  /** What was odd at first, whatever came of it when played again. */
+  readonly oddities: string[] = []
   private readonly grounds = new Map<Transport, Ground>()
   private plays = 0
 
@@ -79,7 +81,9 @@ export class Matrix {
     const worker = async (): Promise<void> => {
       for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
         const result = await this.playOne(cell)
-        if (result.odd.length > 0 && result.wrong.length === 0) odd.push(cell)
+        if (result.odd.length === 0 || result.wrong.length > 0) continue
+        odd.push(cell)
+        this.oddities.push(`${keyOf(cell)}: ${result.odd.join('; ')}`)
       }
     }
     await Promise.all(Array.from({ length: this.options.atOnce }, worker))

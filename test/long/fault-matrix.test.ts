@@ -20,6 +20,7 @@ describe('hook x fault x transport', () => {
     const tookSec = (performance.now() - startMs) / 1000
     const note = `${String(matrix.results.size)} cells in ${tookSec.toFixed(0)} s; ${String(matrix.replayed)} played again.`
     mkdirSync('.cache', { recursive: true })
+    writeFileSync('.cache/fault-matrix-odd.txt', matrix.oddities.join('\n'))
     writeFileSync('.cache/fault-matrix.md', `${tableOf(matrix, options)}\n${note}\n`)
   })
 

@@ -1,3 +1,4 @@
+import { readToken } from '../../src/lock/lock-token.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
 import type { Command, Reply } from '../../src/wire/wire.js'
 import type { Timeline } from './timeline.js'
@@ -195,7 +196,7 @@ export class History {
   private lockCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
     if (command.op === 'add' && !this.instances.has(origin.actor)) {
       // Every add bears the name of its own manager, whether or not it succeeds.
-      this.instances.set(origin.actor, fieldOf(command.value, 'instance') ?? '?')
+      this.instances.set(origin.actor, readToken(command.value).instance ?? '?')
     }
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
@@ -220,11 +221,12 @@ export class History {
   }
 
   private lockOf(value: Buffer, ttlSec: number, truth: SessionTruth, origin: Origin): ServerLock {
-    const token = fieldOf(value, 'token') ?? ''
+    const token = value.toString()
     const sinceMs = truth.lock?.token === token ? truth.lock.sinceMs : this.nowMs()
     const expiresAtSec = this.nowSec() + ttlSec
     const isLate = origin.isZombie && this.isLate(origin)
-    return { token, instance: fieldOf(value, 'instance'), label: fieldOf(value, 'label'), sinceMs, isLate, expiresAtSec }
+    const { instance, holder } = readToken(value)
+    return { token, instance, label: holder.label, sinceMs, isLate, expiresAtSec }
   }
 
   private lockIsNow(truth: SessionTruth, next: ServerLock | undefined): void {
@@ -311,10 +313,6 @@ export class History {
   }
 }
 
-const FIELDS = { token: /"token":"([^"]+)"/, instance: /"instance":"([^"]+)"/, label: /"label":"([^"]+)"/ }
-
-const fieldOf = (value: Buffer, name: keyof typeof FIELDS): string | undefined => FIELDS[name].exec(value.toString())?.[1]
-
 function describe(command: Command, reply: Reply, origin: Origin): string {
   const what = 'value' in command ? ` ${shortened(command.value)}` : ''
   const version = 'cas' in command ? ` @${command.cas.version}` : ''
@@ -327,6 +325,6 @@ function describe(command: Command, reply: Reply, origin: Origin): string {
 function shortened(value: Buffer): string {
   const text = value.toString()
   if (!text.startsWith('{"token"')) return `"${opsOf(text)}"`
-  const label = /"label":"([^"]+)"/.exec(text)?.[1] ?? 'granted'
-  return `<${label} ${text.slice(10, 14)}>`
+  const token = /"token":"([^"]+)"/.exec(text)?.[1] ?? ''
+  return `<${readToken(value).holder.label ?? 'granted'} ${token.slice(-4)}>`
 }

@@ -91,7 +91,7 @@ async function runUnweakened(): Promise<Report> {
   const [first] = report.failures
   if (first !== undefined) {
     const again = await simulate({ firstSeed: first.seed, runs: 1, workers: 1, wantsTimeline: true })
-    say(`${again.timelines.join('\n')}\n`)
+    say(`${again.timelines.join('\n').split('\n').slice(-60).join('\n')}\n`)
   }
   return report
 }

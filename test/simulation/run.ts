@@ -74,7 +74,9 @@ function judgeClosed(world: World, { actor, host }: SimulatedProcess): void {
   if (host.openTimers > 0) world.accuse('keptAlive', `process ${String(actor)} has ${String(host.openTimers)} timers after close`)
   for (const truth of world.history.sessions.values()) {
     world.history.expire(truth)
-    if (truth.lock?.isLate === false && truth.lock.instance === world.history.instanceOf(actor)) {
+    // A grant runs out by itself; whoever made it could not know.
+    if (truth.lock?.label === undefined || truth.lock.isLate) continue
+    if (truth.lock.instance === world.history.instanceOf(actor)) {
       world.accuse('orphanLeft', `process ${String(actor)} closed and left a lock on ${truth.id}`)
     }
   }
