@@ -147,6 +147,7 @@ export const STORIES: readonly Story[] = [
     play: (context) => {
       const leaving = new AbortController()
       const together = new Meeting(2, context.patienceMs)
+      const changed = new Meeting(2, context.patienceMs * 2)
       let ended: () => void = () => undefined
       const finished = new Promise<void>((resolve) => {
         ended = resolve
@@ -155,6 +156,7 @@ export const STORIES: readonly Story[] = [
         slow: async ({ req, res }) => {
           leaving.abort()
           await together.reach()
+          await changed.reach()
           req.session['seen'] = 1
           res.end('ok')
           ended()
@@ -169,6 +171,7 @@ export const STORIES: readonly Story[] = [
         const slow = browser.visit('slow', { signal: leaving.signal }).catch(() => 'left')
         await slow
         await browser.visit('change')
+        await changed.reach()
         await finished
         const { theme } = await shown(browser)
         return theme === 'dark' ? undefined : 'lost what another request changed'
