@@ -2,7 +2,7 @@
 import session from 'express-session'
 import type { MemcachedServer } from '../../test/support/memcached-server.js'
 import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
-import { sessionOf } from '../support/record.js'
+import { changed, changedText, sessionOf } from '../support/record.js'
 import { startRedis } from '../support/redis-server.js'
 import type { Contender } from './contender.js'
 import { ExpressStore } from './express-store.js'
@@ -11,6 +11,8 @@ import { LatchkeyHooks } from './latchkey.js'
 
 export const FLOOR = 'raw floor'
 export const LATCHKEY = 'latchkey'
+export const FLOOR_TEXT = 'raw floor, text only'
+export const LATCHKEY_TEXT = 'latchkey, text only'
 export const LATCHKEY_EXPRESS = 'latchkey, express store'
 export const LATCHKEY_OTHER = 'latchkey, other build'
 export const CONNECT_MEMCACHED = 'connect-memcached'
@@ -21,7 +23,6 @@ export const MEMORYSTORE = 'memorystore'
 export interface Setup {
   readonly server: MemcachedServer
   readonly recordBytes: number
-  readonly sessions: number
 }
 
 export interface Contenders {
@@ -32,7 +33,7 @@ export interface Contenders {
 export async function makeContenders(setup: Setup, against: string | undefined): Promise<Contenders> {
   const missing: string[] = []
   const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
-  if (against !== undefined) list.push(await makeLatchkey(setup, LATCHKEY_OTHER, against))
+  if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
   const express = await makeLatchkeyExpress(setup)
   if (express === undefined) missing.push('latchkey/express is missing in this build: no row for it')
   else list.push(express)
@@ -40,18 +41,33 @@ export async function makeContenders(setup: Setup, against: string | undefined):
   const redis = await makeConnectRedis(setup)
   if (redis === undefined) missing.push('redis-server is not installed: no row for connect-redis')
   else list.push(redis)
-  list.push(await makeMemoryStore(setup))
+  list.push(await makeMemoryStore(setup), ...(await makeTextOnly(setup)))
   return { list, missing }
 }
 
-export function makeFloor({ server, recordBytes, sessions }: Setup): Promise<Contender> {
-  return Floor.connect(server.port, JSON.stringify(sessionOf(recordBytes)), sessions)
+export function makeFloor(setup: Setup): Promise<Contender> {
+  return floor(setup, FLOOR, changed)
 }
 
-export async function makeLatchkey(setup: Setup, name = LATCHKEY, dist?: string): Promise<Contender> {
+export function makeLatchkey(setup: Setup): Promise<Contender> {
+  return latchkey(setup, LATCHKEY, changed)
+}
+
+/** Both again with a change that costs next to nothing: what is left is the cycle alone. */
+async function makeTextOnly(setup: Setup): Promise<readonly Contender[]> {
+  return [await floor(setup, FLOOR_TEXT, changedText), await latchkey(setup, LATCHKEY_TEXT, changedText)]
+}
+
+type Change = (text: string) => string
+
+function floor({ server, recordBytes }: Setup, name: string, change: Change): Promise<Contender> {
+  return Floor.connect(name, server.port, JSON.stringify(sessionOf(recordBytes)), change)
+}
+
+async function latchkey(setup: Setup, name: string, change: Change, dist?: string): Promise<Contender> {
   const { SessionManager } = await loadLatchkey(dist)
   const manager = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: `${name.replace(/\W/g, '')}:` })
-  return new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(setup.recordBytes)), setup.sessions)
+  return new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(setup.recordBytes)), change)
 }
 
 async function makeLatchkeyExpress(setup: Setup): Promise<Contender | undefined> {
@@ -99,5 +115,5 @@ async function makeMemoryStore(setup: Setup): Promise<Contender> {
 type Store = ConstructorParameters<typeof ExpressStore>[1]
 
 function expressStore(name: string, store: Store, setup: Setup, end: () => void | Promise<void>): Contender {
-  return new ExpressStore(name, store, sessionOf(setup.recordBytes), setup.sessions, end)
+  return new ExpressStore(name, store, sessionOf(setup.recordBytes), end)
 }

@@ -8,5 +8,10 @@ export interface Contender {
   close(): Promise<void>
 }
 
-/** The id of session `index`: as long as those that express-session and PHP make. */
-export const idOf = (index: number): string => `s${String(index).padStart(31, '0')}`
+const ZEROS = 's000000000000000000000000'
+
+/** The id of session `index`, below ten million: 32 characters, as those that express-session and PHP make. */
+export const idOf = (index: number): string => ZEROS + String(10_000_000 + index).slice(1)
+
+/** What a session takes, where a row does not vary it. */
+export const RECORD_BYTES = 400

@@ -4,24 +4,19 @@ import type { SessionData as Data } from '../support/record.js'
 import { type Contender, idOf } from './contender.js'
 
 export class ExpressStore implements Contender {
-  private readonly ids: string[] = []
-
   constructor(
     readonly name: string,
     private readonly store: Store,
     private readonly record: Data,
-    sessions: number,
     private readonly end: () => void | Promise<void>,
-  ) {
-    for (let index = 0; index < sessions; index++) this.ids.push(idOf(index))
-  }
+  ) {}
 
   seed(index: number): Promise<void> {
-    return this.set(this.id(index), this.record)
+    return this.set(idOf(index), this.record)
   }
 
   async cycle(index: number): Promise<void> {
-    const id = this.id(index)
+    const id = idOf(index)
     const data = await this.get(id)
     data.n++
     await this.set(id, data)
@@ -29,10 +24,6 @@ export class ExpressStore implements Contender {
 
   async close(): Promise<void> {
     await this.end()
-  }
-
-  private id(index: number): string {
-    return this.ids[index] ?? ''
   }
 
   private get(id: string): Promise<Data> {

@@ -6,7 +6,6 @@
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { changed } from '../support/record.js'
 import { type Contender, idOf } from './contender.js'
 
 interface Held {
@@ -21,7 +20,6 @@ type Due =
   | { readonly kind: 'commit' | 'line'; readonly resolve: () => void }
 
 export class Floor implements Contender {
-  readonly name = 'raw floor'
   #out = ''
   #scheduled = false
   #due: Due[] = []
@@ -30,24 +28,30 @@ export class Floor implements Contender {
   /** How much of `#rest` must be there before it is worth looking at. */
   #wanted = 0
   #tokens = 0
-  readonly #ids: string[] = []
+  readonly #prefix: string
 
   private constructor(
+    readonly name: string,
     private readonly socket: Socket,
     private readonly record: string,
-    sessions: number,
+    private readonly change: (text: string) => string,
   ) {
-    for (let index = 0; index < sessions; index++) this.#ids.push(`floor:${idOf(index)}`)
+    this.#prefix = `${name.replace(/\W/g, '')}:`
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', fail)
   }
 
-  /** `record`: the text that every session begins with. */
-  static async connect(port: number, record: string, sessions: number): Promise<Floor> {
+  /** `record`: the ASCII text that every session begins with. Keys are `<letters of name>:<id>`. */
+  static async connect(
+    name: string,
+    port: number,
+    record: string,
+    change: (text: string) => string,
+  ): Promise<Floor> {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
-    return new Floor(socket, record, sessions)
+    return new Floor(name, socket, record, change)
   }
 
   seed(index: number): Promise<void> {
@@ -60,7 +64,7 @@ export class Floor implements Contender {
   async cycle(index: number): Promise<void> {
     const key = this.#key(index)
     const held = await this.#acquire(key)
-    await this.#commit(key, changed(held.text), held)
+    await this.#commit(key, this.change(held.text), held)
   }
 
   async close(): Promise<void> {
@@ -68,7 +72,7 @@ export class Floor implements Contender {
   }
 
   #key(index: number): string {
-    return this.#ids[index] ?? ''
+    return this.#prefix + idOf(index)
   }
 
   #acquire(key: string): Promise<Held> {

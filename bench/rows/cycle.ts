@@ -1,7 +1,7 @@
 /** cycle: load, change, save one of 4,096 sessions of 400 bytes; 64 in flight, and one at a time. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import * as names from '../contenders/all.js'
-import { type Contender, idOf } from '../contenders/contender.js'
+import { type Contender, idOf, RECORD_BYTES } from '../contenders/contender.js'
 import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
 import { changed, sessionOf } from '../support/record.js'
@@ -10,7 +10,6 @@ import { median, ratioOf, spreadPct, thinned } from '../support/statistics.js'
 import { startTap } from '../support/tap.js'
 
 const SESSIONS = 4096
-const RECORD_BYTES = 400
 const IN_FLIGHT = 64
 
 export const cycle: Row = {
@@ -18,7 +17,7 @@ export const cycle: Row = {
   about: `load, change, save one of ${String(SESSIONS)} sessions of ${String(RECORD_BYTES)} bytes`,
   async run(context) {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })
-    const setup = { server, recordBytes: RECORD_BYTES, sessions: SESSIONS }
+    const setup = { server, recordBytes: RECORD_BYTES }
     const { list, missing } = await names.makeContenders(setup, context.against)
     for (const contender of list) {
       context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
@@ -84,6 +83,7 @@ function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResul
       'cycle.sequentialRatioToFloor': ratioOf(latencies(single.get(names.LATCHKEY)), latencies(single.get(names.FLOOR))),
       'cycle.flightsPerCycle': perCycle.flights,
       'cycle.commandsPerCycle': perCycle.commands,
+      'cycle.textOnlyRatioToFloor': ratioOf(throughputs(many.get(names.LATCHKEY_TEXT)), throughputs(many.get(names.FLOOR_TEXT))),
       'cycle.cpuRatioToFloor': ratioOf(cpu(many.get(names.LATCHKEY)), cpu(many.get(names.FLOOR))),
     },
     tables: [

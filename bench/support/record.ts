@@ -1,7 +1,7 @@
 /** The sessions that are measured with: what an express-session store keeps, padded to an exact size. */
 
 export interface SessionData {
-  cookie: { originalMaxAge: null; expires: null; httpOnly: boolean; path: string }
+  cookie: { originalMaxAge: null; path: string }
   n: number
   pad: string
 }
@@ -9,7 +9,7 @@ export interface SessionData {
 /** As JSON it is exactly `bytes` long, and stays so through a billion changes. */
 export function sessionOf(bytes: number): SessionData {
   const data: SessionData = {
-    cookie: { originalMaxAge: null, expires: null, httpOnly: true, path: '/' },
+    cookie: { originalMaxAge: null, path: '/' },
     n: 1_000_000_000,
     pad: '',
   }
@@ -24,4 +24,13 @@ export function changed(text: string): string {
   const data: SessionData = JSON.parse(text)
   data.n++
   return JSON.stringify(data)
+}
+
+const COUNT = '"n":'
+
+/** As `changed`, done to the text itself. */
+export function changedText(text: string): string {
+  const at = text.indexOf(COUNT) + COUNT.length
+  const end = text.indexOf(',', at)
+  return text.slice(0, at) + String(Number(text.slice(at, end)) + 1) + text.slice(end)
 }

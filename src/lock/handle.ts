@@ -1,5 +1,6 @@
 /**
  * One request's hold on one session. Every call but `save` and `reload` is the last.
+ * What can be refused without asking the server is refused at once, by throwing.
  *
  * Errors are typed (errors.ts): fenced or gone (the change was refused), lost, unavailable, outcome unknown.
  */
@@ -34,7 +35,7 @@ export interface AcquireOptions {
 
 /** How sessions are entered: with the lock (SessionLocker) or, for comparison, without (NaiveLocker). */
 export interface Locker {
-  /** Waits for the session and takes it. One flight when nobody holds it. */
+  /** Waits for the session and takes it. One flight when nobody holds it. Refuses bad ids at once, by throwing. */
   acquire(id: string, options: AcquireOptions): Promise<Handle>
   /** The record, without a lock and without waiting. One flight. */
   peek(id: string): Promise<Buffer | undefined>

@@ -1,9 +1,9 @@
 import { MisuseError, type LatchkeyError } from '../errors.js'
-import type { Timer } from '../system/clock.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Cas, Command } from '../wire/wire.js'
 import { FlightError } from '../wire/wire.js'
 import { lossError, tooLarge, unavailable } from './failures.js'
+import type { Alarm } from './alarms.js'
 import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
 import { renewAfterMs, usableLeaseMs } from './lease.js'
@@ -39,14 +39,18 @@ const RENEWAL_FLIGHTS = 2
  *
  * Its commands are strictly serial. Who gets the lock next (`Exit`) is the wait queue's to say.
  */
-export class HeldLock implements Handle {
+export class HeldLock implements Handle, Alarm {
   readonly token: LockToken
   private readonly known: LockKnowledge
   private readonly acquiredAtMs: number
   private state: 'held' | 'lost' | 'left' = 'held'
   private lossReason: LossReason = 'taken'
   private leaseUntilMs: number
-  private timer: Timer | undefined
+  /** The alarm of the renewal, or of the end of lease or hold. */
+  atMs = 0
+  earlier: Alarm | undefined
+  later: Alarm | undefined
+  isSet = false
   private busy: Promise<void> | undefined
   private controller: AbortController | undefined
 
@@ -59,7 +63,7 @@ export class HeldLock implements Handle {
   ) {
     this.token = acquired.token
     this.known = { lockCas: acquired.lockCas, record: acquired.record, clouded: false }
-    this.acquiredAtMs = context.clock.nowMs()
+    this.acquiredAtMs = acquired.sentAtMs
     this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)
     this.schedule(acquired.sentAtMs + renewAfterMs(context.limits.leaseSec))
   }
@@ -99,18 +103,18 @@ export class HeldLock implements Handle {
     }
   }
 
-  async commit(bytes: Buffer, ttlSec: number): Promise<void> {
+  commit(bytes: Buffer, ttlSec: number): Promise<void> {
     this.assertUsable()
     this.assertFits(bytes)
-    await this.owner.leave(this, { kind: 'write', bytes, ttlSec })
+    return this.owner.leave(this, { kind: 'write', bytes, ttlSec })
   }
 
-  async touch(ttlSec: number): Promise<void> {
-    await this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING)
+  touch(ttlSec: number): Promise<void> {
+    return this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING)
   }
 
-  async destroy(): Promise<void> {
-    await this.owner.leave(this, { kind: 'destroy' })
+  destroy(): Promise<void> {
+    return this.owner.leave(this, { kind: 'destroy' })
   }
 
   async release(): Promise<void> {
@@ -143,12 +147,20 @@ export class HeldLock implements Handle {
   }
 
   /** For the owner: carries out the change and the exit in one flight with `extra`. The last call on this lock. */
-  async depart(change: Change, exit: Exit, extra: readonly Command[]): Promise<Outcome> {
+  depart(change: Change, exit: Exit, extra: readonly Command[]): Promise<Outcome> {
     const dueAtMs = this.afterFlights(CALL_FLIGHTS)
+    return this.busy === undefined ? this.leaveNow(change, exit, extra, dueAtMs) : this.leaveLater(change, exit, extra, dueAtMs)
+  }
+
+  private async leaveLater(change: Change, exit: Exit, extra: readonly Command[], dueAtMs: number): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
+    return this.leaveNow(change, exit, extra, dueAtMs)
+  }
+
+  private leaveNow(change: Change, exit: Exit, extra: readonly Command[], dueAtMs: number): Promise<Outcome> {
     this.assertUsable()
     this.state = 'left'
-    this.timer?.cancel()
+    this.context.alarms.cancel(this)
     return this.transact(change, exit, dueAtMs, extra)
   }
 
@@ -157,7 +169,7 @@ export class HeldLock implements Handle {
     if (this.state !== 'held') return false
     this.state = 'lost'
     this.lossReason = reason
-    this.timer?.cancel()
+    this.context.alarms.cancel(this)
     this.context.counters.lost++
     this.controller?.abort(this.lossError())
     this.owner.onLoss(this, reason)
@@ -198,17 +210,10 @@ export class HeldLock implements Handle {
 
   private schedule(dueMs: number): void {
     const atMs = Math.min(dueMs, this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
-    this.timer?.cancel()
-    this.timer = this.context.clock.setTimer(
-      () => {
-        this.onTimer()
-      },
-      Math.max(atMs - this.context.clock.nowMs(), 0),
-      { background: true },
-    )
+    this.context.alarms.set(this, atMs)
   }
 
-  private onTimer(): void {
+  ring(): void {
     if (this.state !== 'held') return
     const nowMs = this.context.clock.nowMs()
     if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')

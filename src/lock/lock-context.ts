@@ -1,6 +1,7 @@
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 import type { Command, Reply, Wire } from '../wire/wire.js'
+import type { Alarms } from './alarms.js'
 import type { KeyLayout } from './key-layout.js'
 import type { TokenMint } from './lock-token.js'
 
@@ -14,6 +15,7 @@ export interface LockContext {
   readonly limits: LockLimits
   readonly counters: LockCounters
   readonly events: LockEvents
+  readonly alarms: Alarms
 }
 
 export interface LockLimits {

@@ -20,16 +20,17 @@ export class SessionLocker implements Locker, QueueHost {
     this.orphans = new OrphanSweeper(context, (id) => this.queues.has(id))
   }
 
-  async acquire(id: string, options: AcquireOptions): Promise<Handle> {
-    const keys = this.context.layout.keysOf(id)
+  acquire(id: string, options: AcquireOptions): Promise<Handle> {
     this.assertOpen()
     options.signal?.throwIfAborted()
+    const nowMs = this.context.clock.nowMs()
     let queue = this.queues.get(id)
     if (queue === undefined) {
-      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, this.context.clock.nowMs()))
+      const keys = this.context.layout.keysOf(id)
+      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, nowMs) ?? nowMs)
       this.queues.set(id, queue)
     }
-    return queue.acquire(options)
+    return queue.acquire(options, nowMs)
   }
 
   async peek(id: string): Promise<Buffer | undefined> {
@@ -94,6 +95,7 @@ export class SessionLocker implements Locker, QueueHost {
       }),
     )
     await this.orphans.close()
+    this.context.alarms.close()
   }
 
   private async one(id: string, command: Parameters<typeof fly>[2][number]): Promise<ReturnType<typeof replyAt>> {

@@ -90,8 +90,22 @@ export class Transaction {
   /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
   async run(): Promise<Outcome> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const failure = await this.attempt()
-      if (!(failure instanceof FlightError)) return failure
+      let failure: FlightError
+      if (this.isVersionUnknown) {
+        failure = new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
+      } else {
+        this.sentAtMs = this.context.clock.nowMs()
+        try {
+          const replies = await fly(this.context, this.id, this.commands())
+          if (this.change.kind !== 'none') {
+            const judgement = this.judgeChange(replyAt(replies, 0))
+            this.error = judgement instanceof Promise ? await judgement : judgement
+          }
+          return this.outcomeOf(replies)
+        } catch (thrown) {
+          failure = asFlightError(thrown)
+        }
+      }
       if (failure.outcome === 'not-sent' && !failure.untrusted) return this.giveUp(failure)
       if (failure.outcome === 'unknown') {
         this.known.clouded = true
@@ -116,32 +130,28 @@ export class Transaction {
     return look(this.context, this.id, this.keys, this.token)
   }
 
-  private async attempt(): Promise<Outcome | FlightError> {
+  private get isVersionUnknown(): boolean {
     const { record } = this.known
-    if (this.change.kind !== 'none' && record !== undefined && record.cas === undefined) {
-      return new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
-    }
-    this.sentAtMs = this.context.clock.nowMs()
-    try {
-      const commands = [...this.changeCommand(), this.exitCommand(), ...this.extra]
-      return await this.judge(await fly(this.context, this.id, commands))
-    } catch (thrown) {
-      return asFlightError(thrown)
-    }
+    return this.change.kind !== 'none' && record !== undefined && record.cas === undefined
   }
 
-  private changeCommand(): Command[] {
+  private commands(): readonly Command[] {
+    const change = this.changeCommand()
+    const commands = change === undefined ? [this.exitCommand()] : [change, this.exitCommand()]
+    return this.extra.length === 0 ? commands : [...commands, ...this.extra]
+  }
+
+  private changeCommand(): Command | undefined {
     const { change } = this
-    const key = this.keys.record
     switch (change.kind) {
       case 'none':
-        return []
+        return undefined
       case 'touch':
-        return [{ op: 'touch', key, ttlSec: change.ttlSec }]
+        return { op: 'touch', key: this.keys.record, ttlSec: change.ttlSec }
       case 'destroy':
-        return [this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))]
+        return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))
       case 'write':
-        return [this.fencedWrite(change.bytes, change.ttlSec)]
+        return this.fencedWrite(change.bytes, change.ttlSec)
     }
   }
 
@@ -165,12 +175,8 @@ export class Transaction {
     }
   }
 
-  private async judge(replies: readonly Reply[]): Promise<Outcome> {
+  private outcomeOf(replies: readonly Reply[]): Outcome {
     const changes = this.change.kind === 'none' ? 0 : 1
-    if (changes === 1) {
-      const reply = replyAt(replies, 0)
-      this.error = await this.judgeChange(reply)
-    }
     const lock = replyAt(replies, changes)
     const done = lock.status === 'ok'
     // A server that is out of memory refuses to prolong a lock, and leaves it where it is.
@@ -180,11 +186,12 @@ export class Transaction {
       lock: done ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
       lockCas: done && this.exit.kind !== 'free' ? lock.cas : undefined,
       sentAtMs: this.sentAtMs,
-      extra: replies.slice(changes + 1),
+      extra: this.extra.length === 0 ? NO_REPLIES : replies.slice(changes + 1),
     }
   }
 
-  private async judgeChange(reply: Reply): Promise<LatchkeyError | undefined> {
+  /** Why the change was refused; a promise where that takes another look. */
+  private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
         if (this.change.kind === 'touch' && reply.cas?.version !== this.known.record?.cas?.version) {

@@ -27,10 +27,10 @@ export class Turn {
     private readonly context: LockContext,
     private readonly id: string,
     private readonly keys: SessionKeys,
-    /** When the turn began that this process has just interrupted, if it did. */
-    continuedFromMs: number | undefined,
+    /** Now, or when the turn began that this process has just interrupted. */
+    startedAtMs: number,
   ) {
-    this.startMs = continuedFromMs ?? context.clock.nowMs()
+    this.startMs = startedAtMs
   }
 
   get startedAtMs(): number {
@@ -51,8 +51,7 @@ export class Turn {
   }
 
   /** Whether this attempt should look at the line: after a while of waiting, or far into a turn. */
-  wantsLook(waitedMs: number): boolean {
-    const nowMs = this.context.clock.nowMs()
+  wantsLook(waitedMs: number, nowMs: number): boolean {
     if (waitedMs >= JOIN_AFTER_MS) return nowMs - this.lookedAtMs >= RECHECK_MS
     return waitedMs === 0 && this.isLookDue(nowMs)
   }

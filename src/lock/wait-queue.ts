@@ -1,6 +1,6 @@
 import { ClosedError, type Holder, LockTimeoutError, TooManyWaitersError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Cas, Reply } from '../wire/wire.js'
+import type { Cas, Command, Reply } from '../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
 import { asFlightError, gone, unavailable } from './failures.js'
 import type { AcquireOptions } from './handle.js'
@@ -10,7 +10,7 @@ import { fly, type LockContext, type LossReason, replyAt } from './lock-context.
 import { describeHolder, type LockToken, readToken } from './lock-token.js'
 import { type Change, type Exit, hasBytes, type Outcome, recordOf, type StoredRecord } from './transaction.js'
 import { Turn } from './turn.js'
-import { Waiter } from './waiter.js'
+import { Waiter, type WaiterOwner } from './waiter.js'
 
 /** The manager's side of a queue. */
 export interface QueueHost {
@@ -19,6 +19,18 @@ export interface QueueHost {
   /** Nobody holds or waits any more. */
   onIdle(queue: WaitQueue): void
 }
+
+/** How a lock is left. */
+interface Departure {
+  readonly exit: Exit
+  /** The token of the one that it is handed to. */
+  readonly handOff: LockToken | undefined
+  /** Commands that ride along. */
+  readonly extra: readonly Command[]
+}
+
+const NO_COMMANDS: readonly Command[] = []
+const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_COMMANDS }
 
 /** The remote holder as the polls see it: how long the same process has had the lock. */
 interface Sight {
@@ -33,7 +45,7 @@ interface Sight {
  * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
  * one in the committing flight; after a turn it is granted to another process that stands in line.
  */
-export class WaitQueue implements LockOwner {
+export class WaitQueue implements LockOwner, WaiterOwner {
   private readonly waiters = new Set<Waiter>()
   private holder: HeldLock | undefined
   private serving = false
@@ -53,7 +65,7 @@ export class WaitQueue implements LockOwner {
     readonly id: string,
     private readonly keys: SessionKeys,
     private readonly host: QueueHost,
-    turnStartedAtMs: number | undefined,
+    turnStartedAtMs: number,
   ) {
     this.turn = new Turn(context, id, keys, turnStartedAtMs)
   }
@@ -71,7 +83,7 @@ export class WaitQueue implements LockOwner {
   }
 
   /** Waits for the session; settles within `waitMs` and a flight. */
-  acquire(options: AcquireOptions): Promise<HeldLock> {
+  acquire(options: AcquireOptions, nowMs: number): Promise<HeldLock> {
     const busy = this.holder !== undefined || this.serving
     const { maxWaiters } = this.context.limits
     if (busy && this.waiters.size >= maxWaiters) {
@@ -82,10 +94,7 @@ export class WaitQueue implements LockOwner {
     }
     return new Promise<HeldLock>((resolve, reject) => {
       const sawRecord = this.holder?.hasRecord ?? (this.serving && this.remoteRecord)
-      const arrival = { tick: ++this.tick, atMs: this.context.clock.nowMs(), sawRecord }
-      const waiter = new Waiter(options, arrival, resolve, reject, () => {
-        this.onGone(waiter)
-      })
+      const waiter = new Waiter(options, { tick: ++this.tick, atMs: nowMs, sawRecord }, resolve, reject, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
       else void this.serve()
@@ -96,9 +105,9 @@ export class WaitQueue implements LockOwner {
     if (lock.hasRecord) this.recordSeenTick = ++this.tick
     const { exit, handOff, extra } = this.chooseExit()
     // A lock that is passed on without a write takes the record along as it is by now: it may have been destroyed.
-    const reads = handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record } as const] : []
-    const outcome = await lock.depart(change, exit, [...reads, ...extra])
-    this.turn.learn(outcome.extra.slice(reads.length))
+    const reads: Command[] = handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record }] : []
+    const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra])
+    if (outcome.extra.length > reads.length) this.turn.learn(outcome.extra.slice(reads.length))
     this.holder = undefined
     const [read] = outcome.extra
     const record = reads.length > 0 && read !== undefined ? recordOf(read) : lock.stored
@@ -177,13 +186,12 @@ export class WaitQueue implements LockOwner {
     const sentAtMs = this.context.clock.nowMs()
     const { lock: key, record } = this.keys
     const whoToo = this.sight !== undefined || this.suspect
-    const lookAtLine = this.turn.wantsLook(this.sight === undefined ? 0 : sentAtMs - head.arrival.atMs)
-    const replies = await fly(this.context, this.id, [
-      { op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec },
-      ...(whoToo ? [{ op: 'get', key } as const] : []),
-      { op: 'get', key: record },
-      ...(lookAtLine ? [this.turn.lookCommand] : []),
-    ])
+    const lookAtLine = this.turn.wantsLook(this.sight === undefined ? 0 : sentAtMs - head.arrival.atMs, sentAtMs)
+    const commands: Command[] = [{ op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }]
+    if (whoToo) commands.push({ op: 'get', key })
+    commands.push({ op: 'get', key: record })
+    if (lookAtLine) commands.push(this.turn.lookCommand)
+    const replies = await fly(this.context, this.id, commands)
     const added = replyAt(replies, 0)
     const found = recordOf(replyAt(replies, whoToo ? 2 : 1))
     if (lookAtLine) this.turn.learn(replies.slice(whoToo ? 3 : 2))
@@ -242,14 +250,14 @@ export class WaitQueue implements LockOwner {
 
   // Giving up: hand on, grant, or free
 
-  private chooseExit(): { exit: Exit; handOff: LockToken | undefined; extra: ReturnType<Turn['lookAlong']> } {
+  private chooseExit(): Departure {
     const grant = this.turn.grant()
     if (grant !== undefined) {
       this.sight = { instance: grant.instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
-      return { exit: grant.exit, handOff: undefined, extra: [] }
+      return { exit: grant.exit, handOff: undefined, extra: NO_COMMANDS }
     }
     const next = this.closed ? undefined : this.first()
-    if (next === undefined) return { exit: { kind: 'free' }, handOff: undefined, extra: [] }
+    if (next === undefined) return FREE
     const token = this.context.mint.mint(next.options.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }
@@ -336,7 +344,8 @@ export class WaitQueue implements LockOwner {
     for (const waiter of [...this.waiters]) this.refuse(waiter, unavailable(this.id, cause))
   }
 
-  private onGone(waiter: Waiter): void {
+  /** It does not wait any more. */
+  onGone(waiter: Waiter): void {
     this.waiters.delete(waiter)
     if (this.waiters.size === 0) this.wake?.()
   }

@@ -9,6 +9,11 @@ export interface Arrival {
   readonly sawRecord: boolean
 }
 
+/** The queue that it stands in. */
+export interface WaiterOwner {
+  onGone(waiter: Waiter): void
+}
+
 /** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
 export class Waiter {
   private timer: Timer | undefined
@@ -18,7 +23,7 @@ export class Waiter {
     readonly arrival: Arrival,
     private readonly resolve: (lock: HeldLock) => void,
     private readonly reject: (reason: unknown) => void,
-    private readonly onAbort: () => void,
+    private readonly owner: WaiterOwner,
   ) {
     options.signal?.addEventListener('abort', this, { once: true })
   }
@@ -26,7 +31,7 @@ export class Waiter {
   /** The signal's listener: an object, so that waiting costs no closure. */
   handleEvent(): void {
     this.refuse(this.options.signal?.reason)
-    this.onAbort()
+    this.owner.onGone(this)
   }
 
   /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */

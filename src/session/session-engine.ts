@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseSavePath } from '../save-path.js'
 import { hashOf } from '../system/session-hash.js'
+import { Alarms } from '../lock/alarms.js'
 import { KeyLayout } from '../lock/key-layout.js'
 import type { Locker } from '../lock/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/lock-context.js'
@@ -39,6 +40,7 @@ export class SessionEngine {
       mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }),
       limits: { leaseSec, waitMs, maxHoldMs, maxWaiters, flightMs: flightMsOf(settings) },
       counters: this.counters,
+      alarms: new Alarms(clock),
       events: {
         lost: (id, reason) => {
           this.onLost({ session: hashOf(id), reason })

@@ -18,6 +18,8 @@ interface Hold {
   readonly handle: Handle
   /** Acquired, and read() has yet to answer from it. */
   unread: boolean
+  /** The session was written: nothing is left to let go. */
+  isOver: boolean
 }
 
 const engines = new Map<string, SessionEngine>()
@@ -70,7 +72,7 @@ export class SessionStore {
     this.isOpen = false
     const { hold } = this
     this.hold = undefined
-    if (hold !== undefined) await hold.handle.release()
+    if (hold !== undefined && !hold.isOver) await hold.handle.release()
     return true
   }
 
@@ -119,8 +121,9 @@ export class SessionStore {
   async write(id: string, data: string, options: WriteOptions = {}): Promise<true> {
     const engine = this.begin()
     try {
-      const { handle } = this.held(id)
-      await handle.commit(bytesOf(data, id), lifetimeOf(engine, options))
+      const hold = this.held(id)
+      await hold.handle.commit(bytesOf(data, id), lifetimeOf(engine, options))
+      hold.isOver = true
       return true
     } finally {
       this.busy = false
@@ -221,7 +224,7 @@ export class SessionStore {
   private async acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Hold> {
     const label = options.label ?? engine.settings.label
     const handle = await engine.locker.acquire(id, { signal: options.signal, label })
-    const hold = { id, handle, unread: true }
+    const hold = { id, handle, unread: true, isOver: false }
     if (!this.isOpen) {
       await handle.release()
       throw misuse('The store was closed while it waited for the session.', id)

@@ -15,8 +15,11 @@ interface Event extends Timer {
 export class SimulatedTime {
   /** Runs after every event, once all promises have settled. */
   afterEach: () => void = () => undefined
+  /** More events than this, all in all, and `run` rejects: something goes round in circles. */
+  maxEvents = Infinity
   private currentMs = 0
   private count = 0
+  private ran = 0
   /** A binary heap by (atMs, order). */
   private readonly heap: Event[] = []
 
@@ -53,6 +56,7 @@ export class SimulatedTime {
             resolve()
             return
           }
+          if (++this.ran > this.maxEvents) throw new Error(`more than ${String(this.maxEvents)} events`)
           this.currentMs = event.atMs
           event.run?.()
         } catch (failure) {

@@ -4,7 +4,7 @@ import { QUICK_FAULTS } from './fault-kinds.js'
 import { HOOKS } from './all-hooks.js'
 import { cellKey, Matrix, type MatrixOptions } from './matrix.js'
 
-const options: MatrixOptions = { transports: ['tcp text'], hooks: HOOKS, faults: QUICK_FAULTS, atOnce: 16 }
+const options: MatrixOptions = { transports: ['tcp text'], hooks: HOOKS, faults: QUICK_FAULTS }
 
 describe('every hook settles in time, with the truth, under every kind of fault', () => {
   let matrix: Matrix

@@ -11,9 +11,11 @@ export interface MatrixOptions {
   readonly transports: readonly Transport[]
   readonly hooks: readonly HookKind[]
   readonly faults: readonly FaultKind[]
-  /** Cells under way at a time. */
-  readonly atOnce: number
 }
+
+/** Cells under way at a time. Those that start servers are few: a process that forks stands still for a while. */
+const AT_ONCE = 24
+const AT_ONCE_WITH_SERVERS = 5
 
 interface Cell {
   readonly transport: Transport
@@ -39,6 +41,8 @@ export class Matrix {
   /** What was odd at first, whatever came of it when played again. */
   readonly oddities: string[] = []
   private readonly grounds = new Map<Transport, Ground>()
+  /** Servers that belonged to one cell and may belong to the next. */
+  private readonly idle: (Ground & { readonly transport: Transport })[] = []
   private plays = 0
 
   private constructor(
@@ -54,7 +58,7 @@ export class Matrix {
     try {
       await matrix.playAll()
     } finally {
-      for (const { server, truth } of matrix.grounds.values()) {
+      for (const { server, truth } of [...matrix.grounds.values(), ...matrix.idle]) {
         await truth.close()
         await server.stop()
       }
@@ -76,7 +80,17 @@ export class Matrix {
 
   private async playAll(): Promise<void> {
     for (const transport of this.options.transports) this.grounds.set(transport, await this.lay(transport))
-    const waiting = this.product()
+    const all = this.product()
+    const odd = [
+      ...(await this.playSome(all.filter(({ fault }) => !fault.ownServer), AT_ONCE)),
+      ...(await this.playSome(all.filter(({ fault }) => fault.ownServer), AT_ONCE_WITH_SERVERS)),
+    ]
+    for (const cell of odd) await this.replay(cell)
+  }
+
+  /** Returns the odd ones. */
+  private async playSome(cells: readonly Cell[], atOnce: number): Promise<Cell[]> {
+    const waiting = [...cells]
     const odd: Cell[] = []
     const worker = async (): Promise<void> => {
       for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
@@ -86,8 +100,8 @@ export class Matrix {
         this.oddities.push(`${keyOf(cell)}: ${result.odd.join('; ')}`)
       }
     }
-    await Promise.all(Array.from({ length: this.options.atOnce }, worker))
-    for (const cell of odd) await this.replay(cell)
+    await Promise.all(Array.from({ length: atOnce }, worker))
+    return odd
   }
 
   private async replay(cell: Cell): Promise<void> {
@@ -103,8 +117,8 @@ export class Matrix {
 
   private async playOne(cell: Cell): Promise<CellResult> {
     const { transport, hook, fault } = cell
-    const shared = this.grounds.get(transport)
-    const ground = fault.ownServer || shared === undefined ? await this.lay(transport) : shared
+    const shared = fault.ownServer ? undefined : this.grounds.get(transport)
+    const ground = shared ?? (await this.take(transport))
     const name = String(++this.plays)
     let result: CellResult
     try {
@@ -113,12 +127,16 @@ export class Matrix {
     } catch (error) {
       result = { verdict: 'none', tookMs: 0, wrong: [], odd: [`the cell could not be played: ${String(error)}`] }
     }
-    if (ground !== shared) {
-      await ground.truth.close()
-      await ground.server.stop()
-    }
+    if (shared === undefined) this.idle.push({ ...ground, transport })
     this.results.set(keyOf(cell), result)
     return result
+  }
+
+  /** A server that nobody else uses. */
+  private async take(transport: Transport): Promise<Ground> {
+    const at = this.idle.findIndex((ground) => ground.transport === transport && ground.server.running)
+    const [ground] = at < 0 ? [] : this.idle.splice(at, 1)
+    return ground ?? this.lay(transport)
   }
 
   private async lay(transport: Transport): Promise<Ground> {

@@ -3,7 +3,7 @@ import { SessionManager } from 'latchkey'
 import { parseSavePath } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
-import type { Wire } from '../../src/wire/wire.js'
+import type { Command, Reply, Wire } from '../../src/wire/wire.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { FaultProxy } from '../support/proxy.js'
 import type { Roads, Transport } from './transports.js'
@@ -42,19 +42,24 @@ export class Truth {
   }
 
   async get(key: string): Promise<string | undefined> {
-    // The connection may have died with a server that was restarted since: any answer is good, no answer is not.
+    const reply = await this.command({ op: 'get', key })
+    return reply?.value?.toString()
+  }
+
+  async set(key: string, text: string, ttlSec: number): Promise<void> {
+    await this.command({ op: 'set', key, value: Buffer.from(text), ttlSec })
+  }
+
+  /** The connection may have died with a server that was restarted since: asking again does no harm here. */
+  private async command(command: Command): Promise<Reply | undefined> {
     for (let tries = 0; ; tries++) {
       try {
-        const [reply] = await this.wire.flight(key, [{ op: 'get', key }])
-        return reply?.value?.toString()
+        const [reply] = await this.wire.flight(command.key, [command])
+        return reply
       } catch (error) {
         if (tries === 5) throw error
       }
     }
-  }
-
-  async set(key: string, text: string, ttlSec: number): Promise<void> {
-    await this.wire.flight(key, [{ op: 'set', key, value: Buffer.from(text), ttlSec }])
   }
 
   close(): Promise<void> {

@@ -98,7 +98,7 @@ describe('waiting for a session', () => {
     controller.abort(new Error('the browser left'))
     await expect(waiting).rejects.toThrow('the browser left')
     await holder.close()
-    await world.clock.advance(2000)
+    await world.clock.advance(20_000)
     expect(await world.get(LOCK)).toBeUndefined()
     expect(world.clock.pendingTimers).toBe(0)
   })

@@ -7,7 +7,7 @@ import { cellKey, Matrix, type MatrixOptions } from '../faults/matrix.js'
 import { tableOf } from '../faults/table.js'
 import { TRANSPORTS } from '../faults/transports.js'
 
-const options: MatrixOptions = { transports: TRANSPORTS, hooks: HOOKS, faults: FAULTS, atOnce: 24 }
+const options: MatrixOptions = { transports: TRANSPORTS, hooks: HOOKS, faults: FAULTS }
 
 describe('hook x fault x transport', () => {
   let matrix: Matrix

@@ -21,6 +21,7 @@ const LEASE = 'src/lock/lease.ts'
 const SWEEPER = 'src/lock/orphan-sweeper.ts'
 const WAITER = 'src/lock/waiter.ts'
 const BACK_OFF = 'src/lock/back-off.ts'
+const OPTIONS = 'src/session/options.ts'
 const STORE = 'src/session/session-store.ts'
 /** Stands for the memcached wire, whose rule it keeps; see SimulatedWire. */
 const WIRE = 'src/testing/simulated-wire.ts'
@@ -131,14 +132,7 @@ export const mutants: readonly Mutant[] = [
     const run = work()`,
     `    const run = work()`,
   ),
-  one(
-    'holdsForEver',
-    'maxHoldMs is never looked at.',
-    HELD_LOCK,
-    `if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
-    else if`,
-    `if`,
-  ),
+  one('holdsForEver', 'maxHoldMs is hardly looked at.', OPTIONS, `maxHoldMs: checked(options, 'maxHoldMs', 60_000)`, `maxHoldMs: 1e7`),
   one(
     'refusalTakenForLoss',
     'A renewal that the server has no memory for is taken for a lost lock.',

@@ -59,10 +59,17 @@ async function drive(file: string, portions: Generator<Job>, options: Options): 
   }
 }
 
+/** Longer than any portion takes: the code is caught in a loop. */
+const PORTION_MS = 120_000
+
 function ask(worker: Worker, job: Job): Promise<Report> {
   return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`The runs from seed ${String(job.from)} on do not come to an end.`))
+    }, PORTION_MS)
     worker.once('error', reject)
     worker.once('message', (report: Report) => {
+      clearTimeout(timer)
       worker.off('error', reject)
       resolve(report)
     })

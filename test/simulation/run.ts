@@ -16,6 +16,9 @@ export interface RunResult {
 /** Longer than anything may take: whoever is still under way then hangs. */
 const HANG_MS = 400_000
 
+/** A run takes some hundreds, or a few thousand with long waits. */
+const MAX_EVENTS = 100_000
+
 /** One run: everything in it follows from the seed. */
 export async function run(seed: number, wantsTimeline = false): Promise<RunResult> {
   const random = new SeededRandom(seed)
@@ -39,15 +42,12 @@ export async function run(seed: number, wantsTimeline = false): Promise<RunResul
   }
   for (const disaster of scenario.disasters) time.after(disaster.atMs, () => world.strike(disaster))
 
-  await time.run(scenario.calmFromMs + 10_000)
-  await time.run(HANG_MS, () => requests.every((request) => request.phase === 'over' || request.isDead))
-  for (const request of requests) {
-    if (request.phase !== 'over' && !request.isDead) world.accuse('neverSettled', `${request.name} is ${request.phase}`)
+  time.maxEvents = MAX_EVENTS
+  try {
+    await live(world, requests)
+  } catch (failure) {
+    world.accuse('spinning', String(failure))
   }
-  await time.run(Math.max(time.nowMs, ...world.processes.map((one) => one.quietSinceMs)) + 3 * world.flightMs + 100)
-  judgeOrphans(world)
-  await closeAll(world)
-  judgeRecords(world)
   for (const { manager } of world.processes) {
     const { handOffs } = manager.stats()
     if (handOffs > 0) world.cover('handoff')
@@ -60,6 +60,19 @@ export async function run(seed: number, wantsTimeline = false): Promise<RunResul
     coverage: world.history.coverage,
     timeline: world.timeline.toString(),
   }
+}
+
+async function live(world: World, requests: readonly Request[]): Promise<void> {
+  const { time, scenario } = world
+  await time.run(scenario.calmFromMs + 10_000)
+  await time.run(HANG_MS, () => requests.every((request) => request.phase === 'over' || request.isDead))
+  for (const request of requests) {
+    if (request.phase !== 'over' && !request.isDead) world.accuse('neverSettled', `${request.name} is ${request.phase}`)
+  }
+  await time.run(Math.max(time.nowMs, ...world.processes.map((one) => one.quietSinceMs)) + 3 * world.flightMs + 100)
+  judgeOrphans(world)
+  await closeAll(world)
+  judgeRecords(world)
 }
 
 async function closeAll(world: World): Promise<void> {

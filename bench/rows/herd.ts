@@ -1,0 +1,108 @@
+/** herd: n requests at once on one session, 5 ms of work each, in one process. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MemcachedServer } from '../../test/support/memcached-server.js'
+import { loadLatchkey, type SessionManager } from '../support/latchkey.js'
+import { num, type Row, type RowContext } from '../support/result.js'
+import { median, spreadPct } from '../support/statistics.js'
+
+const WORK_MS = 5
+const N = [10, 100, 1000]
+const MAIN_N = 100
+
+interface Herd {
+  readonly ms: number
+  readonly flights: number
+  /** Increments that were not lost. */
+  readonly kept: number
+}
+
+interface Sample {
+  readonly n: number
+  readonly overheadPct: number
+  readonly flightsPerRequest: number
+  readonly keptShare: number
+}
+
+export const herd: Row = {
+  name: 'herd',
+  about: 'n requests at once on one session, 5 ms of work each, one process',
+  async run(context) {
+    await using server = await MemcachedServer.start()
+    const { SessionManager } = await loadLatchkey()
+    const manager = new SessionManager({ savePath: `tcp://${server.address}`, maxWaiters: 2000, waitMs: 60_000 })
+    await stampede(manager, 'warm-up', MAIN_N)
+    const samples: Sample[] = []
+    for (const n of N) samples.push(...(await rounds(manager, n, context)))
+    await manager.close()
+    const of = (n: number): Sample[] => samples.filter((sample) => sample.n === n)
+    const main = of(MAIN_N)
+    const overheads = (n: number): number[] => of(n).map((sample) => sample.overheadPct)
+    return {
+      figures: {
+        'herd.overheadPct': median(overheads(MAIN_N)),
+        'herd.flightsPerRequest': median(main.map((sample) => sample.flightsPerRequest)),
+        'herd.kept': Math.min(...samples.map((sample) => sample.keptShare)),
+      },
+      tables: [
+        {
+          title: `herd: requests at once on one session, ${String(WORK_MS)} ms of work each`,
+          head: ['n', 'rounds', 'overhead %', '± %', 'flights/request', 'kept'],
+          rows: N.map((n) => [
+            String(n),
+            String(of(n).length),
+            num(median(overheads(n))),
+            num(spreadPct(overheads(n))),
+            num(median(of(n).map((sample) => sample.flightsPerRequest))),
+            of(n).every((sample) => sample.keptShare === 1) ? 'all' : `${num(median(of(n).map((s) => s.keptShare)) * 100)} %`,
+          ]),
+        },
+      ],
+      charts: [
+        {
+          file: 'herd-overhead',
+          title: 'what locking adds to the same work in sequence',
+          unit: '%',
+          series: N.map((n) => ({ label: `latchkey, n = ${String(n)}`, values: overheads(n) })),
+        },
+      ],
+      notes: [],
+    }
+  },
+}
+
+async function rounds(manager: SessionManager, n: number, { quick, progress }: RowContext): Promise<Sample[]> {
+  const count = n === 1000 ? (quick ? 1 : 5) : quick ? 5 : 11
+  const samples: Sample[] = []
+  for (let round = 0; round < count; round++) {
+    progress(`n = ${String(n)}, round ${String(round + 1)} of ${String(count)}`)
+    // The same work in sequence, in pieces of a hundred: before and after, so that a drift of the machine cancels out.
+    const before = await inSequence(Math.min(n, MAIN_N))
+    const { ms, flights, kept } = await stampede(manager, `herd-${String(n)}-${String(round)}`, n)
+    const after = await inSequence(Math.min(n, MAIN_N))
+    const bareMs = ((before + after) / 2) * (n / Math.min(n, MAIN_N))
+    samples.push({ n, overheadPct: 100 * (ms / bareMs - 1), flightsPerRequest: flights / n, keptShare: kept / n })
+  }
+  return samples
+}
+
+async function inSequence(n: number): Promise<number> {
+  const startMs = performance.now()
+  for (let request = 0; request < n; request++) await sleep(WORK_MS)
+  return performance.now() - startMs
+}
+
+async function stampede(manager: SessionManager, id: string, n: number): Promise<Herd> {
+  const flightsBefore = manager.stats().flights
+  const startMs = performance.now()
+  const request = async (): Promise<void> => {
+    const store = manager.store()
+    const count = Number(await store.read(id))
+    await sleep(WORK_MS)
+    await store.write(id, String(count + 1))
+    await store.close()
+  }
+  await Promise.all(Array.from({ length: n }, request))
+  const ms = performance.now() - startMs
+  const flights = manager.stats().flights - flightsBefore
+  return { ms, flights, kept: Number(await manager.store().peek(id)) }
+}

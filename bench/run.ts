@@ -1,0 +1,80 @@
+/** Runs the rows one after the other, prints what they come to, and writes figures and charts. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Options } from './options.js'
+import { cycle } from './rows/cycle.js'
+import { growth } from './rows/growth.js'
+import { handoff } from './rows/handoff.js'
+import { herd } from './rows/herd.js'
+import { http } from './rows/http.js'
+import { isolation } from './rows/isolation.js'
+import { size } from './rows/size.js'
+import { waiters } from './rows/waiters.js'
+import { DIST } from './support/latchkey.js'
+import { Progress } from './support/progress.js'
+import type { Row, RowResult } from './support/result.js'
+import { drawn } from './support/svg.js'
+import { printed } from './support/table.js'
+import { targetsTable } from './targets.js'
+
+const ROWS: readonly Row[] = [cycle, http, size, herd, handoff, isolation, waiters, growth]
+/** Without a target, or too long: not of `--quick`. */
+const NOT_QUICK: readonly Row[] = [size, growth]
+const RESULTS = fileURLToPath(new URL('results', import.meta.url))
+
+/** False when a row failed; the others' results are shown all the same. */
+export async function runRows(options: Options): Promise<boolean> {
+  const rows = chosen(options)
+  const progress = new Progress()
+  const results = new Map<string, RowResult>()
+  const startMs = performance.now()
+  console.log(`latchkey of ${DIST}; Node ${process.version}, ${String(cpus().length)} cores\n`)
+  let isComplete = true
+  for (const row of rows) {
+    try {
+      const result = await row.run({
+        quick: options.quick,
+        against: options.against,
+        progress: (text) => progress.show(`${row.name}: ${text}`),
+      })
+      progress.clear()
+      results.set(row.name, result)
+      show(result)
+    } catch (error) {
+      progress.clear()
+      isComplete = false
+      console.error(`${row.name} failed:`, error)
+    }
+  }
+  const figures = Object.assign({}, ...[...results.values()].map((result) => result.figures))
+  console.log(printed(targetsTable(figures)))
+  const seconds = Math.round((performance.now() - startMs) / 1000)
+  console.log(`${String(seconds)} s; the distributions are drawn in ${RESULTS}`)
+  if (options.json !== undefined) writeFileSync(options.json, jsonOf(figures, results, options.quick))
+  return isComplete
+}
+
+function chosen({ only, quick }: Options): readonly Row[] {
+  if (only === undefined) return quick ? ROWS.filter((row) => !NOT_QUICK.includes(row)) : ROWS
+  return only.map((name) => {
+    const row = ROWS.find((candidate) => candidate.name === name)
+    if (row === undefined) throw new Error(`There is no row "${name}"; the rows are ${ROWS.map((r) => r.name).join(', ')}`)
+    return row
+  })
+}
+
+function show(result: RowResult): void {
+  for (const table of result.tables) console.log(printed(table))
+  for (const note of result.notes) console.log(`  ${note}\n`)
+  mkdirSync(RESULTS, { recursive: true })
+  for (const chart of result.charts) writeFileSync(join(RESULTS, `${chart.file}.svg`), drawn(chart))
+}
+
+/** The figures by their names, and under `details` everything that was printed. */
+function jsonOf(figures: Record<string, number>, results: ReadonlyMap<string, RowResult>, quick: boolean): string {
+  const details = Object.fromEntries([...results].map(([name, { tables, notes }]) => [name, { tables, notes }]))
+  const machine = { node: process.version, cores: cpus().length, model: cpus()[0]?.model ?? 'unknown' }
+  return `${JSON.stringify({ ...figures, quick, machine, details }, undefined, 2)}\n`
+}

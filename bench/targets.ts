@@ -1,0 +1,53 @@
+/** What must be reached (issue 4), and whether it was. */
+import { num, type Table } from './support/result.js'
+
+interface Target {
+  readonly figure: string
+  readonly limit: number
+  readonly kind: 'at least' | 'at most' | 'exactly'
+  readonly aim?: number
+}
+
+const TARGETS: readonly Target[] = [
+  { figure: 'cycle.ratioToFloor', kind: 'at least', limit: 0.65, aim: 0.9 },
+  { figure: 'cycle.ratioToConnectMemcached', kind: 'at least', limit: 1.6, aim: 2.3 },
+  { figure: 'cycle.ratioToConnectMemjs', kind: 'at least', limit: 1.2, aim: 1.7 },
+  { figure: 'cycle.ratioToConnectRedis', kind: 'at least', limit: 2, aim: 2.9 },
+  { figure: 'cycle.sequentialRatioToFloor', kind: 'at most', limit: 1.2 },
+  { figure: 'cycle.flightsPerCycle', kind: 'exactly', limit: 2 },
+  { figure: 'cycle.commandsPerCycle', kind: 'exactly', limit: 4 },
+  { figure: 'http.ratioToConnectMemcached', kind: 'at least', limit: 0.97 },
+  { figure: 'http.ratioToConnectRedis', kind: 'at least', limit: 0.97 },
+  { figure: 'herd.overheadPct', kind: 'at most', limit: 10 },
+  { figure: 'herd.flightsPerRequest', kind: 'at most', limit: 1.2 },
+  { figure: 'herd.kept', kind: 'exactly', limit: 1 },
+  { figure: 'handoff.p50OfLimit', kind: 'at most', limit: 1 },
+  { figure: 'handoff.p99OfLimit', kind: 'at most', limit: 1 },
+  { figure: 'handoff.pollsInFirst10s', kind: 'at most', limit: 60 },
+  { figure: 'handoff.pollsPerSecondLater', kind: 'at most', limit: 4 },
+  { figure: 'isolation.p99Ratio', kind: 'at most', limit: 1.2 },
+  { figure: 'isolation.connections', kind: 'at most', limit: 3 },
+  { figure: 'waiters.bytesEach', kind: 'at most', limit: 2048 },
+  { figure: 'growth.costAt1e6Ratio', kind: 'at most', limit: 1.1 },
+]
+
+export function targetsTable(figures: Readonly<Record<string, number>>): Table {
+  const rows = TARGETS.flatMap((target) => {
+    const value = figures[target.figure]
+    if (value === undefined) return []
+    const aim = target.aim === undefined ? '' : `aim ${String(target.aim)}`
+    return [[target.figure, `${target.kind} ${String(target.limit)}`, aim, num(value), isReached(target, value) ? 'ok' : 'MISSED']]
+  })
+  return { title: 'targets', head: ['figure', 'target', '', 'measured', ''], rows }
+}
+
+function isReached({ kind, limit }: Target, value: number): boolean {
+  switch (kind) {
+    case 'at least':
+      return value >= limit
+    case 'at most':
+      return value <= limit
+    case 'exactly':
+      return Math.abs(value - limit) < 0.01
+  }
+}

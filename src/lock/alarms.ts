@@ -1,0 +1,72 @@
+import type { Clock, Timer } from '../system/clock.js'
+
+/** Something that is to happen at its time, unless it is put off or cancelled. Links belong to the list. */
+export interface Alarm {
+  atMs: number
+  earlier: Alarm | undefined
+  later: Alarm | undefined
+  isSet: boolean
+  ring(): void
+}
+
+/**
+ * The alarms of all held locks behind one timer: nearly every lock is let go long before its renewal, and a timer
+ * each would cost more than the rest of its bookkeeping.
+ */
+export class Alarms {
+  private first: Alarm | undefined
+  private last: Alarm | undefined
+  private timer: Timer | undefined
+  private timerAtMs = Infinity
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Sets the alarm, or puts it off. Most are set for later than all others, and found their place at once. */
+  set(alarm: Alarm, atMs: number): void {
+    this.cancel(alarm)
+    let before = this.last
+    while (before !== undefined && before.atMs > atMs) before = before.earlier
+    alarm.atMs = atMs
+    alarm.isSet = true
+    alarm.earlier = before
+    alarm.later = before === undefined ? this.first : before.later
+    if (alarm.later === undefined) this.last = alarm
+    else alarm.later.earlier = alarm
+    if (before === undefined) this.first = alarm
+    else before.later = alarm
+    if (atMs < this.timerAtMs) this.arm(atMs)
+  }
+
+  /** The timer stays: it finds nothing due, and costs less than being set anew at every request. */
+  cancel(alarm: Alarm): void {
+    if (!alarm.isSet) return
+    alarm.isSet = false
+    if (alarm.earlier === undefined) this.first = alarm.later
+    else alarm.earlier.later = alarm.later
+    if (alarm.later === undefined) this.last = alarm.earlier
+    else alarm.later.earlier = alarm.earlier
+    alarm.earlier = undefined
+    alarm.later = undefined
+  }
+
+  close(): void {
+    this.timer?.cancel()
+    this.timerAtMs = -Infinity
+  }
+
+  private arm(atMs: number): void {
+    this.timer?.cancel()
+    this.timerAtMs = atMs
+    this.timer = this.clock.setTimer(this.onTimer, Math.max(atMs - this.clock.nowMs(), 0), { background: true })
+  }
+
+  private readonly onTimer = (): void => {
+    this.timerAtMs = Infinity
+    const nowMs = this.clock.nowMs()
+    for (let due = this.first; due !== undefined && due.atMs <= nowMs; due = this.first) {
+      this.cancel(due)
+      due.ring()
+    }
+    if (this.first !== undefined && this.first.atMs < this.timerAtMs) this.arm(this.first.atMs)
+  }
+}
