@@ -139,7 +139,7 @@ function parseHost(address: string, where: string, refuse: Refuse): Endpoint {
   if (!valid || host.includes('%')) refuse(where, 'not a host name or address (IPv6 goes in brackets)', v6 ?? name)
   if (digits === undefined) return { kind: 'tcp', host, port: DEFAULT_PORT }
   const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0
-  if (port < 1 || port > 65535) refuse(where, 'a port is a number from 1 to 65535', digits)
+  if (port < 1 || port > 65535) refuse(where, 'a port is a number from 1 to 65535', /^[\d+.e-]{0,8}$/.test(digits) ? digits : undefined)
   return { kind: 'tcp', host, port }
 }
 

@@ -92,7 +92,14 @@ describe('docs', () => {
     for (const name of named) expect(tests).toContain(`it('${name}'`)
   })
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/lock-protocol.md', 'docs/php-contract.md'])(
+  it.each(blocksOf(read('docs/reliability.md'), 'run'))('the example of reliability.md runs', async (code) => {
+    const file = join(SCRATCH, 'reliability.mjs')
+    writeFileSync(file, code)
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    expect(stdout).toContain('double submit counted 1 of 2')
+  })
+
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/reliability.md'])(
     '%s names only files that exist',
     (page) => {
       const named = [...read(page).matchAll(/`((?:src|test|docs|examples|bench)\/[\w./-]+\.\w+)`/g)].map(([, file]) => file ?? '')

@@ -104,6 +104,7 @@ export class HeldLock implements Handle, Alarm {
   }
 
   commit(bytes: Buffer, ttlSec: number): Promise<void> {
+    this.loseIfOverdue()
     this.assertUsable()
     this.assertFits(bytes)
     return this.owner.leave(this, { kind: 'write', bytes, ttlSec })
@@ -125,6 +126,7 @@ export class HeldLock implements Handle, Alarm {
     this.assertFits(bytes)
     const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     await this.serially(async () => {
+      this.loseIfOverdue()
       this.assertUsable()
       const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, { kind: 'keep' }, dueAtMs)
       this.afterKeep(outcome)
@@ -180,6 +182,11 @@ export class HeldLock implements Handle, Alarm {
   async surrender(exit: Exit): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
     return this.transact(NOTHING, exit, this.afterFlights(CALL_FLIGHTS))
+  }
+
+  /** After a pause of the process a write may run before the alarm that should have gone off long ago. */
+  private loseIfOverdue(): void {
+    if (this.context.clock.nowMs() >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
   }
 
   private assertFits(bytes: Buffer): void {

@@ -14,4 +14,7 @@ export const renewAfterMs = (leaseSec: number): number => Math.min((leaseSec * 1
  * (it waits, holds and pauses for no longer than this).
  */
 export const tombstoneSec = (limits: { leaseSec: number; maxHoldMs: number; waitMs: number }): number =>
-  limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + 1
+  limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + STANDSTILL_SEC
+
+/** For a process or a server that was stopped in the meantime; a tombstone has no bytes, so it may stay long. */
+const STANDSTILL_SEC = 60

@@ -69,6 +69,8 @@ export class Transaction {
   private readonly stamp: number
   private error: LatchkeyError | undefined
   private unanswered = false
+  /** The record was stored in an earlier flight: since then it may have been destroyed. */
+  private isRecordOld = false
   private sentAtMs = 0
 
   constructor(
@@ -184,13 +186,18 @@ export class Transaction {
     return {
       error: this.error,
       lock: done ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
-      lockCas: done && this.exit.kind !== 'free' ? lock.cas : undefined,
+      // Passed on beside an old record, the lock is taken over by its next holder, who then reads.
+      lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? lock.cas : undefined,
       sentAtMs: this.sentAtMs,
       extra: this.extra.length === 0 ? NO_REPLIES : replies.slice(changes + 1),
     }
   }
 
   /** Why the change was refused; a promise where that takes another look. */
+  private get passesOldRecord(): boolean {
+    return this.exit.kind === 'pass' && this.isRecordOld
+  }
+
   private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
@@ -200,17 +207,22 @@ export class Transaction {
         this.recordIsNow(reply.cas)
         return undefined
       case 'missing':
-        return this.change.kind === 'destroy' ? this.bury() : this.fencedOff(gone(this.id))
+        return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))
       case 'exists':
         return this.change.kind === 'destroy' ? this.bury() : this.judgeExists()
       case 'tooLarge': {
         const sizeBytes = this.change.kind === 'write' ? this.change.bytes.length : 0
-        return tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record))
+        return this.maybe(tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
       }
       case 'outOfMemory':
       case 'refused':
-        return serverRefused(this.id, reply)
+        return this.maybe(serverRefused(this.id, reply))
     }
+  }
+
+  /** A definite no to this sending of a write is none to an earlier one that went unanswered. */
+  private maybe(error: LatchkeyError): LatchkeyError {
+    return this.unanswered && this.change.kind === 'write' ? outcomeUnknown(this.id) : error
   }
 
   /** Another version stands there: a stranger's, a tombstone, or our own write that went unanswered. */
@@ -240,7 +252,8 @@ export class Transaction {
       return undefined
     } catch (thrown) {
       const failure = asFlightError(thrown)
-      return failure.outcome === 'unknown' ? outcomeUnknown(this.id, failure) : unavailable(this.id, failure)
+      const isUnknown = this.unanswered || failure.outcome === 'unknown'
+      return isUnknown ? outcomeUnknown(this.id, failure) : unavailable(this.id, failure)
     }
   }
 
@@ -249,6 +262,7 @@ export class Transaction {
     if (this.unanswered && this.isStored(seen)) {
       this.recordIsNow(seen.record?.cas)
       this.change = NOTHING
+      this.isRecordOld = true
     }
     if (!seen.mine) {
       if (!this.unanswered) {

@@ -10,6 +10,9 @@ import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
  */
 const TURN_MS = 500
 
+/** Who stood in line this long ago has very likely been served or given up. */
+const STALE_MS = 30_000
+
 /** A lock granted to a process that no longer waits stands in everybody's way for this long: the shortest safe TTL. */
 const GRANT_TTL_SEC = 2
 
@@ -76,7 +79,8 @@ export class Turn {
   grant(): { readonly instance: string; readonly exit: Exit } | undefined {
     const instance = this.line?.next
     if (this.line === undefined || instance === undefined) return undefined
-    if (this.context.clock.nowMs() - this.startMs < TURN_MS) return undefined
+    const nowMs = this.context.clock.nowMs()
+    if (nowMs - this.startMs < TURN_MS || nowMs - this.lookedAtMs > STALE_MS) return undefined
     this.context.counters.grants++
     this.advise(this.line.remove(instance))
     this.line = undefined

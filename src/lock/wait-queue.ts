@@ -1,8 +1,8 @@
-import { ClosedError, type Holder, LockTimeoutError, TooManyWaitersError } from '../errors.js'
+import { ClosedError, type Holder, type LatchkeyError, LockTimeoutError, ServerRefusedError, TooManyWaitersError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Cas, Command, Reply } from '../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
-import { asFlightError, gone, unavailable } from './failures.js'
+import { asFlightError, gone, serverRefused, unavailable } from './failures.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
@@ -159,12 +159,16 @@ export class WaitQueue implements LockOwner, WaiterOwner {
         }
         retried = false
       } catch (thrown) {
+        if (thrown instanceof ServerRefusedError) {
+          this.refuseAll(() => thrown)
+          break
+        }
         const failure = asFlightError(thrown)
         if (failure.outcome === 'unknown') this.markOrphan()
         if (!failure.untrusted) {
           // A connection that died under the request is worth one more try; a server that does not answer is not.
           if (retried || this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2) {
-            this.refuseAll(failure)
+            this.refuseAll(() => unavailable(this.id, failure))
             break
           }
           retried = true
@@ -199,6 +203,8 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       this.turn.began(this.sight !== undefined)
       return { token, lockCas: added.cas, record: found, sentAtMs }
     }
+    // Out of memory is not "locked": waiting would not help.
+    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.id, added)
     this.remoteRecord = hasBytes(found)
     if (this.remoteRecord) this.recordSeenTick = ++this.tick
     if (lookAtLine) this.turn.standInLine()
@@ -340,8 +346,8 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     this.onGone(waiter)
   }
 
-  private refuseAll(cause: unknown): void {
-    for (const waiter of [...this.waiters]) this.refuse(waiter, unavailable(this.id, cause))
+  private refuseAll(reason: () => LatchkeyError): void {
+    for (const waiter of [...this.waiters]) this.refuse(waiter, reason())
   }
 
   /** It does not wait any more. */

@@ -83,7 +83,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
   }
   return {
-    savePath: options.savePath ?? 'memory:',
+    savePath: text('savePath', options.savePath) ?? 'memory:',
     prefix,
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
     isLifetimeGiven: options.lifetimeSec !== undefined,
@@ -94,11 +94,11 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     deadlineMs: checked(options, 'deadlineMs', 3000),
     connections: checkedSec(options, 'connections', 3),
     locking: flag('locking', options.locking, true),
-    label: options.label,
-    serializer: options.serializer ?? jsonSerializer,
-    wire: options.wire,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
+    label: text('label', options.label),
+    serializer: withMethods('serializer', options.serializer, ['stringify', 'parse']) ?? jsonSerializer,
+    wire: withMethods('wire', options.wire, ['flight', 'maxValueBytes', 'sweep', 'close']),
+    clock: withMethods('clock', options.clock, ['nowMs', 'wallMs', 'setTimer']) ?? systemClock,
+    random: withMethods('random', options.random, ['bytes', 'fraction']) ?? systemRandom,
   }
 }
 
@@ -113,7 +113,7 @@ function checked(options: SessionManagerOptions, name: Ranged, fallback: number)
   const value = options[name] ?? fallback
   const [least, most] = RANGES[name]
   if (typeof value !== 'number' || !(value >= least && value <= most)) {
-    throw new InvalidOptionError(`${name} is ${String(value)}; it must be a number from ${String(least)} to ${String(most)}.`)
+    throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a number from ${String(least)} to ${String(most)}.`)
   }
   return value
 }
@@ -127,6 +127,25 @@ function checkedSec(options: SessionManagerOptions, name: Ranged, fallback: numb
 
 function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
   if (value === undefined) return fallback
-  if (typeof value !== 'boolean') throw new InvalidOptionError(`${name} is ${String(value)}; it must be true or false.`)
+  if (typeof value !== 'boolean') throw new InvalidOptionError(`${name} is ${shown(value)}; it must be true or false.`)
   return value
 }
+
+function text(name: string, value: string | undefined): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a string.`)
+}
+
+/** What was given in place of a collaborator must be able to do what it is for, or say so now and not in a request. */
+function withMethods<T extends object>(name: string, value: T | undefined, methods: readonly (keyof T & string)[]): T | undefined {
+  if (value === undefined) return undefined
+  const given: unknown = value
+  const missing =
+    typeof given === 'object' && given !== null ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
+  if (missing === undefined) return value
+  throw new InvalidOptionError(`${name} has no method ${missing}(); it must have ${methods.join('(), ')}().`)
+}
+
+/** Total: not every value has a string form of its own. */
+const shown = (value: unknown): string =>
+  typeof value === 'object' || typeof value === 'function' ? (value === null ? 'null' : `a ${typeof value}`) : String(value)

@@ -69,9 +69,9 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
 
   /** The session's data as it is stored now, without a lock and without waiting; undefined when there is none. */
   async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
-    const record = await this.engine.locker.peek(id)
-    if (record === undefined || record.length === 0) return undefined
-    const data: Partial<T> = decode(this.engine.settings.serializer, id, record.toString())
+    const text = await this.store().peek(id)
+    if (text === '') return undefined
+    const data: Partial<T> = decode(this.engine.settings.serializer, id, text)
     return data
   }
 

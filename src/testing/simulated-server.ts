@@ -30,6 +30,8 @@ export class SimulatedServer {
   isOutOfMemory = false
   private store = new MemoryStore(LIMITS)
   private stopped = false
+  private stoppedSec = 0
+  private staleSec: number | undefined
   private waiting: { readonly epoch: number; readonly run: () => void }[] = []
 
   /** @param phaseMs where in its second the server's clock stands at the beginning. */
@@ -42,9 +44,15 @@ export class SimulatedServer {
     return this.stopped
   }
 
-  /** The second that it is on the server. */
+  /** The second that it is on the server; while it is stopped its clock stands. */
   get nowSec(): number {
-    return Math.floor((this.time.nowMs + this.phaseMs) / 1000)
+    if (this.stopped) return this.stoppedSec
+    return this.staleSec ?? Math.floor((this.time.nowMs + this.phaseMs) / 1000)
+  }
+
+  /** Whether its clock has not ticked yet since it went on. */
+  get isBehind(): boolean {
+    return this.staleSec !== undefined
   }
 
   /** How long until the server's clock shows `sec`. */
@@ -66,20 +74,28 @@ export class SimulatedServer {
   }
 
   stop(): void {
+    if (!this.stopped) this.stoppedSec = this.nowSec
     this.stopped = true
   }
 
-  goOn(): void {
+  /**
+   * @param isBehind what waited is carried out before the server's clock ticks, as a real one may do: its TTLs count
+   *   from the second at which the server was stopped.
+   */
+  goOn(isBehind = false): void {
     this.stopped = false
     const waiting = this.waiting
     this.waiting = []
+    this.staleSec = isBehind ? this.stoppedSec : undefined
     for (const { epoch, run } of waiting) this.arrive(epoch, run)
+    this.staleSec = undefined
   }
 
   /** Comes back empty and without its connections; what waited at the old process is gone with it. */
   restart(): void {
     this.epoch++
     this.stopped = false
+    this.staleSec = undefined
     this.waiting = []
     this.store = new MemoryStore(LIMITS)
     for (const tell of this.onRestart) tell()

@@ -66,6 +66,7 @@ export class SimulatedWire implements Wire {
   private opening = 0
   private pending: Flight[] = []
   private ordinal = 0
+  private lateness: Timer | undefined
   private closed = false
 
   constructor(private readonly o: SimulatedWireOptions) {
@@ -100,8 +101,6 @@ export class SimulatedWire implements Wire {
       }
       this.pending.push(flight)
       this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
-      // Not worth sending any more: as the memcached wire, leave the server a quarter of the deadline to answer in.
-      this.o.host.setTimer(() => this.dispatch(), this.o.flightMs * 0.75, { background: true })
     })
   }
 
@@ -124,6 +123,7 @@ export class SimulatedWire implements Wire {
     const nowMs = this.o.host.nowMs()
     const waiting: Flight[] = []
     for (const flight of this.pending) {
+      // Not worth sending any more: as the memcached wire, leave the server a quarter of the deadline to answer in.
       if (nowMs >= flight.dueAtMs - this.o.flightMs / 4) {
         flight.settle(new FlightError('not-sent', 'no connection came free in time'))
         continue
@@ -133,6 +133,17 @@ export class SimulatedWire implements Wire {
       else this.send(connection, flight)
     }
     this.pending = waiting
+    const [first] = waiting
+    if (first !== undefined && this.lateness === undefined) {
+      this.lateness = this.o.host.setTimer(
+        () => {
+          this.lateness = undefined
+          this.dispatch()
+        },
+        first.dueAtMs - this.o.flightMs / 4 - nowMs,
+        { background: true },
+      )
+    }
     const room = this.o.connections - this.connections.size - this.opening
     for (let wanted = Math.min(room, waiting.length - this.opening); wanted > 0; wanted--) this.open()
   }

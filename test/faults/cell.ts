@@ -22,6 +22,14 @@ const codeOf = (error: unknown): string | undefined =>
   error instanceof LatchkeyError || error instanceof AnsweredError ? error.code : undefined
 
 const SLACK_MS = 120
+/** Nothing takes this long, on whatever machine. */
+const GIVE_UP_MS = 20 * DEADLINE_MS
+
+async function giveUpAfter(ms: number, signal: AbortSignal): Promise<never> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined)
+  throw new Error(`WRONG: nothing after ${String(ms)} ms`)
+}
+
 /** The sweeper passes twice in a flight's deadline; a lock that it finds goes with the next pass. */
 const SWEEP_MS = 4 * FLIGHT_MS + 600
 
@@ -58,6 +66,11 @@ class CellPlay {
     await this.struck?.heal()
     await this.attempt('the next call', () => this.bystand())
     await this.attempt('what follows', () => play.after(verdict === 'ok'))
+    // A next write would take over what the call has left, where it is for the sweeper to free it.
+    if (this.hook.nature === 'acquires' || this.hook.nature === 'lets go') {
+      await sleep(this.fault.zombieMs)
+      await this.judgeLock()
+    }
     const marked = await this.nextWrite(verdict)
     await this.judgeRecord(verdict, marked)
     await this.judgeLock()
@@ -94,12 +107,15 @@ class CellPlay {
   }
 
   private async verdictOf(outcome: Promise<unknown>): Promise<Verdict> {
+    const tooLong = new AbortController()
     try {
-      await outcome
+      await Promise.race([outcome, giveUpAfter(GIVE_UP_MS, tooLong.signal)])
       return 'ok'
     } catch (error) {
       this.note(error)
       return codeOf(error)?.replace('LATCHKEY_', '') ?? String(error)
+    } finally {
+      tooLong.abort()
     }
   }
 

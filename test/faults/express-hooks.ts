@@ -8,8 +8,8 @@ import { marksOf, type Rig, textOf } from './rig.js'
 
 declare module 'express-session' {
   interface SessionData {
-    of: string
-    marks: readonly string[]
+    of?: string
+    marks?: readonly string[]
   }
 }
 

@@ -194,6 +194,14 @@ describe('waiting for a session', () => {
     expect(new Set(codes)).toEqual(new Set(['LATCHKEY_SERVER_UNAVAILABLE']))
   })
 
+  it('a server that has no memory for the lock is an error at once, not a locked session', async () => {
+    const world = new World()
+    const { manager, wire } = world.process()
+    wire.answerNext('add', 'outOfMemory')
+    expect(await codeOf(manager.store().read('sid'))).toBe('LATCHKEY_SERVER_REFUSED')
+    expect(world.clock.nowMs()).toBe(0)
+  })
+
   it('a connection that died under the request is tried once more', async () => {
     const world = new World()
     const { manager, wire } = world.process()

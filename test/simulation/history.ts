@@ -2,103 +2,7 @@ import { readToken } from '../../src/lock/lock-token.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
 import type { Command, Reply } from '../../src/wire/wire.js'
 import type { Timeline } from './timeline.js'
-
-/** One attempt to store: its op id is the last in the list that it stores, and nobody else's. */
-export interface Attempt {
-  readonly op: string
-  readonly session: string
-  readonly request: string
-  /** What its author had read, or stored, before. */
-  readonly base: string
-  readonly text: string
-  /** When that was. */
-  readonly baseAtMs: number
-  readonly invokedAtMs: number
-  outcome: 'pending' | 'acked' | 'refused' | 'unknown'
-  stored: number
-  removed: Removal | undefined
-}
-
-/** A call that destroys, with or without the lock. */
-export interface Destroy {
-  readonly actor: number
-  readonly session: string
-  readonly invokedAtMs: number
-  settledAtMs: number
-  outcome: 'pending' | 'acked' | 'refused' | 'unknown'
-  /** 'maybe': it, or another that was under way at the same time. */
-  executed: 'no' | 'maybe' | 'yes'
-}
-
-interface Removal {
-  readonly kind: 'destroy' | 'eviction' | 'restart' | 'expiry' | 'overwrite' | 'refusedSet'
-  readonly atMs: number
-  readonly destroys: readonly Destroy[]
-}
-
-export interface ServerLock {
-  readonly token: string
-  readonly instance: string | undefined
-  readonly label: string | undefined
-  readonly sinceMs: number
-  /** It came so long after its sending that nobody looks for it any more: only its lease ends it. */
-  readonly isLate: boolean
-  expiresAtSec: number
-}
-
-/** The record between two changes, as the ids of the operations in it; '' where there is none or a tombstone. */
-interface State {
-  readonly text: string
-  readonly fromMs: number
-  toMs: number
-}
-
-/** What really stood on the server for one session, from the beginning to the end. */
-export class SessionTruth {
-  readonly states: State[] = [{ text: '', fromMs: 0, toMs: Infinity }]
-  recordExpiresAtSec = Infinity
-  lock: ServerLock | undefined
-  /** Since when nobody has had the lock. */
-  freeSinceMs = 0
-  /** When each request's lock first stood on the server; the time is that of its flight's first command. */
-  readonly lockedAtMs = new Map<string, number>()
-  /** Requests whose lock was evicted or went with a restart. */
-  readonly robbed = new Set<string>()
-  /** When a tombstone was put, as long as it was not evicted since. */
-  readonly tombstonesAtMs: number[] = []
-  readonly destroys: Destroy[] = []
-  changedAtMs = 0
-  /** When it last went without being destroyed: evicted, expired, or with a restart. */
-  removedAtMs = -1
-  /** The label that the latest lock of each manager bore. */
-  readonly lastLabel = new Map<string, string>()
-
-  constructor(readonly id: string) {}
-
-  get text(): string {
-    return this.states.at(-1)?.text ?? ''
-  }
-
-  /** Whether the record was `text` at some time from `fromMs` on. */
-  was(text: string, fromMs: number): boolean {
-    for (let i = this.states.length - 1; i >= 0; i--) {
-      const state = this.states[i]
-      if (state === undefined || state.toMs < fromMs) return false
-      if (state.text === text) return true
-    }
-    return false
-  }
-
-  /** Whether the record changed, or was destroyed although there was none, from `fromMs` on. */
-  changedSince(fromMs: number): boolean {
-    return this.changedAtMs >= fromMs
-  }
-}
-
-const OPS = /o\d+/g
-
-/** The operations in a record or in what a read returned, in order, as one string. */
-export const opsOf = (text: string): string => (text === '' ? '' : (text.match(OPS)?.join(' ') ?? '?'))
+import { type Attempt, type Destroy, opsOf, type Removal, type ServerLock, SessionTruth } from './truth.js'
 
 export type Accuse = (rule: string, detail: string) => void
 
@@ -116,6 +20,8 @@ export class History {
   constructor(
     private readonly nowMs: () => number,
     private readonly nowSec: () => number,
+    /** Whether the server counts TTLs from an earlier second than it is. */
+    private readonly isBehind: () => boolean,
     private readonly accuse: Accuse,
     private readonly timeline: Timeline,
     /** Whether a flight is carried out so late that its sender cannot be expected to look for it. */
@@ -216,6 +122,11 @@ export class History {
     if (next?.label !== undefined && next.instance !== undefined) {
       if (!truth.lockedAtMs.has(next.label)) truth.lockedAtMs.set(next.label, origin.startedAtMs)
       truth.lastLabel.set(next.instance, next.label)
+      // Its lease is shorter than anybody can know.
+      if (this.isBehind()) {
+        truth.robbed.add(next.label)
+        this.coverage.add('serverClockBehind')
+      }
     }
     this.lockIsNow(truth, next)
   }
@@ -243,6 +154,8 @@ export class History {
       return
     }
     if (command.op === 'set' && reply.status !== 'ok') {
+      // The refused one has taken the fence of an earlier one with it.
+      truth.tombstonesAtMs.length = 0
       this.recordIsNow(truth, '', Infinity, { kind: 'refusedSet', destroys: this.destroysBy(truth, origin) })
       return
     }
@@ -280,7 +193,7 @@ export class History {
     }
     attempt.stored++
     // Absence has no fence: what was evicted or has expired may be put there again by whoever had found nothing.
-    const wasRemoved = attempt.removed !== undefined && !['destroy', 'overwrite'].includes(attempt.removed.kind)
+    const wasRemoved = truth.removedAtMs >= attempt.invokedAtMs
     if (attempt.stored > 1 && !wasRemoved) this.accuse('storedTwice', `${attempt.op} was stored twice`)
     if (attempt.outcome === 'refused') this.accuse('refusedButStored', `${attempt.op} was stored after it was refused`)
     const destroyedSince = truth.tombstonesAtMs.some((atMs) => atMs > attempt.baseAtMs)

@@ -6,7 +6,7 @@ export interface Mutant {
   readonly edits: readonly Edit[]
 }
 
-interface Edit {
+export interface Edit {
   /** From the project's root. */
   readonly file: string
   /** Must stand there exactly once. */
@@ -32,15 +32,8 @@ const one = (name: string, flaw: string, file: string, find: string, replace: st
   edits: [{ file, find, replace }],
 })
 
-const RESENDS = `const again = async (commands: Parameters<typeof fly>[2]) => {
-      try {
-        return await fly(this.context, this.id, commands)
-      } catch {
-        return fly(this.context, this.id, commands)
-      }
-    }
-    const replies = await again([
-      { op: 'add', key,`
+const ACQUIRES = `const replies = await fly(this.context, this.id, commands)
+    const added`
 
 /** Every one of these must be caught by a rule. */
 export const mutants: readonly Mutant[] = [
@@ -110,20 +103,13 @@ export const mutants: readonly Mutant[] = [
     `(leaseSec - 1) * 1000`,
     `leaseSec * 1000`,
   ),
-  {
-    name: 'renewalBesideCommit',
-    flaw: 'A renewal and a commit of one lock are under way at once, and one is fenced off by the other.',
-    edits: [
-      {
-        file: HELD_LOCK,
-        find: `    while (this.busy !== undefined) await this.busy
-    this.assertUsable()
-    this.state = 'left'`,
-        replace: `    this.assertUsable()
-    this.state = 'left'`,
-      },
-    ],
-  },
+  one(
+    'renewalBesideCommit',
+    'A renewal and a commit of one lock are under way at once, and one is fenced off by the other.',
+    HELD_LOCK,
+    `return this.busy === undefined ? this.leaveNow(`,
+    `return this.isSet || !this.isSet ? this.leaveNow(`,
+  ),
   one(
     'renewalBesideSave',
     'A renewal and a save of one lock are under way at once.',
@@ -141,8 +127,8 @@ export const mutants: readonly Mutant[] = [
     `const isElsewhere = !done`,
   ),
   one(
-    'oldCasAfterLoss',
-    'The version that a save gave the lock is dropped when the lock is given up meanwhile, and nobody watches.',
+    'renewalKeepsOldCas',
+    'The version that a renewal or a save gave the lock is forgotten.',
     HELD_LOCK,
     `if (outcome.lockCas !== undefined) this.known.lockCas = outcome.lockCas`,
     ``,
@@ -185,13 +171,28 @@ export const mutants: readonly Mutant[] = [
         replace: `  ...{ op: 'delete', key: keys.record, flags },
 } as Command)`,
       },
+      {
+        file: 'src/lock/session-locker.ts',
+        find: `if (reply.status !== 'ok') throw serverRefused(id, reply)`,
+        replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(id, reply)`,
+      },
+      {
+        file: TRANSACTION,
+        find: `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
+        replace: `return tombstone(this.context, this.keys, this.stamp)`,
+      },
+      {
+        file: TRANSACTION,
+        find: `return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))`,
+        replace: `return this.change.kind === 'destroy' ? undefined : this.maybe(this.fencedOff(gone(this.id)))`,
+      },
     ],
   },
   one(
     'shortTombstone',
     'A tombstone is gone before the requests that it is to fence off.',
     LEASE,
-    `limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + 1`,
+    `limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + STANDSTILL_SEC`,
     `limits.leaseSec > 0 ? 1 : 0`,
   ),
   one(
@@ -205,8 +206,8 @@ export const mutants: readonly Mutant[] = [
     'destroyResent',
     'A destroy that was not answered is sent again without a fence; the first may be carried out much later.',
     TRANSACTION,
-    `return [this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))]`,
-    `return [tombstone(this.context, this.keys, this.stamp)]`,
+    `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
+    `return tombstone(this.context, this.keys, this.stamp)`,
   ),
 
   // Of unknown outcomes
@@ -240,6 +241,13 @@ export const mutants: readonly Mutant[] = [
     `const mayBeOurs = false`,
   ),
   one(
+    'noToSecondSending',
+    'A definite no to the second sending of a write is told, though the first may yet be carried out.',
+    TRANSACTION,
+    `return this.unanswered && this.change.kind === 'write' ? outcomeUnknown(this.id) : error`,
+    `return error`,
+  ),
+  one(
     'cloudIgnored',
     'After an unanswered renewal "exists" is taken for a loss, though it may be our own doing.',
     TRANSACTION,
@@ -250,9 +258,10 @@ export const mutants: readonly Mutant[] = [
     'addResent',
     'An unanswered add is sent again blindly, and nobody watches for the first.',
     QUEUE,
-    `const replies = await fly(this.context, this.id, [
-      { op: 'add', key,`,
-    RESENDS,
+    ACQUIRES,
+    `const send = (): Promise<Reply[]> => fly(this.context, this.id, commands)
+    const replies = await send().catch(send)
+    const added`,
   ),
   one(
     'orphansUnswept',
@@ -293,11 +302,18 @@ export const mutants: readonly Mutant[] = [
     `handOff !== undefined && change.kind === 'none' && change.kind !== 'none' ?`,
   ),
   one(
+    'handOffAfterUnanswered',
+    'A record that was found to be stored some time ago is handed on without a read.',
+    TRANSACTION,
+    `return this.exit.kind === 'pass' && this.isRecordOld`,
+    `return this.exit.kind !== 'pass' && this.isRecordOld`,
+  ),
+  one(
     'handOffKeepsOldCas',
     'The next holder is given the lock’s version from before the hand-off.',
     TRANSACTION,
-    `lockCas: done && this.exit.kind !== 'free' ? lock.cas : undefined,`,
-    `lockCas: done && this.exit.kind !== 'free' ? this.known.lockCas : undefined,`,
+    `lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? lock.cas : undefined,`,
+    `lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? this.known.lockCas : undefined,`,
   ),
   one(
     'handOffUnconfirmed',
@@ -311,16 +327,11 @@ export const mutants: readonly Mutant[] = [
     'recordReadBeforeLock',
     'The record is read before the lock is taken.',
     QUEUE,
-    `const replies = await fly(this.context, this.id, [
-      { op: 'add', key,`,
+    ACQUIRES,
     `const [early] = await fly(this.context, this.id, [{ op: 'get', key: record }])
-    const taken = async (commands: Parameters<typeof fly>[2]) => {
-      const all = [...(await fly(this.context, this.id, commands))]
-      if (early !== undefined) all[whoToo ? 2 : 1] = early
-      return all
-    }
-    const replies = await taken([
-      { op: 'add', key,`,
+    const replies = [...(await fly(this.context, this.id, commands))]
+    if (early !== undefined) replies[whoToo ? 2 : 1] = early
+    const added`,
   ),
   one('abortIgnored', 'A request that gave up is still waiting.', WAITER, `this.refuse(this.options.signal?.reason)`, ``),
   one(
@@ -344,9 +355,7 @@ export const mutants: readonly Mutant[] = [
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
     STORE,
-    `if (hold !== undefined) await hold.handle.release()
-    return true`,
-    `if (hold !== undefined && !hold.handle.isHeld) await hold.handle.release()
-    return true`,
+    `if (hold !== undefined && !hold.isOver) await hold.handle.release()`,
+    `if (hold !== undefined && !hold.isOver && !hold.handle.isHeld) await hold.handle.release()`,
   ),
 ]

@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../../src/errors.js'
 import type { Session } from '../../src/session/session.js'
 import type { SessionStore } from '../../src/session/session-store.js'
-import { type Attempt, type Destroy, opsOf } from './history.js'
+import { type Attempt, type Destroy, opsOf } from './truth.js'
 import type { Plan } from './scenario.js'
 import type { SimulatedProcess, World } from './world.js'
 

@@ -2,7 +2,7 @@ import { renewAfterMs } from '../../src/lock/lease.js'
 import { type ErrorCode, LatchkeyError } from '../../src/errors.js'
 import type { LostEvent } from '../../src/session/session-engine.js'
 import { hashOf } from '../../src/system/session-hash.js'
-import type { Attempt, Destroy, ServerLock, SessionTruth } from './history.js'
+import type { Attempt, Destroy, ServerLock, SessionTruth } from './truth.js'
 import { nameOf, type Request } from './request.js'
 import type { SimulatedProcess, World } from './world.js'
 
@@ -75,7 +75,8 @@ export class Rules {
     if (this.watched.has(truth) || truth.lock === undefined) return
     this.watched.add(truth)
     const { server, time, history } = this.world
-    time.after(server.untilSec(truth.lock.expiresAtSec), () => {
+    // Of a stopped server the clock stands: look again later.
+    time.after(Math.max(server.untilSec(truth.lock.expiresAtSec), server.isStopped ? 100 : 0), () => {
       this.watched.delete(truth)
       history.expire(truth)
       this.watchExpiry(truth)
@@ -202,8 +203,9 @@ export class Rules {
 
   /** An uncontended cycle costs two flights. */
   flights(request: Request, flights: number, due: number): void {
-    const { leaseSec, isCalm } = this.world.scenario
-    if (!isCalm || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
+    const { leaseSec, isCalm, lifetimeSec } = this.world.scenario
+    // A record that ran out meanwhile costs a destroy a flight more.
+    if (!isCalm || lifetimeSec < 1000 || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
     this.world.cover('uncontended')
     if (flights > due) this.world.accuse('flights', `${request.name} was alone and cost ${String(flights)} flights, not ${String(due)}`)
   }

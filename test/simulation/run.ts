@@ -77,8 +77,9 @@ async function live(world: World, requests: readonly Request[]): Promise<void> {
 
 async function closeAll(world: World): Promise<void> {
   const { time, rules } = world
-  const open = world.processes.filter(({ host }) => !host.isDead)
-  for (const process of open) if (!process.isClosing) rules.close(process, 0)
+  // One that was shut down in the middle of a commit cannot wait for its answer.
+  const open = world.processes.filter(({ host, isClosing }) => !host.isDead && !isClosing)
+  for (const process of open) rules.close(process, 0)
   await time.run(time.nowMs + 3 * world.scenario.deadlineMs + 1000)
   for (const process of open) judgeClosed(world, process)
 }

@@ -1,4 +1,4 @@
-import type { Attempt } from './history.js'
+import type { Attempt } from './truth.js'
 import type { World } from './world.js'
 
 const GRANT_MS = 2000

@@ -47,6 +47,7 @@ export class World {
   acknowledged = 0
   private readonly places: SimulatedProcess[] = []
   private readonly fates: SeededRandom
+  private readonly isRough: boolean
 
   constructor(
     readonly scenario: Scenario,
@@ -55,12 +56,14 @@ export class World {
   ) {
     const nowMs = (): number => this.time.nowMs
     this.fates = random.fork()
+    this.isRough = Object.values(scenario.odds).some((share) => share > 0)
     this.timeline = new Timeline(wantsTimeline, nowMs)
     this.server = new SimulatedServer(this.time, random.fraction() * 1000)
     this.rules = new Rules(this)
     this.history = new History(
       nowMs,
       () => this.server.nowSec,
+      () => this.server.isBehind,
       (rule, detail) => this.accuse(rule, detail),
       this.timeline,
       ({ sentAtMs }) => this.isLate(sentAtMs),
@@ -133,7 +136,7 @@ export class World {
         time.after(disaster.forMs, () => {
           this.timeline.add('fate', () => 'the server goes on')
           this.wentOnAtMs = time.nowMs
-          server.goOn()
+          server.goOn(disaster.atMs % 2 < 1)
         })
         return
       case 'outOfMemory':
@@ -193,7 +196,8 @@ export class World {
       fateOf: (commands) => this.fateOf(process, commands),
       onUntrusted: () => this.cover('untrustedCas'),
       onSent: (route, commands) => {
-        if (commands.every(({ key }) => key.endsWith('-line'))) return
+        // Of the waiting line, and of the sweeper: nobody waits for these.
+        if (commands.every(({ key, op }) => key.endsWith('-line') || (op === 'get' && commands.length === 1 && key.endsWith('-lck')))) return
         flights.set(route, (flights.get(route) ?? 0) + 1)
       },
     })
@@ -211,7 +215,7 @@ export class World {
   private fateOf(process: SimulatedProcess, commands: readonly Command[]): Fate {
     const { fates: random, flightMs } = this
     const { odds, calmFromMs } = this.scenario
-    const isCalm = this.time.nowMs >= calmFromMs
+    const isCalm = !this.isRough || this.time.nowMs >= calmFromMs
     const upMs = 0.1 + random.fraction() * 2
     const downMs = 0.1 + random.fraction() * 2
     const gapMs = !isCalm && random.fraction() < odds.gap ? random.fraction() * random.pick([0.5, 5]) : 0

@@ -1,6 +1,6 @@
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
-import { type Command, FlightError, type Reply, type Wire } from '../../src/wire/wire.js'
+import { type Command, FlightError, type Reply, type Status, type Wire } from '../../src/wire/wire.js'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 
 /** What a flight may suffer: nothing sent; carried out or not, and no reply seen; carried out `laterMs` after it failed. */
@@ -19,6 +19,7 @@ export class FaultyWire implements Wire {
   /** How long a flight takes to reach the server. */
   latencyMs = 0
   private readonly planned: Planned[] = []
+  private readonly answers: { readonly op: Command['op']; readonly status: Status }[] = []
 
   constructor(
     private readonly inner: Wire,
@@ -32,6 +33,11 @@ export class FaultyWire implements Wire {
     this.planned.push({ fault, matches })
   }
 
+  /** The next command of kind `op` is answered with `status`, without reaching the server. */
+  answerNext(op: Command['op'], status: Status): void {
+    this.answers.push({ op, status })
+  }
+
   get commandCount(): number {
     return this.flights.reduce((sum, commands) => sum + commands.length, 0)
   }
@@ -43,7 +49,7 @@ export class FaultyWire implements Wire {
     if (this.latencyMs > 0) await new Promise<void>((resolve) => this.clock.setTimer(resolve, this.latencyMs))
     switch (fault?.kind) {
       case undefined:
-        return this.inner.flight(route, commands)
+        return this.forged(commands) ?? this.inner.flight(route, commands)
       case 'not-sent':
         throw new FlightError('not-sent', 'connect ECONNREFUSED (planned)')
       case 'untrusted':
@@ -57,6 +63,19 @@ export class FaultyWire implements Wire {
       case 'lost-request':
         throw new FlightError('unknown', 'the request was lost (planned)')
     }
+  }
+
+  private forged(commands: readonly Command[]): Promise<Reply[]> | undefined {
+    const answer = this.answers.find(({ op }) => commands.some((command) => command.op === op))
+    if (answer === undefined) return undefined
+    this.answers.splice(this.answers.indexOf(answer), 1)
+    const reply = (command: Command): Reply => ({
+      status: command.op === answer.op ? answer.status : 'missing',
+      value: undefined,
+      flags: 0,
+      cas: undefined,
+    })
+    return Promise.resolve(commands.map(reply))
   }
 
   maxValueBytes(route: string, key: string): number {

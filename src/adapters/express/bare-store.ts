@@ -11,7 +11,7 @@ type Callback<T> = (error: unknown, value?: T) => void
  * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go: it is for
  * whoever knows the whole session. To change a part of it, use `manager.run(id, ...)`.
  *
- * Emits `failure` (SessionHttpError) for what no response could be told: a stream whose session was not stored.
+ * Emits `failure` (SessionHttpError) for what no error handler could answer: a stream whose session was not stored.
  */
 export class BareStore extends session.Store {
   constructor(
@@ -31,7 +31,7 @@ export class BareStore extends session.Store {
     return settle(this.overwrite(sid, data), callback)
   }
 
-  /** Prolongs the session and leaves its data alone. Two flights. */
+  /** Prolongs the session, takes over its cookie, and leaves its data alone. Two flights. */
   override touch(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
     return settle(this.prolong(sid, data), callback)
   }
@@ -45,7 +45,7 @@ export class BareStore extends session.Store {
     if (this.manager.flawOf(sid) !== undefined) return null
     const store = this.manager.store()
     const text = await store.peek(sid)
-    return text === '' ? null : this.record.decode(sid, text)
+    return text === '' ? null : (this.record.decode(sid, text) ?? null)
   }
 
   protected async overwrite(sid: string, data: AnySession): Promise<void> {
@@ -70,10 +70,14 @@ export class BareStore extends session.Store {
       await this.remove(sid)
       return
     }
+    if (this.manager.flawOf(sid) !== undefined) return
     const store = this.manager.store()
     try {
       const text = await store.read(sid)
-      await store.updateTimestamp(sid, text, { lifetimeSec })
+      if (text === '') return
+      const renewed = this.record.withCookie(sid, text, data)
+      if (renewed === text) await store.updateTimestamp(sid, text, { lifetimeSec })
+      else await store.write(sid, renewed, { lifetimeSec })
     } finally {
       await store.close()
     }

@@ -20,13 +20,22 @@ export class SessionHttpError extends Error {
   }
 }
 
+/** Why a wait is given up whose answer nobody reads any more. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError'
+}
+
 const BUSY = { 'Retry-After': '1' }
 
 /** The error that a request is answered with. Its message tells a visitor nothing about holders or servers. */
 export function toHttpError(error: unknown): SessionHttpError {
   if (error instanceof SessionHttpError) return error
-  if (!(error instanceof LatchkeyError)) {
+  if (error instanceof ClientGoneError) {
     return new SessionHttpError('LATCHKEY_CLIENT_GONE', 503, {}, 'The request was given up.', error)
+  }
+  if (!(error instanceof LatchkeyError)) {
+    // The application's own: its `ttl` or `label` function, say.
+    return new SessionHttpError('LATCHKEY_MISUSE', 500, {}, 'The session cannot be used.', error)
   }
   const as = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): SessionHttpError =>
     new SessionHttpError(error.code, status, headers, message, error)
@@ -46,6 +55,8 @@ export function toHttpError(error: unknown): SessionHttpError {
     case 'LATCHKEY_SERVER_REFUSED':
     case 'LATCHKEY_CLOSED':
       return as(503, 'Sessions are not available at the moment.')
+    case 'LATCHKEY_UNDECODABLE':
+      return as(500, 'Cannot read properly what is stored as the session.')
     default:
       return as(500, 'The session cannot be used.')
   }

@@ -1,32 +1,32 @@
 import type { IncomingMessage } from 'node:http'
-import session, { type SessionData, type SessionOptions } from 'express-session'
+import session, { type SessionOptions } from 'express-session'
 import { InvalidOptionError } from '../../errors.js'
 import { SessionManager } from '../../session/session-manager.js'
 import { BareStore } from './bare-store.js'
-import { type SessionHttpError, toHttpError } from './http-error.js'
+import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
-import { ResponseGate } from './response-gate.js'
-import { SessionRecord, type Ttl } from './session-record.js'
+import { MAX_TTL_SEC, SessionRecord, type Ttl } from './session-record.js'
 
 export { SessionHttpError } from './http-error.js'
 export type { BareStore } from './bare-store.js'
 export type { Ttl } from './session-record.js'
 
-type Request = Parameters<ReturnType<typeof session>>[0]
 type Response = Parameters<ReturnType<typeof session>>[1]
-type Next = (error?: unknown) => void
 
 /** express-session's options, but for `store`, and these. */
 export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {
   /** Where the sessions are, and how they are locked. One per process. */
   readonly manager: SessionManager
-  /** Seconds that a session without a cookie expiry lives, or a function that says them. Default: the manager's lifetimeSec if given, else 86 400. */
+  /**
+   * Seconds that a session without a cookie expiry lives, or a function that says them; 0 or less destroys it.
+   * Default: the manager's lifetimeSec if given, else 86 400.
+   */
   readonly ttl?: Ttl
   /**
    * What the holder of a lock calls itself, for whoever waits for it. Default: method and path, without the query.
    */
   readonly label?: (req: IncomingMessage) => string
-  /** Milliseconds that a handler may go on holding the session when its client has gone. Default 10 000. At least 0. */
+  /** Milliseconds that a handler may go on holding the session when its client has gone. 0 to 3 600 000. Default 10 000. */
   readonly graceMs?: number
 }
 
@@ -36,6 +36,8 @@ export interface LatchkeyMiddleware {
   readonly store: BareStore
 }
 
+const MAX_GRACE_MS = 3_600_000
+
 /**
  * Sessions for Express, locked per request: `app.use(latchkey({ manager, ...express-session options }))` in place of
  * `app.use(session(...))`.
@@ -44,78 +46,43 @@ export interface LatchkeyMiddleware {
  * response leaves. Nothing of a response leaves before its session is stored: a refused save is an error for the
  * application's error handler (503, no Set-Cookie), and a busy session is a 503 with Retry-After. Two flights a request.
  *
- * @throws LATCHKEY_INVALID_OPTION when `store` is given, `manager` is missing, or `graceMs` or `ttl` is no such number.
+ * @throws LATCHKEY_INVALID_OPTION when `store` is given, `manager` is missing, or `graceMs`, `ttl` or `label` is none;
+ *   and what express-session throws for its own.
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
-  const { manager, ttl, label = labelOf, graceMs = 10_000, ...sessionOptions } = checked(options)
+  const { manager, ttl, label = labelOf, graceMs = 10_000, ...given } = checked(options)
   const record = new SessionRecord(manager, ttl)
-  const bare = new BareStore(manager, record)
+  const store = new BareStore(manager, record)
+  // Checks express-session's own options, and warns of those that are missing: now, and not with every request.
+  const bareSession = session({ ...given, store })
+  let isReady = true
+  store.on('connect', () => (isReady = true))
+  store.on('disconnect', () => (isReady = false))
+  const { resave = true, saveUninitialized = true } = given
+  const sessionOptions = { ...given, resave, saveUninitialized }
+  const requestOptions = { graceMs, saveUninitialized, onLateFailure: (error: unknown) => void store.emit('failure', error) }
 
   const middleware = (req: Request, res: Response, next: Next): void => {
     // Another one has been here: express-session leaves it alone as well.
-    if ('session' in req && Boolean(req.session)) {
-      next()
-      return
-    }
+    if ('session' in req && Boolean(req.session)) next()
     // A WebSocket upgrade has no response: it reads without a lock, and what it saves is saved as by a script.
-    if (typeof res.on !== 'function') {
-      session({ ...sessionOptions, store: new BareStore(manager, record) })(req, res, next)
-      return
+    // And while an application has emitted 'disconnect' on the store, express-session goes on without sessions.
+    else if (typeof res.on !== 'function' || !isReady) bareSession(req, res, next)
+    else {
+      const requestStore = new RequestStore(manager, record, label(req))
+      const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
+      session({ ...sessionOptions, store: requestStore })(req, res, proceed)
     }
-    const gone = new AbortController()
-    const store = new RequestStore(manager, record, label(req), gone.signal)
-    const gate = new ResponseGate(res, {
-      beforeStream: (eventStream) => beforeStream(req, store, eventStream, sessionOptions.saveUninitialized !== false),
-      beforeEnd: () => {
-        store.ending = true
-      },
-      decided: () => (store.isHolding ? store.finish().then(() => store.failure) : failed(store.failure)),
-      onLateFailure: (error) => bare.emit('failure', error),
-    })
-    res.once('close', () => {
-      if (gate.isOver) return
-      gone.abort(new Error('the client has gone'))
-      const timer = setTimeout(() => void store.finish(), graceMs)
-      timer.unref()
-    })
-    session({ ...sessionOptions, store })(req, res, (error?: unknown) => {
-      gate.watchEnd()
-      next(error)
-    })
   }
-  return Object.assign(middleware, { store: bare })
+  return Object.assign(middleware, { store })
 }
-
-/** The headers are about to leave, and the handler will go on: what is in the session now is stored first. */
-function beforeStream(
-  req: Request,
-  store: RequestStore,
-  eventStream: boolean,
-  saveUninitialized: boolean,
-): Promise<SessionHttpError | undefined> | undefined {
-  const current: (Request['session'] & Partial<SessionData>) | null | undefined = req.session
-  if (current === null || current === undefined) return undefined
-  const isNew = !store.isHolding
-  const mustSave = store.isModified(current) || (isNew && saveUninitialized)
-  if (!mustSave && !(eventStream && store.isHolding)) return undefined
-  // An event stream may last for hours: this is its last write.
-  store.ending = eventStream
-  return new Promise((resolve) => {
-    const settled = (error: unknown): void => {
-      const failure = error === null || error === undefined ? undefined : toHttpError(error)
-      if (!eventStream) resolve(failure)
-      else void store.finish().then(() => { resolve(failure) })
-    }
-    if (mustSave) current.save(settled)
-    else store.touch(req.sessionID, current, settled).catch(() => undefined)
-  })
-}
-
-const failed = (failure: SessionHttpError | undefined): Promise<SessionHttpError> | undefined =>
-  failure === undefined ? undefined : Promise.resolve(failure)
 
 /** The path may tell what a visitor does; the query may hold secrets. */
-const labelOf = (req: IncomingMessage): string => `${req.method ?? ''} ${(req.url ?? '').replace(/\?.*$/, '')}`
+function labelOf(req: IncomingMessage): string {
+  // Express takes the mount path off `url`.
+  const url = 'originalUrl' in req && typeof req.originalUrl === 'string' ? req.originalUrl : (req.url ?? '')
+  return `${req.method ?? ''} ${url.replace(/[?#].*$/s, '')}`
+}
 
 function checked(options: LatchkeyOptions): LatchkeyOptions {
   if (!(options.manager instanceof SessionManager)) {
@@ -124,13 +91,18 @@ function checked(options: LatchkeyOptions): LatchkeyOptions {
   if ('store' in options && options.store !== undefined) {
     throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
   }
-  const { graceMs, ttl } = options
-  if (graceMs !== undefined && !(graceMs >= 0)) {
-    throw new InvalidOptionError(`graceMs is ${String(graceMs)}; it must be a number of at least 0.`)
+  const { graceMs, ttl, label } = options
+  if (graceMs !== undefined && !isNumber(graceMs, 0, MAX_GRACE_MS)) {
+    throw new InvalidOptionError(`graceMs is ${String(graceMs)}; it must be a number from 0 to ${String(MAX_GRACE_MS)}.`)
   }
-  if (ttl !== undefined && typeof ttl !== 'function' && !Number.isFinite(ttl)) {
-    throw new InvalidOptionError(`ttl is ${String(ttl)}; it must be a number of seconds or a function.`)
+  if (ttl !== undefined && typeof ttl !== 'function' && !isNumber(ttl, -Infinity, MAX_TTL_SEC)) {
+    throw new InvalidOptionError(`ttl is ${String(ttl)}; it must be a function, or a number up to ${String(MAX_TTL_SEC)}.`)
+  }
+  if (label !== undefined && typeof label !== 'function') {
+    throw new InvalidOptionError(`label is ${String(label)}; it must be a function of the request.`)
   }
   return options
 }
 
+const isNumber = (value: unknown, least: number, most: number): boolean =>
+  typeof value === 'number' && value >= least && value <= most

@@ -1,17 +1,15 @@
 import type { SessionData } from 'express-session'
-import { MisuseError } from '../../errors.js'
+import { MisuseError, SessionGoneError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
 import { BareStore, settle } from './bare-store.js'
-import { type SessionHttpError, toHttpError } from './http-error.js'
+import { ClientGoneError, type SessionHttpError, toHttpError } from './http-error.js'
 import type { AnySession, SessionRecord } from './session-record.js'
 
 /** The session of a request, between its read and the write that lets go of it. */
 interface Held {
   readonly sid: string
   readonly store: SessionStore
-  /** What is stored now; '' when nothing is. */
-  text: string
 }
 
 /**
@@ -22,10 +20,16 @@ interface Held {
  */
 export class RequestStore extends BareStore {
   private held: Held | undefined
-  private loaded: { readonly sid: string; readonly session: AnySession } | undefined
+  /** What is stored, as far as this request knows; outlives the lock. */
+  private known: { readonly sid: string; readonly text: string } | undefined
+  /** A session that reload() did not find any more. */
+  private goneSid: string | undefined
+  private reading: 'not yet' | 'under way' | 'done' | 'failed' = 'not yet'
   private released = false
   private turn: Promise<unknown> = Promise.resolve()
-  private failed: SessionHttpError | undefined
+  private pending = 0
+  private failed: { readonly sid: string; readonly error: SessionHttpError; readonly isTold: boolean } | undefined
+  private readonly gone = new AbortController()
   /** express-session's `res.end` is under way: the next write or touch is the last, and lets go. */
   ending = false
 
@@ -33,139 +37,168 @@ export class RequestStore extends BareStore {
     manager: SessionManager,
     record: SessionRecord,
     private readonly label: string | undefined,
-    /** Aborts when nobody waits for the answer any more. */
-    private readonly signal: AbortSignal,
   ) {
     super(manager, record)
   }
 
-  /** Why the session was not stored, once the response's end is under way. */
+  /** Why the session is not stored as it is. */
   get failure(): SessionHttpError | undefined {
-    return this.failed
+    return this.failed?.error
+  }
+
+  /** `save()`, or another call before the response's end, came back with the failure. */
+  get isFailureTold(): boolean {
+    return this.failed?.isTold === true
   }
 
   get isHolding(): boolean {
     return this.held !== undefined
   }
 
+  /** Nothing is held and nothing under way. */
+  get isIdle(): boolean {
+    return this.held === undefined && this.pending === 0
+  }
+
   override get(sid: string, callback?: (error: unknown, session?: SessionData | null) => void): Promise<SessionData | null> {
-    return settle(this.inTurn(() => this.read(sid)), callback)
+    const reading = this.inTurn(() => this.read(sid))
+    if (this.reading === 'not yet') {
+      this.reading = 'under way'
+      reading.then(
+        () => (this.reading = 'done'),
+        () => (this.reading = 'failed'),
+      )
+    }
+    return quiet(settle(reading, callback))
   }
 
   override set(sid: string, session: AnySession, callback?: (error: unknown) => void): Promise<void> {
-    return settle(this.saving(() => this.write(sid, session)), callback)
+    return quiet(settle(this.changing(sid, () => this.write(sid, session)), callback))
   }
 
   override touch(sid: string, session: AnySession, callback?: (error: unknown) => void): Promise<void> {
-    return settle(this.saving(() => this.keep(sid, session)), callback)
+    return quiet(settle(this.inTurn(() => this.keep(sid, session)), callback))
   }
 
   override destroy(sid: string, callback?: (error: unknown) => void): Promise<void> {
-    return settle(this.saving(() => this.end(sid)), callback)
+    // express-session, with `unset: 'destroy'`, takes a session that could not be read for one that is not wanted.
+    const work = (): Promise<void> => (this.ending && this.reading === 'failed' ? Promise.resolve() : this.end(sid))
+    return quiet(settle(this.changing(sid, work), callback))
   }
 
-  /** Lets go of what is still held; after it every change is refused. Throws nothing. */
+  /** Nobody waits for the answer any more: neither does this request for its session. */
+  giveUpWaiting(): void {
+    this.gone.abort(new ClientGoneError('The client has gone.'))
+  }
+
+  /** Lets go of what is still held, after what is under way; then every change is refused. Throws nothing. */
   async finish(): Promise<void> {
-    this.released = true
-    await this.inTurn(() => this.letGo()).catch(() => {
+    if (this.reading === 'under way') this.giveUpWaiting()
+    await this.inTurn(() => {
+      this.released = true
+      return this.letGo()
+    }).catch(() => {
       // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
     })
   }
 
   /** Whether `session` differs from what is stored. A new one differs when there is anything in it. */
-  isModified(session: AnySession): boolean {
-    const { loaded } = this
-    const now = this.record.fingerprint('', session)
-    return now !== (loaded === undefined ? this.record.fingerprint('', { cookie: session.cookie }) : this.stored(loaded.sid))
-  }
-
-  private stored(sid: string): string {
-    const text = this.held?.text
-    return text === undefined || text === '' ? '' : this.record.fingerprint(sid, this.record.decode(sid, text))
+  isModified(sid: string, session: AnySession): boolean {
+    return this.record.isModified(sid, session, this.known?.sid === sid ? this.known.text : '')
   }
 
   private async read(sid: string): Promise<SessionData | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
-    if (this.held?.sid === sid) {
-      this.held.text = await this.held.store.read(sid)
-      return this.held.text === '' ? null : this.record.decode(sid, this.held.text)
-    }
-    if (this.held !== undefined || this.released) return this.peek(sid)
-    const held = await this.lock(sid)
-    if (held.text === '') {
-      await this.letGo()
-      return null
-    }
+    if (this.held?.sid === sid) return this.readAgain(this.held)
+    if (this.held !== undefined || this.released || this.goneSid === sid) return this.peek(sid)
+    const text = await this.lock(sid)
     try {
-      const session = this.record.decode(sid, held.text)
-      this.loaded = { sid, session }
-      return session
+      const session = text === '' ? undefined : this.record.decode(sid, text)
+      if (session === undefined) await this.letGo()
+      return session ?? null
     } catch (undecodable) {
       await this.letGo()
       throw undecodable
     }
   }
 
+  private async readAgain({ sid, store }: Held): Promise<SessionData | null> {
+    const text = await store.read(sid)
+    const session = text === '' ? undefined : this.record.decode(sid, text)
+    if (session === undefined) {
+      // `known` stays: what was not changed since is no loss.
+      this.goneSid = sid
+      await this.letGo()
+      return null
+    }
+    this.known = { sid, text }
+    return session
+  }
+
   private async write(sid: string, session: AnySession): Promise<void> {
-    if (this.isForeign(sid)) return this.overwrite(sid, session)
+    if (this.held !== undefined && this.held.sid !== sid) return this.overwrite(sid, session)
+    if (this.released || this.goneSid === sid) {
+      if (this.known?.sid === sid && !this.isModified(sid, session)) return
+      throw this.released
+        ? new MisuseError('The session was let go already (a stream began, or its client left): it cannot be changed.')
+        : new SessionGoneError('The session was not there any more when it was reloaded.')
+    }
     const lifetimeSec = this.record.ttlSec(session)
     if (lifetimeSec <= 0) return this.end(sid)
     const text = this.record.encode(sid, session)
-    const held = this.held ?? (await this.lock(sid))
-    if (this.ending) {
-      this.held = undefined
-      try {
-        await held.store.write(sid, text, { lifetimeSec })
-      } finally {
-        await held.store.close()
-      }
-    } else {
-      await held.store.save(sid, text, { lifetimeSec })
-      held.text = text
-    }
+    if (this.held === undefined) await this.lock(sid)
+    await this.store(sid, text, lifetimeSec)
   }
 
   private async keep(sid: string, session: AnySession): Promise<void> {
+    const { held, known } = this
+    if (held === undefined) return
+    if (held.sid !== sid || known === undefined) return this.prolong(sid, session)
+    // What a save() before it left undone is not mended by a touch.
+    if (this.failed !== undefined) throw this.failed.error
+    return this.noting(sid, async () => {
+      const lifetimeSec = this.record.ttlSec(session)
+      if (lifetimeSec <= 0) return this.end(sid)
+      // An expiry that has moved is in the record as well.
+      const text = this.record.withCookie(sid, known.text, session)
+      if (text !== known.text || !this.ending) return this.store(sid, text, lifetimeSec)
+      await this.last(held, (store) => store.updateTimestamp(sid, text, { lifetimeSec }))
+    })
+  }
+
+  private async store(sid: string, text: string, lifetimeSec: number): Promise<void> {
     const { held } = this
     if (held === undefined) return
-    if (held.sid !== sid) return this.prolong(sid, session)
-    const lifetimeSec = this.record.ttlSec(session)
-    if (lifetimeSec <= 0) return this.end(sid)
-    if (!this.ending) {
-      await held.store.save(sid, held.text, { lifetimeSec })
-      return
-    }
+    if (this.ending) await this.last(held, (store) => store.write(sid, text, { lifetimeSec }))
+    else await held.store.save(sid, text, { lifetimeSec })
+    this.known = { sid, text }
+  }
+
+  /** The call that lets go. */
+  private async last(held: Held, call: (store: SessionStore) => Promise<unknown>): Promise<void> {
     this.held = undefined
     try {
-      await held.store.updateTimestamp(sid, held.text, { lifetimeSec })
+      await call(held.store)
     } finally {
       await held.store.close()
     }
   }
 
   private async end(sid: string): Promise<void> {
+    if (this.known?.sid === sid) this.known = undefined
     if (this.held?.sid !== sid) return this.remove(sid)
-    try {
-      await this.held.store.destroy(sid)
-    } finally {
-      await this.letGo()
-    }
+    await this.last(this.held, (store) => store.destroy(sid))
   }
 
-  /** A session of somebody else's, which this request writes to as a script would. */
-  private isForeign(sid: string): boolean {
-    if (this.held !== undefined) return this.held.sid !== sid
-    if (!this.released) return false
-    throw new MisuseError('The session was let go already (a stream began, or the response ended): it cannot be changed.')
-  }
-
-  private async lock(sid: string): Promise<Held> {
+  private async lock(sid: string): Promise<string> {
     const store = this.manager.store()
     try {
-      const held = { sid, store, text: await store.read(sid, { signal: this.signal, label: this.label }) }
-      this.signal.throwIfAborted()
-      this.held = held
-      return held
+      const text = await store.read(sid, { signal: this.gone.signal, label: this.label })
+      // Whoever waited for it has gone in the meantime.
+      this.gone.signal.throwIfAborted()
+      this.held = { sid, store }
+      this.known = { sid, text }
+      return text
     } catch (error) {
       await store.close()
       throw error
@@ -178,19 +211,33 @@ export class RequestStore extends BareStore {
     await held?.store.close()
   }
 
-  private async saving(work: () => Promise<void>): Promise<void> {
+  private changing(sid: string, work: () => Promise<void>): Promise<void> {
+    const { ending } = this
+    return this.inTurn(() => this.noting(sid, work, ending))
+  }
+
+  /** Notes whether it failed; a later change of the same session that is stored makes up for one that was not. */
+  private async noting(sid: string, work: () => Promise<void>, wasEnding = this.ending): Promise<void> {
     try {
-      await this.inTurn(work)
-      if (this.ending) this.failed = undefined
-    } catch (error) {
-      if (this.ending) this.failed = toHttpError(error)
+      await work()
+      if (this.failed?.sid === sid) this.failed = undefined
+    } catch (thrown) {
+      const error = toHttpError(thrown)
+      this.failed = { sid, error, isTold: !wasEnding && !this.ending }
       throw error
     }
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.turn.then(work)
+    this.pending++
+    const run = this.turn.then(work).finally(() => this.pending--)
     this.turn = run.catch(() => undefined)
     return run
   }
+}
+
+/** express-session drops the promise; that it failed is noted, and told with the response. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }

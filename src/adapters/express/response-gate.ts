@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { SessionHttpError } from './http-error.js'
+import { type SessionHttpError, toHttpError } from './http-error.js'
+import { HeldHead } from './held-head.js'
 
 /** What the gate asks before the first byte of a response, and at its end. */
 export interface GateKeeper {
@@ -12,7 +13,13 @@ export interface GateKeeper {
   beforeEnd(): void
   /** It has run: resolves with the failure when the session was not stored, and holds no lock any more. */
   decided(): Promise<SessionHttpError | undefined> | undefined
-  /** A response that had begun, or was given up, whose session was not stored. */
+  /** Whether the application was told that the session was not stored, and nothing is to be stored any more. */
+  isGivenUp(): boolean
+  /** Express-session threw: nothing is to be stored any more. */
+  onBroken(): void
+  /** Nothing was sent, and the session was not stored: the application's error handler is to answer. */
+  onRefused(error: SessionHttpError): void
+  /** A response that had begun, or that nobody waits for, whose session was not stored. */
   onLateFailure(error: SessionHttpError): void
 }
 
@@ -20,49 +27,47 @@ export interface GateKeeper {
  * - open: the handler runs, nothing was sent.
  * - holding: a save is under way; what is written waits for it.
  * - streaming: headers have left.
- * - refused: the save failed and nothing was sent: the application's error handler answers.
- * - over: answered.
+ * - over: answered, or handed to the error handler. What still comes in is dropped.
  */
-type State = 'open' | 'holding' | 'streaming' | 'refused' | 'over'
+type State = 'open' | 'holding' | 'streaming' | 'over'
 
-type Write = ServerResponse['write']
-type End = ServerResponse['end']
 type Operation = () => void
-
-/** Headers that spoke of the response that was taken back. */
-const WITHDRAWN = ['Content-Length', 'Content-Type', 'Content-Encoding', 'Content-Disposition', 'Transfer-Encoding'].concat(
-  ['ETag', 'Last-Modified', 'Cache-Control', 'Expires', 'Location', 'Vary', 'Set-Cookie'],
-)
 
 /**
  * Holds a response back until its session is stored.
  *
  * express-session sends headers, and all of the body but its last byte, before the save is decided. The gate stands
- * behind it: it takes the place of the response's own methods, and express-session calls those.
+ * behind it: it takes the place of the response's own methods, and express-session calls those. As far as the
+ * handler can tell, what is held back has been sent (HeldHead).
  */
 export class ResponseGate {
   private state: State = 'open'
-  private readonly raw: { write: Write; end: End; writeHead: ServerResponse['writeHead']; flushHeaders: () => void }
+  private readonly head: HeldHead
+  private readonly raw: Pick<ServerResponse, 'write' | 'end' | 'flushHeaders'>
   private readonly waiting: Operation[] = []
-  private head: Parameters<ServerResponse['writeHead']> | undefined
-  /** A call of ours to the real response is under way: what it calls in turn goes through. */
-  private passing = false
   private ending = false
+  /** express-session's end is on the stack: what is written now is the response's end, not one after it. */
+  private inSessionEnd = false
   private afterHolding: Operation | undefined
+  /** A write was told to wait for 'drain'. */
+  private owesDrain = false
 
   constructor(
     private readonly res: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    this.raw = { write: res.write, end: res.end, writeHead: res.writeHead, flushHeaders: res.flushHeaders }
-    res.write = this.write as Write
-    res.end = this.end as End
-    res.writeHead = this.writeHead as ServerResponse['writeHead']
-    res.flushHeaders = this.flushHeaders
+    this.raw = { write: res.write, end: res.end, flushHeaders: res.flushHeaders }
+    this.head = new HeldHead(res)
+    Object.assign(res, { write: this.write, end: this.end, flushHeaders: this.flushHeaders })
   }
 
   get isOver(): boolean {
     return this.state === 'over'
+  }
+
+  /** The handler has ended its response, whether or not it has left. */
+  get isEnded(): boolean {
+    return this.ending || this.isOver
   }
 
   /** Puts itself in front of express-session's `res.end`, to know when it begins. */
@@ -70,107 +75,116 @@ export class ResponseGate {
     const { res } = this
     const sessionEnd = res.end
     const end = (...args: unknown[]): ServerResponse => {
-      const callback = args.findLast((arg) => typeof arg === 'function')
+      const callback = args.find((arg) => typeof arg === 'function')
       const [chunk, encoding] = args.filter((arg) => typeof arg !== 'function')
-      if (this.state === 'over') return res
-      if (this.state === 'refused') return this.answer(args)
-      if (this.ending) return res
-      if (typeof callback === 'function') res.once('finish', () => void Reflect.apply(callback, res, []))
+      if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
+      if (this.state === 'over' || this.ending) return res
+      // What Node would throw must be thrown now, while the error handler can still answer.
+      if (!isChunk(chunk ?? '')) Reflect.apply(this.raw.write, res, [chunk])
+      this.head.check()
+      if (this.keeper.isGivenUp()) {
+        this.head.write()
+        this.head.dropCookies()
+        this.state = 'over'
+        this.head.passing(() => Reflect.apply(this.raw.end, res, [chunk, encoding]))
+        return res
+      }
       this.ending = true
       this.keeper.beforeEnd()
-      const run = (): void => void Reflect.apply(sessionEnd, res, [chunk, encoding])
+      const run = (): void => {
+        this.inSessionEnd = true
+        try {
+          this.orHandBack(() => Reflect.apply(sessionEnd, res, [chunk, encoding]))
+        } finally {
+          this.inSessionEnd = false
+        }
+      }
       // The headers' own save is under way: the end comes after it.
       if (this.state === 'holding') this.afterHolding = run
       else run()
       return res
     }
-    res.end = end as End
+    Object.assign(res, { end })
   }
 
   private readonly write = (...args: unknown[]): boolean => {
-    switch (this.state) {
-      case 'over':
-        return false
-      case 'refused':
-      case 'streaming':
-        return this.pass(() => Reflect.apply(this.raw.write, this.res, args) as boolean)
-      case 'holding':
-        return this.hold(() => void Reflect.apply(this.raw.write, this.res, args))
-      case 'open':
-        if (this.ending) return this.hold(() => void Reflect.apply(this.raw.write, this.res, args))
-        this.beginStream()
-        return this.write(...args)
+    const write = (): boolean => Reflect.apply(this.raw.write, this.res, args) as boolean
+    // Node's own complaint, at once.
+    if (!isChunk(args[0])) return write()
+    if (this.state === 'over' || (this.ending && !this.inSessionEnd)) {
+      const callback = args.at(-1)
+      if (typeof callback === 'function') process.nextTick(callback, new Error('write after end'))
+      return false
     }
+    if (this.state === 'open' && !this.ending) this.beginStream()
+    if (this.state === 'streaming') return this.head.passing(write)
+    this.waiting.push(() => void write())
+    this.owesDrain = true
+    return false
   }
 
   private readonly flushHeaders = (): void => {
-    if (this.state === 'open' && !this.ending) this.beginStream()
+    if (this.state === 'over' || this.ending) return
+    if (this.state === 'open') this.beginStream()
     const flush = (): void => {
       this.raw.flushHeaders.call(this.res)
     }
-    if (this.state === 'streaming' || this.state === 'refused') this.pass(flush)
-    else if (this.state === 'holding') this.hold(flush)
-  }
-
-  /** Only noted as long as the response can still be taken back; the first byte writes it. */
-  private readonly writeHead = (...args: Parameters<ServerResponse['writeHead']>): ServerResponse => {
-    if (!this.passing) {
-      this.head = args
-      this.res.statusCode = args[0]
-      return this.res
-    }
-    if (this.state === 'refused') this.res.removeHeader('Set-Cookie')
-    const head = this.head ?? args
-    this.head = undefined
-    return Reflect.apply(this.raw.writeHead, this.res, head) as ServerResponse
+    if (this.state === 'streaming') this.head.passing(flush)
+    else this.waiting.push(flush)
   }
 
   /** What express-session calls once the save is decided. */
   private readonly end = (...args: unknown[]): ServerResponse => {
-    if (this.state === 'refused') return this.answer(args)
     if (this.state === 'over') return this.res
+    this.head.seal()
+    this.ending = true
     const deciding = this.keeper.decided()
-    if (deciding === undefined) this.conclude(undefined, args)
-    else {
-      const streaming = this.state === 'streaming'
-      if (!streaming) this.state = 'holding'
-      void deciding.then((failure) => {
-        if (this.state === 'holding') this.state = 'open'
+    if (deciding === undefined) {
+      this.conclude(undefined, args)
+      return this.res
+    }
+    const hasBegun = this.state === 'streaming'
+    this.state = 'holding'
+    void deciding.then((failure) => {
+      this.state = hasBegun ? 'streaming' : 'open'
+      this.safely(() => {
         this.conclude(failure, args)
       })
-    }
+    })
     return this.res
   }
 
   private conclude(failure: SessionHttpError | undefined, args: readonly unknown[]): void {
-    if (failure !== undefined && this.state === 'open') {
-      this.refuse()
+    if (failure !== undefined && this.state === 'open' && !this.res.destroyed) {
+      this.handBack(failure)
+      this.keeper.onRefused(failure)
       return
     }
     if (failure !== undefined) this.keeper.onLateFailure(failure)
     this.letOut()
     this.state = 'over'
-    this.pass(() => Reflect.apply(this.raw.end, this.res, args))
+    this.head.passing(() => Reflect.apply(this.raw.end, this.res, args))
   }
 
-  /** Takes the response back: what is answered now is the error's. */
-  private refuse(): void {
-    this.state = 'refused'
-    this.waiting.length = 0
-    this.head = undefined
-    for (const name of WITHDRAWN) this.res.removeHeader(name)
-    this.res.statusCode = 503
-    this.res.statusMessage = ''
-  }
-
-  private answer(args: readonly unknown[]): ServerResponse {
-    this.pass(() => Reflect.apply(this.raw.end, this.res, args))
+  /** The response as it was before any of this, for whoever answers now. Wrappers around the gate have had their turn. */
+  private handBack(failure: SessionHttpError): void {
     this.state = 'over'
-    return this.res
+    this.waiting.length = 0
+    this.afterHolding = undefined
+    Object.assign(this.res, this.raw)
+    this.head.handBack(failure)
   }
 
   private beginStream(): void {
-    const type = this.contentType()
+    this.orHandBack(() => {
+      this.head.write()
+    })
+    if (this.keeper.isGivenUp()) {
+      this.head.dropCookies()
+      this.state = 'streaming'
+      return
+    }
+    const type = String(this.res.getHeader('Content-Type') ?? '').toLowerCase()
     const saving = this.keeper.beforeStream(type.startsWith('text/event-stream'))
     if (saving === undefined) {
       this.state = 'streaming'
@@ -178,46 +192,66 @@ export class ResponseGate {
     }
     this.state = 'holding'
     void saving.then((failure) => {
-      if (failure === undefined) {
-        this.state = 'streaming'
-        this.letOut()
-      } else {
-        // The handler goes on writing and cannot be told apart from an error handler: this answer is the gate's own.
-        this.refuse()
-        this.keeper.onLateFailure(failure)
-        this.res.statusCode = failure.status
-        for (const [name, value] of Object.entries(failure.headers)) this.res.setHeader(name, value)
-        this.answer([failure.message])
-      }
-      const after = this.afterHolding
-      this.afterHolding = undefined
-      if (this.state !== 'over') after?.()
+      this.safely(() => {
+        if (failure === undefined) this.goOn()
+        else this.answerInPlace(failure)
+      })
     })
   }
 
-  /** Also one that was given to writeHead(). */
-  private contentType(): string {
-    const given: unknown = this.head?.at(-1)
-    const inHead = typeof given === 'object' ? Object.entries(given ?? {}).find(([name]) => name.toLowerCase() === 'content-type') : undefined
-    return String(inHead?.[1] ?? this.res.getHeader('Content-Type') ?? '').toLowerCase()
+  private goOn(): void {
+    this.state = 'streaming'
+    this.letOut()
+    const after = this.afterHolding
+    this.afterHolding = undefined
+    after?.()
+    if (!this.owesDrain) return
+    this.owesDrain = false
+    // If the socket is full by now it tells so itself.
+    if (!this.res.writableNeedDrain) this.res.emit('drain')
   }
 
-  private hold(operation: Operation): true {
-    this.waiting.push(operation)
-    return true
+  /** The handler goes on writing and cannot be told from an error handler: this answer is the gate's own. */
+  private answerInPlace(failure: SessionHttpError): void {
+    this.keeper.onLateFailure(failure)
+    this.handBack(failure)
+    this.res.setHeader('Content-Type', 'text/plain; charset=utf-8')
+    Reflect.apply(this.raw.end, this.res, [failure.message])
+    Object.assign(this.res, { write: this.write, end: this.end, flushHeaders: this.flushHeaders })
+  }
+
+  /**
+   * express-session throws at a session that cannot be written down (a circular one, say), and would ignore the error
+   * handler's `res.end()` after that.
+   */
+  private orHandBack(work: () => unknown): void {
+    try {
+      work()
+    } catch (thrown) {
+      this.keeper.onBroken()
+      if (this.state === 'open') this.handBack(toHttpError(thrown))
+      throw thrown
+    }
   }
 
   private letOut(): void {
-    for (const operation of this.waiting.splice(0)) this.pass(operation)
+    for (const operation of this.waiting.splice(0)) this.head.passing(operation)
   }
 
-  private pass<T>(work: () => T): T {
-    const before = this.passing
-    this.passing = true
+  private onFinish(callback: Operation): void {
+    if (this.res.writableFinished) process.nextTick(callback)
+    else this.res.once('finish', callback)
+  }
+
+  /** In no handler's turn: what is thrown has nobody to catch it. */
+  private safely(work: Operation): void {
     try {
-      return work()
-    } finally {
-      this.passing = before
+      work()
+    } catch (thrown) {
+      this.state = 'over'
+      this.res.destroy(thrown instanceof Error ? thrown : undefined)
     }
   }
 }
+
+const isChunk = (chunk: unknown): boolean => typeof chunk === 'string' || chunk instanceof Uint8Array

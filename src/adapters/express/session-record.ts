@@ -5,6 +5,9 @@ import type { SessionManager } from '../../session/session-manager.js'
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
 const DEFAULT_TTL_SEC = 86_400
 
+/** The longest that a manager keeps a record; a cookie may name a later day. */
+export const MAX_TTL_SEC = 100 * 365 * 86_400
+
 /** What the adapter needs to know of a session; applications add to SessionData as they please. */
 export type AnySession = Pick<SessionData, 'cookie'>
 
@@ -23,30 +26,52 @@ export class SessionRecord {
     return this.manager.encode(sid, { ...session, cookie: plain(session.cookie) })
   }
 
-  decode(sid: string, text: string): SessionData {
+  /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
+  decode(sid: string, text: string): SessionData | undefined {
     const data = this.manager.decode(sid, text)
-    if (isSessionData(data)) return data
-    throw new UndecodableError('The stored record is not a session of express-session: it has no cookie.')
+    if (!isSessionData(data)) throw new UndecodableError('The stored record is not a session of express-session: it has no cookie.')
+    const endsMs = expiryMs(data)
+    return endsMs !== undefined && endsMs <= Date.now() ? undefined : data
+  }
+
+  /** The stored text with the session's cookie in place of its own. */
+  withCookie(sid: string, text: string, session: AnySession): string {
+    return this.manager.encode(sid, { ...this.manager.decode(sid, text), cookie: plain(session.cookie) })
   }
 
   /** Whole seconds from now; 0 or less when it is over. */
   ttlSec(session: AnySession): number {
-    const { expires } = session.cookie
-    if (expires !== undefined && expires !== null) return Math.ceil((new Date(expires).getTime() - Date.now()) / 1000)
+    const endsMs = expiryMs(session)
+    if (endsMs !== undefined) return Math.min(Math.ceil((endsMs - Date.now()) / 1000), MAX_TTL_SEC)
     if (typeof this.ttl === 'function') return Math.ceil(this.ttl(session))
     return this.ttl ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
   }
 
-  /** The data without the cookie: what express-session compares to see whether a session was modified. */
-  fingerprint(sid: string, session: AnySession): string {
-    return this.manager.encode(sid, { ...session, cookie: undefined })
+  /** Whether the data differs, the cookie aside: what express-session calls modified. */
+  isModified(sid: string, session: AnySession, text: string): boolean {
+    try {
+      const stored = text === '' ? {} : this.manager.decode(sid, text)
+      const dataOf = (data: object): string => this.manager.encode(sid, { ...data, cookie: undefined })
+      return dataOf(session) !== dataOf(stored)
+    } catch {
+      // What cannot be written down is not what is stored; its save will say why.
+      return true
+    }
   }
+}
+
+/** When the cookie expires, if it says so. */
+function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
+  const expires: unknown = cookie?.expires
+  if (!(expires instanceof Date) && typeof expires !== 'string') return undefined
+  const ms = new Date(expires).getTime()
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 function isSessionData(data: object): data is SessionData {
   return 'cookie' in data && typeof data.cookie === 'object' && data.cookie !== null
 }
 
-function plain(cookie: AnySession['cookie']): unknown {
-  return 'toJSON' in cookie && typeof cookie.toJSON === 'function' ? (cookie.toJSON() as unknown) : cookie
+function plain(cookie: Partial<AnySession>['cookie']): unknown {
+  return cookie !== undefined && 'toJSON' in cookie && typeof cookie.toJSON === 'function' ? (cookie.toJSON() as unknown) : cookie
 }

@@ -16,6 +16,7 @@ import { Reads } from './text-reads.js'
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
 const LF = 10
+const CR = 13
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
@@ -91,6 +92,7 @@ class TextCodec implements Codec {
         this.#inbox.keep(bytes.subarray(at), bytes.length - at + 1)
         return
       }
+      if (lineFeed === at || bytes[lineFeed - 1] !== CR) throw new ProtocolError('a line that does not end in CR LF')
       const line = bytes.toString('latin1', at, lineFeed - 1)
       const valueBytes = this.#take(line, bytes, lineFeed + 1)
       if (valueBytes === undefined) {

@@ -50,17 +50,20 @@ export class Site {
     readonly app: Express,
     readonly middleware: LatchkeyMiddleware,
     private readonly server: Server,
+    /** Looks into the store without being seen in `ops`. */
+    private readonly observer: SessionManager,
   ) {}
 
   static async start(routes: (app: Express, site: Site) => void, options: SiteOptions = {}): Promise<Site> {
     const { framework = express, managerOptions = {}, before, onError, ...latchkeyOptions } = options
     const wire = managerOptions.savePath === undefined ? new TapWire() : undefined
     const manager = new SessionManager(wire === undefined ? managerOptions : { wire, ...managerOptions })
+    const observer = wire === undefined ? manager : new SessionManager({ wire: wire.inner })
     const app = framework()
     before?.(app)
     const middleware = latchkey({ manager, secret: SECRET, resave: false, saveUninitialized: false, ...latchkeyOptions })
     app.use(middleware)
-    const site = new Site(wire, manager, app, middleware, createServer(app))
+    const site = new Site(wire, manager, app, middleware, createServer(app), observer)
     sites.add(site)
     middleware.store.on('failure', (error: { code: string }) => site.failures.push(error))
     app.get('/set/:name/:value', (req, res) => {
@@ -95,10 +98,9 @@ export class Site {
 
   /** What is stored, without the cookie; undefined when nothing is. */
   async stored(sid: string): Promise<object | undefined> {
-    const data = await this.manager.peek<Record<string, unknown>>(sid)
+    const data = await this.observer.peek<Record<string, unknown>>(sid)
     if (data === undefined) return undefined
-    const { cookie: _, ...rest } = data
-    return rest
+    return withoutCookie(data)
   }
 
   /** The commands of each flight since the visitor came, as `op` names. */
@@ -108,7 +110,7 @@ export class Site {
 
   async isFree(...sids: string[]): Promise<boolean> {
     const { held, waiting } = this.manager.stats()
-    const holders = await Promise.all(sids.map((sid) => this.manager.holder(sid)))
+    const holders = await Promise.all(sids.map((sid) => this.observer.holder(sid)))
     return held === 0 && waiting === 0 && holders.every((holder) => holder === undefined)
   }
 
@@ -124,9 +126,10 @@ export class Site {
     expect({ held, waiting }, 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
     for (const sid of new Set(sids)) {
       if (this.manager.flawOf(sid) !== undefined) continue
-      expect(await this.manager.holder(sid), 'holder at the end of the test').toBeUndefined()
+      expect(await this.observer.holder(sid), 'holder at the end of the test').toBeUndefined()
     }
     await this.manager.close()
+    await this.observer.close()
   }
 }
 
@@ -146,9 +149,10 @@ const answerErrors =
   }
 
 export function dataOf(req: Request): object {
-  const { cookie: _, ...data } = req.session
-  return data
+  return withoutCookie(req.session)
 }
+
+const withoutCookie = (data: object): object => Object.fromEntries(Object.entries(data).filter(([name]) => name !== 'cookie'))
 
 /** A promise and what settles it. */
 export function barrier<T = void>(): { readonly passed: Promise<T>; readonly open: (value: T) => void } {

@@ -15,7 +15,8 @@ export interface StoppedFlight {
 /** The embedded store; notes every flight, and stops or refuses those it is told to. */
 export class TapWire implements Wire {
   readonly flights: (readonly Command[])[] = []
-  private readonly inner = createMemoryWire()
+  /** The store itself. */
+  readonly inner = createMemoryWire()
   private readonly stops: { matches: Matches; arrive: () => void; gate: Promise<'go' | 'fail'> }[] = []
   private readonly refusals: { matches: Matches; status: Reply['status'] }[] = []
 

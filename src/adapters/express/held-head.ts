@@ -1,0 +1,122 @@
+import { STATUS_CODES, type ServerResponse, validateHeaderValue } from 'node:http'
+import type { SessionHttpError } from './http-error.js'
+
+type WriteHead = ServerResponse['writeHead']
+type Changing = 'setHeader' | 'appendHeader' | 'removeHeader'
+
+const VERBS: Readonly<Record<Changing, string>> = { setHeader: 'set', appendHeader: 'append', removeHeader: 'remove' }
+
+/** Headers that spoke of the response that was taken back. */
+const WITHDRAWN = ['Content-Length', 'Content-Type', 'Content-Encoding', 'Content-Disposition', 'Content-Range'].concat(
+  ['Transfer-Encoding', 'Trailer', 'ETag', 'Last-Modified', 'Cache-Control', 'Expires', 'Location', 'Set-Cookie'],
+)
+
+/**
+ * The head of a response that is held back. Written once, as Node's: from then on `headersSent` is true and a change
+ * throws ERR_HTTP_HEADERS_SENT. A handler that changed the status after its `res.end()` would otherwise change what
+ * is still to be sent.
+ */
+export class HeldHead {
+  private readonly raw: Pick<ServerResponse, 'writeHead' | Changing>
+  private written: Parameters<WriteHead> | undefined
+  private isSealed = false
+  private statusCode: number | undefined
+  /** A call to the real response is under way: what it calls in turn goes through. */
+  private isPassing = false
+
+  constructor(private readonly res: ServerResponse) {
+    const { writeHead, setHeader, appendHeader, removeHeader } = res
+    this.raw = { writeHead, setHeader, appendHeader, removeHeader }
+    Object.assign(res, {
+      writeHead: this.writeHead,
+      setHeader: this.changing('setHeader'),
+      appendHeader: this.changing('appendHeader'),
+      removeHeader: this.changing('removeHeader'),
+      _implicitHeader: this.implicitHeader,
+    })
+    const isSent = (): boolean => this.isSealed || Reflect.get(Object.getPrototypeOf(res) as object, 'headersSent', res) === true
+    Object.defineProperty(res, 'headersSent', { configurable: true, enumerable: true, get: isSent })
+  }
+
+  /** Throws what Node would if the head were written now. */
+  check(): void {
+    if (!this.isSealed) checkStatus([this.res.statusCode])
+  }
+
+  /** Written as it is now, if it was not before. */
+  write(): void {
+    if (!this.isSealed) this.res.writeHead(this.res.statusCode)
+  }
+
+  /** No changes any more; what listens for the head (express-session's cookie) has its turn when it leaves. */
+  seal(): void {
+    if (this.isSealed) return
+    this.isSealed = true
+    this.statusCode = this.res.statusCode
+  }
+
+  /** A call to the real response. */
+  passing<T>(work: () => T): T {
+    const before = this.isPassing
+    this.isPassing = true
+    if (this.statusCode !== undefined) this.res.statusCode = this.statusCode
+    try {
+      return work()
+    } finally {
+      this.isPassing = before
+    }
+  }
+
+  /** No cookie for a session that is not stored. */
+  dropCookies(): void {
+    if (this.res.getHeader('Set-Cookie') !== undefined) Reflect.apply(this.raw.removeHeader, this.res, ['Set-Cookie'])
+  }
+
+  /** The response is another's now, without what was said of the first one. */
+  handBack(failure: SessionHttpError): void {
+    const { res } = this
+    this.isSealed = false
+    Object.assign(res, this.raw)
+    Reflect.deleteProperty(res, '_implicitHeader')
+    Reflect.deleteProperty(res, 'headersSent')
+    for (const name of WITHDRAWN) res.removeHeader(name)
+    for (const [name, value] of Object.entries(failure.headers)) res.setHeader(name, value)
+    res.statusCode = failure.status
+    res.statusMessage = STATUS_CODES[failure.status] ?? ''
+  }
+
+  private readonly writeHead = (...args: Parameters<WriteHead>): ServerResponse => {
+    if (this.isPassing) return Reflect.apply(this.raw.writeHead, this.res, args) as ServerResponse
+    if (this.isSealed) throw headersSent('write')
+    checkStatus(args)
+    this.res.statusCode = args[0]
+    this.written = args
+    this.seal()
+    return this.res
+  }
+
+  /** In place of Node's, which knows only of a head that it has written itself. */
+  private readonly implicitHeader = (): void => {
+    if (this.written !== undefined && this.isPassing) Reflect.apply(this.raw.writeHead, this.res, this.written)
+    else if (this.isPassing || !this.isSealed) this.res.writeHead(this.res.statusCode)
+  }
+
+  private changing(name: Changing): (...args: unknown[]) => unknown {
+    return (...args) => {
+      if (this.isSealed && !this.isPassing) throw headersSent(VERBS[name])
+      return Reflect.apply(this.raw[name], this.res, args) as unknown
+    }
+  }
+}
+
+const headersSent = (verb: string): Error =>
+  Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), { code: 'ERR_HTTP_HEADERS_SENT' })
+
+/** As Node checks it, with its errors. */
+function checkStatus([status, message]: readonly unknown[]): void {
+  const code = Number(status) | 0
+  if (code < 100 || code > 999) {
+    throw Object.assign(new RangeError(`Invalid status code: ${String(status)}`), { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
+  }
+  if (typeof message === 'string') validateHeaderValue('statusMessage', message)
+}

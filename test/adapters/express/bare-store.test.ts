@@ -1,0 +1,160 @@
+import type { SessionData } from 'express-session'
+import { SessionManager } from 'latchkey'
+import { latchkey, type LatchkeyOptions } from 'latchkey/express'
+import { describe, expect, it } from 'vitest'
+import { barrier, endSitesAfterEach, SECRET, Site, until, visit } from './site.js'
+import { TapWire } from './tap-wire.js'
+
+/** `latchkey(...).store`: sessions outside of any request. */
+
+endSitesAfterEach()
+
+function build(options: Partial<LatchkeyOptions> = {}, lifetimeSec?: number): { store: ReturnType<typeof latchkey>['store']; wire: TapWire } {
+  const wire = new TapWire()
+  const manager = new SessionManager(lifetimeSec === undefined ? { wire } : { wire, lifetimeSec })
+  const { store } = latchkey({ manager, secret: SECRET, resave: false, saveUninitialized: false, ...options })
+  return { store, wire }
+}
+
+/** A session as a script makes it. */
+const sessionOf = (cookie: Partial<SessionData['cookie']> = {}, data: object = { user: 'ada' }): SessionData => ({
+  cookie: { originalMaxAge: null, ...cookie },
+  ...data,
+})
+
+const ttlOf = (wire: TapWire): number | undefined =>
+  wire.flights.flatMap((commands) => commands.flatMap((command) => ('ttlSec' in command && !command.key.endsWith('-lck') ? [command.ttlSec] : []))).at(-1)
+
+describe('the bare store', () => {
+  it('speaks promises', async () => {
+    const { store } = build()
+    await store.set('sid', sessionOf())
+    expect(await store.get('sid')).toMatchObject({ user: 'ada' })
+    await store.destroy('sid')
+    expect(await store.get('sid')).toBeNull()
+  })
+
+  it('speaks callbacks, on a turn of their own', async () => {
+    const { store } = build()
+    const calls: unknown[] = []
+    const call = (work: (callback: (error: unknown, value?: unknown) => void) => unknown): Promise<unknown[]> =>
+      new Promise((resolve) => {
+        void work((...args) => resolve(args))
+        calls.push('returned')
+      })
+    expect(await call((callback) => store.set('sid', sessionOf(), callback))).toEqual([null, undefined])
+    expect(await call((callback) => store.get('sid', callback))).toMatchObject([null, { user: 'ada' }])
+    expect(await call((callback) => store.touch('sid', sessionOf(), callback))).toEqual([null, undefined])
+    expect(await call((callback) => store.destroy('sid', callback))).toEqual([null, undefined])
+    expect(await call((callback) => store.get('sid', callback))).toEqual([null, null])
+    expect(calls).toHaveLength(5)
+  })
+
+  it('tells failures both ways, with status and code', async () => {
+    const { store, wire } = build()
+    wire.refuse((commands) => commands.some(({ op, key }) => op === 'add' && key === 'sess:sid'))
+    await expect(store.set('sid', sessionOf())).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_REFUSED', status: 503 })
+    const big = sessionOf({}, { big: 'x'.repeat(2_000_000) })
+    const error = await new Promise((resolve) => {
+      store.set('sid', big, resolve).catch(() => undefined)
+    })
+    expect(error).toMatchObject({ code: 'LATCHKEY_RECORD_TOO_LARGE', status: 500 })
+    expect(await store.get('sid')).toBeNull()
+  })
+
+  it('a set is locked: it waits for the request that holds the session, and overwrites it', async () => {
+    const entered = barrier()
+    const goOn = barrier()
+    const site = await Site.start((app) => {
+      app.get('/slow', async (req, res) => {
+        entered.open()
+        await goOn.passed
+        visit(req).n = 1
+        res.json({})
+      })
+    })
+    const visitor = await site.visitor()
+    const slow = visitor.get('/slow')
+    await entered.passed
+    const { store } = site.middleware
+    // A get neither waits nor locks.
+    expect(await store.get(visitor.sid)).toMatchObject({ user: 'ada' })
+    const set = store.set(visitor.sid, sessionOf({}, { user: 'script' }))
+    await until(() => site.manager.stats().waiting === 1)
+    goOn.open()
+    expect((await slow).status).toBe(200)
+    await set
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'script' })
+    expect(await site.isFree(visitor.sid)).toBe(true)
+  })
+
+  it('get takes one flight without a lock, set two, and lets go', async () => {
+    const { store, wire } = build()
+    const ops = (): string[][] => wire.flights.splice(0).map((commands) => commands.map(({ op }) => op))
+    await store.set('sid', sessionOf())
+    expect(ops()).toEqual([['add', 'get'], ['add', 'cad']])
+    await store.get('sid')
+    expect(ops()).toEqual([['get']])
+    await store.touch('sid', sessionOf())
+    expect(ops()).toEqual([['add', 'get'], ['touch', 'cad']])
+    await store.touch('nobody', sessionOf())
+    expect(ops()).toEqual([['add', 'get'], ['cad']])
+  })
+
+  it('touch takes over the cookie and leaves the data alone', async () => {
+    const { store } = build()
+    await store.set('sid', sessionOf({ expires: new Date(Date.now() + 5000) }))
+    const expires = new Date(Date.now() + 60_000)
+    await store.touch('sid', sessionOf({ expires }, { user: 'eve' }))
+    expect(await store.get('sid')).toMatchObject({ user: 'ada', cookie: { expires: expires.toISOString() } })
+  })
+
+  it.each<[string, Partial<LatchkeyOptions>, number | undefined, Partial<SessionData['cookie']>, number]>([
+    ['cookie.expires', { ttl: 7 }, 9, { expires: new Date(Date.now() + 100_000) }, 100],
+    ['a ttl', { ttl: 7 }, 9, {}, 7],
+    ['a ttl function', { ttl: (session) => ('user' in session ? 42.1 : 0) }, 9, {}, 43],
+    ["the manager's lifetimeSec", {}, 9, {}, 9],
+    ['a day, when nothing is said', {}, undefined, {}, 86_400],
+    ['ttl, when the expiry is no date', { ttl: 7 }, 9, { expires: new Date(Number.NaN) }, 7],
+    ['100 years, when the cookie says more', {}, undefined, { expires: new Date(Date.now() + 200 * 365.25 * 86_400_000) }, 3_153_600_000],
+  ])('a session lives for %s', async (_case, options, lifetimeSec, cookie, seconds) => {
+    const { store, wire } = build(options, lifetimeSec)
+    await store.set('sid', sessionOf(cookie))
+    const ttl = ttlOf(wire)
+    expect(ttl).toBeLessThanOrEqual(seconds)
+    expect(ttl).toBeGreaterThan(seconds - 5)
+    await store.touch('sid', sessionOf(cookie))
+    expect(ttlOf(wire)).toBeGreaterThan(seconds - 5)
+  })
+
+  it.each<[string, Partial<LatchkeyOptions>, Partial<SessionData['cookie']>]>([
+    ['a cookie that has expired', {}, { expires: new Date(Date.now() - 1) }],
+    ['a ttl of 0', { ttl: 0 }, {}],
+    ['a ttl function that says less', { ttl: () => -5 }, {}],
+  ])('%s destroys the session, in set and in touch', async (_case, options, cookie) => {
+    const { store, wire } = build(options)
+    for (const call of [store.set.bind(store), store.touch.bind(store)]) {
+      const value = Buffer.from('{"user":"ada","cookie":{}}')
+      await wire.inner.flight('', [{ op: 'set', key: 'sess:sid', value, ttlSec: 60 }])
+      expect(await store.get('sid')).not.toBeNull()
+      await call('sid', sessionOf(cookie))
+      expect(await store.get('sid')).toBeNull()
+    }
+  })
+
+  it('a session whose cookie has expired is none, though its record lives for another second', async () => {
+    const { store, wire } = build()
+    const value = Buffer.from(JSON.stringify(sessionOf({ expires: new Date(Date.now() - 1) })))
+    await wire.inner.flight('', [{ op: 'set', key: 'sess:sid', value, ttlSec: 60 }])
+    expect(await store.get('sid')).toBeNull()
+  })
+
+  it('an id that no key can be made of has no session; setting it is refused', async () => {
+    const { store, wire } = build()
+    expect(await store.get('with space')).toBeNull()
+    await store.destroy('with space')
+    await store.touch('with space', sessionOf())
+    expect(wire.flights).toEqual([])
+    await expect(store.set('with space', sessionOf())).rejects.toMatchObject({ code: 'LATCHKEY_INVALID_ID' })
+  })
+})

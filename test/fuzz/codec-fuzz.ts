@@ -1,0 +1,152 @@
+/** A codec, flights that it wrote, and a server that answers them: properly, out of order, or in shreds. */
+import { Socket } from 'node:net'
+import type { SeededRandom } from 'latchkey/testing'
+import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
+import { AuthenticationError, type Codec, Flight, ProtocolError } from '../../src/wire/memcached/codec.js'
+import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
+import type { Cas, Command, Reply } from '../../src/wire/wire.js'
+import { binaryReply } from '../wire/memcached-scripted-server.js'
+import { garbage, mutate, pieces, shuffle } from './mutate.js'
+
+export type Dialect = 'binary' | 'text'
+
+const KEYS = ['session-one-and-only', 'session-number-two', 'another-visitor', 'another-visitor-lck']
+/** What the server holds under a key: its name, so that a value in the wrong hands is known. */
+const valueOf = (key: string): Buffer => Buffer.from(`belongs to ${key}`)
+
+interface Played {
+  readonly command: Command
+  readonly reply: Reply
+}
+
+/** What one run came to: the replies that were given out, and what was thrown. */
+export interface CodecRun {
+  readonly played: readonly Played[]
+  readonly thrown: unknown
+  readonly isRight: boolean
+}
+
+export function makeCodec(dialect: Dialect): Codec {
+  const socket = Object.assign(new Socket(), { write: () => true })
+  const context = { socket, credentials: undefined, wallMs: () => 0 }
+  return dialect === 'binary' ? createBinaryCodec(context) : createTextCodec(context)
+}
+
+export const isExpected = (thrown: unknown): boolean =>
+  thrown === undefined || thrown instanceof ProtocolError || thrown instanceof AuthenticationError
+
+/** `how`: the answers as they should be, in another order or number, with bytes changed, or none of them. */
+export function playCodec(dialect: Dialect, random: SeededRandom, how: 'right' | 'disorder' | 'shreds' | 'garbage'): CodecRun {
+  const codec = makeCodec(dialect)
+  const played: Played[] = []
+  let isRight = true
+  const flights = Array.from({ length: 1 + random.integer(3) }, () => {
+    const commands = Array.from({ length: 1 + random.integer(4) }, () => commandOf(dialect, random))
+    const settle = (replies: Reply[]): void => {
+      if (replies.length !== commands.length) isRight = false
+      commands.forEach((command, index) => {
+        const reply = replies[index]
+        if (reply !== undefined) played.push({ command, reply })
+      })
+    }
+    return new Flight(commands, 0, settle, () => undefined)
+  })
+  const request = codec.encode(flights)
+  const answers = dialect === 'binary' ? binaryAnswers(Buffer.from(request)) : textAnswers(Buffer.from(request).toString('latin1'), random)
+  let thrown: unknown
+  try {
+    for (const piece of pieces(bytesOf(answers, how, random), random)) codec.feed(piece)
+  } catch (error) {
+    thrown = error
+  }
+  return { played, thrown, isRight }
+}
+
+function bytesOf(answers: Buffer[], how: 'right' | 'disorder' | 'shreds' | 'garbage', random: SeededRandom): Buffer {
+  switch (how) {
+    case 'right':
+      return Buffer.concat(answers)
+    case 'disorder': {
+      const doubled = random.integer(2) === 0 ? answers : [...answers, random.pick(answers)]
+      return Buffer.concat(shuffle([...doubled], random).slice(random.integer(2)))
+    }
+    case 'shreds':
+      return mutate(Buffer.concat(answers), random)
+    case 'garbage':
+      return garbage(random)
+  }
+}
+
+/** A value that was given out under another key than its own. */
+export const isForeign = ({ command, reply }: Played): boolean =>
+  reply.value !== undefined && KEYS.some((key) => key !== command.key && reply.value?.equals(valueOf(key)) === true)
+
+function commandOf(dialect: Dialect, random: SeededRandom): Command {
+  const key = random.pick(KEYS)
+  const cas: Cas = { version: dialect === 'binary' ? '0000000000000007' : '7', asOf: 0 }
+  const item = { key, value: valueOf(key), ttlSec: 9, flags: 0 }
+  const op = random.pick(['get', 'get', 'get', 'add', 'set', 'cas', 'touch', 'delete', 'cad'] as const)
+  switch (op) {
+    case 'get':
+    case 'delete':
+      return { op, key }
+    case 'touch':
+      return { op, key, ttlSec: 9 }
+    case 'cad':
+      return { op, key, cas }
+    case 'cas':
+      return { op, ...item, cas, wantCas: random.integer(2) === 0 }
+    default:
+      return { op, ...item }
+  }
+}
+
+/** A message for each request, with the value of its key where it asks for one. */
+function binaryAnswers(requests: Buffer): Buffer[] {
+  const answers: Buffer[] = []
+  for (let at = 0; at + 24 <= requests.length; at += 24 + requests.readUInt32BE(at + 8)) {
+    const opcode = requests.readUInt8(at + 1)
+    const keyAt = at + 24 + requests.readUInt8(at + 4)
+    const key = requests.toString('latin1', keyAt, keyAt + requests.readUInt16BE(at + 2))
+    const found = opcode === 0 ? { extras: Buffer.alloc(4), value: valueOf(key) } : {}
+    answers.push(binaryReply({ opcode, opaque: requests.readUInt32BE(at + 12), cas: 7, ...found }))
+  }
+  return answers
+}
+
+/** The lines that answer each line; a value and its VALUE line are one piece, and so is an END. */
+function textAnswers(requests: string, random: SeededRandom): Buffer[] {
+  const answers: string[] = []
+  for (const line of requests.split('\r\n')) {
+    const [verb, ...words] = line.split(' ')
+    switch (verb) {
+      case 'gets':
+        for (const key of words) {
+          if (random.integer(4) === 0) continue
+          const value = valueOf(key).toString('latin1')
+          answers.push(`VALUE ${key} 0 ${String(value.length)} 7\r\n${value}\r\n`)
+        }
+        answers.push('END\r\n')
+        break
+      case 'add':
+        answers.push(random.pick(['STORED\r\n', 'NOT_STORED\r\n']))
+        break
+      case 'set':
+        answers.push('STORED\r\n')
+        break
+      case 'cas':
+        answers.push(random.pick(['STORED\r\n', 'EXISTS\r\n', 'NOT_FOUND\r\n']))
+        break
+      case 'mg':
+        answers.push(random.pick(['HD c7\r\n', 'EN\r\n']))
+        break
+      case 'md':
+        answers.push(random.pick(['HD\r\n', 'EX\r\n', 'NF\r\n']))
+        break
+      case 'delete':
+        answers.push(random.pick(['DELETED\r\n', 'NOT_FOUND\r\n']))
+        break
+    }
+  }
+  return answers.map((answer) => Buffer.from(answer, 'latin1'))
+}

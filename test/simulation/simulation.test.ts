@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { check } from './bundle.js'
+import { mutants } from './mutants.js'
+import { simulate } from './pool.js'
+import { isCrash } from './report.js'
+import { run } from './run.js'
+
+const WORKERS = 2
+
+describe('the simulation', () => {
+  it('finds nothing wrong with the shipped code in 3000 runs', { timeout: 60_000 }, async () => {
+    const { failures, operations, acknowledged } = await simulate({ firstSeed: 1, runs: 3000, workers: WORKERS })
+    expect(failures).toEqual([])
+    expect(acknowledged).toBeGreaterThan(operations / 2)
+  })
+
+  it('repeats a run from its seed, to the last line of the timeline', async () => {
+    for (const seed of [2, 19, 108]) {
+      const first = await run(seed, true)
+      const second = await run(seed, true)
+      expect(first.timeline.split('\n').length).toBeGreaterThan(50)
+      expect(second.timeline).toBe(first.timeline)
+    }
+  })
+
+  it.each(['blindDeleteOnRelease', 'ttlOffByOne', 'writeWithoutCas'])('catches %s', { timeout: 60_000 }, async (name) => {
+    const mutant = mutants.find((one) => one.name === name)
+    expect(mutant).toBeDefined()
+    const { failures } = await simulate({ firstSeed: 1, runs: 2000, workers: WORKERS, mutant })
+    expect(failures.flatMap(({ rules }) => rules).filter((rule) => !isCrash(rule))).not.toEqual([])
+  })
+
+  it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s still fits the code', async (_name, mutant) => {
+    await check(mutant)
+  })
+
+  it('refuses a mutant whose text no longer stands in the code', async () => {
+    const mutant = { name: 'outdated', flaw: '', edits: [{ file: 'src/lock/lease.ts', find: 'no such text', replace: '' }] }
+    await expect(simulate({ firstSeed: 1, runs: 1, workers: 1, mutant })).rejects.toThrow('its text stands 0 times')
+  })
+})
