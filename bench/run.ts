@@ -33,6 +33,7 @@ export async function runRows(options: Options): Promise<boolean> {
   console.log(`latchkey of ${DIST}; Node ${process.version}, ${String(cpus().length)} cores\n`)
   let isComplete = true
   for (const row of rows) {
+    const rowStartMs = performance.now()
     try {
       const result = await row.run({
         quick: options.quick,
@@ -42,6 +43,7 @@ export async function runRows(options: Options): Promise<boolean> {
       progress.clear()
       results.set(row.name, result)
       show(result)
+      console.log(`  (${row.name} took ${String(Math.round((performance.now() - rowStartMs) / 1000))} s)\n`)
     } catch (error) {
       progress.clear()
       isComplete = false

@@ -4,6 +4,7 @@ import type { MemcachedServer } from '../../test/support/memcached-server.js'
 import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
 import { changed, changedText, sessionOf } from '../support/record.js'
 import { startRedis } from '../support/redis-server.js'
+import type { RowContext } from '../support/result.js'
 import type { Contender } from './contender.js'
 import { ExpressStore } from './express-store.js'
 import { Floor } from './floor.js'
@@ -30,7 +31,7 @@ export interface Contenders {
   readonly missing: readonly string[]
 }
 
-export async function makeContenders(setup: Setup, against: string | undefined): Promise<Contenders> {
+export async function makeContenders(setup: Setup, { quick, against }: RowContext): Promise<Contenders> {
   const missing: string[] = []
   const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
   if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
@@ -41,7 +42,8 @@ export async function makeContenders(setup: Setup, against: string | undefined):
   const redis = await makeConnectRedis(setup)
   if (redis === undefined) missing.push('redis-server is not installed: no row for connect-redis')
   else list.push(redis)
-  list.push(await makeMemoryStore(setup), ...(await makeTextOnly(setup)))
+  list.push(await makeMemoryStore(setup))
+  if (!quick) list.push(...(await makeTextOnly(setup)))
   return { list, missing }
 }
 

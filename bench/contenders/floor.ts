@@ -104,7 +104,7 @@ export class Floor implements Contender {
   }
 
   #receive(chunk: Buffer): void {
-    const text = this.#rest + chunk.latin1Slice()
+    const text = this.#rest + chunk.toString('latin1')
     if (text.length < this.#wanted) {
       this.#rest = text
       return

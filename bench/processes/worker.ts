@@ -4,8 +4,8 @@ import { serve, sharedNowMs } from '../support/child.js'
 import { loadLatchkey, type SessionManager, type SessionManagerOptions, type SessionStore } from '../support/latchkey.js'
 import { changed, sessionOf } from '../support/record.js'
 import { quantile } from '../support/statistics.js'
-import { RECORD_BYTES, idOf } from '../contenders/contender.js'
-import { drive } from '../support/drive.js'
+import { type Contender, idOf, RECORD_BYTES } from '../contenders/contender.js'
+import { drive, seedAll } from '../support/drive.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 
 let manager: SessionManager | undefined
@@ -54,6 +54,12 @@ const api = {
     await Promise.all([...held.keys()].map(release))
   },
 
+  /** As releaseAll, but stores nothing. */
+  async letGoAll(_: null): Promise<void> {
+    await Promise.all([...held.values()].map((store) => store.close()))
+    held.clear()
+  },
+
   /** Says when it came, and when it had the session. */
   async acquire(id: string): Promise<{ cameAtMs: number; acquiredAtMs: number }> {
     const cameAtMs = sharedNowMs()
@@ -67,6 +73,18 @@ const api = {
     const releasedAtMs = sharedNowMs()
     await release(id)
     return releasedAtMs
+  },
+
+  /** How much later than told a timer of 2 ms fires, again and again: what the machine itself adds. */
+  async timerLateness(forMs: number): Promise<{ p50Ms: number; p99Ms: number }> {
+    const latenessMs: number[] = []
+    const endMs = performance.now() + forMs
+    while (performance.now() < endMs) {
+      const beganMs = performance.now()
+      await sleep(2)
+      latenessMs.push(performance.now() - beganMs - 2)
+    }
+    return { p50Ms: quantile(latenessMs, 0.5), p99Ms: quantile(latenessMs, 0.99) }
   },
 
   /** Requests that wait for sessions; what becomes of them is not looked at. */
@@ -88,7 +106,9 @@ const api = {
         await store.write(id, text === '' ? JSON.stringify(sessionOf(RECORD_BYTES)) : changed(text))
         await store.close()
         latenciesMs.push(performance.now() - beganMs)
-        await sleep(pauseMs * (0.5 + Math.random()))
+        const nextMs = pauseMs * (0.5 + Math.random())
+        if (performance.now() + nextMs > endMs) return
+        await sleep(nextMs)
       }
     }
     await Promise.all(Array.from({ length: visitors }, (_, index) => visit(index)))
@@ -117,17 +137,25 @@ const api = {
     return sharedNowMs()
   },
 
-  /** Cycles with 64 in flight on sessions of its own. */
-  async load({ first, sessions, forMs }: { first: number; sessions: number; forMs: number }): Promise<number> {
-    const contender = new LatchkeyHooks('latchkey', opened(), '', changed)
-    const shifted = {
-      name: contender.name,
-      seed: (index: number) => contender.seed(first + index),
-      cycle: (index: number) => contender.cycle(first + index),
-      close: () => contender.close(),
-    }
-    return (await drive(shifted, { inFlight: 64, forMs, sessions })).cyclesPerSecond
+  async seed({ first, sessions }: { first: number; sessions: number }): Promise<void> {
+    await seedAll(range(first), sessions)
   },
+
+  /** Cycles with 64 in flight on a range of sessions; how many a second. */
+  async load({ first, sessions, forMs }: { first: number; sessions: number; forMs: number }): Promise<number> {
+    return (await drive(range(first), { inFlight: 64, forMs, sessions })).cyclesPerSecond
+  },
+}
+
+/** The sessions from `first` on, as a contender. */
+function range(first: number): Contender {
+  const hooks = new LatchkeyHooks('latchkey', opened(), JSON.stringify(sessionOf(RECORD_BYTES)), changed)
+  return {
+    name: hooks.name,
+    seed: (index) => hooks.seed(first + index),
+    cycle: (index) => hooks.cycle(first + index),
+    close: () => hooks.close(),
+  }
 }
 
 export interface Visits {

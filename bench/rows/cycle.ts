@@ -18,7 +18,7 @@ export const cycle: Row = {
   async run(context) {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })
     const setup = { server, recordBytes: RECORD_BYTES }
-    const { list, missing } = await names.makeContenders(setup, context.against)
+    const { list, missing } = await names.makeContenders(setup, context)
     for (const contender of list) {
       context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
       await seedAll(contender, SESSIONS)
@@ -73,7 +73,8 @@ const latencies = (slices: readonly Slice[] | undefined): number[] =>
   (slices ?? []).map((slice) => median(slice.latenciesMs) * 1000)
 
 function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResult, 'notes'> {
-  const ratioTo = (name: string): number => ratioOf(throughputs(many.get(names.LATCHKEY)), throughputs(many.get(name)))
+  const ratioTo = (name: string, own = names.LATCHKEY): number =>
+    ratioOf(throughputs(many.get(own)), throughputs(many.get(name)))
   return {
     figures: {
       'cycle.ratioToFloor': ratioTo(names.FLOOR),
@@ -83,7 +84,7 @@ function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResul
       'cycle.sequentialRatioToFloor': ratioOf(latencies(single.get(names.LATCHKEY)), latencies(single.get(names.FLOOR))),
       'cycle.flightsPerCycle': perCycle.flights,
       'cycle.commandsPerCycle': perCycle.commands,
-      'cycle.textOnlyRatioToFloor': ratioOf(throughputs(many.get(names.LATCHKEY_TEXT)), throughputs(many.get(names.FLOOR_TEXT))),
+      ...(many.has(names.FLOOR_TEXT) ? { 'cycle.textOnlyRatioToFloor': ratioTo(names.FLOOR_TEXT, names.LATCHKEY_TEXT) } : {}),
       'cycle.cpuRatioToFloor': ratioOf(cpu(many.get(names.LATCHKEY)), cpu(many.get(names.FLOOR))),
     },
     tables: [

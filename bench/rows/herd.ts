@@ -73,13 +73,15 @@ export const herd: Row = {
 async function rounds(manager: SessionManager, n: number, { quick, progress }: RowContext): Promise<Sample[]> {
   const count = n === 1000 ? (quick ? 1 : 5) : quick ? 5 : 11
   const samples: Sample[] = []
+  const pieceSize = Math.min(n, MAIN_N)
+  let before = await inSequence(pieceSize)
   for (let round = 0; round < count; round++) {
     progress(`n = ${String(n)}, round ${String(round + 1)} of ${String(count)}`)
     // The same work in sequence, in pieces of a hundred: before and after, so that a drift of the machine cancels out.
-    const before = await inSequence(Math.min(n, MAIN_N))
     const { ms, flights, kept } = await stampede(manager, `herd-${String(n)}-${String(round)}`, n)
-    const after = await inSequence(Math.min(n, MAIN_N))
-    const bareMs = ((before + after) / 2) * (n / Math.min(n, MAIN_N))
+    const after = await inSequence(pieceSize)
+    const bareMs = ((before + after) / 2) * (n / pieceSize)
+    before = after
     samples.push({ n, overheadPct: 100 * (ms / bareMs - 1), flightsPerRequest: flights / n, keptShare: kept / n })
   }
   return samples

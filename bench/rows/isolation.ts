@@ -46,7 +46,7 @@ export const isolation: Row = {
       async (forMs) => void without.push(await free.call('visit', { visitors: VISITORS, pauseMs: PAUSE_MS, forMs })),
     ])
     context.progress('counting what waiting costs the server')
-    const commandsPerSecond = await countCommands(server, 2000)
+    const commandsPerSecond = await countCommands(server, 1000)
     for (const child of [holder, busy, free]) child.stop()
 
     const p99 = (visits: readonly Visits[]): number[] => visits.map((visit) => visit.p99Ms)
@@ -88,7 +88,7 @@ export const isolation: Row = {
 }
 
 async function interleave(context: RowContext, parts: readonly ((forMs: number) => Promise<void>)[]): Promise<void> {
-  const [rounds, forMs] = context.quick ? [7, 1000] : [15, 3000]
+  const [rounds, forMs] = context.quick ? [5, 800] : [15, 3000]
   for (let round = 0; round < rounds; round++) {
     context.progress(`round ${String(round + 1)} of ${String(rounds)}`)
     for (const part of round % 2 === 0 ? parts : [...parts].reverse()) await part(forMs)

@@ -6,7 +6,7 @@ import type { FaultKind, Struck } from './fault-kinds.js'
 import type { HookKind, Stage } from './hooks.js'
 import { AnsweredError } from './express-hooks.js'
 import type { LagMeter } from './lag-meter.js'
-import { DEADLINE_MS, FLIGHT_MS, marksOf, type Marked, type Rig, textOf } from './rig.js'
+import { marksOf, type Marked, type Rig, textOf } from './rig.js'
 
 export interface CellResult {
   readonly verdict: Verdict
@@ -22,8 +22,8 @@ const codeOf = (error: unknown): string | undefined =>
   error instanceof LatchkeyError || error instanceof AnsweredError ? error.code : undefined
 
 const SLACK_MS = 120
-/** Nothing takes this long, on whatever machine. */
-const GIVE_UP_MS = 20 * DEADLINE_MS
+/** Nothing takes this many deadlines, on whatever machine. */
+const GIVE_UP_DEADLINES = 20
 
 async function giveUpAfter(ms: number, signal: AbortSignal): Promise<never> {
   await sleep(ms, undefined, { signal }).catch(() => undefined)
@@ -31,7 +31,7 @@ async function giveUpAfter(ms: number, signal: AbortSignal): Promise<never> {
 }
 
 /** The sweeper passes twice in a flight's deadline; a lock that it finds goes with the next pass. */
-const SWEEP_MS = 4 * FLIGHT_MS + 600
+const SWEEP_FLIGHTS = 7
 
 export async function playCell(rig: Rig, hook: HookKind, fault: FaultKind, lag: LagMeter): Promise<CellResult> {
   const play = new CellPlay(rig, hook, fault, lag)
@@ -57,7 +57,7 @@ class CellPlay {
     const verdict = await this.verdictOf(play.outcome)
     const endMs = performance.now()
     const tookMs = endMs - this.fromMs
-    const limitMs = DEADLINE_MS + SLACK_MS + this.lag.between(this.fromMs, endMs)
+    const limitMs = this.rig.deadlineMs + SLACK_MS * this.rig.options.patience + this.lag.between(this.fromMs, endMs)
     if (tookMs > limitMs) this.odd.push(`settled after ${tookMs.toFixed(0)} ms, not within ${limitMs.toFixed(0)}`)
     const right = expected(this.hook, this.fault)
     if (!right.includes(verdict)) this.odd.push(`${verdict}, not ${right.join(' or ')}`)
@@ -68,13 +68,17 @@ class CellPlay {
     await this.attempt('what follows', () => play.after(verdict === 'ok'))
     // A next write would take over what the call has left, where it is for the sweeper to free it.
     if (this.hook.nature === 'acquires' || this.hook.nature === 'lets go') {
-      await sleep(this.fault.zombieMs)
+      await sleep(this.zombieMs)
       await this.judgeLock()
     }
     const marked = await this.nextWrite(verdict)
     await this.judgeRecord(verdict, marked)
     await this.judgeLock()
     return { verdict, tookMs, wrong: this.wrong, odd: this.odd }
+  }
+
+  private get zombieMs(): number {
+    return this.fault.zombieFlights * this.rig.flightMs
   }
 
   private stage(): Stage {
@@ -109,7 +113,7 @@ class CellPlay {
   private async verdictOf(outcome: Promise<unknown>): Promise<Verdict> {
     const tooLong = new AbortController()
     try {
-      await Promise.race([outcome, giveUpAfter(GIVE_UP_MS, tooLong.signal)])
+      await Promise.race([outcome, giveUpAfter(GIVE_UP_DEADLINES * this.rig.deadlineMs, tooLong.signal)])
       return 'ok'
     } catch (error) {
       this.note(error)
@@ -138,7 +142,7 @@ class CellPlay {
   /** A write after the fault, before anything that is still under way to the server gets there. */
   private async nextWrite(verdict: Verdict): Promise<boolean> {
     // A destroy of unknown outcome may still be carried out, and says so.
-    if (verdict === 'OUTCOME_UNKNOWN' && this.hook.nature.startsWith('destroys')) await sleep(this.fault.zombieMs)
+    if (verdict === 'OUTCOME_UNKNOWN' && this.hook.nature.startsWith('destroys')) await sleep(this.zombieMs)
     const { manager, id } = this.rig
     return this.attempt('the next write', async () => {
       const store = manager.store()
@@ -149,7 +153,7 @@ class CellPlay {
   }
 
   private async judgeRecord(verdict: Verdict, nextIsStored: boolean): Promise<void> {
-    await sleep(this.fault.zombieMs)
+    await sleep(this.zombieMs)
     const marks = (await this.rig.stored()) ?? []
     const has = (mark: string): boolean => marks.includes(mark)
     const say = (text: string): void => void this.wrong.push(`${verdict}, but ${text}: [${marks.join(' ')}]`)
@@ -167,16 +171,11 @@ class CellPlay {
   }
 
   private async judgeLock(): Promise<void> {
-    if (this.fault.beyondSweep && (await this.rig.isLocked())) {
-      // Nobody's lock, and this process knows it for its own: it neither waits for it nor leaves it.
-      await this.attempt('the next read', async () => {
-        await this.rig.manager.run(this.rig.id, () => undefined)
-      })
-    }
-    const untilMs = performance.now() + SWEEP_MS
+    const fromMs = performance.now()
+    const sweepMs = SWEEP_FLIGHTS * this.rig.flightMs
     while (await this.rig.isLocked()) {
-      if (performance.now() > untilMs + this.lag.between(untilMs - SWEEP_MS, performance.now())) {
-        this.odd.push(`a lock is left ${String(SWEEP_MS)} ms after the last call`)
+      if (performance.now() > fromMs + sweepMs + this.lag.between(fromMs, performance.now())) {
+        this.odd.push(`a lock is left ${String(sweepMs)} ms after the last call`)
         return
       }
       await sleep(25)

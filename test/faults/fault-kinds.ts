@@ -1,6 +1,6 @@
 /** The columns of the matrix: what breaks, as the caller sees it, and how it is mended. */
 import type { Fault } from '../support/proxy.js'
-import { DEADLINE_MS, FLIGHT_MS, type Rig } from './rig.js'
+import type { Rig } from './rig.js'
 
 /** A fault that has been set up. */
 export interface Struck {
@@ -16,10 +16,8 @@ export interface FaultKind {
   readonly seen: 'answer' | 'end' | 'silence'
   /** Nothing is answered before it is mended; otherwise the very next exchange is whole. */
   readonly lasts: boolean
-  /** After the call, how long what was sent may still be carried out. */
-  readonly zombieMs: number
-  /** What was sent may come later than the sweep of orphaned locks looks; such a lock is freed by its lease only. */
-  readonly beyondSweep: boolean
+  /** For how many flights' deadlines after the call what was sent may still be carried out. */
+  readonly zombieFlights: number
   /** It strikes the server itself, which the cell therefore has to itself. */
   readonly ownServer: boolean
   /** The server starts again without its data: in flight, or before the call. */
@@ -28,28 +26,33 @@ export interface FaultKind {
   strike(rig: Rig): Promise<Struck>
 }
 
-const LATE_MS = DEADLINE_MS + 100
-/** Late enough to be given up, and within the time that the sweeper looks for what it leaves. */
-const LATE_FLIGHT_MS = FLIGHT_MS * 1.5
+/** In flights' deadlines: past the call's own deadline, and in time for its second try. */
+const LATE = 3.5
+const LATE_FLIGHT = 1.5
 
-type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieMs' | 'beyondSweep' | 'ownServer' | 'empties'>>
+type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieFlights' | 'ownServer' | 'empties'>>
 
 const traits = (given: Traits): Required<Traits> => ({
   lasts: false,
-  zombieMs: 0,
-  beyondSweep: false,
+  zombieFlights: 0,
   ownServer: false,
   empties: 'no',
   ...given,
 })
 
 /** One exchange on its way through the proxy. */
-const passing = (name: string, seen: FaultKind['seen'], fault: Fault, given: Traits = {}): FaultKind => ({
+const passing = (
+  name: string,
+  seen: FaultKind['seen'],
+  what: Fault | ((rig: Rig) => Fault),
+  given: Traits = {},
+): FaultKind => ({
   name,
   seen,
   ...traits(given),
   async strike(rig) {
     const before = rig.proxy.counts.faults
+    const fault = typeof what === 'function' ? what(rig) : what
     // What a confused proxy would hand out next is then another session's record.
     if (fault === 'foreignReply') await rig.manager.peek(rig.stranger)
     if (given.lasts === true) rig.proxy.always(fault)
@@ -62,6 +65,9 @@ const passing = (name: string, seen: FaultKind['seen'], fault: Fault, given: Tra
     }
   },
 })
+
+const lateRequest = (name: string, flights: number): FaultKind =>
+  passing(name, 'silence', (rig) => ({ delayRequestMs: rig.flightMs * flights }), { zombieFlights: flights })
 
 /** The server dies of the next request, or of its answer; `again` at once, or when it is mended. */
 const killing = (name: string, when: 'onRequest' | 'onReply', again: boolean): FaultKind => ({
@@ -99,7 +105,7 @@ const stopped: FaultKind = {
   name: 'server stopped, continued',
   seen: 'silence',
   // What was sent meanwhile is carried out when it goes on.
-  ...traits({ ownServer: true, lasts: true, zombieMs: 100 }),
+  ...traits({ ownServer: true, lasts: true, zombieFlights: 0.5 }),
   async strike(rig) {
     await rig.server.pause()
     return {
@@ -115,14 +121,9 @@ export const FAULTS: readonly FaultKind[] = [
   passing('reply late, in time', 'answer', { delayReplyMs: 40 }),
   passing('reply byte by byte', 'answer', 'trickle'),
   passing('reply twice', 'answer', 'replyTwice'),
-  passing('reply past the deadline', 'silence', { delayReplyMs: LATE_MS }),
-  passing('request past its flight', 'silence', { delayRequestMs: LATE_FLIGHT_MS }, { zombieMs: LATE_FLIGHT_MS }),
-  passing(
-    'request past the deadline',
-    'silence',
-    { delayRequestMs: LATE_MS },
-    { zombieMs: LATE_MS, beyondSweep: true },
-  ),
+  passing('reply past the deadline', 'silence', (rig) => ({ delayReplyMs: rig.flightMs * LATE })),
+  lateRequest('request past its flight', LATE_FLIGHT),
+  lateRequest('request past the deadline', LATE),
   passing('reply dropped', 'silence', 'dropReply'),
   passing('black hole, one connection', 'silence', 'blackHole'),
   passing('black hole, all', 'silence', 'blackHole', { lasts: true }),

@@ -12,7 +12,8 @@ describe('every hook settles in time, with the truth, under every kind of fault'
     matrix = await Matrix.play(options)
   }, 60_000)
 
-  it.each(HOOKS.flatMap((hook) => QUICK_FAULTS.map((fault) => [hook.name, fault.name] as const)))('%s: %s', (hook, fault) => {
+  const cells = HOOKS.flatMap((hook) => QUICK_FAULTS.map((fault) => [hook.name, fault.name] as const))
+  it.each(cells)('%s: %s', (hook, fault) => {
     const result = matrix.results.get(cellKey('tcp text', hook, fault))
     expect(result?.wrong).toEqual([])
     expect(result?.odd).toEqual([])

@@ -35,7 +35,11 @@ const readMarks = async (rig: Rig, store: SessionStore): Promise<readonly string
   marksOf(rig.id, await store.read(rig.id))
 
 /** A hook of a store that has not read anything: what it acquires through the fault must be good for a write. */
-const fresh = (name: string, nature: HookKind['nature'], call: (store: SessionStore, id: string) => Promise<unknown>): HookKind => ({
+const fresh = (
+  name: string,
+  nature: HookKind['nature'],
+  call: (store: SessionStore, id: string) => Promise<unknown>,
+): HookKind => ({
   name,
   nature,
   writes: false,
@@ -82,7 +86,7 @@ const renewal: HookKind = {
   play({ rig, strikeWithin }) {
     const store = rig.manager.store()
     const outcome = readMarks(rig, store).then(async (marks) => {
-      await strikeWithin(1050)
+      await strikeWithin(1000 * rig.options.patience + 50)
       return store.write(rig.id, textOf(rig.id, ...marks, 'mine'))
     })
     return { outcome, after: () => store.close() }

@@ -29,14 +29,17 @@ interface Ground {
   readonly truth: Truth
 }
 
-/** How often a cell that came out odd, though not wrong, is played again by itself before that counts. */
-const RETRIES = 2
+/** How cells that came out odd, though not wrong, are played again before that counts: with longer deadlines. */
+const REPLAYS = [
+  { patience: 2, atOnce: 4 },
+  { patience: 6, atOnce: 1 },
+]
 
 export const cellKey = (transport: string, hook: string, fault: string): string => `${transport} | ${hook} | ${fault}`
 
 export class Matrix {
   readonly results = new Map<string, CellResult>()
-  /** Cells that a busy machine made odd and that were right when played alone. */
+  /** How many times a cell was played again that a busy machine may have made odd. */
   replayed = 0
   /** What was odd at first, whatever came of it when played again. */
   readonly oddities: string[] = []
@@ -81,20 +84,23 @@ export class Matrix {
   private async playAll(): Promise<void> {
     for (const transport of this.options.transports) this.grounds.set(transport, await this.lay(transport))
     const all = this.product()
-    const odd = [
+    let odd = [
       ...(await this.playSome(all.filter(({ fault }) => !fault.ownServer), AT_ONCE)),
       ...(await this.playSome(all.filter(({ fault }) => fault.ownServer), AT_ONCE_WITH_SERVERS)),
     ]
-    for (const cell of odd) await this.replay(cell)
+    for (const { patience, atOnce } of REPLAYS) {
+      this.replayed += odd.length
+      odd = await this.playSome(odd, atOnce, patience)
+    }
   }
 
   /** Returns the odd ones. */
-  private async playSome(cells: readonly Cell[], atOnce: number): Promise<Cell[]> {
+  private async playSome(cells: readonly Cell[], atOnce: number, patience = 1): Promise<Cell[]> {
     const waiting = [...cells]
     const odd: Cell[] = []
     const worker = async (): Promise<void> => {
       for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
-        const result = await this.playOne(cell)
+        const result = await this.playOne(cell, patience)
         if (result.odd.length === 0 || result.wrong.length > 0) continue
         odd.push(cell)
         this.oddities.push(`${keyOf(cell)}: ${result.odd.join('; ')}`)
@@ -104,25 +110,15 @@ export class Matrix {
     return odd
   }
 
-  private async replay(cell: Cell): Promise<void> {
-    for (let tries = 0; tries < RETRIES; tries++) {
-      const { odd, wrong } = await this.playOne(cell)
-      if (wrong.length > 0) return
-      if (odd.length === 0) {
-        this.replayed++
-        return
-      }
-    }
-  }
-
-  private async playOne(cell: Cell): Promise<CellResult> {
+  private async playOne(cell: Cell, patience: number): Promise<CellResult> {
     const { transport, hook, fault } = cell
     const shared = fault.ownServer ? undefined : this.grounds.get(transport)
     const ground = shared ?? (await this.take(transport))
     const name = String(++this.plays)
     let result: CellResult
     try {
-      await using rig = await Rig.start({ roads: this.roads, transport, ...ground, name, leaseSec: hook.leaseSec })
+      const { leaseSec } = hook
+      await using rig = await Rig.start({ roads: this.roads, transport, ...ground, name, leaseSec, patience })
       result = await playCell(rig, hook, fault, this.lag)
     } catch (error) {
       result = { verdict: 'none', tookMs: 0, wrong: [], odd: [`the cell could not be played: ${String(error)}`] }

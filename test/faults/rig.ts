@@ -8,9 +8,8 @@ import type { MemcachedServer } from '../support/memcached-server.js'
 import { FaultProxy } from '../support/proxy.js'
 import type { Roads, Transport } from './transports.js'
 
-/** Of any call; a flight is a third of it. */
-export const DEADLINE_MS = 600
-export const FLIGHT_MS = DEADLINE_MS / 3
+/** Of any call; a flight is a third of it. Multiplied by the rig's patience. */
+const DEADLINE_MS = 600
 
 /** Longer than the matrix takes: what frees a lock within a cell is the protocol, not its expiry. */
 const LONG_LEASE_SEC = 600
@@ -74,8 +73,10 @@ export interface RigOptions {
   readonly truth: Truth
   /** Unique among the cells of one server. */
   readonly name: string
-  /** Short, where the renewal is what is broken. */
+  /** Short, where the renewal is what is broken; multiplied by the patience. */
   readonly leaseSec?: number | undefined
+  /** 1, or more where the machine has shown that it is slow: every deadline is as many times longer. */
+  readonly patience: number
 }
 
 export class Rig implements AsyncDisposable {
@@ -96,14 +97,25 @@ export class Rig implements AsyncDisposable {
   }
 
   static async start(options: RigOptions): Promise<Rig> {
-    const { roads, transport, server, leaseSec = LONG_LEASE_SEC } = options
+    const { roads, transport, server, patience } = options
+    const leaseSec = options.leaseSec === undefined ? LONG_LEASE_SEC : options.leaseSec * patience
+    const deadlineMs = DEADLINE_MS * patience
     const proxy = await FaultProxy.start(server)
     const savePath = roads.savePath(transport, proxy.address)
-    const manager = new SessionManager({ savePath, deadlineMs: DEADLINE_MS, leaseSec, waitMs: 5000, prefix: '' })
+    const manager = new SessionManager({ savePath, deadlineMs, leaseSec, waitMs: 5000 * patience, prefix: '' })
     const rig = new Rig(options, proxy, manager)
     await rig.truth.set(rig.id, textOf(rig.id, 'base'), 1000)
     for (const id of [rig.bystander, rig.stranger]) await rig.truth.set(id, textOf(id, 'other'), 1000)
     return rig
+  }
+
+  get deadlineMs(): number {
+    return DEADLINE_MS * this.options.patience
+  }
+
+  /** The deadline of a flight. */
+  get flightMs(): number {
+    return this.deadlineMs / 3
   }
 
   get truth(): Truth {

@@ -35,8 +35,10 @@ export function makeCodec(dialect: Dialect): Codec {
 export const isExpected = (thrown: unknown): boolean =>
   thrown === undefined || thrown instanceof ProtocolError || thrown instanceof AuthenticationError
 
-/** `how`: the answers as they should be, in another order or number, with bytes changed, or none of them. */
-export function playCodec(dialect: Dialect, random: SeededRandom, how: 'right' | 'disorder' | 'shreds' | 'garbage'): CodecRun {
+/** The answers as they should be, in another order or number, with bytes changed, or none of them. */
+export type How = 'right' | 'disorder' | 'shreds' | 'garbage'
+
+export function playCodec(dialect: Dialect, random: SeededRandom, how: How): CodecRun {
   const codec = makeCodec(dialect)
   const played: Played[] = []
   let isRight = true
@@ -52,7 +54,8 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: 'right' |
     return new Flight(commands, 0, settle, () => undefined)
   })
   const request = codec.encode(flights)
-  const answers = dialect === 'binary' ? binaryAnswers(Buffer.from(request)) : textAnswers(Buffer.from(request).toString('latin1'), random)
+  const sent = typeof request === 'string' ? Buffer.from(request, 'latin1') : request
+  const answers = dialect === 'binary' ? binaryAnswers(sent) : textAnswers(sent.toString('latin1'), random)
   let thrown: unknown
   try {
     for (const piece of pieces(bytesOf(answers, how, random), random)) codec.feed(piece)
@@ -62,7 +65,7 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: 'right' |
   return { played, thrown, isRight }
 }
 
-function bytesOf(answers: Buffer[], how: 'right' | 'disorder' | 'shreds' | 'garbage', random: SeededRandom): Buffer {
+function bytesOf(answers: Buffer[], how: How, random: SeededRandom): Buffer {
   switch (how) {
     case 'right':
       return Buffer.concat(answers)

@@ -10,6 +10,8 @@ export function garbage(random: SeededRandom, most = 300): Buffer {
   return bytes
 }
 
+const NUMBERS = ['0', '9', '-1', '99999999999999999999', '\xff\xff', '\0']
+
 /**
  * A few bytes flipped, cut out, put in or said twice. Never more than eight in a row, so that no name of a session,
  * which is longer, turns into another one's.
@@ -38,7 +40,7 @@ export function mutate(bytes: Buffer, random: SeededRandom): Buffer {
         break
       case 5:
         // Numbers are what lengths are made of.
-        result = Buffer.concat([head, Buffer.from(random.pick(['0', '9', '-1', '99999999999999999999', '\xff\xff', '\0'])), tail])
+        result = Buffer.concat([head, Buffer.from(random.pick(NUMBERS), 'latin1'), tail])
         break
     }
   }

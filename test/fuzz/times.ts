@@ -2,6 +2,6 @@
 export function timesLonger(): number {
   const text = process.env['LATCHKEY_FUZZ_TIMES'] ?? '1'
   const times = Number(text)
-  if (!(times >= 1 && times <= 10_000)) throw new RangeError(`LATCHKEY_FUZZ_TIMES is ${text}; it is a number from 1 to 10000`)
-  return times
+  if (times >= 1 && times <= 10_000) return times
+  throw new RangeError(`LATCHKEY_FUZZ_TIMES is ${text}; it is a number from 1 to 10000`)
 }

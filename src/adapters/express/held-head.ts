@@ -34,7 +34,9 @@ export class HeldHead {
       removeHeader: this.changing('removeHeader'),
       _implicitHeader: this.implicitHeader,
     })
-    const isSent = (): boolean => this.isSealed || Reflect.get(Object.getPrototypeOf(res) as object, 'headersSent', res) === true
+    const isReallySent = (): boolean => Reflect.get(Object.getPrototypeOf(res) as object, 'headersSent', res) === true
+    // A middleware before this one (compression) writes the head when it is passed the first byte.
+    const isSent = (): boolean => (this.isSealed && !this.isPassing) || isReallySent()
     Object.defineProperty(res, 'headersSent', { configurable: true, enumerable: true, get: isSent })
   }
 
@@ -86,7 +88,7 @@ export class HeldHead {
   }
 
   private readonly writeHead = (...args: Parameters<WriteHead>): ServerResponse => {
-    if (this.isPassing) return Reflect.apply(this.raw.writeHead, this.res, args) as ServerResponse
+    if (this.isPassing) return Reflect.apply(this.raw.writeHead, this.res, this.written ?? args) as ServerResponse
     if (this.isSealed) throw headersSent('write')
     checkStatus(args)
     this.res.statusCode = args[0]

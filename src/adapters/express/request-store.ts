@@ -111,7 +111,7 @@ export class RequestStore extends BareStore {
     if (this.manager.flawOf(sid) !== undefined) return null
     if (this.held?.sid === sid) return this.readAgain(this.held)
     if (this.held !== undefined || this.released || this.goneSid === sid) return this.peek(sid)
-    const text = await this.lock(sid)
+    const text = await this.lock(sid, this.gone.signal)
     try {
       const session = text === '' ? undefined : this.record.decode(sid, text)
       if (session === undefined) await this.letGo()
@@ -190,12 +190,12 @@ export class RequestStore extends BareStore {
     await this.last(this.held, (store) => store.destroy(sid))
   }
 
-  private async lock(sid: string): Promise<string> {
+  private async lock(sid: string, signal?: AbortSignal): Promise<string> {
     const store = this.manager.store()
     try {
-      const text = await store.read(sid, { signal: this.gone.signal, label: this.label })
+      const text = await store.read(sid, { signal, label: this.label })
       // Whoever waited for it has gone in the meantime.
-      this.gone.signal.throwIfAborted()
+      signal?.throwIfAborted()
       this.held = { sid, store }
       this.known = { sid, text }
       return text

@@ -78,8 +78,7 @@ export class Site {
   }
 
   get port(): number {
-    const address = this.server.address()
-    return address !== null && typeof address === 'object' ? address.port : 0
+    return portOf(this.server)
   }
 
   browser(options: { readonly maxSockets?: number } = {}): Browser {
@@ -138,6 +137,11 @@ export function endSitesAfterEach(): void {
   afterEach(async () => {
     for (const site of [...sites]) await site.end()
   })
+}
+
+export function portOf(server: Server): number {
+  const address = server.address()
+  return address !== null && typeof address === 'object' ? address.port : 0
 }
 
 const answerErrors =

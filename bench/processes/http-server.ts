@@ -1,0 +1,104 @@
+/** An Express application with sessions of one kind: a request loads, changes and saves its session. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import express, { type RequestHandler } from 'express'
+import session, { type Store } from 'express-session'
+import { RECORD_BYTES } from '../contenders/contender.js'
+import { serve } from '../support/child.js'
+import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
+import { sessionOf } from '../support/record.js'
+
+export type Kind = 'latchkey' | 'connect-memcached' | 'connect-memjs' | 'connect-redis'
+
+interface Setup {
+  readonly kind: Kind
+  /** Of memcached, or of Redis. */
+  readonly address: string
+}
+
+interface Visits {
+  n?: number
+  pad?: string
+}
+
+/** A session, as this application uses it. */
+const visitsOf = (own: object): Visits => own
+
+const COMMON = { secret: 'bench', resave: false, saveUninitialized: false }
+let cpuBefore = process.cpuUsage()
+let heapBefore = 0
+
+async function middlewareOf({ kind, address }: Setup): Promise<RequestHandler> {
+  if (kind !== 'latchkey') return session({ ...COMMON, store: await storeOf(kind, address) })
+  const [{ SessionManager }, adapter] = await Promise.all([loadLatchkey(), loadExpressAdapter()])
+  if (adapter === undefined) throw new Error('latchkey/express is missing in this build')
+  const manager = new SessionManager({ savePath: `tcp://${address}`, prefix: 'sess:', waitMs: 600_000, maxWaiters: 1000 })
+  return adapter.latchkey({ manager, ...COMMON })
+}
+
+async function storeOf(kind: Exclude<Kind, 'latchkey'>, address: string): Promise<Store> {
+  switch (kind) {
+    case 'connect-memcached': {
+      const { default: connect } = await import('connect-memcached')
+      return new (connect(session))({ hosts: [address], prefix: 'cmem:' })
+    }
+    case 'connect-memjs': {
+      const { default: connect } = await import('connect-memjs')
+      return new (connect(session))({ servers: [address], prefix: 'cmjs:' })
+    }
+    case 'connect-redis': {
+      const [{ RedisStore }, { createClient }] = await Promise.all([import('connect-redis'), import('redis')])
+      const client = createClient({ url: `redis://${address}` })
+      client.on('error', (error) => {
+        throw error
+      })
+      await client.connect()
+      return new RedisStore({ client, prefix: 'sess:' })
+    }
+  }
+}
+
+const api = {
+  /** Listens; the port. */
+  async open(setup: Setup): Promise<number> {
+    const app = express()
+    // 'test': Express prints no stack for a request whose client goes away at the end of a round.
+    app.disable('x-powered-by').disable('etag').set('env', 'test')
+    app.use(await middlewareOf(setup))
+    const fresh = sessionOf(RECORD_BYTES)
+    app.get('/', (req, res) => {
+      const visits = visitsOf(req.session)
+      visits.pad ??= fresh.pad
+      visits.n = (visits.n ?? fresh.n) + 1
+      res.send('ok')
+    })
+    // Ten thousand visitors may come at once in 'waiters'.
+    const server = createServer(app).listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
+    await once(server, 'listening')
+    server.keepAliveTimeout = 600_000
+    server.requestTimeout = 0
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('The server has no port')
+    return address.port
+  },
+
+  /** CPU time of this process since it was last asked, in microseconds. */
+  cpuUs(_: null): number {
+    const { user, system } = process.cpuUsage(cpuBefore)
+    cpuBefore = process.cpuUsage()
+    return user + system
+  },
+
+  /** Heap in use after a collection, beyond what it was at the first call. */
+  heap(_: null): number {
+    gc?.()
+    gc?.()
+    const { heapUsed } = process.memoryUsage()
+    if (heapBefore === 0) heapBefore = heapUsed
+    return heapUsed - heapBefore
+  },
+}
+
+export type HttpServer = typeof api
+
+serve(api)

@@ -1,0 +1,124 @@
+/** Keeps the histories of the sessions under way, and reads and judges each when nobody writes to it any more. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nodeId, parseSavePath, type ServerAddress } from '../src/save-path.js'
+import { systemClock } from '../src/system/clock.js'
+import { createMemcachedWire, type MemcachedWire } from '../src/wire/memcached/memcached-wire.js'
+import { createRendezvous } from '../src/wire/memcached/rendezvous.js'
+import { type Restart, SessionHistory } from './history.js'
+import type { FromWorker, Record } from './messages.js'
+
+export interface Figures {
+  operations: number
+  acknowledged: number
+  refused: number
+  unknown: number
+  /** Visits that got no session: locked for too long, or its server was away. */
+  unserved: number
+  sessions: number
+  /** Acknowledged changes that had to be in their record, by no restart and no destroy excused. */
+  strict: number
+  /** Acknowledged changes that went with a restarted server or a destroyed session. */
+  excused: number
+}
+
+export class Judge {
+  readonly figures: Figures = {
+    ...{ operations: 0, acknowledged: 0, refused: 0, unknown: 0, unserved: 0, sessions: 0, strict: 0, excused: 0 },
+  }
+  readonly violations: string[] = []
+  private readonly histories = new Map<string, SessionHistory>()
+  private readonly sessionOfOp = new Map<string, SessionHistory>()
+  private readonly killed = new Set<string>()
+  private readonly wire: MemcachedWire
+  private readonly ownerOf: (session: string) => number
+
+  constructor(
+    savePath: string,
+    private readonly restartsOf: (server: number) => readonly Restart[],
+  ) {
+    const servers = serversOf(savePath)
+    this.wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 2000 })
+    this.ownerOf = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+  }
+
+  hear(message: FromWorker, worker: string): void {
+    switch (message.kind) {
+      case 'begin': {
+        const history = this.historyOf(message.session)
+        this.figures.operations++
+        history.begin(message)
+        this.sessionOfOp.set(message.op, history)
+        return
+      }
+      case 'end':
+        this.figures[message.verdict]++
+        this.sessionOfOp.get(message.op)?.end(message)
+        this.sessionOfOp.delete(message.op)
+        return
+      case 'unserved':
+        this.figures.unserved++
+        return
+      case 'bug':
+        this.violations.push(`${worker}: ${message.text}`)
+        return
+      case 'ready':
+    }
+  }
+
+  onKilled(worker: string): void {
+    this.killed.add(worker)
+    for (const history of this.histories.values()) history.orphan(worker)
+    for (const op of [...this.sessionOfOp.keys()]) if (op.startsWith(`${worker}-`)) this.sessionOfOp.delete(op)
+  }
+
+  /** Judges these sessions; waits until whoever still writes to them has ended. */
+  async judge(sessions: readonly string[]): Promise<void> {
+    for (const session of sessions) {
+      const history = this.histories.get(session)
+      if (history === undefined) continue
+      while (history.isOpen) await sleep(100)
+      const found = await this.read(session)
+      const { violations, strict, excused } = history.judge(found, this.restartsOf(this.ownerOf(session)), (op) =>
+        this.killed.has(op.slice(0, op.lastIndexOf('-'))),
+      )
+      this.figures.sessions++
+      this.figures.strict += strict
+      this.figures.excused += excused
+      this.violations.push(...violations.map((text) => `${session}: ${text}`))
+      this.histories.delete(session)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.wire.close()
+  }
+
+  /** However long its server is away. */
+  private async read(session: string): Promise<readonly string[]> {
+    for (;;) {
+      try {
+        const [reply] = await this.wire.flight(session, [{ op: 'get', key: `sess:${session}` }])
+        const text = reply?.value?.toString() ?? ''
+        if (text === '') return []
+        const record = JSON.parse(text) as Record
+        if (record.of !== session) this.violations.push(`${session} holds the record of ${record.of}`)
+        return record.ops
+      } catch (error) {
+        if (error instanceof SyntaxError) throw error
+        await sleep(100)
+      }
+    }
+  }
+
+  private historyOf(session: string): SessionHistory {
+    let history = this.histories.get(session)
+    if (history === undefined) this.histories.set(session, (history = new SessionHistory()))
+    return history
+  }
+}
+
+function serversOf(savePath: string): readonly ServerAddress[] {
+  const path = parseSavePath(savePath)
+  if (path.kind !== 'memcached') throw new TypeError('the soak runs on memcached')
+  return path.servers
+}

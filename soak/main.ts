@@ -1,0 +1,94 @@
+/**
+ * The soak: real processes on real memcached servers, tormented at random, and every acknowledged change accounted for.
+ * Exits with 1 if latchkey lost, made up or confused anything; what a restarted server forgot is told apart from that.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SeededRandom } from '../src/testing/index.js'
+import { MemcachedServer } from '../test/support/memcached-server.js'
+import { Crew } from './crew.js'
+import { Judge } from './judge.js'
+import { sessionOf } from './messages.js'
+import { parseOptions, type SoakOptions, USAGE } from './options.js'
+import { Tormentor } from './tormentor.js'
+
+const EPOCH_MS = 15_000
+/** After an epoch: a visitor that was late to hear of it, and waited for its session, has begun by then. */
+const SETTLE_MS = 18_000
+const END_WITHIN_MS = 20_000
+
+async function soak(options: SoakOptions): Promise<boolean> {
+  const { minutes, seed, processes, sessions } = options
+  const say = (text: string): void => void process.stderr.write(`${text}\n`)
+  const cast = `${String(processes)} processes, ${String(options.servers)} servers`
+  say(`soak: ${String(minutes)} minutes, ${cast}, seed ${String(seed)}`)
+  const start = (): Promise<MemcachedServer> => MemcachedServer.start({ args: ['-m', '256'] })
+  const servers = await Promise.all(Array.from({ length: options.servers }, start))
+  const savePath = servers.map(({ address }) => `tcp://${address}`).join(',')
+  const judge = new Judge(savePath, (server) => tormentor.restarts[server] ?? [])
+  const crew = new Crew({
+    ...{ size: processes, savePath, sessions, seed, locking: !options.unsafe },
+    onMessage: (message, worker) => judge.hear(message, worker),
+    onKilled: (worker) => judge.onKilled(worker),
+  })
+  const tormentor = new Tormentor(servers, crew, new SeededRandom(seed))
+  await Promise.all(Array.from({ length: processes }, (_, index) => crew.start(index)))
+  const tormenting = tormentor.torment()
+  const endMs = performance.now() + minutes * 60_000
+  const judging: Promise<void>[] = []
+  let epoch = 0
+  const judgeEpoch = async (which: number): Promise<void> => {
+    await judge.judge(Array.from({ length: sessions }, (_, index) => sessionOf(which, index)))
+  }
+  while (performance.now() < endMs) {
+    await sleep(Math.min(EPOCH_MS, Math.max(0, endMs - performance.now())))
+    if (performance.now() < endMs) {
+      const last = epoch
+      crew.enter(++epoch)
+      judging.push(sleep(SETTLE_MS).then(() => judgeEpoch(last)))
+    }
+    say(progress(judge, tormentor, Math.max(0, endMs - performance.now())))
+  }
+  await tormentor.rest()
+  await tormenting
+  for (const worker of await crew.stop(END_WITHIN_MS)) judge.violations.push(`${worker} did not end by itself`)
+  await Promise.all(judging)
+  await judgeEpoch(epoch)
+  await judge.close()
+  await Promise.all(servers.map((server) => server.stop()))
+  return report(options, judge, tormentor, say)
+}
+
+function progress({ figures, violations }: Judge, { torments }: Tormentor, leftMs: number): string {
+  const { acknowledged, refused, unknown, unserved, sessions, strict, excused } = figures
+  const changes = `${String(acknowledged)} acknowledged, ${String(refused)} refused, ${String(unknown)} unknown`
+  const judged = `${String(sessions)} sessions judged, ${String(strict)} changes strictly, ${String(excused)} excused`
+  const pauses = torments.serverPauses + torments.processPauses
+  const done = `${String(pauses)} pauses, ${String(torments.processKills)} kills, ${String(torments.serverRestarts)} restarts`
+  return (
+    `${(leftMs / 1000).toFixed(0).padStart(5)} s left: ${changes}, ${String(unserved)} unserved; ` +
+    `${judged}; ${done}; ${String(violations.length)} violations`
+  )
+}
+
+function report(options: SoakOptions, judge: Judge, { torments }: Tormentor, say: (text: string) => void): boolean {
+  const { minutes, seed, processes, servers } = options
+  const { figures, violations } = judge
+  // A soak in which hardly anything was acknowledged, or all of it could be excused, has shown nothing.
+  const isTelling = figures.acknowledged >= figures.operations / 2 && figures.strict >= figures.acknowledged / 10
+  if (!isTelling) violations.push('too little was acknowledged, or strictly judged, for this to mean anything')
+  for (const text of violations.slice(0, 50)) say(`VIOLATION ${text}`)
+  const result = { minutes, seed, processes, servers, ...figures, torments, lost: violations.length, violations }
+  if (options.json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`)
+  else if (violations.length === 0) say('Nothing was lost by latchkey.')
+  else say(`${String(violations.length)} violations (seed ${String(seed)}).`)
+  return violations.length === 0
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2))
+  if (options === 'help') process.stdout.write(`${USAGE}\n`)
+  else process.exitCode = (await soak(options)) ? 0 : 1
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`)
+  process.exitCode = 2
+}

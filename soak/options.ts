@@ -1,0 +1,60 @@
+import { parseArgs } from 'node:util'
+
+export interface SoakOptions {
+  readonly minutes: number
+  readonly seed: number
+  readonly processes: number
+  readonly servers: number
+  readonly sessions: number
+  readonly json: boolean
+  /** Without locks, to see that the soak notices. */
+  readonly unsafe: boolean
+}
+
+export const USAGE = `npm run soak -- [options]
+  --minutes N     how long to torment; default 2
+  --seed N        of what is done to whom; default: a random one, which is printed
+  --processes N   default 4
+  --servers N     memcached servers; default 3
+  --sessions N    sessions visited at a time; default 12
+  --unsafe        without locks: changes are lost, and the soak must say so
+  --json          the figures on standard output, for programs`
+
+/** @throws RangeError or TypeError with what is wrong. */
+export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      minutes: { type: 'string', default: '2' },
+      seed: { type: 'string' },
+      processes: { type: 'string', default: '4' },
+      servers: { type: 'string', default: '3' },
+      sessions: { type: 'string', default: '12' },
+      json: { type: 'boolean', default: false },
+      unsafe: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return 'help'
+  return {
+    minutes: number('minutes', values.minutes, 0.05, 100_000),
+    seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : whole('seed', values.seed, 0, 2 ** 31),
+    processes: whole('processes', values.processes, 1, 64),
+    servers: whole('servers', values.servers, 1, 16),
+    sessions: whole('sessions', values.sessions, 1, 1000),
+    json: values.json,
+    unsafe: values.unsafe,
+  }
+}
+
+function number(name: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= least && value <= most) return value
+  throw new RangeError(`--${name} is ${text}; it must be a number from ${String(least)} to ${String(most)}`)
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = number(name, text, least, most)
+  if (Number.isInteger(value)) return value
+  throw new RangeError(`--${name} is ${text}; it must be a whole number`)
+}

@@ -1,0 +1,100 @@
+/** Pauses, kills and restarts what the soak runs on; one affliction at a time for each victim. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SeededRandom } from '../src/testing/index.js'
+import type { MemcachedServer } from '../test/support/memcached-server.js'
+import type { Crew } from './crew.js'
+import type { Restart } from './history.js'
+import { nowMs } from './messages.js'
+
+export interface Torments {
+  serverPauses: number
+  serverRestarts: number
+  processPauses: number
+  processKills: number
+}
+
+export class Tormentor {
+  readonly torments: Torments = { serverPauses: 0, serverRestarts: 0, processPauses: 0, processKills: 0 }
+  /** By server, in the order of their list. */
+  readonly restarts: readonly Restart[][]
+  private readonly busy = new Set<unknown>()
+  private readonly under: Promise<void>[] = []
+  private resting = false
+
+  constructor(
+    private readonly servers: readonly MemcachedServer[],
+    private readonly crew: Crew,
+    private readonly random: SeededRandom,
+  ) {
+    this.restarts = servers.map(() => [])
+  }
+
+  async torment(): Promise<void> {
+    while (!this.resting) {
+      await sleep(200 + this.random.integer(1000))
+      const affliction = this.choose()
+      if (affliction !== undefined) this.under.push(affliction)
+    }
+  }
+
+  /** Ends what is under way; everything runs again after it. */
+  async rest(): Promise<void> {
+    this.resting = true
+    await Promise.all(this.under)
+  }
+
+  private choose(): Promise<void> | undefined {
+    const { random } = this
+    const roll = random.integer(36)
+    if (roll < 18) {
+      const worker = random.integer(this.crew.size)
+      const lengthMs = random.integer(5500)
+      return this.afflict(`worker ${String(worker)}`, () =>
+        roll < 6 ? this.killWorker(worker) : this.pauseWorker(worker, 100 + lengthMs),
+      )
+    }
+    const index = random.integer(this.servers.length)
+    const server = this.servers[index]
+    if (server === undefined) return undefined
+    // Rare: what a restart takes along can prove nothing any more.
+    const restarts = roll === 35
+    const lengthMs = random.integer(restarts ? 1500 : 3000)
+    return this.afflict(server, () => (restarts ? this.restart(server, index, lengthMs) : this.pause(server, 50 + lengthMs)))
+  }
+
+  private afflict(victim: unknown, affliction: () => Promise<void>): Promise<void> | undefined {
+    if (this.busy.has(victim)) return undefined
+    this.busy.add(victim)
+    return affliction().finally(() => this.busy.delete(victim))
+  }
+
+  private async pause(server: MemcachedServer, ms: number): Promise<void> {
+    this.torments.serverPauses++
+    await server.pause()
+    await sleep(ms)
+    server.resume()
+  }
+
+  private async restart(server: MemcachedServer, index: number, downMs: number): Promise<void> {
+    this.torments.serverRestarts++
+    const restart: Restart = { fromMs: nowMs(), toMs: Infinity }
+    this.restarts[index]?.push(restart)
+    await server.kill()
+    await sleep(downMs)
+    await server.restart()
+    restart.toMs = nowMs()
+  }
+
+  private async pauseWorker(worker: number, ms: number): Promise<void> {
+    this.torments.processPauses++
+    this.crew.pause(worker)
+    await sleep(ms)
+    this.crew.resume(worker)
+  }
+
+  private async killWorker(worker: number): Promise<void> {
+    this.torments.processKills++
+    await this.crew.kill(worker)
+    await this.crew.start(worker)
+  }
+}

@@ -1,0 +1,158 @@
+/** One process of the soak: visits sessions at random, several at a time, and tells what came of every change. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LatchkeyError, SessionManager, type SessionStore } from '../src/index.js'
+import { SeededRandom } from '../src/testing/index.js'
+import { type FromWorker, nowMs, type Record, sessionOf, type ToWorker, type Verdict, type WorkerSetup } from './messages.js'
+
+const VISITORS = 6
+
+/** Codes that say that nothing was changed. Misuse and undecodable records are bugs here: nobody writes any. */
+const DEFINITE = new Set([
+  ...['FENCED', 'LOCK_LOST', 'HELD_TOO_LONG', 'SESSION_GONE', 'SERVER_UNAVAILABLE', 'SERVER_REFUSED'],
+  ...['LOCK_TIMEOUT', 'TOO_MANY_WAITERS', 'CLOSED'],
+])
+
+const setup = JSON.parse(process.env['SOAK_WORKER'] ?? '') as WorkerSetup
+const random = new SeededRandom(setup.seed)
+const manager = new SessionManager({
+  savePath: setup.savePath,
+  locking: setup.locking,
+  leaseSec: 3,
+  deadlineMs: 900,
+  waitMs: 5000,
+  maxHoldMs: 8000,
+  lifetimeSec: 3600,
+  label: setup.name,
+})
+let epoch = setup.epoch
+let working = true
+let count = 0
+
+const tell = (message: FromWorker): void => void process.send?.(message)
+
+function codeOf(error: unknown): string {
+  if (error instanceof LatchkeyError) return error.code.replace('LATCHKEY_', '')
+  tell({ kind: 'bug', text: `not a typed error: ${error instanceof Error ? String(error.stack) : String(error)}` })
+  return 'BUG'
+}
+
+function verdictOf(error: unknown): Verdict {
+  const code = codeOf(error)
+  if (code === 'OUTCOME_UNKNOWN') return 'unknown'
+  if (!DEFINITE.has(code)) tell({ kind: 'bug', text: `an error that nothing here calls for: ${String(error)}` })
+  return 'refused'
+}
+
+/** Announces a change, carries it out, and tells what came of it; whether it was acknowledged. */
+async function change(
+  what: 'append' | 'destroy',
+  session: string,
+  op: string,
+  call: () => Promise<unknown>,
+): Promise<boolean> {
+  tell({ kind: 'begin', op, what, session, atMs: nowMs() })
+  try {
+    await call()
+    tell({ kind: 'end', op, verdict: 'acknowledged', atMs: nowMs() })
+    return true
+  } catch (error) {
+    tell({ kind: 'end', op, verdict: verdictOf(error), atMs: nowMs() })
+    return false
+  }
+}
+
+const freshOp = (): string => `${setup.name}-${String(++count)}`
+
+function opsOf(session: string, text: string): readonly string[] {
+  if (text === '') return []
+  const record = JSON.parse(text) as Record
+  if (record.of !== session) tell({ kind: 'bug', text: `${session} was read as ${record.of}` })
+  return record.ops
+}
+
+const textOf = (session: string, ops: readonly string[]): string => JSON.stringify({ of: session, ops })
+
+/** Mostly as long as a request; now and then long enough for a lock to be renewed, or to be taken away. */
+const holdMs = (): number => (random.integer(40) === 0 ? 500 + random.integer(2500) : random.integer(15))
+
+async function visit(session: string, mayDestroy: boolean): Promise<void> {
+  const roll = random.integer(100)
+  if (roll < 5) {
+    const data = await manager.peek<Record>(session)
+    if (data?.of !== undefined) opsOf(session, JSON.stringify(data))
+    return
+  }
+  if (roll < 15) return runOnce(session)
+  const store = manager.store()
+  try {
+    if (roll < 17 && mayDestroy) {
+      if (roll === 15) await store.read(session)
+      await change('destroy', session, freshOp(), () => store.destroy(session))
+      return
+    }
+    const text = await store.read(session)
+    const ops = opsOf(session, text)
+    await sleep(holdMs())
+    if (roll < 25) await store.updateTimestamp(session, text)
+    else if (roll < 40) await saveThenWrite(store, session, ops)
+    else if (roll >= 95) await refrain(session)
+    else {
+      const op = freshOp()
+      await change('append', session, op, () => store.write(session, textOf(session, [...ops, op])))
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+async function saveThenWrite(store: SessionStore, session: string, ops: readonly string[]): Promise<void> {
+  const [first, second] = [freshOp(), freshOp()]
+  const saved = [...ops, first]
+  if (!(await change('append', session, first, () => store.save(session, textOf(session, saved))))) return
+  await sleep(holdMs())
+  await change('append', session, second, () => store.write(session, textOf(session, [...saved, second])))
+}
+
+/** A change that is thought of and never sent: it must not turn up. */
+async function refrain(session: string): Promise<void> {
+  const op = freshOp()
+  tell({ kind: 'begin', op, what: 'append', session, atMs: nowMs() })
+  tell({ kind: 'end', op, verdict: 'refused', atMs: nowMs() })
+}
+
+async function runOnce(session: string): Promise<void> {
+  const held = await manager.start<Record>(session)
+  try {
+    const ops = held.isNew ? [] : opsOf(session, JSON.stringify(held.data))
+    await sleep(holdMs())
+    const op = freshOp()
+    held.data = { of: session, ops: [...ops, op] }
+    await change('append', session, op, () => held.release())
+  } finally {
+    await held.abort()
+  }
+}
+
+async function visitor(): Promise<void> {
+  while (working) {
+    const index = random.integer(setup.sessions)
+    try {
+      await visit(sessionOf(epoch, index), index % 4 === 0)
+    } catch (error) {
+      tell({ kind: 'unserved', code: codeOf(error) })
+    }
+    await sleep(random.integer(20))
+  }
+}
+
+process.on('message', (message: ToWorker) => {
+  if (message === 'stop') working = false
+  else epoch = message.epoch
+})
+process.on('unhandledRejection', (error) => tell({ kind: 'bug', text: `unhandled: ${String(error)}` }))
+
+tell({ kind: 'ready' })
+await Promise.all(Array.from({ length: VISITORS }, () => visitor()))
+await manager.close({ graceMs: 1000 })
+// From here on nothing of latchkey may keep the process alive.
+process.disconnect()
