@@ -101,4 +101,5 @@ const api = {
 
 export type HttpServer = typeof api
 
+process.on('SIGINT', () => process.exit())
 serve(api)

@@ -1,4 +1,5 @@
 /** herd: n requests at once on one session, 5 ms of work each, in one process. */
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { loadLatchkey, type SessionManager } from '../support/latchkey.js'
@@ -19,6 +20,8 @@ interface Herd {
 interface Sample {
   readonly n: number
   readonly overheadPct: number
+  /** What one bare round trip after each piece of work adds to it. */
+  readonly tripPct: number
   readonly flightsPerRequest: number
   readonly keptShare: number
 }
@@ -30,9 +33,10 @@ export const herd: Row = {
     await using server = await MemcachedServer.start()
     const { SessionManager } = await loadLatchkey()
     const manager = new SessionManager({ savePath: `tcp://${server.address}`, maxWaiters: 2000, waitMs: 60_000 })
+    const trip = await roundTrips(server)
     await stampede(manager, 'warm-up', MAIN_N)
     const samples: Sample[] = []
-    for (const n of N) samples.push(...(await rounds(manager, n, context)))
+    for (const n of N) samples.push(...(await rounds(manager, trip, n, context)))
     await manager.close()
     const of = (n: number): Sample[] => samples.filter((sample) => sample.n === n)
     const main = of(MAIN_N)
@@ -46,12 +50,13 @@ export const herd: Row = {
       tables: [
         {
           title: `herd: requests at once on one session, ${String(WORK_MS)} ms of work each`,
-          head: ['n', 'rounds', 'overhead %', '± %', 'flights/request', 'kept'],
+          head: ['n', 'rounds', 'overhead %', '± %', 'a bare round trip %', 'flights/request', 'kept'],
           rows: N.map((n) => [
             String(n),
             String(of(n).length),
             num(median(overheads(n))),
             num(spreadPct(overheads(n))),
+            num(median(of(n).map((sample) => sample.tripPct))),
             num(median(of(n).map((sample) => sample.flightsPerRequest))),
             of(n).every((sample) => sample.keptShare === 1) ? 'all' : `${num(median(of(n).map((s) => s.keptShare)) * 100)} %`,
           ]),
@@ -70,7 +75,7 @@ export const herd: Row = {
   },
 }
 
-async function rounds(manager: SessionManager, n: number, { quick, progress }: RowContext): Promise<Sample[]> {
+async function rounds(manager: SessionManager, trip: Trip, n: number, { quick, progress }: RowContext): Promise<Sample[]> {
   const count = n === 1000 ? (quick ? 1 : 5) : quick ? 5 : 11
   const samples: Sample[] = []
   const pieceSize = Math.min(n, MAIN_N)
@@ -81,15 +86,31 @@ async function rounds(manager: SessionManager, n: number, { quick, progress }: R
     const { ms, flights, kept } = await stampede(manager, `herd-${String(n)}-${String(round)}`, n)
     const after = await inSequence(pieceSize)
     const bareMs = ((before + after) / 2) * (n / pieceSize)
+    const tripPct = 100 * ((await inSequence(pieceSize, trip)) / ((before + after) / 2) - 1)
     before = after
-    samples.push({ n, overheadPct: 100 * (ms / bareMs - 1), flightsPerRequest: flights / n, keptShare: kept / n })
+    samples.push({ n, overheadPct: 100 * (ms / bareMs - 1), tripPct, flightsPerRequest: flights / n, keptShare: kept / n })
   }
   return samples
 }
 
-async function inSequence(n: number): Promise<number> {
+type Trip = () => Promise<void>
+
+/** One bare round trip to the server on a socket of its own: what even a perfect hand-over has to wait for. */
+async function roundTrips(server: MemcachedServer): Promise<Trip> {
+  const socket = server.connect().setNoDelay(true)
+  await once(socket, 'connect')
+  return async () => {
+    socket.write('mn\r\n')
+    await once(socket, 'data')
+  }
+}
+
+async function inSequence(n: number, trip?: Trip): Promise<number> {
   const startMs = performance.now()
-  for (let request = 0; request < n; request++) await sleep(WORK_MS)
+  for (let request = 0; request < n; request++) {
+    await sleep(WORK_MS)
+    await trip?.()
+  }
   return performance.now() - startMs
 }
 

@@ -5,7 +5,7 @@ import type { Worker } from '../processes/worker.js'
 import { Child, sharedNowMs } from '../support/child.js'
 import { num, type Row, type RowResult } from '../support/result.js'
 import { median } from '../support/statistics.js'
-import { waitingRequests } from './waiting-requests.js'
+import { type WaitingRequests, waitingRequests } from './waiting-requests.js'
 
 const SESSIONS = 1000
 const EACH = 10
@@ -53,7 +53,12 @@ export const waiters: Row = {
         },
       ],
       charts: [],
-      notes: http === undefined && !context.quick ? ['latchkey/express is missing in this build: no waiting HTTP requests'] : [],
+      notes: notesOf(http, context.quick),
     }
   },
+}
+
+function notesOf(http: WaitingRequests | undefined, quick: boolean): string[] {
+  if (http === undefined) return quick ? [] : ['latchkey/express is missing in this build: no waiting HTTP requests']
+  return http.refused === 0 ? [] : [`${String(http.refused)} of the HTTP requests were refused in the end`]
 }

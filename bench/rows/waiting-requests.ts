@@ -12,6 +12,8 @@ import { newCookies } from './http.js'
 export interface WaitingRequests {
   readonly bytesEach: number
   readonly servedMs: number
+  /** How many were answered with an error, or not at all. */
+  readonly refused: number
 }
 
 /** Undefined when this build has no Express adapter. */
@@ -48,11 +50,7 @@ export async function waitingRequests(
   agent.destroy()
   site.stop()
   holder.stop()
-  const refused = statuses.filter((status) => status !== 200)
-  if (refused.length > 0) {
-    throw new Error(`${String(refused.length)} waiting requests were not served (status ${String(refused[0])})`)
-  }
-  return { bytesEach, servedMs }
+  return { bytesEach, servedMs, refused: statuses.filter((status) => status !== 200).length }
 }
 
 /** `connect.sid=s%3A<sid>.<signature>` */

@@ -65,9 +65,9 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const middleware = (req: Request, res: Response, next: Next): void => {
     // Another one has been here: express-session leaves it alone as well.
     if ('session' in req && Boolean(req.session)) next()
-    // A WebSocket upgrade has no response: it reads without a lock, and what it saves is saved as by a script.
-    // And while an application has emitted 'disconnect' on the store, express-session goes on without sessions.
-    else if (typeof res.on !== 'function' || !isReady) bareSession(req, res, next)
+    // It reads without a lock, and what it saves is saved as by a script. And while an application has emitted
+    // 'disconnect' on the store, express-session goes on without sessions.
+    else if (isUpgrade(req, res) || !isReady) bareSession(req, res, next)
     else {
       const requestStore = new RequestStore(manager, record, label(req))
       const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
@@ -76,6 +76,10 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   }
   return Object.assign(middleware, { store })
 }
+
+/** A WebSocket has no response that would end: none at all, or one that was made up for express-session. */
+const isUpgrade = (req: Request, res: Response): boolean =>
+  typeof res.on !== 'function' || ('upgrade' in req && req.upgrade === true)
 
 /** The path may tell what a visitor does; the query may hold secrets. */
 function labelOf(req: IncomingMessage): string {

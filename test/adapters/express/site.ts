@@ -49,7 +49,7 @@ export class Site {
     readonly manager: SessionManager,
     readonly app: Express,
     readonly middleware: LatchkeyMiddleware,
-    private readonly server: Server,
+    readonly server: Server,
     /** Looks into the store without being seen in `ops`. */
     private readonly observer: SessionManager,
   ) {}

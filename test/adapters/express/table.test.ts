@@ -1,5 +1,6 @@
-import { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { connect, Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { Request, RequestHandler, Response } from 'express'
 import { describe, expect, it } from 'vitest'
 import { barrier, dataOf, endSitesAfterEach, EXPRESSES, SECRET, Site, type SiteOptions, until, visit } from './site.js'
@@ -278,6 +279,20 @@ describe.each(EXPRESSES)('the table of express-session, %s', (_name, framework) 
     Reflect.apply(site.middleware, undefined, [req, {}, upgraded.open])
     expect(await upgraded.passed).toBeUndefined()
     expect(req).toHaveProperty('session.user', 'ada')
+    expect(site.ops).toEqual([['get']])
+  })
+
+  it('WebSocket upgrade with a response that was made up: reads without a lock as well', async () => {
+    const site = await Site.start(() => undefined, { framework })
+    const visitor = await site.visitor()
+    site.server.on('upgrade', (req, socket) => {
+      Reflect.apply(site.middleware, undefined, [req, new ServerResponse(req), () => {
+        socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\n${'session' in req ? JSON.stringify(req.session) : ''}`)
+      }])
+    })
+    const socket = connect(site.port, '127.0.0.1')
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: ${visitor.cookie ?? ''}\r\n\r\n`)
+    expect(await text(socket)).toContain('"user":"ada"')
     expect(site.ops).toEqual([['get']])
   })
 
