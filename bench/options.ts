@@ -1,10 +1,13 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from 'node:util'
 
+export const ROW_NAMES = ['cycle', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'growth'] as const
+export type RowName = (typeof ROW_NAMES)[number]
+
 export interface Options {
   readonly quick: boolean
   /** Names of rows; undefined: all. */
-  readonly only: readonly string[] | undefined
+  readonly only: readonly RowName[] | undefined
   /** Where the figures are written to. */
   readonly json: string | undefined
   /** The dist/ of a second build of latchkey, measured beside this one in `cycle`. */
@@ -13,11 +16,11 @@ export interface Options {
 
 export const USAGE = `npm run bench -- [options]
   --quick            the rows that have a target, fewer and shorter rounds: within 120 seconds
-  --only cycle,herd  these rows only
+  --only cycle,herd  these rows only, of ${ROW_NAMES.join(', ')}
   --json FILE        writes the figures to FILE
   --against DIR      measures a second build of latchkey (its dist/) beside this one, in cycle`
 
-/** @throws TypeError when an option is unknown, or lacks its value. */
+/** @throws TypeError when an option is unknown or lacks its value, or a row is unknown. */
 export function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
@@ -28,6 +31,12 @@ export function optionsOf(args: readonly string[]): Options {
       against: { type: 'string' },
     },
   })
-  const only = values.only?.split(',').map((name) => name.trim())
+  const only = values.only?.split(',').map(rowNameOf)
   return { quick: values.quick, only, json: values.json, against: values.against }
+}
+
+function rowNameOf(text: string): RowName {
+  const name = ROW_NAMES.find((candidate) => candidate === text.trim())
+  if (name === undefined) throw new TypeError(`There is no row "${text}"; the rows are ${ROW_NAMES.join(', ')}`)
+  return name
 }

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Options } from './options.js'
+import { type Options, ROW_NAMES, type RowName } from './options.js'
 import { cycle } from './rows/cycle.js'
 import { growth } from './rows/growth.js'
 import { handoff } from './rows/handoff.js'
@@ -19,35 +19,36 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: readonly Row[] = [cycle, http, size, herd, handoff, isolation, waiters, growth]
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth }
 /** Without a target, or too long: not of `--quick`. */
-const NOT_QUICK: readonly Row[] = [size, growth]
+const NOT_QUICK: readonly RowName[] = ['size', 'growth']
 const RESULTS = fileURLToPath(new URL('results', import.meta.url))
 
 /** False when a row failed; the others' results are shown all the same. */
 export async function runRows(options: Options): Promise<boolean> {
-  const rows = chosen(options)
   const progress = new Progress()
   const results = new Map<string, RowResult>()
   const startMs = performance.now()
   console.log(`latchkey of ${DIST}; Node ${process.version}, ${String(cpus().length)} cores\n`)
   let isComplete = true
-  for (const row of rows) {
+  for (const name of chosen(options)) {
+    const row = ROWS[name]
+    console.log(`${name}: ${row.about}\n`)
     const rowStartMs = performance.now()
     try {
       const result = await row.run({
         quick: options.quick,
         against: options.against,
-        progress: (text) => progress.show(`${row.name}: ${text}`),
+        progress: (text) => progress.show(`${name}: ${text}`),
       })
       progress.clear()
-      results.set(row.name, result)
+      results.set(name, result)
       show(result)
-      console.log(`  (${row.name} took ${String(Math.round((performance.now() - rowStartMs) / 1000))} s)\n`)
+      console.log(`  (${name} took ${String(Math.round((performance.now() - rowStartMs) / 1000))} s)\n`)
     } catch (error) {
       progress.clear()
       isComplete = false
-      console.error(`${row.name} failed:`, error)
+      console.error(`${name} failed:`, error)
     }
   }
   const figures = Object.assign({}, ...[...results.values()].map((result) => result.figures))
@@ -58,13 +59,8 @@ export async function runRows(options: Options): Promise<boolean> {
   return isComplete
 }
 
-function chosen({ only, quick }: Options): readonly Row[] {
-  if (only === undefined) return quick ? ROWS.filter((row) => !NOT_QUICK.includes(row)) : ROWS
-  return only.map((name) => {
-    const row = ROWS.find((candidate) => candidate.name === name)
-    if (row === undefined) throw new Error(`There is no row "${name}"; the rows are ${ROWS.map((r) => r.name).join(', ')}`)
-    return row
-  })
+function chosen({ only, quick }: Options): readonly RowName[] {
+  return only ?? ROW_NAMES.filter((name) => !quick || !NOT_QUICK.includes(name))
 }
 
 function show(result: RowResult): void {

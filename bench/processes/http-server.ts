@@ -1,11 +1,13 @@
 /** An Express application with sessions of one kind: a request loads, changes and saves its session. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import express, { type RequestHandler } from 'express'
+import { setTimeout as sleep } from 'node:timers/promises'
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 import session, { type Store } from 'express-session'
 import { RECORD_BYTES } from '../contenders/contender.js'
 import { serve } from '../support/child.js'
 import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
+import { profiled, selfTimes } from '../support/profiler.js'
 import { sessionOf } from '../support/record.js'
 
 export type Kind = 'latchkey' | 'connect-memcached' | 'connect-memjs' | 'connect-redis'
@@ -23,6 +25,9 @@ interface Visits {
 
 /** A session, as this application uses it. */
 const visitsOf = (own: object): Visits => own
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
 const COMMON = { secret: 'bench', resave: false, saveUninitialized: false }
 let cpuBefore = process.cpuUsage()
@@ -62,7 +67,7 @@ const api = {
   /** Listens; the port. */
   async open(setup: Setup): Promise<number> {
     const app = express()
-    // 'test': Express prints no stack for a request whose client goes away at the end of a round.
+    // 'test': Express prints no stack.
     app.disable('x-powered-by').disable('etag').set('env', 'test')
     app.use(await middlewareOf(setup))
     const fresh = sessionOf(RECORD_BYTES)
@@ -71,6 +76,11 @@ const api = {
       visits.pad ??= fresh.pad
       visits.n = (visits.n ?? fresh.n) + 1
       res.send('ok')
+    })
+    // What Express's own handler does, with the code as the body: rows that count refusals say which.
+    app.use((error: unknown, _req: Request, res: Response, next: NextFunction) => {
+      if (res.headersSent) next(error)
+      else res.status(503).send(codeOf(error))
     })
     // Ten thousand visitors may come at once in 'waiters'.
     const server = createServer(app).listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
@@ -89,6 +99,12 @@ const api = {
     return user + system
   },
 
+  /** Profiles this process for a while; its self times as lines. */
+  async profile({ file, forMs, count }: { file: string; forMs: number; count: number }): Promise<string[]> {
+    const profile = await profiled(file, () => sleep(forMs))
+    return [...selfTimes(profile, 'file', count), '', ...selfTimes(profile, 'function', count)]
+  },
+
   /** Heap in use after a collection, beyond what it was at the first call. */
   heap(_: null): number {
     gc?.()
@@ -101,5 +117,4 @@ const api = {
 
 export type HttpServer = typeof api
 
-process.on('SIGINT', () => process.exit())
 serve(api)

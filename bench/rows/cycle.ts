@@ -13,7 +13,6 @@ const SESSIONS = 4096
 const IN_FLIGHT = 64
 
 export const cycle: Row = {
-  name: 'cycle',
   about: `load, change, save one of ${String(SESSIONS)} sessions of ${String(RECORD_BYTES)} bytes`,
   async run(context) {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })

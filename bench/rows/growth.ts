@@ -17,7 +17,6 @@ const COUNTS = [1000, 10_000, 100_000, 1_000_000]
 const PER_PROCESS = 4096
 
 export const growth: Row = {
-  name: 'growth',
   about: 'throughput with 1, 2, 4 servers and 1, 2 processes; cost from 1e3 to 1e6 sessions',
   async run(context) {
     const scaling = await scale(context)

@@ -31,7 +31,6 @@ interface Polls {
 }
 
 export const handoff: Row = {
-  name: 'handoff',
   about: 'the session freed by one process and taken by another, held 1 ms to 5 s',
   async run(context) {
     await using server = await MemcachedServer.start()

@@ -27,7 +27,6 @@ interface Sample {
 }
 
 export const herd: Row = {
-  name: 'herd',
   about: 'n requests at once on one session, 5 ms of work each, one process',
   async run(context) {
     await using server = await MemcachedServer.start()

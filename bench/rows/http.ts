@@ -28,7 +28,6 @@ interface Site {
 }
 
 export const http: Row = {
-  name: 'http',
   about: 'the same through Express and express-session with real HTTP',
   async run(context) {
     await using server = await MemcachedServer.start()
@@ -52,7 +51,7 @@ export const http: Row = {
   },
 }
 
-async function startSite(kind: Kind, address: string): Promise<Site> {
+export async function startSite(kind: Kind, address: string): Promise<Site> {
   const child = await Child.start<HttpServer>('http-server.ts')
   const url = `http://127.0.0.1:${String(await child.call('open', { kind, address }))}/`
   return { kind, child, url, cookies: await newCookies(url, CONNECTIONS), slices: [] }
@@ -78,13 +77,13 @@ async function measure(sites: readonly Site[], { quick, progress }: RowContext):
       const site = sites[(at + round + WARM_UP_ROUNDS) % sites.length]
       if (site === undefined) continue
       progress(round < 0 ? `warming up, ${site.kind}` : `round ${String(round + 1)} of ${String(rounds)}, ${site.kind}`)
-      const slice = await load(site, seconds)
+      const slice = await loadSite(site, seconds)
       if (round >= 0) site.slices.push(slice)
     }
   }
 }
 
-async function load({ kind, child, url, cookies }: Site, seconds: number): Promise<Slice> {
+export async function loadSite({ kind, child, url, cookies }: Site, seconds: number): Promise<Slice> {
   await child.call('cpuUs', null)
   let next = 0
   const result = await autocannon({

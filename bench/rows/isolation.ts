@@ -13,7 +13,6 @@ const VISITORS = 1000
 const PAUSE_MS = 500
 
 export const isolation: Row = {
-  name: 'isolation',
   about: '50 sessions stuck with 100 waiters each while 1,000 others work',
   async run(context) {
     await using server = await MemcachedServer.start()

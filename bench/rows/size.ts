@@ -22,7 +22,6 @@ interface Cost {
 }
 
 export const size: Row = {
-  name: 'size',
   about: 'cycle cost for records of 100 B to 500 KB, against the floor',
   async run(context) {
     const costs: Cost[] = []

@@ -11,7 +11,6 @@ const SESSIONS = 1000
 const EACH = 10
 
 export const waiters: Row = {
-  name: 'waiters',
   about: '10,000 pending reads on 1,000 sessions: bytes each, and until all are served',
   async run(context): Promise<RowResult> {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })
@@ -60,5 +59,6 @@ export const waiters: Row = {
 
 function notesOf(http: WaitingRequests | undefined, quick: boolean): string[] {
   if (http === undefined) return quick ? [] : ['latchkey/express is missing in this build: no waiting HTTP requests']
-  return http.refused === 0 ? [] : [`${String(http.refused)} of the HTTP requests were refused in the end`]
+  const { refused } = http
+  return refused.length === 0 ? [] : [`${String(refused.length)} HTTP requests were not served: ${[...new Set(refused)].join(', ')}`]
 }

@@ -12,8 +12,8 @@ import { newCookies } from './http.js'
 export interface WaitingRequests {
   readonly bytesEach: number
   readonly servedMs: number
-  /** How many were answered with an error, or not at all. */
-  readonly refused: number
+  /** Why some were not served, one entry for each. */
+  readonly refused: readonly string[]
 }
 
 /** Undefined when this build has no Express adapter. */
@@ -34,9 +34,9 @@ export async function waitingRequests(
   await site.call('heap', null)
   progress('HTTP requests: waiting')
   const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
-  const answers: Promise<number>[] = []
+  const answers: Promise<string>[] = []
   for (const cookie of cookies) {
-    for (let request = 0; request < each; request++) answers.push(statusOf(url, cookie, agent))
+    for (let request = 0; request < each; request++) answers.push(visit(url, cookie, agent))
     // Not all in one turn: the kernel's queue of new connections is short.
     await sleep(2)
   }
@@ -45,27 +45,28 @@ export async function waitingRequests(
   progress('HTTP requests: being served')
   const releasedAtMs = sharedNowMs()
   await holder.call('letGoAll', null)
-  const statuses = await Promise.all(answers)
+  const bodies = await Promise.all(answers)
   const servedMs = sharedNowMs() - releasedAtMs
   agent.destroy()
   site.stop()
   holder.stop()
-  return { bytesEach, servedMs, refused: statuses.filter((status) => status !== 200).length }
+  return { bytesEach, servedMs, refused: bodies.filter((body) => body !== 'ok') }
 }
 
 /** `connect.sid=s%3A<sid>.<signature>` */
 const sidOf = (cookie: string): string => decodeURIComponent(cookie.slice(cookie.indexOf('=') + 1)).slice(2).split('.')[0] ?? ''
 
-/** 0 when the connection broke. */
-function statusOf(url: string, cookie: string, agent: Agent): Promise<number> {
+/** The answer's body: `ok`, or the code of an error. */
+function visit(url: string, cookie: string, agent: Agent): Promise<string> {
   return new Promise((resolve) => {
     get(url, { agent, headers: { cookie } }, (response) => {
-      response.resume()
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
       response.on('end', () => {
-        resolve(response.statusCode ?? 0)
+        resolve(body)
       })
-    }).on('error', () => {
-      resolve(0)
+    }).on('error', (error) => {
+      resolve(error.message)
     })
   })
 }

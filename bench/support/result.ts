@@ -34,7 +34,7 @@ export interface RowContext {
 }
 
 export interface Row {
-  readonly name: string
+  /** What it measures, for whoever waits for it. */
   readonly about: string
   run(context: RowContext): Promise<RowResult>
 }

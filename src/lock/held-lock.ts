@@ -9,7 +9,8 @@ import type { SessionKeys } from './key-layout.js'
 import { renewAfterMs, usableLeaseMs } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
-import { type Change, type Exit, hasBytes, type LockKnowledge, look, type Outcome, type StoredRecord, Transaction } from './transaction.js'
+import { hasBytes, look, type StoredRecord } from './record.js'
+import { type Change, type Exit, type LockKnowledge, type Outcome, Transaction } from './transaction.js'
 
 /** The wait queue, as a lock sees it: it says who comes next. */
 export interface LockOwner {

@@ -4,7 +4,7 @@ import type { AcquireOptions, Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
-import { tombstone } from './transaction.js'
+import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
 

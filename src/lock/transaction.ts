@@ -5,14 +5,7 @@ import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
-
-/** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
-export interface StoredRecord {
-  readonly bytes: Buffer
-  /** memcached's client flags: the stamp of whoever wrote it. Two records of the same bytes and stamp are one. */
-  readonly flags: number
-  readonly cas: Cas | undefined
-}
+import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
 
 /** What is to become of the record. */
 export type Change =
@@ -50,7 +43,6 @@ export interface LockKnowledge {
 }
 
 const NOTHING: Change = { kind: 'none' }
-const EMPTY = Buffer.alloc(0)
 const NO_REPLIES: readonly Reply[] = []
 const NO_TIME = new FlightError('not-sent', 'no time is left to ask the server')
 
@@ -220,9 +212,9 @@ export class Transaction {
     }
   }
 
-  /** A definite no to this sending of a write is none to an earlier one that went unanswered. */
+  /** A definite no to this sending is none to an earlier one that went unanswered. */
   private maybe(error: LatchkeyError): LatchkeyError {
-    return this.unanswered && this.change.kind === 'write' ? outcomeUnknown(this.id) : error
+    return this.unanswered && this.change.kind !== 'touch' ? outcomeUnknown(this.id) : error
   }
 
   /** Another version stands there: a stranger's, a tombstone, or our own write that went unanswered. */
@@ -247,7 +239,7 @@ export class Transaction {
     const flags = newStamp(this.context)
     try {
       const reply = replyAt(await fly(this.context, this.id, [tombstone(this.context, this.keys, flags)]), 0)
-      if (reply.status !== 'ok') return serverRefused(this.id, reply)
+      if (reply.status !== 'ok') return this.maybe(serverRefused(this.id, reply))
       this.known.record = { bytes: EMPTY, flags, cas: undefined }
       return undefined
     } catch (thrown) {
@@ -324,53 +316,3 @@ export class Transaction {
     return { error: this.error, lock, lockCas: undefined, sentAtMs: this.sentAtMs, extra: NO_REPLIES }
   }
 }
-
-/** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
-export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
-  op: 'set',
-  key: keys.record,
-  value: EMPTY,
-  ttlSec: tombstoneSec(context.limits),
-  flags,
-})
-
-/** Tells a record from any other of the same bytes. */
-function newStamp({ random }: LockContext): number {
-  return Math.floor(random.fraction() * 0x1_0000_0000)
-}
-
-export type Seen = { readonly record: StoredRecord | undefined } & (
-  | { readonly mine: true; readonly lockCas: Cas }
-  | { readonly mine: false }
-)
-
-/** Reads record and lock in one flight: what stands there, and is the token still `token`? */
-export async function look(
-  context: LockContext,
-  id: string,
-  keys: SessionKeys,
-  token: LockToken,
-): Promise<Seen | FlightError> {
-  try {
-    const replies = await fly(context, id, [
-      { op: 'get', key: keys.record },
-      { op: 'get', key: keys.lock },
-    ])
-    const lock = replyAt(replies, 1)
-    const seen = { record: recordOf(replyAt(replies, 0)) }
-    return lock.cas !== undefined && lock.value?.equals(token) === true
-      ? { ...seen, mine: true, lockCas: lock.cas }
-      : { ...seen, mine: false }
-  } catch (thrown) {
-    return asFlightError(thrown)
-  }
-}
-
-/** The record in the reply to a get; undefined when there is none. */
-export const recordOf = (reply: Reply): StoredRecord | undefined =>
-  reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, flags: reply.flags, cas: reply.cas } : undefined
-
-export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
-
-const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
-  one === undefined ? other === undefined : other?.flags === one.flags && other.bytes.equals(one.bytes)

@@ -1,14 +1,15 @@
-import { ClosedError, type Holder, type LatchkeyError, LockTimeoutError, ServerRefusedError, TooManyWaitersError } from '../errors.js'
+import { ClosedError, type LatchkeyError, LockTimeoutError, ServerRefusedError, TooManyWaitersError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Cas, Command, Reply } from '../wire/wire.js'
-import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
-import { asFlightError, gone, serverRefused, unavailable } from './failures.js'
+import type { Command } from '../wire/wire.js'
+import { asFlightError, gone, unavailable } from './failures.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext, type LossReason, replyAt } from './lock-context.js'
+import type { LockContext, LossReason } from './lock-context.js'
 import { describeHolder, type LockToken, readToken } from './lock-token.js'
-import { type Change, type Exit, hasBytes, type Outcome, recordOf, type StoredRecord } from './transaction.js'
+import { Poller } from './poller.js'
+import { hasBytes, recordOf, type StoredRecord } from './record.js'
+import type { Change, Exit, Outcome } from './transaction.js'
 import { Turn } from './turn.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
 
@@ -32,13 +33,6 @@ interface Departure {
 const NO_COMMANDS: readonly Command[] = []
 const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_COMMANDS }
 
-/** The remote holder as the polls see it: how long the same process has had the lock. */
-interface Sight {
-  readonly instance: string | undefined
-  readonly sinceMs: number
-  readonly holder: Holder | undefined
-}
-
 /**
  * Who holds and who waits for one session in this process, first come first served.
  *
@@ -50,14 +44,11 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private holder: HeldLock | undefined
   private serving = false
   private closed = false
-  private sight: Sight | undefined
   private readonly turn: Turn
-  /** A lock that bears our name may stand on the server although nobody here holds it. */
-  private suspect = false
+  private readonly poller: Poller
   /** Counts arrivals and sightings of a record, so that a waiter knows whether there was one in its time. */
   private tick = 0
   private recordSeenTick = -1
-  private remoteRecord = false
   private wake: (() => void) | undefined
 
   constructor(
@@ -68,6 +59,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     turnStartedAtMs: number,
   ) {
     this.turn = new Turn(context, id, keys, turnStartedAtMs)
+    this.poller = new Poller(context, id, keys, this.turn)
   }
 
   get heldLock(): HeldLock | undefined {
@@ -93,7 +85,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       )
     }
     return new Promise<HeldLock>((resolve, reject) => {
-      const sawRecord = this.holder?.hasRecord ?? (this.serving && this.remoteRecord)
+      const sawRecord = this.holder?.hasRecord ?? (this.serving && this.poller.seesRecord)
       const waiter = new Waiter(options, { tick: ++this.tick, atMs: nowMs, sawRecord }, resolve, reject, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
@@ -123,7 +115,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     this.context.events.lost(this.id, reason)
     if (this.holder !== lock) return
     this.holder = undefined
-    this.suspect = true
+    this.poller.suspectOwnLock()
     // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
     if (reason === 'lapsed' || reason === 'heldTooLong') {
       this.markOrphan()
@@ -149,11 +141,9 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     for (let head = this.first(); head !== undefined; head = this.first()) {
       const startedMs = this.context.clock.nowMs()
       try {
-        const acquired = await this.attempt(head)
+        const acquired = await this.poller.attempt(head)
         if (acquired !== undefined) {
           this.serving = false
-          this.sight = undefined
-          this.suspect = false
           this.give(acquired)
           return
         }
@@ -176,6 +166,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
         continue
       }
       this.context.counters.polls++
+      if (this.poller.seesRecord) this.recordSeenTick = ++this.tick
       const next = this.first()
       if (next === undefined) break
       this.arm(next)
@@ -185,68 +176,9 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     this.proceed()
   }
 
-  private async attempt(head: Waiter): Promise<Acquisition | undefined> {
-    const token = this.context.mint.mint(head.options.label)
-    const sentAtMs = this.context.clock.nowMs()
-    const { lock: key, record } = this.keys
-    const whoToo = this.sight !== undefined || this.suspect
-    const lookAtLine = this.turn.wantsLook(this.sight === undefined ? 0 : sentAtMs - head.arrival.atMs, sentAtMs)
-    const commands: Command[] = [{ op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }]
-    if (whoToo) commands.push({ op: 'get', key })
-    commands.push({ op: 'get', key: record })
-    if (lookAtLine) commands.push(this.turn.lookCommand)
-    const replies = await fly(this.context, this.id, commands)
-    const added = replyAt(replies, 0)
-    const found = recordOf(replyAt(replies, whoToo ? 2 : 1))
-    if (lookAtLine) this.turn.learn(replies.slice(whoToo ? 3 : 2))
-    if (added.status === 'ok' && added.cas !== undefined) {
-      this.turn.began(this.sight !== undefined)
-      return { token, lockCas: added.cas, record: found, sentAtMs }
-    }
-    // Out of memory is not "locked": waiting would not help.
-    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.id, added)
-    this.remoteRecord = hasBytes(found)
-    if (this.remoteRecord) this.recordSeenTick = ++this.tick
-    if (lookAtLine) this.turn.standInLine()
-    return this.meet(head, whoToo ? replyAt(replies, 1) : added)
-  }
-
-  /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
-  private async meet(head: Waiter, occupant: Reply): Promise<Acquisition | undefined> {
-    const nowMs = this.context.clock.nowMs()
-    const content = occupant.value === undefined ? undefined : readToken(occupant.value)
-    if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
-      return this.takeOver(head, occupant.cas)
-    }
-    const known = this.sight?.instance
-    const same = this.sight !== undefined && (known === undefined || known === content?.instance)
-    this.sight = {
-      instance: content?.instance ?? known,
-      sinceMs: same && this.sight !== undefined ? this.sight.sinceMs : nowMs,
-      holder: content?.holder ?? this.sight?.holder,
-    }
-    return undefined
-  }
-
-  private async takeOver(head: Waiter, cas: Cas): Promise<Acquisition | undefined> {
-    const token = this.context.mint.mint(head.options.label)
-    const sentAtMs = this.context.clock.nowMs()
-    const replies = await fly(this.context, this.id, [
-      { op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },
-      { op: 'get', key: this.keys.record },
-    ])
-    const taken = replyAt(replies, 0)
-    if (taken.status !== 'ok' || taken.cas === undefined) return undefined
-    this.turn.began(true)
-    return { token, lockCas: taken.cas, record: recordOf(replyAt(replies, 1)), sentAtMs }
-  }
-
   private pause(): Promise<void> {
-    const { clock, random } = this.context
-    const seenMs = this.sight === undefined ? 0 : clock.nowMs() - this.sight.sinceMs
-    const delayMs = this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
     return new Promise((resolve) => {
-      const timer = clock.setTimer(resolve, delayMs)
+      const timer = this.context.clock.setTimer(resolve, this.poller.delayMs())
       this.wake = () => {
         timer.cancel()
         resolve()
@@ -259,7 +191,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private chooseExit(): Departure {
     const grant = this.turn.grant()
     if (grant !== undefined) {
-      this.sight = { instance: grant.instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
+      this.poller.sawGrantTo(grant.instance)
       return { exit: grant.exit, handOff: undefined, extra: NO_COMMANDS }
     }
     const next = this.closed ? undefined : this.first()
@@ -317,7 +249,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   }
 
   private markOrphan(): void {
-    this.suspect = true
+    this.poller.suspectOwnLock()
     this.host.onOrphan(this.id)
   }
 
@@ -332,7 +264,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     const { clock, limits } = this.context
     waiter.arm(clock, waiter.arrival.atMs + limits.waitMs, () => {
       this.context.counters.timeouts++
-      const holder = this.holder === undefined ? this.sight?.holder : readToken(this.holder.token).holder
+      const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
       const waitedMs = Math.round(clock.nowMs() - waiter.arrival.atMs)
       const message =
         `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(limits.waitMs)}); it is held by ` +

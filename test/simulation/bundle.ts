@@ -1,16 +1,18 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
-import type { Edit, Mutant } from './mutants.js'
+import type { Mutant } from './mutants.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
  * The simulation and the shipped code in one file, with `mutant`'s changes in the source text of the latter.
  *
- * @throws when a text that is to be replaced does not stand there exactly once: the mutant is out of date.
+ * @throws when a text that is to be replaced does not stand in the sources exactly once: the mutant is out of date.
  */
 export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
+  const changed = mutant === undefined ? new Map<string, string>() : await weaken(mutant)
   await build({
     entryPoints: [`${ROOT}test/simulation/worker.ts`],
     outfile,
@@ -21,29 +23,37 @@ export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
     logLevel: 'silent',
     // memjs and generic-pool are CommonJS: they ask for a `require`.
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire('${ROOT}package.json');` },
-    plugins: mutant === undefined ? [] : [weaken(mutant)],
+    plugins: [substitute(changed)],
   })
 }
 
-const weaken = (mutant: Mutant): Plugin => ({
-  name: mutant.name,
+const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
+  name: 'mutant',
   setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const edits = mutant.edits.filter((edit) => path === ROOT + edit.file)
-      if (edits.length === 0) return undefined
-      const contents = edits.reduce((text, edit) => applied(mutant.name, edit, text), await readFile(path, 'utf8'))
-      return { contents, loader: 'ts' }
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const contents = changed.get(path)
+      return contents === undefined ? undefined : { contents, loader: 'ts' }
     })
   },
 })
 
-/** Whether every text that `mutant` replaces stands where it should. @throws as `bundle` does. */
-export async function check(mutant: Mutant): Promise<void> {
-  for (const edit of mutant.edits) applied(mutant.name, edit, await readFile(ROOT + edit.file, 'utf8'))
+/** The source files that `mutant` changes, by their paths, with their new text. @throws as `bundle` does. */
+export async function weaken({ name, edits }: Mutant): Promise<Map<string, string>> {
+  const sources = await readSources()
+  const changed = new Map<string, string>()
+  for (const { find, replace } of edits) {
+    const places = [...sources].flatMap(([path, text]) => text.split(find).slice(1).map(() => path))
+    const [path] = places
+    if (path === undefined || places.length > 1) {
+      throw new Error(`Mutant ${name}: its text stands ${String(places.length)} times in src:\n${find}`)
+    }
+    changed.set(path, (changed.get(path) ?? sources.get(path) ?? '').replace(find, () => replace))
+  }
+  return changed
 }
 
-function applied(name: string, { file, find, replace }: Edit, text: string): string {
-  const count = text.split(find).length - 1
-  if (count !== 1) throw new Error(`Mutant ${name}: its text stands ${String(count)} times in ${file}:\n${find}`)
-  return text.replace(find, () => replace)
+async function readSources(): Promise<Map<string, string>> {
+  const entries = await readdir(`${ROOT}src`, { recursive: true, withFileTypes: true })
+  const paths = entries.filter((entry) => entry.name.endsWith('.ts')).map((entry) => join(entry.parentPath, entry.name))
+  return new Map(await Promise.all(paths.map(async (path): Promise<[string, string]> => [path, await readFile(path, 'utf8')])))
 }

@@ -7,30 +7,12 @@ export interface Mutant {
 }
 
 export interface Edit {
-  /** From the project's root. */
-  readonly file: string
-  /** Must stand there exactly once. */
+  /** Must stand exactly once in all of src; where, may change. */
   readonly find: string
   readonly replace: string
 }
 
-const TRANSACTION = 'src/lock/transaction.ts'
-const HELD_LOCK = 'src/lock/held-lock.ts'
-const QUEUE = 'src/lock/wait-queue.ts'
-const LEASE = 'src/lock/lease.ts'
-const SWEEPER = 'src/lock/orphan-sweeper.ts'
-const WAITER = 'src/lock/waiter.ts'
-const BACK_OFF = 'src/lock/back-off.ts'
-const OPTIONS = 'src/session/options.ts'
-const STORE = 'src/session/session-store.ts'
-/** Stands for the memcached wire, whose rule it keeps; see SimulatedWire. */
-const WIRE = 'src/testing/simulated-wire.ts'
-
-const one = (name: string, flaw: string, file: string, find: string, replace: string): Mutant => ({
-  name,
-  flaw,
-  edits: [{ file, find, replace }],
-})
+const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
 
 const ACQUIRES = `const replies = await fly(this.context, this.id, commands)
     const added`
@@ -41,42 +23,37 @@ export const mutants: readonly Mutant[] = [
   one(
     'blindDeleteOnRelease',
     'The lock is deleted at the end, whoever has it by then.',
-    TRANSACTION,
     `return { op: 'cad', ...item }`,
     `return { op: 'delete', key: keys.lock }`,
   ),
   one(
     'renewalByTouch',
     'A renewal prolongs whatever lock stands there.',
-    TRANSACTION,
     `return { op: 'cas', ...item, value: this.token, ttlSec: this.context.limits.leaseSec, wantCas: true }`,
     `return { op: 'touch', key: keys.lock, ttlSec: this.context.limits.leaseSec }`,
   ),
   one(
     'takeoverWithoutCas',
     "An orphan is overwritten though somebody else's lock may stand there by now.",
-    QUEUE,
     `{ op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },`,
     `{ op: 'set', key: this.keys.lock, value: token, ttlSec: this.context.limits.leaseSec },`,
   ),
   one(
     'sweepWithoutCas',
     'The sweeper deletes what stands where its orphan was.',
-    SWEEPER,
     `[{ op: 'cad', key: lock, cas: occupant.cas }]`,
     `[{ op: 'delete', key: lock }]`,
   ),
   one(
     'sweepsActive',
     'The sweeper takes off a lock that was acquired while it looked.',
-    SWEEPER,
     `if (this.isActive(id)) return`,
     ``,
   ),
   one(
     'casTrustedOnYoungerConnection',
     'After a restart the same numbers are handed out again, and a CAS from before is sent.',
-    WIRE,
+    // In the simulated wire, which keeps the memcached wire's rule and stands in its place.
     `return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)`,
     `return commands.length > 0 || connection.openedAt > 0`,
   ),
@@ -85,51 +62,44 @@ export const mutants: readonly Mutant[] = [
   one(
     'leaseFromReply',
     'The lease counts from the reply, not from the sending.',
-    HELD_LOCK,
     `this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)`,
     `this.leaseUntilMs = context.clock.nowMs() + usableLeaseMs(context.limits.leaseSec)`,
   ),
   one(
     'renewedFromReply',
     'A renewed lease counts from the reply, not from the sending.',
-    HELD_LOCK,
     `this.leaseUntilMs = outcome.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)`,
     `this.leaseUntilMs = this.context.clock.nowMs() + usableLeaseMs(this.context.limits.leaseSec)`,
   ),
   one(
     'ttlOffByOne',
     'A TTL of t seconds is believed to live for t seconds.',
-    LEASE,
     `(leaseSec - 1) * 1000`,
     `leaseSec * 1000`,
   ),
   one(
     'renewalBesideCommit',
     'A renewal and a commit of one lock are under way at once, and one is fenced off by the other.',
-    HELD_LOCK,
     `return this.busy === undefined ? this.leaveNow(`,
     `return this.isSet || !this.isSet ? this.leaveNow(`,
   ),
   one(
     'renewalBesideSave',
     'A renewal and a save of one lock are under way at once.',
-    HELD_LOCK,
     `    while (this.busy !== undefined) await this.busy
     const run = work()`,
     `    const run = work()`,
   ),
-  one('holdsForEver', 'maxHoldMs is hardly looked at.', OPTIONS, `maxHoldMs: checked(options, 'maxHoldMs', 60_000)`, `maxHoldMs: 1e7`),
+  one('holdsForEver', 'maxHoldMs is hardly looked at.', `maxHoldMs: checked(options, 'maxHoldMs', 60_000)`, `maxHoldMs: 1e7`),
   one(
     'refusalTakenForLoss',
     'A renewal that the server has no memory for is taken for a lost lock.',
-    TRANSACTION,
     `const isElsewhere = lock.status === 'missing' || lock.status === 'exists'`,
     `const isElsewhere = !done`,
   ),
   one(
     'renewalKeepsOldCas',
     'The version that a renewal or a save gave the lock is forgotten.',
-    HELD_LOCK,
     `if (outcome.lockCas !== undefined) this.known.lockCas = outcome.lockCas`,
     ``,
   ),
@@ -138,21 +108,18 @@ export const mutants: readonly Mutant[] = [
   one(
     'writeWithoutCas',
     'The record is written over whatever stands there.',
-    TRANSACTION,
     `return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }`,
     `return { op: 'set', ...item }`,
   ),
   one(
     'createWithoutFence',
     'A new session is set where there was nothing.',
-    TRANSACTION,
     `return cas === undefined ? { op: 'add', ...item } :`,
     `return cas === undefined ? { op: 'set', ...item } :`,
   ),
   one(
     'createAfterDestroy',
     'A tombstone is taken for nothing: the next session is created there, not compared and set.',
-    TRANSACTION,
     `reply.status === 'ok' && reply.value !== undefined ?`,
     `reply.status === 'ok' && reply.value !== undefined && reply.value.length > 0 ?`,
   ),
@@ -161,7 +128,6 @@ export const mutants: readonly Mutant[] = [
     flaw: 'Destroy leaves nothing behind that could fence off a slower request.',
     edits: [
       {
-        file: TRANSACTION,
         find: `  op: 'set',
   key: keys.record,
   value: EMPTY,
@@ -172,17 +138,14 @@ export const mutants: readonly Mutant[] = [
 } as Command)`,
       },
       {
-        file: 'src/lock/session-locker.ts',
         find: `if (reply.status !== 'ok') throw serverRefused(id, reply)`,
         replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(id, reply)`,
       },
       {
-        file: TRANSACTION,
         find: `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
         replace: `return tombstone(this.context, this.keys, this.stamp)`,
       },
       {
-        file: TRANSACTION,
         find: `return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))`,
         replace: `return this.change.kind === 'destroy' ? undefined : this.maybe(this.fencedOff(gone(this.id)))`,
       },
@@ -191,21 +154,18 @@ export const mutants: readonly Mutant[] = [
   one(
     'shortTombstone',
     'A tombstone is gone before the requests that it is to fence off.',
-    LEASE,
     `limits.leaseSec + Math.ceil((limits.maxHoldMs + limits.waitMs) / 1000) + STANDSTILL_SEC`,
     `limits.leaseSec > 0 ? 1 : 0`,
   ),
   one(
     'tombstonesLookAlike',
     'Two records of the same bytes count as one: a session destroyed twice is as it was.',
-    TRANSACTION,
     `other?.flags === one.flags && other.bytes.equals(one.bytes)`,
     `other?.bytes.equals(one.bytes) === true`,
   ),
   one(
     'destroyResent',
     'A destroy that was not answered is sent again without a fence; the first may be carried out much later.',
-    TRANSACTION,
     `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
     `return tombstone(this.context, this.keys, this.stamp)`,
   ),
@@ -214,21 +174,18 @@ export const mutants: readonly Mutant[] = [
   one(
     'unknownIsStored',
     'A write that was not answered counts as stored.',
-    TRANSACTION,
     `if (this.unanswered && this.isStored(seen)) {`,
     `if (this.unanswered) {`,
   ),
   one(
     'unknownIsRefused',
     'A write that was not answered counts as not stored.',
-    TRANSACTION,
     `this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.id, cause)`,
     `this.error ??= unavailable(this.id, cause)`,
   ),
   one(
     'stampIgnored',
     'Whatever stands there after an unanswered write counts as its doing.',
-    TRANSACTION,
     `if (record?.flags !== this.stamp) return false
     return change.kind === 'write' ? record.bytes.equals(change.bytes) : change.kind === 'destroy'`,
     `return change.kind === 'write' ? record !== undefined : change.kind === 'destroy'`,
@@ -236,28 +193,24 @@ export const mutants: readonly Mutant[] = [
   one(
     'refusedAfterUnanswered',
     'A definite no although the first sending, unanswered, may have been stored and destroyed since.',
-    TRANSACTION,
     `const mayBeOurs = this.change.kind === 'write' && this.unanswered`,
     `const mayBeOurs = false`,
   ),
   one(
     'noToSecondSending',
     'A definite no to the second sending of a write is told, though the first may yet be carried out.',
-    TRANSACTION,
-    `return this.unanswered && this.change.kind === 'write' ? outcomeUnknown(this.id) : error`,
+    `return this.unanswered && this.change.kind !== 'touch' ? outcomeUnknown(this.id) : error`,
     `return error`,
   ),
   one(
     'cloudIgnored',
     'After an unanswered renewal "exists" is taken for a loss, though it may be our own doing.',
-    TRANSACTION,
     `isElsewhere && !this.known.clouded ? 'lost' : 'unclear'`,
     `isElsewhere ? 'lost' : 'unclear'`,
   ),
   one(
     'addResent',
     'An unanswered add is sent again blindly, and nobody watches for the first.',
-    QUEUE,
     ACQUIRES,
     `const send = (): Promise<Reply[]> => fly(this.context, this.id, commands)
     const replies = await send().catch(send)
@@ -266,14 +219,12 @@ export const mutants: readonly Mutant[] = [
   one(
     'orphansUnswept',
     'Nobody takes off the locks that unanswered commands leave behind.',
-    SWEEPER,
     `if (this.watched.size >= MAX_WATCHED) return`,
     `if (this.watched.size < MAX_WATCHED) return`,
   ),
   one(
     'lossUnwatched',
     'What a lost lock leaves on the server is nobody’s business.',
-    QUEUE,
     `      this.markOrphan()
       if (this.waiters.size === 0) void lock`,
     `      if (this.waiters.size === 0) void lock`,
@@ -281,7 +232,6 @@ export const mutants: readonly Mutant[] = [
   one(
     'ownLockAwaited',
     'A lock that an unanswered add of ours has left is waited for as if somebody had it.',
-    QUEUE,
     `if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {`,
     `if (content?.instance === '' && occupant.cas !== undefined) {`,
   ),
@@ -290,35 +240,30 @@ export const mutants: readonly Mutant[] = [
   one(
     'handOffAfterFailure',
     'The next one starts from a record that was refused, without a read.',
-    QUEUE,
     `if (handOff !== undefined && outcome.error === undefined && this.handOn(`,
     `if (handOff !== undefined && this.handOn(`,
   ),
   one(
     'handOffUnread',
     'A lock handed on without a write takes the record along as it was read long ago.',
-    QUEUE,
     `handOff !== undefined && change.kind === 'none' ?`,
     `handOff !== undefined && change.kind === 'none' && change.kind !== 'none' ?`,
   ),
   one(
     'handOffAfterUnanswered',
     'A record that was found to be stored some time ago is handed on without a read.',
-    TRANSACTION,
     `return this.exit.kind === 'pass' && this.isRecordOld`,
     `return this.exit.kind !== 'pass' && this.isRecordOld`,
   ),
   one(
     'handOffKeepsOldCas',
     'The next holder is given the lock’s version from before the hand-off.',
-    TRANSACTION,
     `lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? lock.cas : undefined,`,
     `lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? this.known.lockCas : undefined,`,
   ),
   one(
     'handOffUnconfirmed',
     'The lock is handed on though the server did not say that it was passed on.',
-    QUEUE,
     `if (outcome.lock !== 'done' || outcome.lockCas === undefined) return false`,
     `if (outcome.lock === 'lost' && outcome.lockCas === undefined) outcome = { ...outcome, lockCas: Object.freeze({ version: '1', asOf: 1e9 }) }
     if (outcome.lockCas === undefined) return false`,
@@ -326,26 +271,23 @@ export const mutants: readonly Mutant[] = [
   one(
     'recordReadBeforeLock',
     'The record is read before the lock is taken.',
-    QUEUE,
     ACQUIRES,
     `const [early] = await fly(this.context, this.id, [{ op: 'get', key: record }])
     const replies = [...(await fly(this.context, this.id, commands))]
     if (early !== undefined) replies[whoToo ? 2 : 1] = early
     const added`,
   ),
-  one('abortIgnored', 'A request that gave up is still waiting.', WAITER, `this.refuse(this.options.signal?.reason)`, ``),
+  one('abortIgnored', 'A request that gave up is still waiting.', `this.refuse(this.options.signal?.reason)`, ``),
   one(
     'deadlineIgnored',
     'waitMs is never looked at.',
-    WAITER,
     `this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))`,
     `this.timer ??= clock.setTimer(() => undefined, Math.max(deadlineMs - clock.nowMs(), onDeadline.length))`,
   ),
-  one('lazyPolls', 'A free session is found ten seconds later.', BACK_OFF, `const CAP_MS = 1000`, `const CAP_MS = 10_000`),
+  one('lazyPolls', 'A free session is found ten seconds later.', `const CAP_MS = 1000`, `const CAP_MS = 10_000`),
   one(
     'waiterForgotten',
     'After a hand-off failed nobody polls for those who still wait.',
-    QUEUE,
     `    this.afterExit(outcome, handOff)
     this.proceed()`,
     `    this.afterExit(outcome, handOff)
@@ -354,7 +296,6 @@ export const mutants: readonly Mutant[] = [
   one(
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
-    STORE,
     `if (hold !== undefined && !hold.isOver) await hold.handle.release()`,
     `if (hold !== undefined && !hold.isOver && !hold.handle.isHeld) await hold.handle.release()`,
   ),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { check } from './bundle.js'
+import { weaken } from './bundle.js'
 import { mutants } from './mutants.js'
 import { simulate } from './pool.js'
 import { isCrash } from './report.js'
@@ -31,11 +31,11 @@ describe('the simulation', () => {
   })
 
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s still fits the code', async (_name, mutant) => {
-    await check(mutant)
+    expect((await weaken(mutant)).size).toBeGreaterThan(0)
   })
 
   it('refuses a mutant whose text no longer stands in the code', async () => {
-    const mutant = { name: 'outdated', flaw: '', edits: [{ file: 'src/lock/lease.ts', find: 'no such text', replace: '' }] }
+    const mutant = { name: 'outdated', flaw: '', edits: [{ find: 'no such text', replace: '' }] }
     await expect(simulate({ firstSeed: 1, runs: 1, workers: 1, mutant })).rejects.toThrow('its text stands 0 times')
   })
 })

@@ -1,0 +1,69 @@
+import { type Cas, type Command, FlightError, type Reply } from '../wire/wire.js'
+import { asFlightError } from './failures.js'
+import type { SessionKeys } from './key-layout.js'
+import { tombstoneSec } from './lease.js'
+import { fly, type LockContext, replyAt } from './lock-context.js'
+import type { LockToken } from './lock-token.js'
+
+/** What stands in a session's record, and who may have put it there. */
+
+/** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
+export interface StoredRecord {
+  readonly bytes: Buffer
+  /** memcached's client flags: the stamp of whoever wrote it. Two records of the same bytes and stamp are one. */
+  readonly flags: number
+  readonly cas: Cas | undefined
+}
+
+export const EMPTY = Buffer.alloc(0)
+
+/** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
+export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
+  op: 'set',
+  key: keys.record,
+  value: EMPTY,
+  ttlSec: tombstoneSec(context.limits),
+  flags,
+})
+
+/** Tells a record from any other of the same bytes. */
+export function newStamp({ random }: LockContext): number {
+  return Math.floor(random.fraction() * 0x1_0000_0000)
+}
+
+export type Seen = { readonly record: StoredRecord | undefined } & (
+  | { readonly mine: true; readonly lockCas: Cas }
+  | { readonly mine: false }
+)
+
+/** Reads record and lock in one flight: what stands there, and is the token still `token`? */
+export async function look(
+  context: LockContext,
+  id: string,
+  keys: SessionKeys,
+  token: LockToken,
+): Promise<Seen | FlightError> {
+  try {
+    const replies = await fly(context, id, [
+      { op: 'get', key: keys.record },
+      { op: 'get', key: keys.lock },
+    ])
+    const lock = replyAt(replies, 1)
+    const seen = { record: recordOf(replyAt(replies, 0)) }
+    return lock.cas !== undefined && lock.value?.equals(token) === true
+      ? { ...seen, mine: true, lockCas: lock.cas }
+      : { ...seen, mine: false }
+  } catch (thrown) {
+    return asFlightError(thrown)
+  }
+}
+
+/** The record in the reply to a get; undefined when there is none. */
+export const recordOf = (reply: Reply): StoredRecord | undefined =>
+  reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, flags: reply.flags, cas: reply.cas } : undefined
+
+export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
+
+/** The same bytes by the same writer: a record of the same bytes may have been destroyed and begun anew in between. */
+export const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
+  one === undefined ? other === undefined : other?.flags === one.flags && other.bytes.equals(one.bytes)
