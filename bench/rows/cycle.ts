@@ -32,7 +32,7 @@ export const cycle: Row = {
 type Slices = ReadonlyMap<string, readonly Slice[]>
 
 function measure(list: readonly Contender[], inFlight: number, context: RowContext): Promise<Slices> {
-  const [rounds, forMs] = context.quick ? [5, inFlight === 1 ? 200 : 350] : [11, inFlight === 1 ? 600 : 1000]
+  const [rounds, forMs] = context.quick ? [5, inFlight === 1 ? 150 : 320] : [11, inFlight === 1 ? 600 : 1000]
   const about = `${String(inFlight)} in flight`
   const slice = (contender: Contender): Promise<Slice> => drive(contender, { inFlight, forMs, sessions: SESSIONS })
   return inRounds(list, rounds, slice, (text) => {

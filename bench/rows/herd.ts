@@ -9,6 +9,8 @@ import { median, spreadPct } from '../support/statistics.js'
 const WORK_MS = 5
 const N = [10, 100, 1000]
 const MAIN_N = 100
+/** The work alone is measured in pieces of this many, around each herd. */
+const MOST_IN_SEQUENCE = 50
 
 interface Herd {
   readonly ms: number
@@ -77,11 +79,11 @@ export const herd: Row = {
 async function rounds(manager: SessionManager, trip: Trip, n: number, { quick, progress }: RowContext): Promise<Sample[]> {
   const count = n === 1000 ? (quick ? 1 : 5) : quick ? 5 : 11
   const samples: Sample[] = []
-  const pieceSize = Math.min(n, MAIN_N)
+  const pieceSize = Math.min(n, MOST_IN_SEQUENCE)
   let before = await inSequence(pieceSize)
   for (let round = 0; round < count; round++) {
     progress(`n = ${String(n)}, round ${String(round + 1)} of ${String(count)}`)
-    // The same work in sequence, in pieces of a hundred: before and after, so that a drift of the machine cancels out.
+    // The same work in sequence, before and after, so that a drift of the machine cancels out.
     const { ms, flights, kept } = await stampede(manager, `herd-${String(n)}-${String(round)}`, n)
     const after = await inSequence(pieceSize)
     const bareMs = ((before + after) / 2) * (n / pieceSize)

@@ -9,7 +9,6 @@ import { num, type Row, type RowContext, type RowResult } from '../support/resul
 import { median, ratioOf, spreadPct } from '../support/statistics.js'
 
 const CONNECTIONS = 64
-const WARM_UP_ROUNDS = 2
 
 interface Slice {
   readonly requestsPerSecond: number
@@ -71,10 +70,10 @@ export async function newCookies(url: string, count: number): Promise<string[]> 
 }
 
 async function measure(sites: readonly Site[], { quick, progress }: RowContext): Promise<void> {
-  const [rounds, seconds] = quick ? [5, 1] : [9, 3]
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+  const [rounds, seconds, warmUpRounds] = quick ? [5, 1, 1] : [9, 3, 2]
+  for (let round = -warmUpRounds; round < rounds; round++) {
     for (let at = 0; at < sites.length; at++) {
-      const site = sites[(at + round + WARM_UP_ROUNDS) % sites.length]
+      const site = sites[(at + round + warmUpRounds) % sites.length]
       if (site === undefined) continue
       progress(round < 0 ? `warming up, ${site.kind}` : `round ${String(round + 1)} of ${String(rounds)}, ${site.kind}`)
       const slice = await loadSite(site, seconds)

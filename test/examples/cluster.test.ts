@@ -61,7 +61,7 @@ describe.concurrent('the command line of the cluster', () => {
     expect(isGroupAlive(run.child)).toBe(false)
   })
 
-  it('takes its processes and its memcached along when it is killed', async () => {
+  it('takes its processes and its memcached along when it is killed', async ({ expect }) => {
     const run = startExample('cluster', [])
     await run.printed('requests at once')
     process.kill(-(run.child.pid ?? 0), 'SIGKILL')
