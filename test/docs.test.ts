@@ -93,6 +93,14 @@ describe('docs', () => {
     for (const name of named) expect(tests).toContain(`it('${name}'`)
   })
 
+  it.each(blocksOf(read('docs/testing.md'), 'run').map((code, index) => [index + 1, code] as const))('example %i of testing.md runs', async (index, code) => {
+    const file = join(SCRATCH, `testing-${String(index)}.mjs`)
+    writeFileSync(file, code)
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(code) ?? []
+    expect(stdout.trim()).toBe(promised)
+  })
+
   it.each(blocksOf(read('docs/reliability.md'), 'run'))('the example of reliability.md runs', async (code) => {
     const file = join(SCRATCH, 'reliability.mjs')
     writeFileSync(file, code)
@@ -100,7 +108,7 @@ describe('docs', () => {
     expect(stdout).toContain('double submit counted 1 of 2')
   })
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/reliability.md'])(
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/reliability.md', 'docs/testing.md'])(
     '%s names only files that exist',
     (page) => {
       const named = [...read(page).matchAll(/`((?:src|test|docs|examples|bench)\/[\w./-]+\.\w+)`/g)].map(([, file]) => file ?? '')

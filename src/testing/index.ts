@@ -1,8 +1,11 @@
 /**
- * Time and chance under a test's control, for applications that test their session handling: pass them as the
- * manager's `clock` and `random`.
+ * For applications that test their session handling: time and chance under control (the manager's `clock` and
+ * `random`), a simulated memcached with everything that can go wrong (its `wire`), and races to play against any store.
  */
 export { VirtualClock } from './virtual-clock.js'
 export { SeededRandom } from './seeded-random.js'
+export { SimulatedHost, SimulatedTime } from './simulated-time.js'
+export { type Origin, SimulatedServer } from './simulated-server.js'
+export { type Fate, SimulatedWire, type SimulatedWireOptions } from './simulated-wire.js'
 export { playRaces, type RaceKitOptions, type StoryResult } from './race-kit/race-kit.js'
 export type { SessionMiddleware } from './race-kit/shop.js'
