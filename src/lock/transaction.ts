@@ -185,11 +185,11 @@ export class Transaction {
     }
   }
 
-  /** Why the change was refused; a promise where that takes another look. */
   private get passesOldRecord(): boolean {
     return this.exit.kind === 'pass' && this.isRecordOld
   }
 
+  /** Why the change was refused; a promise where that takes another look. */
   private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':

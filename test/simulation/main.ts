@@ -31,7 +31,7 @@ const REQUIRED = [
   ...['crash', 'destroy', 'grant', 'takeover', 'stall', 'partial', 'mute', 'delay', 'abort', 'fenced', 'gone', 'lost'],
   ...['heldTooLong', 'lockTimeout', 'outOfMemory', 'regenerate', 'shutdown', 'uncontended'],
 ]
-const MUTANT_RUNS = 40_000
+const MUTANT_RUNS = 150_000
 const workers = Math.max(availableParallelism(), 2)
 const say = (text: string): void => void process.stderr.write(text)
 const chosen = values.mutant === undefined ? undefined : find(values.mutant)

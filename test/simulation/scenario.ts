@@ -52,6 +52,7 @@ export interface Scenario {
   readonly calmFromMs: number
 }
 
+const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.2, zombie: 0, slow: 0, gap: 0.6 }
 const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
 
 /** Everything that is decided before a run begins. */
@@ -59,12 +60,14 @@ export function makeScenario(random: SeededRandom): Scenario {
   const chance = (share: number): boolean => random.fraction() < share
   const isCalm = chance(0.1)
   const isCrowd = chance(0.1)
+  // Commits cut in two, and sessions destroyed in between.
+  const isStorm = !isCalm && chance(0.05)
   const leaseSec = random.pick([2, 2, 2, 3, 3, 4, 15])
   const places = 1 + random.integer(3)
   const sessions = chance(0.7) ? ['s1'] : ['s1', 's2']
-  const spanMs = isCrowd ? 1500 : random.pick([20, 100, 400, 1000, 3000])
+  const spanMs = isStorm ? 60 : isCrowd ? 1500 : random.pick([20, 100, 400, 1000, 3000])
   const maxHoldMs = random.pick([400, 2500, 60_000, 60_000, 60_000])
-  const plans = makePlans(random, { places, sessions, spanMs, leaseSec, isCrowd, isCalm, maxHoldMs })
+  const plans = makePlans(random, { places, sessions, spanMs, leaseSec, isCrowd, isStorm, maxHoldMs })
   const calmFromMs = spanMs + random.pick([100, 1000, leaseSec * 1000])
   return {
     isCalm,
@@ -77,7 +80,7 @@ export function makeScenario(random: SeededRandom): Scenario {
     lifetimeSec: chance(0.1) ? random.pick([1, 2, 5]) : 1440,
     connections: 1 + random.integer(3),
     knowsProcess: isCalm || chance(0.5),
-    odds: isCalm ? CALM : makeOdds(random),
+    odds: isCalm ? CALM : isStorm ? STORM : makeOdds(random),
     plans,
     disasters: isCalm ? [] : makeDisasters(random, { places, sessions, leaseSec, calmFromMs }),
     calmFromMs,
@@ -105,21 +108,21 @@ interface PlanFrame {
   readonly spanMs: number
   readonly leaseSec: number
   readonly isCrowd: boolean
-  readonly isCalm: boolean
+  readonly isStorm: boolean
   readonly maxHoldMs: number
 }
 
 function makePlans(random: SeededRandom, frame: PlanFrame): Plan[] {
-  const { places, sessions, spanMs, leaseSec, isCrowd, maxHoldMs } = frame
+  const { places, sessions, spanMs, leaseSec, isCrowd, isStorm, maxHoldMs } = frame
   const chance = (share: number): boolean => random.fraction() < share
   const thinkMs = (): number => {
     if (isCrowd) return 20 + random.fraction() * 80
     return chance(0.1) ? random.fraction() * leaseSec * 1300 : random.fraction() * random.pick([0, 10, 60, 200])
   }
   const plans: Plan[] = []
-  const count = isCrowd ? 16 : 6 + random.integer(8)
+  const count = isCrowd || isStorm ? 16 : 6 + random.integer(8)
   for (let i = 1; i <= count; i++) {
-    const odd = random.fraction()
+    const odd = isStorm && chance(0.4) ? 1 : random.fraction()
     const mode = odd < 0.62 ? 'store' : odd < 0.67 ? 'strictStore' : odd < 0.88 ? 'session' : odd < 0.93 ? 'peek' : 'destroy'
     const end = random.pick([
       ...(['write', 'write', 'write', 'write', 'write', 'write', 'write', 'touch', 'close', 'destroy'] as const),
