@@ -240,14 +240,9 @@ export class Rules {
    * its name came.
    */
   private labelOf(request: Request, truth: SessionTruth): string | undefined {
-    if (request.lockLabel !== undefined) return request.lockLabel
-    const { history, active } = this.world
-    const instance = history.instanceOf(request.process.actor)
-    const label = truth.lock?.instance === instance ? truth.lock?.label : undefined
-    const isNobodys = label !== undefined && ![...active].some(({ name }) => name === label)
-    if (label === request.name || isNobodys) request.lockLabel = label
-    else if (truth.lockedAtMs.has(request.name)) request.lockLabel = request.name
-    else request.lockLabel = truth.lastLabel.get(instance ?? '')
+    request.lockLabel ??= truth.lockedAtMs.has(request.name)
+      ? request.name
+      : truth.lastLabel.get(this.world.history.instanceOf(request.process.actor) ?? '')
     return request.lockLabel
   }
 
