@@ -70,7 +70,7 @@ describe('README.md', () => {
   })
 
   it('has a row for every error code, and for no other', () => {
-    const sources = read('src/errors.ts') + read('src/adapters/express/http-error.ts')
+    const sources = read('src/errors.ts') + read('src/adapters/http/http-error.ts')
     const codes = new Set([...sources.matchAll(/LATCHKEY_\w+/g)].map(([code]) => code))
     const rows = new Set([...README.matchAll(/^\| `(LATCHKEY_\w+)`/gm)].map(([, code]) => code))
     expect([...rows].sort()).toEqual([...codes].sort())

@@ -12,6 +12,7 @@ import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
 import { createMemoryWire } from '../wire/memory/memory-wire.js'
 import type { Wire } from '../wire/wire.js'
 import type { Settings } from './options.js'
+import { RecordFormat } from './record-format.js'
 
 /** A lock that went away while it was held. `session` is a short keyed hash of the id. */
 export interface LostEvent {
@@ -23,6 +24,7 @@ export interface LostEvent {
 export class SessionEngine {
   readonly layout: KeyLayout
   readonly locker: Locker
+  readonly format = new RecordFormat()
   readonly counters: LockCounters = newCounters()
   readonly sessionLocker: SessionLocker | undefined
   private readonly wire: Wire

@@ -1,5 +1,4 @@
-import { isUtf8 } from 'node:buffer'
-import { LockLostError, MisuseError, UndecodableError, UnserializableError } from '../errors.js'
+import { LockLostError, MisuseError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/handle.js'
 import { hashOf } from '../system/session-hash.js'
 import { checkedLifetimeSec, settingsOf } from './options.js'
@@ -92,7 +91,7 @@ export class SessionStore {
       if (!hold.unread) await hold.handle.reload()
       hold.unread = false
       try {
-        return textOf(hold.handle.record, hold.id)
+        return engine.format.unpack(id, hold.handle.record).text
       } catch (undecodable) {
         await this.letGo(hold)
         throw undecodable
@@ -107,8 +106,8 @@ export class SessionStore {
    * PHP's hooks. One flight. Errors as in `read`, but for those of waiting.
    */
   async peek(id: string): Promise<string> {
-    const record = await this.opened().locker.peek(id)
-    return textOf(record, id)
+    const engine = this.opened()
+    return engine.format.unpack(id, await engine.locker.peek(id)).text
   }
 
   /**
@@ -122,7 +121,7 @@ export class SessionStore {
     const engine = this.begin()
     try {
       const hold = this.held(id)
-      await hold.handle.commit(bytesOf(data, id), lifetimeOf(engine, options))
+      await hold.handle.commit(engine.format.pack(id, data), lifetimeOf(engine, options))
       hold.isOver = true
       return true
     } finally {
@@ -135,7 +134,7 @@ export class SessionStore {
     const engine = this.begin()
     try {
       const { handle } = this.held(id)
-      await handle.save(bytesOf(data, id), lifetimeOf(engine, options))
+      await handle.save(engine.format.pack(id, data), lifetimeOf(engine, options))
       return true
     } finally {
       this.busy = false
@@ -150,7 +149,7 @@ export class SessionStore {
     const engine = this.begin()
     try {
       const hold = this.held(id)
-      if (data !== textOf(hold.handle.record, hold.id)) throw misuse('The data has changed since it was read: write() it.', id)
+      if (data !== engine.format.unpack(id, hold.handle.record).text) throw misuse('The data has changed since it was read: write() it.', id)
       await hold.handle.touch(lifetimeOf(engine, options))
       return true
     } finally {
@@ -274,26 +273,7 @@ export class SessionStore {
   }
 }
 
-function textOf(record: Buffer | undefined, id: string): string {
-  if (record === undefined || record.length === 0) return ''
-  if (isUtf8(record)) return record.toString()
-  throw new UndecodableError('The stored record is not UTF-8 text. It was left as it is.', { session: hashOf(id) })
-}
-
 const misuse = (message: string, id: string): MisuseError => new MisuseError(message, { session: hashOf(id) })
 
 const lifetimeOf = (engine: SessionEngine, options: WriteOptions): number =>
   options.lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(options.lifetimeSec)
-
-function bytesOf(data: string, id: string): Buffer {
-  const bytes = Buffer.from(data)
-  // Half of a surrogate pair has no UTF-8 form; writing a substitute would change the data in silence.
-  if (bytes.length !== data.length && hasLoneSurrogate(data)) {
-    throw new UnserializableError('The data holds half of a surrogate pair, which UTF-8 cannot express.', {
-      session: hashOf(id),
-    })
-  }
-  return bytes
-}
-
-const hasLoneSurrogate = (text: string): boolean => /\p{Surrogate}/u.test(text)

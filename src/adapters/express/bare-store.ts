@@ -1,7 +1,20 @@
 import session, { type SessionData } from 'express-session'
 import type { SessionManager } from '../../session/session-manager.js'
-import { toHttpError } from './http-error.js'
-import type { AnySession, SessionRecord } from './session-record.js'
+import { toHttpError } from '../http/http-error.js'
+import { hasCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
+
+/** What the adapter needs to know of a session; applications add to SessionData as they please. */
+export type AnySession = Pick<SessionData, 'cookie'>
+
+/** Seconds, or a function that says them for a session. */
+export type Ttl = TtlOf<AnySession>
+
+export type ExpressRecord = SessionRecord<AnySession, SessionData>
+
+/** How express-session's sessions become records. */
+export function recordOf(manager: SessionManager, ttl: Ttl | undefined): ExpressRecord {
+  return new SessionRecord(manager, ttl, (data): data is SessionData => hasCookie(data))
+}
 
 type Callback<T> = (error: unknown, value?: T) => void
 
@@ -16,7 +29,7 @@ type Callback<T> = (error: unknown, value?: T) => void
 export class BareStore extends session.Store {
   constructor(
     protected readonly manager: SessionManager,
-    protected readonly record: SessionRecord,
+    protected readonly record: ExpressRecord,
   ) {
     super()
   }

@@ -1,5 +1,5 @@
 import { STATUS_CODES, type ServerResponse, validateHeaderValue } from 'node:http'
-import type { SessionHttpError } from './http-error.js'
+import type { SessionHttpError } from '../http/http-error.js'
 
 type WriteHead = ServerResponse['writeHead']
 type Changing = 'setHeader' | 'appendHeader' | 'removeHeader'

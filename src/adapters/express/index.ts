@@ -2,14 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import session, { type SessionOptions } from 'express-session'
 import { InvalidOptionError } from '../../errors.js'
 import { SessionManager } from '../../session/session-manager.js'
-import { BareStore } from './bare-store.js'
+import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
-import { MAX_TTL_SEC, SessionRecord, type Ttl } from './session-record.js'
+import { MAX_TTL_SEC } from '../http/session-record.js'
 
-export { SessionHttpError } from './http-error.js'
-export type { BareStore } from './bare-store.js'
-export type { Ttl } from './session-record.js'
+export { SessionHttpError } from '../http/http-error.js'
+export type { BareStore, Ttl } from './bare-store.js'
 
 type Response = Parameters<ReturnType<typeof session>>[1]
 
@@ -51,7 +50,7 @@ const MAX_GRACE_MS = 3_600_000
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const { manager, ttl, label = labelOf, graceMs = 10_000, ...given } = checked(options)
-  const record = new SessionRecord(manager, ttl)
+  const record = recordOf(manager, ttl)
   const store = new BareStore(manager, record)
   // Checks express-session's own options, and warns of those that are missing: now, and not with every request.
   const bareSession = session({ ...given, store })

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type session from 'express-session'
 import type { SessionData } from 'express-session'
-import { SessionHttpError, toHttpError } from './http-error.js'
+import { SessionHttpError, toHttpError } from '../http/http-error.js'
 import type { RequestStore } from './request-store.js'
 import { type GateKeeper, ResponseGate } from './response-gate.js'
 

@@ -2,9 +2,8 @@ import type { SessionData } from 'express-session'
 import { MisuseError, SessionGoneError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
-import { BareStore, settle } from './bare-store.js'
-import { ClientGoneError, type SessionHttpError, toHttpError } from './http-error.js'
-import type { AnySession, SessionRecord } from './session-record.js'
+import { type AnySession, BareStore, type ExpressRecord, settle } from './bare-store.js'
+import { ClientGoneError, type SessionHttpError, toHttpError } from '../http/http-error.js'
 
 /** The session of a request, between its read and the write that lets go of it. */
 interface Held {
@@ -35,7 +34,7 @@ export class RequestStore extends BareStore {
 
   constructor(
     manager: SessionManager,
-    record: SessionRecord,
+    record: ExpressRecord,
     private readonly label: string | undefined,
   ) {
     super(manager, record)

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { type SessionHttpError, toHttpError } from './http-error.js'
+import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { HeldHead } from './held-head.js'
 
 /** What the gate asks before the first byte of a response, and at its end. */

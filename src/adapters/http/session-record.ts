@@ -1,4 +1,3 @@
-import type { SessionData } from 'express-session'
 import { UndecodableError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
@@ -8,39 +7,43 @@ const DEFAULT_TTL_SEC = 86_400
 /** The longest that a manager keeps a record; a cookie may name a later day. */
 export const MAX_TTL_SEC = 100 * 365 * 86_400
 
-/** What the adapter needs to know of a session; applications add to SessionData as they please. */
-export type AnySession = Pick<SessionData, 'cookie'>
+/** What an adapter needs to know of a framework's session: that it carries its cookie. */
+export interface AnySession {
+  readonly cookie: { readonly expires?: Date | string | null | undefined }
+}
 
 /** Seconds, or a function that says them for a session. */
-export type Ttl = number | ((session: AnySession) => number)
+export type Ttl<S extends AnySession> = number | ((session: S) => number)
 
-/** How express-session's session objects become records, and for how long. */
-export class SessionRecord {
+/** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `isSession` vouches for. */
+export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   constructor(
     private readonly manager: SessionManager,
-    private readonly ttl: Ttl | undefined,
+    private readonly ttl: Ttl<S> | undefined,
+    /** Whether stored data is a session of the framework; it has a cookie then. */
+    private readonly isSession: (data: object) => data is Loaded,
   ) {}
 
-  encode(sid: string, session: AnySession): string {
-    // A plain copy: serializers other than JSON know neither express-session's Session nor its Cookie.
+  encode(sid: string, session: S): string {
+    // A plain copy: serializers other than JSON know neither a framework's Session nor its Cookie.
     return this.manager.encode(sid, { ...session, cookie: plain(session.cookie) })
   }
 
   /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
-  decode(sid: string, text: string): SessionData | undefined {
+  decode(sid: string, text: string): Loaded | undefined {
     const data = this.manager.decode(sid, text)
-    if (!isSessionData(data)) throw new UndecodableError('The stored record is not a session of express-session: it has no cookie.')
+    if (!this.isSession(data)) throw new UndecodableError('The stored record is not a session of this framework: it has no cookie.')
     const endsMs = expiryMs(data)
     return endsMs !== undefined && endsMs <= Date.now() ? undefined : data
   }
 
   /** The stored text with the session's cookie in place of its own. */
-  withCookie(sid: string, text: string, session: AnySession): string {
+  withCookie(sid: string, text: string, session: S): string {
     return this.manager.encode(sid, { ...this.manager.decode(sid, text), cookie: plain(session.cookie) })
   }
 
   /** Whole seconds from now; 0 or less when it is over. */
-  ttlSec(session: AnySession): number {
+  ttlSec(session: S): number {
     const endsMs = expiryMs(session)
     if (endsMs !== undefined) return Math.min(Math.ceil((endsMs - Date.now()) / 1000), MAX_TTL_SEC)
     if (typeof this.ttl === 'function') return Math.ceil(this.ttl(session))
@@ -48,7 +51,7 @@ export class SessionRecord {
   }
 
   /** Whether the data differs, the cookie aside: what express-session calls modified. */
-  isModified(sid: string, session: AnySession, text: string): boolean {
+  isModified(sid: string, session: S, text: string): boolean {
     try {
       const stored = text === '' ? {} : this.manager.decode(sid, text)
       const dataOf = (data: object): string => this.manager.encode(sid, { ...data, cookie: undefined })
@@ -68,10 +71,10 @@ function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
   return Number.isNaN(ms) ? undefined : ms
 }
 
-function isSessionData(data: object): data is SessionData {
-  return 'cookie' in data && typeof data.cookie === 'object' && data.cookie !== null
-}
+/** For `isSession`. */
+export const hasCookie = (data: object): data is AnySession =>
+  'cookie' in data && typeof data.cookie === 'object' && data.cookie !== null
 
-function plain(cookie: Partial<AnySession>['cookie']): unknown {
+function plain(cookie: AnySession['cookie'] | undefined): unknown {
   return cookie !== undefined && 'toJSON' in cookie && typeof cookie.toJSON === 'function' ? (cookie.toJSON() as unknown) : cookie
 }
