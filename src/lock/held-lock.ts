@@ -15,7 +15,7 @@ import { type Change, type Exit, type LockKnowledge, type Outcome, Transaction }
 /** The wait queue, as a lock sees it: it says who comes next. */
 export interface LockOwner {
   /** Carries out the change and gives up the lock; throws the typed error when the change was refused. */
-  leave(lock: HeldLock, change: Change): Promise<void>
+  leave(lock: HeldLock, change: Change, nowMs: number): Promise<void>
   /** The lock went away by itself. */
   onLoss(lock: HeldLock, reason: LossReason): void
 }
@@ -30,6 +30,8 @@ export interface Acquisition {
 }
 
 const NOTHING: Change = { kind: 'none' }
+const KEEP: Exit = { kind: 'keep' }
+const NO_COMMANDS: readonly Command[] = []
 
 /** What a call may take, the renewal under way that it waits for included; so that one is left, that takes less. */
 const CALL_FLIGHTS = 3
@@ -105,31 +107,33 @@ export class HeldLock implements Handle, Alarm {
   }
 
   commit(bytes: Buffer, ttlSec: number): Promise<void> {
-    this.loseIfOverdue()
+    const nowMs = this.context.clock.nowMs()
+    this.loseIfOverdue(nowMs)
     this.assertUsable()
     this.assertFits(bytes)
-    return this.owner.leave(this, { kind: 'write', bytes, ttlSec })
+    return this.owner.leave(this, { kind: 'write', bytes, ttlSec }, nowMs)
   }
 
   touch(ttlSec: number): Promise<void> {
-    return this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING)
+    return this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING, this.context.clock.nowMs())
   }
 
   destroy(): Promise<void> {
-    return this.owner.leave(this, { kind: 'destroy' })
+    return this.owner.leave(this, { kind: 'destroy' }, this.context.clock.nowMs())
   }
 
   async release(): Promise<void> {
-    if (this.state === 'held') await this.owner.leave(this, NOTHING)
+    if (this.state === 'held') await this.owner.leave(this, NOTHING, this.context.clock.nowMs())
   }
 
   async save(bytes: Buffer, ttlSec: number): Promise<void> {
     this.assertFits(bytes)
     const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     await this.serially(async () => {
-      this.loseIfOverdue()
+      const nowMs = this.context.clock.nowMs()
+      this.loseIfOverdue(nowMs)
       this.assertUsable()
-      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, { kind: 'keep' }, dueAtMs)
+      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, KEEP, NO_COMMANDS, nowMs, dueAtMs)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
     })
@@ -150,21 +154,28 @@ export class HeldLock implements Handle, Alarm {
   }
 
   /** For the owner: carries out the change and the exit in one flight with `extra`. The last call on this lock. */
-  depart(change: Change, exit: Exit, extra: readonly Command[]): Promise<Outcome> {
-    const dueAtMs = this.afterFlights(CALL_FLIGHTS)
-    return this.busy === undefined ? this.leaveNow(change, exit, extra, dueAtMs) : this.leaveLater(change, exit, extra, dueAtMs)
+  depart(change: Change, exit: Exit, extra: readonly Command[], nowMs: number): Promise<Outcome> {
+    const dueAtMs = nowMs + CALL_FLIGHTS * this.context.limits.flightMs
+    if (this.busy === undefined) return this.leaveNow(change, exit, extra, nowMs, dueAtMs)
+    return this.leaveLater(change, exit, extra, dueAtMs)
   }
 
   private async leaveLater(change: Change, exit: Exit, extra: readonly Command[], dueAtMs: number): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
-    return this.leaveNow(change, exit, extra, dueAtMs)
+    return this.leaveNow(change, exit, extra, this.context.clock.nowMs(), dueAtMs)
   }
 
-  private leaveNow(change: Change, exit: Exit, extra: readonly Command[], dueAtMs: number): Promise<Outcome> {
+  private leaveNow(
+    change: Change,
+    exit: Exit,
+    extra: readonly Command[],
+    nowMs: number,
+    dueAtMs: number,
+  ): Promise<Outcome> {
     this.assertUsable()
     this.state = 'left'
     this.context.alarms.cancel(this)
-    return this.transact(change, exit, dueAtMs, extra)
+    return this.transact(change, exit, extra, nowMs, dueAtMs)
   }
 
   /** Declares the lock lost: the signal aborts, later calls throw the reason. False when it was not held. */
@@ -182,12 +193,12 @@ export class HeldLock implements Handle, Alarm {
   /** Takes off the server what may be left there of a lock that was declared lost. */
   async surrender(exit: Exit): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
-    return this.transact(NOTHING, exit, this.afterFlights(CALL_FLIGHTS))
+    return this.transact(NOTHING, exit, NO_COMMANDS, this.context.clock.nowMs(), this.afterFlights(CALL_FLIGHTS))
   }
 
   /** After a pause of the process a write may run before the alarm that should have gone off long ago. */
-  private loseIfOverdue(): void {
-    if (this.context.clock.nowMs() >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
+  private loseIfOverdue(nowMs: number): void {
+    if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
   }
 
   private assertFits(bytes: Buffer): void {
@@ -195,8 +206,15 @@ export class HeldLock implements Handle, Alarm {
     if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
   }
 
-  private transact(change: Change, exit: Exit, dueAtMs: number, extra: readonly Command[] = []): Promise<Outcome> {
-    return new Transaction(this.context, this.id, this.keys, this.token, this.known, change, exit, extra, dueAtMs).run()
+  private transact(
+    change: Change,
+    exit: Exit,
+    extra: readonly Command[],
+    nowMs: number,
+    dueAtMs: number,
+  ): Promise<Outcome> {
+    const { context, id, keys, token, known } = this
+    return new Transaction(context, id, keys, token, known, change, exit, extra, dueAtMs).run(nowMs)
   }
 
   private afterFlights(count: number): number {
@@ -232,7 +250,8 @@ export class HeldLock implements Handle, Alarm {
 
   private async renew(): Promise<void> {
     const dueAtMs = this.afterFlights(RENEWAL_FLIGHTS)
-    const outcome = await this.transact(NOTHING, { kind: 'keep' }, dueAtMs)
+    this.known.record = compact(this.known.record)
+    const outcome = await this.transact(NOTHING, KEEP, NO_COMMANDS, this.context.clock.nowMs(), dueAtMs)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
   }
@@ -267,6 +286,12 @@ export class HeldLock implements Handle, Alarm {
     return lossError(this.id, this.lossReason, this.context.limits.maxHoldMs)
   }
 }
+
+/** What was read is a view of all that arrived with it: a short hold may keep that, a long one keeps its own bytes only. */
+const compact = (record: StoredRecord | undefined): StoredRecord | undefined =>
+  record === undefined || record.bytes.length === record.bytes.buffer.byteLength
+    ? record
+    : { ...record, bytes: Buffer.copyBytesFrom(record.bytes) }
 
 function ignore(): void {
   // The caller of the work itself sees its failure.

@@ -5,7 +5,7 @@ import { serverRefused } from './failures.js'
 import type { Acquisition } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
-import { readToken } from './lock-token.js'
+import { type LockToken, readToken } from './lock-token.js'
 import { hasBytes, recordOf } from './record.js'
 import type { Turn } from './turn.js'
 import type { Waiter } from './waiter.js'
@@ -15,6 +15,17 @@ interface Sight {
   readonly instance: string | undefined
   readonly sinceMs: number
   readonly holder: Holder | undefined
+}
+
+/** One attempt to take the lock. */
+export interface Poll {
+  readonly commands: readonly Command[]
+  readonly token: LockToken
+  readonly label: string | undefined
+  /** Whether it also asks who has the lock, and who stands in line for it. */
+  readonly asksWho: boolean
+  readonly asksLine: boolean
+  readonly sentAtMs: number
 }
 
 /** Asks the server for one session's lock, and remembers who was seen to have it. */
@@ -54,43 +65,47 @@ export class Poller {
     return this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
   }
 
+  /** The next poll, for the head of the queue. */
+  poll(head: Waiter, nowMs: number): Poll {
+    const { label } = head.options
+    const token = this.context.mint.mint(label)
+    const asksWho = this.sight !== undefined || this.suspect
+    const asksLine = this.turn.wantsLook(this.sight === undefined ? 0 : nowMs - head.arrivedAtMs, nowMs)
+    const { lock: key, record } = this.keys
+    const add: Command = { op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }
+    const get: Command = { op: 'get', key: record }
+    const commands: Command[] = asksWho ? [add, { op: 'get', key }, get] : [add, get]
+    if (asksLine) commands.push(this.turn.lookCommand)
+    return { label, token, asksWho, asksLine, sentAtMs: nowMs, commands }
+  }
+
   /**
-   * One poll for the head of the queue: the acquisition, or undefined when another process has the session.
+   * What the replies to a poll mean: the acquisition, or undefined when another process has the session.
    *
    * @throws FlightError; LATCHKEY_SERVER_REFUSED when the server has no memory for the lock.
    */
-  async attempt(head: Waiter): Promise<Acquisition | undefined> {
-    const token = this.context.mint.mint(head.options.label)
-    const sentAtMs = this.context.clock.nowMs()
-    const { lock: key, record } = this.keys
-    const whoToo = this.sight !== undefined || this.suspect
-    const lookAtLine = this.turn.wantsLook(this.sight === undefined ? 0 : sentAtMs - head.arrival.atMs, sentAtMs)
-    const commands: Command[] = [{ op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }]
-    if (whoToo) commands.push({ op: 'get', key })
-    commands.push({ op: 'get', key: record })
-    if (lookAtLine) commands.push(this.turn.lookCommand)
-    const replies = await fly(this.context, this.id, commands)
+  judge(poll: Poll, replies: readonly Reply[]): Acquisition | undefined | Promise<Acquisition | undefined> {
     const added = replyAt(replies, 0)
-    const found = recordOf(replyAt(replies, whoToo ? 2 : 1))
-    if (lookAtLine) this.turn.learn(replies.slice(whoToo ? 3 : 2))
+    const found = recordOf(replyAt(replies, poll.asksWho ? 2 : 1))
+    if (poll.asksLine) this.turn.learn(replies.slice(poll.asksWho ? 3 : 2))
     if (added.status === 'ok' && added.cas !== undefined) {
       this.turn.began(this.sight !== undefined)
       this.forget()
-      return { token, lockCas: added.cas, record: found, sentAtMs }
+      return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
     // Out of memory is not "locked": waiting would not help.
     if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.id, added)
     this.seesRecord = hasBytes(found)
-    if (lookAtLine) this.turn.standInLine()
-    return this.meet(head, whoToo ? replyAt(replies, 1) : added)
+    if (poll.asksLine) this.turn.standInLine()
+    return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
   }
 
   /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
-  private async meet(head: Waiter, occupant: Reply): Promise<Acquisition | undefined> {
+  private meet(poll: Poll, occupant: Reply): undefined | Promise<Acquisition | undefined> {
     const nowMs = this.context.clock.nowMs()
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
     if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
-      return this.takeOver(head, occupant.cas)
+      return this.takeOver(poll, occupant.cas)
     }
     const known = this.sight?.instance
     const same = this.sight !== undefined && (known === undefined || known === content?.instance)
@@ -102,8 +117,8 @@ export class Poller {
     return undefined
   }
 
-  private async takeOver(head: Waiter, cas: Cas): Promise<Acquisition | undefined> {
-    const token = this.context.mint.mint(head.options.label)
+  private async takeOver(poll: Poll, cas: Cas): Promise<Acquisition | undefined> {
+    const token = this.context.mint.mint(poll.label)
     const sentAtMs = this.context.clock.nowMs()
     const replies = await fly(this.context, this.id, [
       { op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },

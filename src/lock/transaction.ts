@@ -82,13 +82,14 @@ export class Transaction {
   }
 
   /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
-  async run(): Promise<Outcome> {
+  async run(nowMs: number): Promise<Outcome> {
+    this.sentAtMs = nowMs
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       let failure: FlightError
       if (this.isVersionUnknown) {
         failure = new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
       } else {
-        this.sentAtMs = this.context.clock.nowMs()
+        if (tries > 0) this.sentAtMs = this.context.clock.nowMs()
         try {
           const replies = await fly(this.context, this.id, this.commands())
           if (this.change.kind !== 'none') {
@@ -151,21 +152,24 @@ export class Transaction {
 
   /** Carried out once at the most, however often and however late: by the record's version, or where there is none. */
   private fencedWrite(value: Buffer, ttlSec: number): Command {
-    const item = { key: this.keys.record, value, ttlSec, flags: this.stamp }
+    const { stamp: flags } = this
+    const key = this.keys.record
     const cas = this.known.record?.cas
-    return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }
+    if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }
+    return { op: 'cas', cas, wantCas: this.exit.kind !== 'free', key, value, ttlSec, flags }
   }
 
   private exitCommand(): Command {
-    const { exit, keys, known } = this
-    const item = { key: keys.lock, cas: known.lockCas }
+    const { exit } = this
+    const key = this.keys.lock
+    const cas = this.known.lockCas
     switch (exit.kind) {
       case 'free':
-        return { op: 'cad', ...item }
+        return { op: 'cad', key, cas }
       case 'keep':
-        return { op: 'cas', ...item, value: this.token, ttlSec: this.context.limits.leaseSec, wantCas: true }
+        return { op: 'cas', cas, wantCas: true, key, value: this.token, ttlSec: this.context.limits.leaseSec }
       case 'pass':
-        return { op: 'cas', ...item, value: exit.token, ttlSec: exit.ttlSec, wantCas: true }
+        return { op: 'cas', cas, wantCas: true, key, value: exit.token, ttlSec: exit.ttlSec }
     }
   }
 

@@ -5,13 +5,14 @@ import { asFlightError, gone, unavailable } from './failures.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
-import type { LockContext, LossReason } from './lock-context.js'
+import { fly, type LockContext, type LossReason } from './lock-context.js'
 import { describeHolder, type LockToken, readToken } from './lock-token.js'
 import { Poller } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from './record.js'
 import type { Change, Exit, Outcome } from './transaction.js'
 import { Turn } from './turn.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
+import { Waiters } from './waiters.js'
 
 /** The manager's side of a queue. */
 export interface QueueHost {
@@ -40,7 +41,7 @@ const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_
  * one in the committing flight; after a turn it is granted to another process that stands in line.
  */
 export class WaitQueue implements LockOwner, WaiterOwner {
-  private readonly waiters = new Set<Waiter>()
+  private readonly waiters = new Waiters()
   private holder: HeldLock | undefined
   private serving = false
   private closed = false
@@ -86,19 +87,20 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     }
     return new Promise<HeldLock>((resolve, reject) => {
       const sawRecord = this.holder?.hasRecord ?? (this.serving && this.poller.seesRecord)
-      const waiter = new Waiter(options, { tick: ++this.tick, atMs: nowMs, sawRecord }, resolve, reject, this)
+      const waiter = new Waiter(options, nowMs, ++this.tick, sawRecord, resolve, reject, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
-      else void this.serve()
+      else void this.serve(nowMs)
     })
   }
 
-  async leave(lock: HeldLock, change: Change): Promise<void> {
+  async leave(lock: HeldLock, change: Change, nowMs: number): Promise<void> {
     if (lock.hasRecord) this.recordSeenTick = ++this.tick
     const { exit, handOff, extra } = this.chooseExit()
     // A lock that is passed on without a write takes the record along as it is by now: it may have been destroyed.
-    const reads: Command[] = handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record }] : []
-    const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra])
+    const reads: readonly Command[] =
+      handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record }] : NO_COMMANDS
+    const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra], nowMs)
     if (outcome.extra.length > reads.length) this.turn.learn(outcome.extra.slice(reads.length))
     this.holder = undefined
     const [read] = outcome.extra
@@ -127,7 +129,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   /** Settles everybody who waits; the holder may finish. */
   close(): void {
     this.closed = true
-    for (const waiter of [...this.waiters]) {
+    for (const waiter of this.waiters.all()) {
       this.refuse(waiter, new ClosedError('The manager is closing; the session was not acquired.'))
     }
     this.wake?.()
@@ -135,13 +137,16 @@ export class WaitQueue implements LockOwner, WaiterOwner {
 
   // Acquiring: the head of the queue polls
 
-  private async serve(): Promise<void> {
+  private async serve(nowMs = this.context.clock.nowMs()): Promise<void> {
     this.serving = true
     let retried = false
-    for (let head = this.first(); head !== undefined; head = this.first()) {
-      const startedMs = this.context.clock.nowMs()
+    let startedMs = nowMs
+    for (let head = this.waiters.first; head !== undefined; head = this.waiters.first) {
       try {
-        const acquired = await this.poller.attempt(head)
+        const poll = this.poller.poll(head, startedMs)
+        const replies = await fly(this.context, this.id, poll.commands)
+        const answer = this.poller.judge(poll, replies)
+        const acquired = answer instanceof Promise ? await answer : answer
         if (acquired !== undefined) {
           this.serving = false
           this.give(acquired)
@@ -163,14 +168,16 @@ export class WaitQueue implements LockOwner, WaiterOwner {
           }
           retried = true
         }
+        startedMs = this.context.clock.nowMs()
         continue
       }
       this.context.counters.polls++
       if (this.poller.seesRecord) this.recordSeenTick = ++this.tick
-      const next = this.first()
+      const next = this.waiters.first
       if (next === undefined) break
       this.arm(next)
       await this.pause()
+      startedMs = this.context.clock.nowMs()
     }
     this.serving = false
     this.proceed()
@@ -194,7 +201,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       this.poller.sawGrantTo(grant.instance)
       return { exit: grant.exit, handOff: undefined, extra: NO_COMMANDS }
     }
-    const next = this.closed ? undefined : this.first()
+    const next = this.closed ? undefined : this.waiters.first
     if (next === undefined) return FREE
     const token = this.context.mint.mint(next.options.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
@@ -223,12 +230,12 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private give(acquired: Acquisition): void {
     const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
     this.holder = lock
-    for (let next = this.first(); next !== undefined; next = this.first()) {
+    for (let next = this.waiters.first; next !== undefined; next = this.waiters.first) {
       if (!lock.hasRecord && next.sawRecord(this.recordSeenTick)) {
         this.refuse(next, gone(this.id))
         continue
       }
-      this.waiters.delete(next)
+      this.waiters.remove(next)
       this.context.counters.acquired++
       next.accept(lock)
       return
@@ -255,17 +262,12 @@ export class WaitQueue implements LockOwner, WaiterOwner {
 
   // Waiters
 
-  private first(): Waiter | undefined {
-    for (const waiter of this.waiters) return waiter
-    return undefined
-  }
-
   private arm(waiter: Waiter): void {
     const { clock, limits } = this.context
-    waiter.arm(clock, waiter.arrival.atMs + limits.waitMs, () => {
+    waiter.arm(clock, waiter.arrivedAtMs + limits.waitMs, () => {
       this.context.counters.timeouts++
       const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
-      const waitedMs = Math.round(clock.nowMs() - waiter.arrival.atMs)
+      const waitedMs = Math.round(clock.nowMs() - waiter.arrivedAtMs)
       const message =
         `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(limits.waitMs)}); it is held by ` +
         `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.`
@@ -279,12 +281,12 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   }
 
   private refuseAll(reason: () => LatchkeyError): void {
-    for (const waiter of [...this.waiters]) this.refuse(waiter, reason())
+    for (const waiter of this.waiters.all()) this.refuse(waiter, reason())
   }
 
   /** It does not wait any more. */
   onGone(waiter: Waiter): void {
-    this.waiters.delete(waiter)
+    this.waiters.remove(waiter)
     if (this.waiters.size === 0) this.wake?.()
   }
 }

@@ -2,13 +2,6 @@ import type { Clock, Timer } from '../system/clock.js'
 import type { AcquireOptions } from './handle.js'
 import type { HeldLock } from './held-lock.js'
 
-export interface Arrival {
-  readonly tick: number
-  readonly atMs: number
-  /** There was a record when it came. */
-  readonly sawRecord: boolean
-}
-
 /** The queue that it stands in. */
 export interface WaiterOwner {
   onGone(waiter: Waiter): void
@@ -16,11 +9,17 @@ export interface WaiterOwner {
 
 /** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
 export class Waiter {
+  /** Its neighbours in the queue; theirs to keep. */
+  ahead: Waiter | undefined
+  behind: Waiter | undefined
   private timer: Timer | undefined
 
   constructor(
     readonly options: AcquireOptions,
-    readonly arrival: Arrival,
+    readonly arrivedAtMs: number,
+    private readonly arrivalTick: number,
+    /** There was a record when it came. */
+    private readonly foundRecord: boolean,
     private readonly resolve: (lock: HeldLock) => void,
     private readonly reject: (reason: unknown) => void,
     private readonly owner: WaiterOwner,
@@ -36,7 +35,7 @@ export class Waiter {
 
   /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */
   sawRecord(recordSeenTick: number): boolean {
-    return this.arrival.sawRecord || recordSeenTick > this.arrival.tick
+    return this.foundRecord || recordSeenTick > this.arrivalTick
   }
 
   /** Sets the deadline, once. */

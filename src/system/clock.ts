@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** Time as the protocol sees it; injected, so that tests and simulations run on a virtual one. */
 export interface Clock {
   /** Monotonic milliseconds, from an arbitrary start; never jumps with the wall clock. */

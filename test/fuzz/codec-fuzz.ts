@@ -51,7 +51,7 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: How): Cod
         if (reply !== undefined) played.push({ command, reply })
       })
     }
-    return new Flight(commands, 0, settle, () => undefined)
+    return new Flight(commands, 0, 0, settle, () => undefined)
   })
   const request = codec.encode(flights)
   const sent = typeof request === 'string' ? Buffer.from(request, 'latin1') : request

@@ -14,8 +14,7 @@ export interface Edit {
 
 const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
 
-const ACQUIRES = `const replies = await fly(this.context, this.id, commands)
-    const added`
+const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands)`
 
 /** Every one of these must be caught by a rule. */
 export const mutants: readonly Mutant[] = [
@@ -23,14 +22,14 @@ export const mutants: readonly Mutant[] = [
   one(
     'blindDeleteOnRelease',
     'The lock is deleted at the end, whoever has it by then.',
-    `return { op: 'cad', ...item }`,
-    `return { op: 'delete', key: keys.lock }`,
+    `return { op: 'cad', key, cas }`,
+    `return { op: 'delete', key }`,
   ),
   one(
     'renewalByTouch',
     'A renewal prolongs whatever lock stands there.',
-    `return { op: 'cas', ...item, value: this.token, ttlSec: this.context.limits.leaseSec, wantCas: true }`,
-    `return { op: 'touch', key: keys.lock, ttlSec: this.context.limits.leaseSec }`,
+    `return { op: 'cas', cas, wantCas: true, key, value: this.token, ttlSec: this.context.limits.leaseSec }`,
+    `return { op: 'touch', key, ttlSec: this.context.limits.leaseSec }`,
   ),
   one(
     'takeoverWithoutCas',
@@ -80,8 +79,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'renewalBesideCommit',
     'A renewal and a commit of one lock are under way at once, and one is fenced off by the other.',
-    `return this.busy === undefined ? this.leaveNow(`,
-    `return this.isSet || !this.isSet ? this.leaveNow(`,
+    `if (this.busy === undefined) return this.leaveNow(`,
+    `if (this.isSet || !this.isSet) return this.leaveNow(`,
   ),
   one(
     'renewalBesideSave',
@@ -108,14 +107,14 @@ export const mutants: readonly Mutant[] = [
   one(
     'writeWithoutCas',
     'The record is written over whatever stands there.',
-    `return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.kind !== 'free', ...item }`,
-    `return { op: 'set', ...item }`,
+    `return { op: 'cas', cas, wantCas: this.exit.kind !== 'free', key, value, ttlSec, flags }`,
+    `return { op: 'set', key, value, ttlSec, flags }`,
   ),
   one(
     'createWithoutFence',
     'A new session is set where there was nothing.',
-    `return cas === undefined ? { op: 'add', ...item } :`,
-    `return cas === undefined ? { op: 'set', ...item } :`,
+    `if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }`,
+    `if (cas === undefined) return { op: 'set', key, value, ttlSec, flags }`,
   ),
   one(
     'createAfterDestroy',
@@ -212,9 +211,8 @@ export const mutants: readonly Mutant[] = [
     'addResent',
     'An unanswered add is sent again blindly, and nobody watches for the first.',
     ACQUIRES,
-    `const send = (): Promise<Reply[]> => fly(this.context, this.id, commands)
-    const replies = await send().catch(send)
-    const added`,
+    `const send = () => fly(this.context, this.id, poll.commands)
+    const replies = await send().catch(send)`,
   ),
   one(
     'orphansUnswept',
@@ -272,10 +270,9 @@ export const mutants: readonly Mutant[] = [
     'recordReadBeforeLock',
     'The record is read before the lock is taken.',
     ACQUIRES,
-    `const [early] = await fly(this.context, this.id, [{ op: 'get', key: record }])
-    const replies = [...(await fly(this.context, this.id, commands))]
-    if (early !== undefined) replies[whoToo ? 2 : 1] = early
-    const added`,
+    `const [early] = await fly(this.context, this.id, [{ op: 'get', key: this.keys.record }])
+    const replies = [...(await fly(this.context, this.id, poll.commands))]
+    if (early !== undefined) replies[poll.asksWho ? 2 : 1] = early`,
   ),
   one('abortIgnored', 'A request that gave up is still waiting.', `this.refuse(this.options.signal?.reason)`, ``),
   one(

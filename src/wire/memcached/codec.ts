@@ -22,24 +22,27 @@ export class AuthenticationError extends Error {
 export class Flight {
   /** The node's ordinal when this was written; dates every CAS that comes back. */
   asOf = 0
-  readonly replies: Reply[] = []
+  readonly #replies: Reply[]
+  #answered = 0
   #settled = false
 
   constructor(
     readonly commands: readonly Command[],
-    /** The moment by which it must have settled; the clock's monotonic milliseconds. */
-    readonly dueAtMs: number,
+    private dueMs: number,
+    readonly bytes: number,
     private readonly resolve: (replies: Reply[]) => void,
     private readonly reject: (error: FlightError) => void,
-  ) {}
+  ) {
+    this.#replies = new Array<Reply>(commands.length)
+  }
 
-  /** About what it takes on the wire. */
-  get bytes(): number {
-    let bytes = 0
-    for (const command of this.commands) {
-      bytes += 64 + command.key.length + ('value' in command ? command.value.length : 0)
-    }
-    return bytes
+  /** The moment by which it must have settled; the clock's monotonic milliseconds. */
+  get dueAtMs(): number {
+    return this.dueMs
+  }
+
+  putOff(byMs: number): void {
+    this.dueMs += byMs
   }
 
   get settled(): boolean {
@@ -48,10 +51,10 @@ export class Flight {
 
   /** Takes the next reply; the last one settles the flight without waiting for the rest of its batch. */
   answer(reply: Reply): void {
-    this.replies.push(reply)
-    if (this.replies.length < this.commands.length || this.#settled) return
+    this.#replies[this.#answered++] = reply
+    if (this.#answered < this.commands.length || this.#settled) return
     this.#settled = true
-    this.resolve(this.replies)
+    this.resolve(this.#replies)
   }
 
   fail(error: FlightError): void {
@@ -59,6 +62,16 @@ export class Flight {
     this.#settled = true
     this.reject(error)
   }
+}
+
+/** About what a flight takes on the wire. */
+export function bytesOf(commands: readonly Command[]): number {
+  let bytes = 0
+  for (const command of commands) {
+    bytes += 64 + command.key.length
+    if (command.op === 'add' || command.op === 'cas' || command.op === 'set') bytes += command.value.length
+  }
+  return bytes
 }
 
 export interface Codec {

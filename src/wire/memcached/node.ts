@@ -5,7 +5,7 @@
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, type Command, type Reply } from '../wire.js'
-import { Flight, type MakeCodec } from './codec.js'
+import { bytesOf, Flight, type MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
@@ -52,6 +52,8 @@ export class MemcachedNode {
   /** A connection whose batch has ended in this turn. */
   #kept: Connection | undefined
   #timer: Timer | undefined
+  /** When the first flight of this turn came: one look at the clock serves them all. */
+  #turnMs = 0
   #ordinal = 0
   #itemSizeMaxBytes = DEFAULT_ITEM_SIZE_MAX_BYTES
   #closed = false
@@ -81,8 +83,8 @@ export class MemcachedNode {
       }
       this.stats.flights += 1
       this.stats.commands += commands.length
-      this.#pending.push(new Flight(commands, this.#clock.nowMs() + this.#flightMs, resolve, reject))
       this.#schedule()
+      this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), resolve, reject))
     })
   }
 
@@ -115,13 +117,16 @@ export class MemcachedNode {
 
   /** After the turn's I/O callbacks and all that they set off, so that the whole turn is in one write. */
   #schedule(): void {
-    if (this.#scheduled || this.#borrowing) return
+    if (this.#scheduled) return
+    this.#turnMs = this.#clock.nowMs()
+    if (this.#borrowing) return
     this.#scheduled = true
     setImmediate(this.#turn)
   }
 
   readonly #turn = (): void => {
     this.#scheduled = false
+    this.#putOff(this.#clock.nowMs() - this.#turnMs)
     const kept = this.#kept
     this.#kept = undefined
     if (this.#pending.length === 0 || kept === undefined) {
@@ -130,6 +135,12 @@ export class MemcachedNode {
     } else {
       this.#send(kept)
     }
+  }
+
+  /** A turn that took long (thousands of requests that came at once, say) is no fault of the server. */
+  #putOff(turnTookMs: number): void {
+    if (turnTookMs < this.#answerMs / 2) return
+    for (const flight of this.#pending) flight.putOff(turnTookMs)
   }
 
   #borrow(): void {

@@ -15,7 +15,6 @@ import { Reads } from './text-reads.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
-const LF = 10
 const CR = 13
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
@@ -81,30 +80,33 @@ class TextCodec implements Codec {
     return outbox.take()
   }
 
+  /** A byte is a character of Latin-1, so one string serves for all lines, and offsets are good for both. */
   feed(chunk: Buffer): void {
     const bytes = this.#inbox.take(chunk)
     if (bytes === undefined) return
+    const text = bytes.toString('latin1')
     let at = 0
-    while (at < bytes.length) {
-      const lineFeed = bytes.indexOf(LF, at)
+    while (at < text.length) {
+      const lineFeed = text.indexOf('\n', at)
       if (lineFeed < 0) {
-        if (bytes.length - at > LONGEST_LINE_BYTES) throw new ProtocolError('a line without an end')
+        if (text.length - at > LONGEST_LINE_BYTES) throw new ProtocolError('a line without an end')
         this.#inbox.keep(bytes.subarray(at), bytes.length - at + 1)
         return
       }
-      if (lineFeed === at || bytes[lineFeed - 1] !== CR) throw new ProtocolError('a line that does not end in CR LF')
-      const line = bytes.toString('latin1', at, lineFeed - 1)
-      const valueBytes = this.#take(line, bytes, lineFeed + 1)
-      if (valueBytes === undefined) {
-        at = lineFeed + 1
-      } else {
+      if (lineFeed === at || text.charCodeAt(lineFeed - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF')
+      const due = this.#dues[this.#head]
+      if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
+      if (due.kind === 'reads' && text.startsWith('VALUE ', at)) {
         // A value and its line end follow the line; what is not there yet is waited for in one piece.
-        const end = lineFeed + 1 + valueBytes + 2
+        const end = due.reads.takeValue(text, at, lineFeed - 1, bytes, due.flight.asOf)
         if (end > bytes.length) {
           this.#inbox.keep(bytes.subarray(at), end - at)
           return
         }
         at = end
+      } else {
+        this.#take(due, text.slice(at, lineFeed - 1))
+        at = lineFeed + 1
       }
     }
   }
@@ -112,10 +114,11 @@ class TextCodec implements Codec {
   #encode(flight: Flight, outbox: Outbox): void {
     /** Reads that the next `get` may join: nothing has been written after them. */
     let open: Reads | undefined
-    for (const command of flight.commands) {
+    const { commands } = flight
+    for (const command of commands) {
       if (command.op === 'get') {
         if (open?.isFull === true) open = this.#ask(open, flight, outbox)
-        open ??= new Reads(undefined)
+        open ??= new Reads(undefined, commands.length)
         open.add(command.key)
         continue
       }
@@ -124,25 +127,30 @@ class TextCodec implements Codec {
         case 'add':
         case 'cas':
         case 'set':
-          if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) open = new Reads(command)
+          if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) {
+            open = new Reads(command, commands.length)
+          }
           this.#dues.push({ kind: 'store', flight, reads: open })
           this.#encodeStore(command, outbox)
           break
         case 'touch':
-          outbox.text(`mg ${command.key} T${exptimeOf(command.ttlSec, this.#context.wallMs)} c\r\n`)
-          this.#dues.push({ kind: 'line', flight, reads: undefined })
+          this.#due(flight, outbox, `mg ${command.key} T${exptimeOf(command.ttlSec, this.#context.wallMs)} c\r\n`)
           break
         case 'cad':
-          outbox.text(`md ${command.key} C${command.cas.version}\r\n`)
-          this.#dues.push({ kind: 'line', flight, reads: undefined })
+          this.#due(flight, outbox, `md ${command.key} C${command.cas.version}\r\n`)
           break
         case 'delete':
-          outbox.text(`delete ${command.key}\r\n`)
-          this.#dues.push({ kind: 'line', flight, reads: undefined })
+          this.#due(flight, outbox, `delete ${command.key}\r\n`)
           break
       }
     }
     this.#ask(open, flight, outbox)
+  }
+
+  /** Writes a command that is answered with a line. */
+  #due(flight: Flight, outbox: Outbox, command: string): void {
+    outbox.text(command)
+    this.#dues.push({ kind: 'line', flight, reads: undefined })
   }
 
   /** Writes the reads that are open, if any, and opens none. */
@@ -161,16 +169,12 @@ class TextCodec implements Codec {
     outbox.text('\r\n')
   }
 
-  /** Takes one line; the length of the value that follows it, if one does and it is not all there yet or was taken. */
-  #take(line: string, bytes: Buffer, valueAt: number): number | undefined {
-    const due = this.#dues[this.#head]
-    if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
+  /** Takes one line that is not a value's. */
+  #take(due: Due, line: string): void {
     switch (due.kind) {
-      case 'reads': {
-        if (line.startsWith('VALUE ')) return due.reads.takeValue(line, bytes, valueAt, due.flight.asOf)
+      case 'reads':
         due.reads.finish(line, due.flight)
         break
-      }
       case 'store': {
         const reply = storeReply(line)
         if (due.reads === undefined) due.flight.answer(reply)
@@ -182,11 +186,10 @@ class TextCodec implements Codec {
         break
       case 'greeting':
         if (line.startsWith('CLIENT_ERROR unauth')) throw new AuthenticationError('the server wants credentials')
-        if (!due.take(line)) return undefined
+        if (!due.take(line)) return
         break
     }
     this.#advance()
-    return undefined
   }
 
   #advance(): void {

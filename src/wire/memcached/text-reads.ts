@@ -4,70 +4,92 @@ import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
+const WORD = 'VALUE '
+const VERSION = /^\d+$/
+// A safe integer has them, and no item is longer.
+const MOST_DIGITS = 15
 
 export class Reads {
   /** What the store that these reads follow was answered. */
   storeReply: Reply | undefined
   readonly #store: (Command & { readonly op: 'add' | 'cas' }) | undefined
   readonly #keys: string[]
-  readonly #found: (Reply | undefined)[] = []
+  #keyCount = 0
+  /** What was found, by the index of its key. */
+  readonly #found: (Reply | undefined)[]
   /** For each `get` of the flight that is answered here, the index of its key. */
-  readonly #gets: number[] = []
+  readonly #gets: number[]
+  #getCount = 0
   #next = 0
   /** The CAS of what was stored. */
   #stored: Cas | undefined
 
-  /** `store`: the add or cas whose new CAS is looked for; its key is the first. */
-  constructor(store: (Command & { readonly op: 'add' | 'cas' }) | undefined) {
+  /**
+   * @param store the add or cas whose new CAS is looked for; its key is the first.
+   * @param most how many keys and `get`s there will be at the most: arrays that grow cost more than all else here.
+   */
+  constructor(store: (Command & { readonly op: 'add' | 'cas' }) | undefined, most: number) {
     this.#store = store
-    this.#keys = store === undefined ? [] : [store.key]
+    this.#keys = new Array<string>(most)
+    this.#found = new Array<Reply | undefined>(most)
+    this.#gets = new Array<number>(most)
+    if (store !== undefined) this.#keys[this.#keyCount++] = store.key
   }
 
   get isFull(): boolean {
-    return this.#keys.length >= MOST_KEYS
+    return this.#keyCount >= MOST_KEYS
   }
 
   /** A `get` of the flight; a key that is read already is not read twice, and its replies share one value. */
   add(key: string): void {
-    const known = this.#keys.indexOf(key)
-    this.#gets.push(known >= 0 ? known : this.#keys.push(key) - 1)
+    let index = 0
+    while (index < this.#keyCount && this.#keys[index] !== key) index++
+    if (index === this.#keyCount) this.#keys[this.#keyCount++] = key
+    this.#gets[this.#getCount++] = index
   }
 
   line(): string {
-    return this.#keys.length === 1 ? `gets ${this.#keys[0] ?? ''}\r\n` : `gets ${this.#keys.join(' ')}\r\n`
+    let line = 'gets'
+    for (let index = 0; index < this.#keyCount; index++) line += ` ${this.#keys[index] ?? ''}`
+    return `${line}\r\n`
   }
 
   /**
-   * Takes `VALUE <key> <flags> <bytes> <cas>` and the value that starts at `valueAt`.
+   * Takes `VALUE <key> <flags> <bytes> <cas>`, which is in `text` from `at` to `lineEnd`, and the value behind it.
    *
-   * Returns the length of the value; with less than it and its line end in `bytes` nothing is taken.
+   * Returns where the value's line end ends; when that is beyond `bytes` nothing is taken.
    */
-  takeValue(line: string, bytes: Buffer, valueAt: number, asOf: number): number {
-    const keyEnd = line.indexOf(' ', 6)
-    const flagsEnd = line.indexOf(' ', keyEnd + 1)
-    const lengthEnd = line.indexOf(' ', flagsEnd + 1)
-    const key = line.slice(6, keyEnd)
-    const flags = Number(line.slice(keyEnd + 1, flagsEnd))
-    const length = Number(line.slice(flagsEnd + 1, lengthEnd))
-    const version = line.slice(lengthEnd + 1)
-    if (keyEnd < 0 || flagsEnd < 0 || lengthEnd < 0 || !isCount(flags) || !isCount(length) || !/^\d+$/.test(version)) {
+  takeValue(text: string, at: number, lineEnd: number, bytes: Buffer, asOf: number): number {
+    const keyEnd = text.indexOf(' ', at + WORD.length)
+    const flagsEnd = text.indexOf(' ', keyEnd + 1)
+    const lengthEnd = text.indexOf(' ', flagsEnd + 1)
+    const flags = countIn(text, keyEnd + 1, flagsEnd)
+    const length = countIn(text, flagsEnd + 1, lengthEnd)
+    const version = text.slice(lengthEnd + 1, lineEnd)
+    if (keyEnd < 0 || lengthEnd > lineEnd || flags < 0 || length < 0 || !VERSION.test(version)) {
       throw new ProtocolError('a VALUE line that cannot be read')
     }
-    // Values come in the order of the keys; a key that is passed over was not found.
-    const index = this.#keys.indexOf(key, this.#next)
-    if (index < 0) throw new ProtocolError('a value that was not asked for')
-    const end = valueAt + length
-    if (end + 2 > bytes.length) return length
-    if (bytes[end] !== 13 || bytes[end + 1] !== 10) throw new ProtocolError('a value without its line end')
-    if (index === 0 && this.#isOurs(bytes, valueAt, end, flags)) this.#stored = casOf(version, asOf)
+    const valueAt = lineEnd + 2
+    const valueEnd = valueAt + length
+    const index = this.#indexOf(text, at + WORD.length, keyEnd)
+    if (valueEnd + 2 > bytes.length) return valueEnd + 2
+    if (bytes[valueEnd] !== 13 || bytes[valueEnd + 1] !== 10) throw new ProtocolError('a value without its line end')
+    if (index === 0 && this.#isOurs(bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
-      // Copied: the chunk holds a whole batch, and would live as long as this one value.
-      const value = Buffer.allocUnsafe(length)
-      bytes.copy(value, 0, valueAt, end)
-      this.#found[index] = replyOf('ok', casOf(version, asOf), value, flags)
+      // A view of what arrived: whoever keeps a value for long copies it.
+      this.#found[index] = replyOf('ok', casOf(version, asOf), bytes.subarray(valueAt, valueEnd), flags)
     }
     this.#next = index + 1
-    return length
+    return valueEnd + 2
+  }
+
+  /** Values come in the order of the keys; a key that is passed over was not found. */
+  #indexOf(text: string, from: number, to: number): number {
+    for (let index = this.#next; index < this.#keyCount; index++) {
+      const key = this.#keys[index]
+      if (key?.length === to - from && text.startsWith(key, from)) return index
+    }
+    throw new ProtocolError('a value that was not asked for')
   }
 
   /** Takes the line that ends the values, and answers the store and the `get`s in their order. */
@@ -77,8 +99,9 @@ export class Reads {
       throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
     }
     if (this.#store !== undefined) flight.answer(this.#answerStore(this.#store))
-    for (const index of this.#gets) {
-      flight.answer(this.#found[index] ?? failed ?? replyOf('missing', undefined, undefined, 0))
+    for (let at = 0; at < this.#getCount; at++) {
+      const found = this.#found[this.#gets[at] ?? 0]
+      flight.answer(found ?? failed ?? replyOf('missing', undefined, undefined, 0))
     }
   }
 
@@ -104,6 +127,14 @@ export class Reads {
   }
 }
 
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
+/** The number whose digits are in `text` from `from` to `to`; -1 when they are none, or too many. */
+function countIn(text: string, from: number, to: number): number {
+  if (to <= from || to - from > MOST_DIGITS) return -1
+  let count = 0
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return -1
+    count = count * 10 + digit
+  }
+  return count
 }
