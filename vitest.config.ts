@@ -6,6 +6,7 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 export const alias = [
   { find: /^latchkey$/, replacement: source('./src/index.ts') },
   { find: /^latchkey\/express$/, replacement: source('./src/adapters/express/index.ts') },
+  { find: /^latchkey\/fastify$/, replacement: source('./src/adapters/fastify/index.ts') },
   { find: /^latchkey\/testing$/, replacement: source('./src/testing/index.ts') },
 ]
 

@@ -27,12 +27,20 @@ export type ErrorCode =
   | 'LATCHKEY_HELD_TOO_LONG'
   | 'LATCHKEY_FENCED'
   | 'LATCHKEY_SESSION_GONE'
+  | 'LATCHKEY_READ_ONLY'
   | 'LATCHKEY_RECORD_TOO_LARGE'
   | 'LATCHKEY_UNDECODABLE'
+  | 'LATCHKEY_RECORD_TAMPERED'
+  | 'LATCHKEY_RECORD_MOVED'
+  | 'LATCHKEY_RECORD_TRUNCATED'
+  | 'LATCHKEY_RECORD_NOT_ENCRYPTED'
+  | 'LATCHKEY_RECORD_INFLATES'
+  | 'LATCHKEY_UNKNOWN_KEY'
   | 'LATCHKEY_UNSERIALIZABLE'
   | 'LATCHKEY_SERVER_UNAVAILABLE'
   | 'LATCHKEY_SERVER_REFUSED'
   | 'LATCHKEY_OUTCOME_UNKNOWN'
+  | 'LATCHKEY_NOT_SUPPORTED'
 
 interface Details {
   readonly cause?: unknown
@@ -115,6 +123,30 @@ export class SessionGoneError extends LatchkeyError {
   readonly code = 'LATCHKEY_SESSION_GONE'
 }
 
+/**
+ * Why a session cannot be changed: it was opened to be read only; it was released, and a change would go nowhere; or it
+ * is the copy that a regenerated session left behind.
+ */
+export type ReadOnlyReason = 'readOnly' | 'released' | 'retired'
+
+const READ_ONLY: Readonly<Record<ReadOnlyReason, string>> = {
+  readOnly: 'The session was opened to be read only. Open it without readOnly to change it.',
+  released: 'The session was released: a change would not be stored. Change it before release().',
+  retired: 'The session goes on under another id: this is the copy that regenerate() left behind, and it is only read.',
+}
+
+/** An attempt to change a session that is only read, at the moment of the attempt. Nothing was changed. */
+export class ReadOnlyError extends LatchkeyError {
+  readonly code = 'LATCHKEY_READ_ONLY'
+
+  constructor(
+    readonly reason: ReadOnlyReason,
+    details: Details = {},
+  ) {
+    super(READ_ONLY[reason], details)
+  }
+}
+
 /** The record is over the server's item size. Nothing was stored and the old record is as it was. */
 export class RecordTooLargeError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_TOO_LARGE'
@@ -133,9 +165,59 @@ export class UndecodableError extends LatchkeyError {
   readonly code = 'LATCHKEY_UNDECODABLE'
 }
 
+/** The stored record was changed by somebody without its key, or is damaged. It is left as it is. */
+export class RecordTamperedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_TAMPERED'
+}
+
+/** The stored record is authentic, but was encrypted for another session id. It is left as it is. */
+export class RecordMovedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_MOVED'
+}
+
+/** The stored record has fewer bytes than were written. It is left as it is. */
+export class RecordTruncatedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_TRUNCATED'
+}
+
+/** The stored record is in clear, and `encryption.acceptPlain` is not on. It is left as it is. */
+export class RecordNotEncryptedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_NOT_ENCRYPTED'
+}
+
+/** The stored record is encrypted with a key that this manager does not have. It is left as it is. */
+export class UnknownKeyError extends LatchkeyError {
+  readonly code = 'LATCHKEY_UNKNOWN_KEY'
+  /** The id of the key, as the record says; undefined when it cannot be read. */
+  readonly keyId: string | undefined
+
+  constructor(message: string, details: Details & { keyId: string | undefined }) {
+    super(message, details)
+    this.keyId = details.keyId
+  }
+}
+
+/** The stored record expands to more than `compression.maxBytes`. It is left as it is. */
+export class RecordInflatesError extends LatchkeyError {
+  readonly code = 'LATCHKEY_RECORD_INFLATES'
+  readonly limitBytes: number
+
+  constructor(message: string, details: Details & { limitBytes: number }) {
+    super(message, details)
+    this.limitBytes = details.limitBytes
+  }
+}
+
 /** The session's data cannot be written down. Nothing was sent. */
 export class UnserializableError extends LatchkeyError {
   readonly code = 'LATCHKEY_UNSERIALIZABLE'
+  /** Where the value is, `cart.items[3].price`; '' is the data itself, undefined not known. */
+  readonly path: string | undefined
+
+  constructor(message: string, details: Details & { path?: string | undefined }) {
+    super(message, details)
+    this.path = details.path
+  }
 }
 
 /** No server answered: refused, hung or gone. Nothing was stored. */
@@ -154,4 +236,9 @@ export class ServerRefusedError extends LatchkeyError {
  */
 export class OutcomeUnknownError extends LatchkeyError {
   readonly code = 'LATCHKEY_OUTCOME_UNKNOWN'
+}
+
+/** The server, or what stands in front of it, cannot do what was asked (list its keys, say). Nothing was changed. */
+export class NotSupportedError extends LatchkeyError {
+  readonly code = 'LATCHKEY_NOT_SUPPORTED'
 }

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 const SRC = fileURLToPath(new URL('../src', import.meta.url))
 
 /** From the top down. A folder may import from its own and from those further down, never upwards. */
-const LAYERS = ['adapters', 'session', 'lock', 'wire', 'base'] as const
+const LAYERS = ['cli', 'adapters', 'session', 'lock', 'wire', 'base'] as const
 type Layer = (typeof LAYERS)[number]
 
 /** Files that are not in a layer's folder. `testing` is public and stands beside the session layer. */
@@ -26,6 +26,10 @@ const OWNERS: Record<string, (file: string) => boolean> = {
   'secure-json-parse': (file) => file === 'session/serializer.ts',
   'express-session': (file) => file.startsWith('adapters/express/'),
   express: (file) => file.startsWith('adapters/express/'),
+  fastify: (file) => file.startsWith('adapters/fastify/'),
+  'fastify-plugin': (file) => file === 'adapters/fastify/index.ts',
+  '@fastify/cookie': (file) => file.startsWith('adapters/fastify/'),
+  '@fastify/session': (file) => file.startsWith('adapters/fastify/'),
 }
 
 interface Import {

@@ -101,6 +101,29 @@ describe('docs', () => {
     expect(stdout.trim()).toBe(promised)
   })
 
+  it.each(blocksOf(read('docs/records.md'), 'run').map((code, index) => [index + 1, code] as const))('example %i of records.md runs', async (index, code) => {
+    const file = join(SCRATCH, `records-${String(index)}.mjs`)
+    writeFileSync(file, code)
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(code) ?? []
+    expect(stdout.trim()).toBe(promised)
+  })
+
+  it.each(blocksOf(read('docs/records.md'), 'memcached'))('the change of keys in records.md runs on memcached', async (code) => {
+    const file = join(SCRATCH, 'records-memcached.mjs')
+    writeFileSync(file, code.replace('127.0.0.1:11211', `127.0.0.1:${String(server.port)}`))
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    expect(stdout.trim()).toBe("{ user: 'ada' }")
+  })
+
+  it.each(blocksOf(read('docs/adapters.md'), 'run').map((code, index) => [index + 1, code] as const))('example %i of adapters.md runs', async (index, code) => {
+    const file = join(SCRATCH, `adapters-${String(index)}.mjs`)
+    writeFileSync(file, code)
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(code) ?? []
+    expect(stdout.trim()).toBe(promised)
+  })
+
   it.each(blocksOf(read('docs/reliability.md'), 'run'))('the example of reliability.md runs', async (code) => {
     const file = join(SCRATCH, 'reliability.mjs')
     writeFileSync(file, code)
@@ -108,7 +131,7 @@ describe('docs', () => {
     expect(stdout).toContain('double submit counted 1 of 2')
   })
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/reliability.md', 'docs/testing.md'])(
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/adapters.md', 'docs/architecture.md', 'docs/cli.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/records.md', 'docs/reliability.md', 'docs/testing.md'])(
     '%s names only files that exist',
     (page) => {
       const named = [...read(page).matchAll(/`((?:src|test|docs|examples|bench)\/[\w./-]+\.\w+)`/g)].map(([, file]) => file ?? '')

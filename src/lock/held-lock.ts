@@ -75,6 +75,15 @@ export class HeldLock implements Handle, Alarm {
     return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
   }
 
+  get heldMs(): number {
+    return this.context.clock.nowMs() - this.acquiredAtMs
+  }
+
+  /** For how long it may still be believed to be ours; 0 when it may not. */
+  get leaseLeftMs(): number {
+    return this.isHeld ? this.leaseUntilMs - this.context.clock.nowMs() : 0
+  }
+
   get record(): Buffer | undefined {
     return this.known.record?.bytes
   }

@@ -22,7 +22,7 @@ export interface SessionKeys {
 /** Where a session's record and lock are kept. A value, so that another product's layout can stand in its place. */
 export class KeyLayout {
   /** @param prefix goes before every id; visible ASCII, may be empty. Checked by the options. */
-  constructor(private readonly prefix: string) {}
+  constructor(readonly prefix: string) {}
 
   /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
   keysOf(id: string): SessionKeys {
@@ -32,16 +32,25 @@ export class KeyLayout {
     return { record, lock: record + LOCK_SUFFIX, line: record + LINE_SUFFIX }
   }
 
+  /** The id whose lock this key names; undefined for every other key. */
+  idOfLock(key: string): string | undefined {
+    if (!key.startsWith(this.prefix) || !key.endsWith(LOCK_SUFFIX)) return undefined
+    const id = key.slice(this.prefix.length, -LOCK_SUFFIX.length)
+    return this.flawOf(id) === undefined ? id : undefined
+  }
+
   /** Why no key can be made of `id`; undefined when one can. Takes anything: an id often comes from a cookie. */
   flawOf(id: unknown): string | undefined {
     if (typeof id !== 'string') return 'it is not a string'
     if (id === '') return 'it is empty'
-    const keyBytes = Buffer.byteLength(this.prefix + id) + LONGEST_SUFFIX
-    if (keyBytes > MAX_KEY_BYTES) {
-      return `its lock key would have ${String(keyBytes)} bytes, and memcached takes ${String(MAX_KEY_BYTES)}`
+    if (this.prefix.length + id.length + LONGEST_SUFFIX > MAX_KEY_BYTES) {
+      const keyBytes = String(Buffer.byteLength(this.prefix + id) + LONGEST_SUFFIX)
+      return `its lock key would have ${keyBytes} bytes, and memcached takes ${String(MAX_KEY_BYTES)}`
     }
     if (!VISIBLE_ASCII.test(id)) return 'only visible ASCII without spaces is allowed'
-    const suffix = RESERVED_SUFFIXES.find((reserved) => id.endsWith(reserved))
-    return suffix === undefined ? undefined : `it ends in "${suffix}", which names a key of the lock protocol`
+    for (const suffix of RESERVED_SUFFIXES) {
+      if (id.endsWith(suffix)) return `it ends in "${suffix}", which names a key of the lock protocol`
+    }
+    return undefined
   }
 }

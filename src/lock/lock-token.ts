@@ -3,8 +3,8 @@ import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 
-/** A lock's value: unique per acquisition, and readable by whoever finds the session locked. */
-export type LockToken = Buffer
+/** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
+export type LockToken = string
 
 export interface TokenContent {
   /** The manager that took the lock, or that it was granted to. */
@@ -31,24 +31,31 @@ export class TokenMint {
   ) {
     this.instance = uuid({ random: random.bytes(16) })
     this.head = `{"token":"${this.instance}.`
-    this.middle = `","host":${JSON.stringify(process.host)},"pid":${String(process.pid)},"sinceMs":`
+    this.middle = `","host":${ascii(process.host)},"pid":${String(process.pid)},"sinceMs":`
   }
 
   /** A new token; every add that is sent has its own. */
   mint(label: string | undefined): LockToken {
-    const who = label === undefined ? '' : `,"label":${JSON.stringify(label.slice(0, MAX_LABEL_LENGTH))}`
-    return Buffer.from(`${this.head}${String(++this.count)}${this.middle}${String(this.clock.wallMs())}${who}}`)
+    const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
+    return `${this.head}${String(++this.count)}${this.middle}${String(this.clock.wallMs())}${who}}`
   }
 
   /** A token that the manager `instance` recognises as its own and takes over at its next poll. */
   grantTo(instance: string): LockToken {
-    const who = `","instance":${JSON.stringify(instance)},"sinceMs":${String(this.clock.wallMs())}}`
-    return Buffer.from(`${this.head}${String(++this.count)}${who}`)
+    const who = `","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
+    return `${this.head}${String(++this.count)}${who}`
   }
 }
 
+/** A JSON string without a character beyond ASCII. */
+function ascii(text: string): string {
+  const json = JSON.stringify(text)
+  if (!/[\u0080-\uffff]/.test(json)) return json
+  return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** What a lock's value says. Total: a stranger's lock (PHP writes "1") has no instance and an unknown holder. */
-export function readToken(value: Buffer): TokenContent {
+export function readToken(value: Buffer | LockToken): TokenContent {
   const content = parseObject(value.toString())
   const text = (name: string): string | undefined => {
     const field = content[name]

@@ -50,7 +50,7 @@ export async function look(
     ])
     const lock = replyAt(replies, 1)
     const seen = { record: recordOf(replyAt(replies, 0)) }
-    return lock.cas !== undefined && lock.value?.equals(token) === true
+    return lock.cas !== undefined && lock.value?.toString('latin1') === token
       ? { ...seen, mine: true, lockCas: lock.cas }
       : { ...seen, mine: false }
   } catch (thrown) {

@@ -1,4 +1,5 @@
 import { ClosedError, type Holder } from '../errors.js'
+import { hashOf } from '../system/session-hash.js'
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
 import type { AcquireOptions, Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
@@ -7,6 +8,21 @@ import { OrphanSweeper } from './orphan-sweeper.js'
 import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
+
+/** A lock that this process holds. */
+export interface LocalLock {
+  /** Short keyed hash of the session id, as in errors and events. */
+  readonly session: string
+  /** What the holder called itself (a route, say). */
+  readonly label: string | undefined
+  /** When it was taken; milliseconds since 1970. */
+  readonly sinceMs: number
+  readonly heldMs: number
+  /** What is left of its lease, in milliseconds, if it is not renewed; 0 when it has run out. */
+  readonly leaseLeftMs: number
+  /** Requests of this process that wait for it. */
+  readonly waiting: number
+}
 
 /** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
 export class SessionLocker implements Locker, QueueHost {
@@ -53,6 +69,18 @@ export class SessionLocker implements Locker, QueueHost {
     let held = 0
     for (const queue of this.queues.values()) if (queue.heldLock !== undefined) held++
     return held
+  }
+
+  /** What is held here now, longest first. */
+  locks(): LocalLock[] {
+    const wallMs = this.context.clock.wallMs()
+    const found = [...this.queues.values()].flatMap(({ id, heldLock, waiting }) => {
+      if (heldLock === undefined) return []
+      const { heldMs, leaseLeftMs, token } = heldLock
+      const { label } = readToken(token).holder
+      return [{ session: hashOf(id), label, sinceMs: wallMs - heldMs, heldMs, leaseLeftMs, waiting }]
+    })
+    return found.sort((one, other) => other.heldMs - one.heldMs)
   }
 
   get waiting(): number {

@@ -2,6 +2,9 @@ import { InvalidOptionError } from '../errors.js'
 import { type Clock, systemClock } from '../system/clock.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
+import { RecordFormat } from './record-format.js'
+import { Compression, type CompressionOptions } from './records/compression.js'
+import { type EncryptionOptions, Keyring } from './records/keyring.js'
 import { jsonSerializer, type Serializer } from './serializer.js'
 
 /** Every option of a SessionManager. All have a default; the unit of a number is in its name. */
@@ -16,6 +19,11 @@ export interface SessionManagerOptions {
   readonly prefix?: string
   /** Seconds that a record lives after its last write or touch. At least 1. Default 1440, as in PHP. */
   readonly lifetimeSec?: number
+  /**
+   * Seconds that a regenerated session's old record stays as a copy that is only read, for the requests that are under
+   * way with the old id. 0 to 3600. Default 0: it is destroyed.
+   */
+  readonly graceSec?: number
   /** Seconds that a lock lives when its holder dies; a live holder renews it. 2 to 3600. Default 15. */
   readonly leaseSec?: number
   /** Milliseconds that a request waits for a locked session. 0 (try once) to 600 000. Default 20 000. */
@@ -32,8 +40,12 @@ export interface SessionManagerOptions {
   readonly locking?: boolean
   /** What holders call themselves where the call gives no label of its own. Default none. */
   readonly label?: string
-  /** Turns session data into text and back. Default JSON. */
+  /** Turns session data into text and back; superjson and devalue can be given as they are. Default JSON. */
   readonly serializer?: Serializer
+  /** AES-256-GCM for every record. Costs no flight; 20 to 40 µs of CPU a request. Default none: they are in clear. */
+  readonly encryption?: EncryptionOptions
+  /** Brotli for large records, before encryption. Costs no flight. Default none; compressed ones are read anyway. */
+  readonly compression?: CompressionOptions
   /** A wire of your own in place of `savePath`; `close()` closes it. For tests. */
   readonly wire?: Wire
   /** For tests. Default: the system's. */
@@ -42,16 +54,19 @@ export interface SessionManagerOptions {
   readonly random?: Random
 }
 
-type Optional = 'wire' | 'label'
+type Optional = 'wire' | 'label' | 'encryption' | 'compression'
 export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
   /** Whether lifetimeSec was given; an adapter may know a better default. */
   readonly isLifetimeGiven: boolean
   readonly wire: Wire | undefined
   readonly label: string | undefined
+  /** How records are written down: the options `encryption` and `compression`. Holds no secret that could be shown. */
+  readonly format: RecordFormat
 }
 
 const RANGES = {
   lifetimeSec: [1, 100 * 365 * 86_400],
+  graceSec: [0, 3600],
   leaseSec: [2, 3600],
   waitMs: [0, 600_000],
   maxHoldMs: [100, 86_400_000],
@@ -64,7 +79,7 @@ const PREFIX = /^[\x21-\x7e]{0,100}$/
 
 const KNOWN = new Set<string>([
   ...Object.keys(RANGES),
-  ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'wire', 'clock', 'random'],
+  ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'encryption', 'compression', 'wire', 'clock', 'random'],
 ])
 
 /**
@@ -87,6 +102,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     prefix,
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
     isLifetimeGiven: options.lifetimeSec !== undefined,
+    graceSec: checkedSec(options, 'graceSec', 0),
     leaseSec: checkedSec(options, 'leaseSec', 15),
     waitMs: checked(options, 'waitMs', 20_000),
     maxHoldMs: checked(options, 'maxHoldMs', 60_000),
@@ -96,6 +112,10 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     locking: flag('locking', options.locking, true),
     label: text('label', options.label),
     serializer: withMethods('serializer', options.serializer, ['stringify', 'parse']) ?? jsonSerializer,
+    format: new RecordFormat({
+      keys: options.encryption === undefined ? undefined : Keyring.of(options.encryption),
+      compression: Compression.of(options.compression),
+    }),
     wire: withMethods('wire', options.wire, ['flight', 'maxValueBytes', 'sweep', 'close']),
     clock: withMethods('clock', options.clock, ['nowMs', 'wallMs', 'setTimer']) ?? systemClock,
     random: withMethods('random', options.random, ['bytes', 'fraction']) ?? systemRandom,
@@ -105,6 +125,11 @@ export function settingsOf(options: SessionManagerOptions): Settings {
 /** A record's lifetime that came with a call: whole seconds, at least 1. */
 export function checkedLifetimeSec(lifetimeSec: number): number {
   return checkedSec({ lifetimeSec: Math.ceil(lifetimeSec) }, 'lifetimeSec', 1)
+}
+
+/** A grace that came with a call: whole seconds, 0 to 3600. */
+export function checkedGraceSec(graceSec: number): number {
+  return checkedSec({ graceSec }, 'graceSec', 0)
 }
 
 type Ranged = keyof typeof RANGES
@@ -140,8 +165,9 @@ function text(name: string, value: string | undefined): string | undefined {
 function withMethods<T extends object>(name: string, value: T | undefined, methods: readonly (keyof T & string)[]): T | undefined {
   if (value === undefined) return undefined
   const given: unknown = value
-  const missing =
-    typeof given === 'object' && given !== null ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
+  // superjson is a class.
+  const isObject = (typeof given === 'object' && given !== null) || typeof given === 'function'
+  const missing = isObject ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
   if (missing === undefined) return value
   throw new InvalidOptionError(`${name} has no method ${missing}(); it must have ${methods.join('(), ')}().`)
 }

@@ -1,6 +1,7 @@
 import { parse } from 'secure-json-parse'
 import { UndecodableError, UnserializableError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
+import { type Loss, lossOf } from './json-loss.js'
 
 /** Turns a session's data into text and back. Both may throw; the manager wraps what they throw. */
 export interface Serializer {
@@ -11,10 +12,21 @@ export interface Serializer {
 /** Keys that could reach a prototype: refused in both directions, never dropped in silence. */
 const SUSPICIOUS = /"(?:__proto__|constructor)"\s*:/
 
-/** JSON, parsed prototype-safely (secure-json-parse). Dates become strings; Maps and functions are not kept. */
+/**
+ * JSON, parsed prototype-safely (secure-json-parse). What JSON cannot keep is an error: cycles, BigInt, functions,
+ * symbols, NaN and infinities, Maps and Sets and other objects of which it would keep nothing. Dates become strings,
+ * objects of a class plain ones, `undefined` is left out (null in lists). docs/records.md has the whole table.
+ */
 export const jsonSerializer: Serializer = {
   stringify(data) {
-    const text: unknown = JSON.stringify(data)
+    let text: unknown
+    try {
+      text = JSON.stringify(data)
+    } catch (cause) {
+      throw lossError(lossOf(data, new Set())) ?? cause
+    }
+    const loss = lossError(lossOf(data))
+    if (loss !== undefined) throw loss
     if (typeof text !== 'string') throw new TypeError('JSON has no form for it')
     if (SUSPICIOUS.test(text)) parse(text)
     return text
@@ -25,17 +37,32 @@ export const jsonSerializer: Serializer = {
   },
 }
 
-/** @throws UnserializableError LATCHKEY_UNSERIALIZABLE; nothing was sent. */
+/** Where in the data the value is that could not be written down. devalue's errors say it too. */
+class UnwritableValueError extends TypeError {
+  constructor(
+    what: string,
+    readonly path: string,
+  ) {
+    super(`JSON has no form for ${what}`)
+  }
+}
+
+const lossError = (loss: Loss | undefined): UnwritableValueError | undefined =>
+  loss === undefined ? undefined : new UnwritableValueError(loss.what, loss.path)
+
+/** @throws UnserializableError LATCHKEY_UNSERIALIZABLE with the `path` of the value; nothing was sent. */
 export function encode(serializer: Serializer, id: string, data: unknown): string {
   try {
     const text: unknown = serializer.stringify(data)
     if (typeof text === 'string') return text
     throw new TypeError(`the serializer returned ${typeof text}, not a string`)
   } catch (cause) {
+    const path = pathOf(cause)
+    const where = path === undefined || path === '' ? '' : ` at ${path.slice(0, 200)}`
     throw new UnserializableError(
-      `The session's data cannot be written down (${messageOf(cause)}); nothing was stored. ` +
+      `The session's data cannot be written down${where} (${messageOf(cause)}); nothing was stored. ` +
         'Keep plain data in it, or set a serializer that knows these values.',
-      { cause, session: hashOf(id) },
+      { cause, session: hashOf(id), path },
     )
   }
 }
@@ -53,6 +80,12 @@ export function decode(serializer: Serializer, id: string, text: string): object
       { cause, session: hashOf(id) },
     )
   }
+}
+
+/** `cart.items[3].price`; devalue's paths begin with a point. */
+function pathOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('path' in error) || typeof error.path !== 'string') return undefined
+  return error.path.replace(/^\./, '')
 }
 
 function messageOf(error: unknown): string {

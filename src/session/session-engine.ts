@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { inspect } from 'node:util'
 import { parseSavePath } from '../save-path.js'
 import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/alarms.js'
@@ -12,7 +13,7 @@ import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
 import { createMemoryWire } from '../wire/memory/memory-wire.js'
 import type { Wire } from '../wire/wire.js'
 import type { Settings } from './options.js'
-import { RecordFormat } from './record-format.js'
+import type { RecordFormat } from './record-format.js'
 
 /** A lock that went away while it was held. `session` is a short keyed hash of the id. */
 export interface LostEvent {
@@ -24,15 +25,17 @@ export interface LostEvent {
 export class SessionEngine {
   readonly layout: KeyLayout
   readonly locker: Locker
-  readonly format = new RecordFormat()
+  readonly format: RecordFormat
   readonly counters: LockCounters = newCounters()
   readonly sessionLocker: SessionLocker | undefined
-  private readonly wire: Wire
+  readonly wire: Wire
+  private closing = false
   onLost: (event: LostEvent) => void = () => undefined
 
   constructor(readonly settings: Settings) {
     const { clock, random, leaseSec, waitMs, maxHoldMs, maxWaiters } = settings
     this.layout = new KeyLayout(settings.prefix)
+    this.format = settings.format
     this.wire = settings.wire ?? wireOf(settings)
     const context: LockContext = {
       wire: this.wire,
@@ -70,12 +73,22 @@ export class SessionEngine {
     return sid
   }
 
+  /** A dump of a store or session must not show the credentials of its save path. */
+  [inspect.custom](): string {
+    return `SessionEngine { prefix: '${this.settings.prefix}' }`
+  }
+
   /** Records that had expired and were removed; 0 where the store expires by itself (memcached). */
   sweep(): number {
     return this.wire.sweep()
   }
 
+  get isClosed(): boolean {
+    return this.closing
+  }
+
   async close(graceMs: number): Promise<void> {
+    this.closing = true
     await this.locker.close(graceMs)
     await this.wire.close()
   }

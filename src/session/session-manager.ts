@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
 import type { LockCounters } from '../lock/lock-context.js'
+import type { LocalLock } from '../lock/session-locker.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
+import { type ListedSession, SessionList } from './session-list.js'
 import { SessionStore } from './session-store.js'
 
 /** Plain numbers since the manager was made, and who holds and waits now. */
@@ -40,6 +42,8 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
   /**
    * Locks a session, waiting for it if need be, and reads it. Without an id, or with `strict` and an unknown one,
    * a new session is begun; nothing of it is stored before its first save or release. One flight when it is free.
+   * With `readOnly` it is read as it is stored now, in one flight: no wait, no lock, and nothing to let go of.
+   * The copy that a regenerated session left behind is read-only as well (`isReadOnly`), and not kept locked.
    * Errors as in SessionStore.read(), and LATCHKEY_UNDECODABLE.
    */
   start<T extends object = Record<string, unknown>>(id?: string, options: StartOptions = {}): Promise<Session<T>> {
@@ -63,7 +67,7 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
       await session.abort()
       throw error
     }
-    await session.release()
+    await session[Symbol.asyncDispose]()
     return result
   }
 
@@ -80,9 +84,40 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
     return this.engine.sessionLocker?.holderOf(id)
   }
 
+  /**
+   * Every session under the manager's prefix, in no order. Keys are told apart by how they begin: let no manager's
+   * prefix begin with another's. Not for requests: each server walks through all that it keeps, on a connection of its
+   * own, and each session is one flight.
+   * A session that begins or ends meanwhile may be there or not. Ends when the loop is left.
+   *
+   * @throws LATCHKEY_NOT_SUPPORTED (the server cannot list: a proxy, SASL, `-X`), LATCHKEY_SERVER_REFUSED (busy with
+   *   other lists), LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_UNDECODABLE, LATCHKEY_CLOSED.
+   */
+  all<T extends object = Record<string, unknown>>(): AsyncIterable<ListedSession<T>> {
+    return new SessionList(this.engine).all<T>()
+  }
+
+  /** How many sessions `all` would find, readable or not. Cost and errors as of `all`. */
+  length(): Promise<number> {
+    return new SessionList(this.engine).length()
+  }
+
+  /**
+   * Destroys every session under the manager's prefix, and nothing else; says how many. Who holds one is fenced, so
+   * that it does not come back. Two flights a session; errors as of `all`, after which a part of them may be gone.
+   */
+  clear(): Promise<number> {
+    return new SessionList(this.engine).clear()
+  }
+
   stats(): ManagerStats {
     const { counters, sessionLocker } = this.engine
     return { ...counters, held: sessionLocker?.held ?? 0, waiting: sessionLocker?.waiting ?? 0 }
+  }
+
+  /** What this process holds now, and how many of its requests wait for it; longest held first. Sends nothing. */
+  locks(): LocalLock[] {
+    return this.engine.sessionLocker?.locks() ?? []
   }
 
   /** Whether the manager locks; false only with `locking: false`. */
@@ -94,6 +129,11 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
   get givenLifetimeSec(): number | undefined {
     const { isLifetimeGiven, lifetimeSec } = this.engine.settings
     return isLifetimeGiven ? lifetimeSec : undefined
+  }
+
+  /** For SessionStore.retire(), where a framework regenerates the session. */
+  get graceSec(): number {
+    return this.engine.settings.graceSec
   }
 
   /** Why no session can have this id (from a cookie, say); undefined when one can. Sends nothing. */

@@ -1,7 +1,8 @@
-import { LockLostError, MisuseError } from '../errors.js'
+import { LockLostError, MisuseError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/handle.js'
+import { tombstoneSec } from '../lock/lease.js'
 import { hashOf } from '../system/session-hash.js'
-import { checkedLifetimeSec, settingsOf } from './options.js'
+import { checkedGraceSec, checkedLifetimeSec, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
 /** How a read waits. */
@@ -20,6 +21,8 @@ interface Hold {
   /** The session was written: nothing is left to let go. */
   isOver: boolean
 }
+
+const NOTHING = Buffer.alloc(0)
 
 const engines = new Map<string, SessionEngine>()
 
@@ -46,6 +49,8 @@ export class SessionStore {
   private hold: Hold | undefined
   private isOpen: boolean
   private busy = false
+  /** The id under which read() found a retired copy. */
+  private retiredId: string | undefined
 
   /** @param preset by `manager.store()`: the store is open from the start. */
   constructor(private readonly preset?: SessionEngine) {
@@ -78,6 +83,7 @@ export class SessionStore {
   /**
    * Locks the session, waiting for it if need be, and returns its data; '' when there is none.
    * Called again for the same id it reads again under the lock. One flight when nobody holds it.
+   * A retired copy is not kept locked (one more flight); `isRetired` tells it.
    *
    * @throws LATCHKEY_INVALID_ID, LATCHKEY_LOCK_TIMEOUT (names the holder), LATCHKEY_TOO_MANY_WAITERS,
    *   LATCHKEY_SESSION_GONE (destroyed while this request waited), LATCHKEY_SERVER_UNAVAILABLE,
@@ -90,11 +96,15 @@ export class SessionStore {
       if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
       if (!hold.unread) await hold.handle.reload()
       hold.unread = false
+      this.retiredId = undefined
+      let isKept = false
       try {
-        return engine.format.unpack(id, hold.handle.record).text
-      } catch (undecodable) {
-        await this.letGo(hold)
-        throw undecodable
+        const { text, isRetired } = engine.format.unpack(id, hold.handle.record)
+        if (isRetired) this.retiredId = id
+        isKept = !isRetired
+        return text
+      } finally {
+        if (!isKept) await this.letGo(hold)
       }
     } finally {
       this.busy = false
@@ -149,8 +159,33 @@ export class SessionStore {
     const engine = this.begin()
     try {
       const hold = this.held(id)
-      if (data !== engine.format.unpack(id, hold.handle.record).text) throw misuse('The data has changed since it was read: write() it.', id)
-      await hold.handle.touch(lifetimeOf(engine, options))
+      const { text, isOutdated } = engine.format.unpack(id, hold.handle.record)
+      if (data !== text) throw misuse('The data has changed since it was read: write() it.', id)
+      // A record that is only ever prolonged would keep an old key in use for good.
+      if (isOutdated) await hold.handle.commit(engine.format.pack(id, data), lifetimeOf(engine, options))
+      else await hold.handle.touch(lifetimeOf(engine, options))
+      return true
+    } finally {
+      this.busy = false
+    }
+  }
+
+  /**
+   * Ends the session under this id, because it goes on under another, and frees its lock: the record as it was last
+   * stored stays for `graceSec` seconds as a copy that is only read, or, with 0, a tombstone takes its place.
+   * Either way only if nobody destroyed or changed it in the meantime. One flight. Errors as in `write`.
+   */
+  async retire(id: string, graceSec: number): Promise<true> {
+    const engine = this.begin()
+    try {
+      const hold = this.held(id)
+      const { record } = hold.handle
+      const { text } = engine.format.unpack(id, record)
+      if (checkedGraceSec(graceSec) === 0) await hold.handle.commit(NOTHING, tombstoneSec(engine.settings))
+      // What was never stored leaves no copy.
+      else if (text === '') await hold.handle.destroy()
+      else await hold.handle.commit(engine.format.pack(id, text, { isRetired: true }), graceSec)
+      hold.isOver = true
       return true
     } finally {
       this.busy = false
@@ -207,6 +242,14 @@ export class SessionStore {
     return this.hold?.handle.isHeld === true
   }
 
+  /**
+   * Whether what read() found is a retired copy: the session goes on under another id. It can be read and destroyed;
+   * all else throws LATCHKEY_READ_ONLY.
+   */
+  get isRetired(): boolean {
+    return this.retiredId !== undefined
+  }
+
   /** Aborts, with the typed error as its reason, when the lock of the session that was read is lost. */
   get signal(): AbortSignal {
     return this.hold?.handle.signal ?? new AbortController().signal
@@ -220,16 +263,19 @@ export class SessionStore {
     )
   }
 
-  private async acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Hold> {
-    const label = options.label ?? engine.settings.label
-    const handle = await engine.locker.acquire(id, { signal: options.signal, label })
-    const hold = { id, handle, unread: true, isOver: false }
-    if (!this.isOpen) {
-      await handle.release()
-      throw misuse('The store was closed while it waited for the session.', id)
-    }
-    this.hold = hold
-    return hold
+  private acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Hold> {
+    const { label = engine.settings.label } = options
+    const waiting = engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
+    return waiting.then((handle) => {
+      if (!this.isOpen) return this.refuse(id, handle)
+      this.hold = { id, handle, unread: true, isOver: false }
+      return this.hold
+    })
+  }
+
+  private async refuse(id: string, handle: Handle): Promise<never> {
+    await handle.release()
+    throw misuse('The store was closed while it waited for the session.', id)
   }
 
   private async remove(engine: SessionEngine, id: string): Promise<void> {
@@ -253,6 +299,7 @@ export class SessionStore {
 
   private held(id: string): Hold {
     const { hold } = this
+    if (this.retiredId === id) throw new ReadOnlyError('retired', { session: hashOf(id) })
     if (hold?.id !== id || hold.unread) {
       throw misuse('The session was not read by this store: read() it first.', id)
     }

@@ -1,4 +1,7 @@
-import { MisuseError } from '../errors.js'
+import { MisuseError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
+import { hashOf } from '../system/session-hash.js'
+import { protect } from './protect.js'
+import { checkedGraceSec } from './options.js'
 import type { SessionEngine } from './session-engine.js'
 import { decode, encode } from './serializer.js'
 import { type ReadOptions, SessionStore, type WriteOptions } from './session-store.js'
@@ -6,10 +9,26 @@ import { type ReadOptions, SessionStore, type WriteOptions } from './session-sto
 export interface StartOptions extends ReadOptions, WriteOptions {
   /** PHP's use_strict_mode: an id that no session has is not taken over; a new one is made. Default false. */
   readonly strict?: boolean
+  /** PHP's read_and_close: read without waiting and without a lock; `data` cannot be changed. Default false. */
+  readonly readOnly?: boolean
+}
+
+export interface RegenerateOptions {
+  /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `graceSec`. */
+  readonly graceSec?: number
+  /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
+  readonly keepOld?: boolean
 }
 
 /** PHP tries as often before it gives up (ext/session/session.c). */
 const MAX_SID_TRIES = 3
+
+/** What read() or peek() found under an id. */
+interface Found {
+  readonly id: string
+  readonly text: string
+  readonly readOnly: ReadOnlyReason | undefined
+}
 
 /**
  * One request's session, locked: change `data`, then let go with `release()` (or `await using`).
@@ -17,22 +36,30 @@ const MAX_SID_TRIES = 3
  * `data` holds what was stored, `{}` in a new session; its type is what the application says it is.
  */
 export class Session<T extends object> implements AsyncDisposable {
-  private constructor(
-    private readonly engine: SessionEngine,
-    private readonly store: SessionStore,
-    private readonly options: StartOptions,
-    private currentId: string,
-    public data: Partial<T>,
-    /** The text that was read or last stored; undefined forces the next store. */
-    private baseline: string | undefined,
-    /** Whether the session was begun by this request. */
-    public readonly isNew: boolean,
-  ) {
-    this.isStored = !isNew
-  }
-
+  /** Whether the session was begun by this request. */
+  readonly isNew: boolean
+  private currentId: string
+  private current: Partial<T>
+  /** The text that was read or last stored; undefined forces the next store. */
+  private baseline: string | undefined
   private isStored: boolean
   private over = false
+  private readOnly: ReadOnlyReason | undefined
+
+  private constructor(
+    private readonly engine: SessionEngine,
+    private store: SessionStore,
+    private readonly options: StartOptions,
+    { id, text, readOnly }: Found,
+  ) {
+    const { serializer } = engine.settings
+    this.currentId = id
+    this.isNew = text === ''
+    this.isStored = !this.isNew
+    this.current = this.isNew ? {} : decode(serializer, id, text)
+    this.baseline = this.isNew ? encode(serializer, id, {}) : text
+    this.readOnly = readOnly
+  }
 
   /** For SessionManager.start(). */
   static async start<T extends object>(
@@ -41,18 +68,34 @@ export class Session<T extends object> implements AsyncDisposable {
     options: StartOptions,
   ): Promise<Session<T>> {
     const store = new SessionStore(engine)
-    let sid = id ?? store.createSid()
-    if (id !== undefined && options.strict === true && !(await store.validateId(id, options))) sid = store.createSid()
     try {
-      const { serializer } = engine.settings
-      const text = await store.read(sid, options)
-      const isNew = text === ''
-      const data: Partial<T> = isNew ? {} : decode(serializer, sid, text)
-      return new Session<T>(engine, store, options, sid, data, isNew ? encode(serializer, sid, {}) : text, isNew)
+      const found = options.readOnly === true ? await peeked(engine, store, id, options) : await locked(store, id, options)
+      const session = new Session<T>(engine, store, options, found)
+      if (session.isReadOnly) await store.close()
+      return session
     } catch (error) {
       await store.close()
       throw error
     }
+  }
+
+  /**
+   * What the session holds. Where it cannot be changed (`isReadOnly`), an attempt to change it, or anything in it,
+   * throws LATCHKEY_READ_ONLY at that moment, with the `reason`.
+   */
+  get data(): Partial<T> {
+    if (this.readOnly !== undefined) this.protect(this.readOnly)
+    return this.current
+  }
+
+  set data(data: Partial<T>) {
+    this.assertChangeable()
+    this.current = data
+  }
+
+  /** Started with `readOnly`, released, or the copy that a regenerated session left behind. */
+  get isReadOnly(): boolean {
+    return this.readOnly !== undefined
   }
 
   get id(): string {
@@ -69,7 +112,7 @@ export class Session<T extends object> implements AsyncDisposable {
     return this.store.signal
   }
 
-  /** Stores the session now and keeps the lock. One flight. Errors as in SessionStore.write(). */
+  /** Stores the session now and keeps the lock. One flight. LATCHKEY_READ_ONLY, and errors as in SessionStore.write(). */
   async save(): Promise<void> {
     this.assertLive()
     const text = this.encode()
@@ -79,19 +122,22 @@ export class Session<T extends object> implements AsyncDisposable {
   }
 
   /**
-   * Stores what changed and lets go: PHP's session_write_close(). One flight. Later changes of `data` go nowhere.
-   * A new session in which nothing changed is not stored. Does nothing when it was released, aborted or destroyed before. Errors as in SessionStore.write().
+   * Stores what changed and lets go: PHP's session_write_close(). One flight. From then on `data`, and all that was
+   * taken from it before, can only be read: a change throws LATCHKEY_READ_ONLY.
+   * A new session in which nothing changed is not stored. Does nothing when it is read-only, or was aborted or
+   * destroyed before. Errors as in SessionStore.write().
    */
   async release(): Promise<void> {
-    if (this.over) return
-    const text = this.encode()
-    this.over = true
-    try {
-      if (text !== this.baseline) await this.store.write(this.currentId, text, this.options)
-      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.options)
-    } finally {
-      await this.store.close()
-    }
+    if (this.over || this.isReadOnly) return
+    const storing = this.finish()
+    // Now: what is changed while the flight is under way is not in it.
+    if (this.isReadOnly) this.protect('released')
+    await storing
+  }
+
+  /** As `release()`, but that what was taken from `data` before is not looked after: its block has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.over && !this.isReadOnly) await this.finish()
   }
 
   /** Lets go and stores nothing: PHP's session_abort(). One flight. */
@@ -100,10 +146,14 @@ export class Session<T extends object> implements AsyncDisposable {
     await this.store.close()
   }
 
-  /** Destroys the session and lets go. One flight. Errors as in SessionStore.destroy(). */
+  /**
+   * Destroys the session and lets go. One flight. A retired copy may be destroyed as well.
+   * LATCHKEY_READ_ONLY where it was started with `readOnly` or released, and errors as in SessionStore.destroy().
+   */
   async destroy(): Promise<void> {
-    this.assertLive()
+    if (this.readOnly !== 'retired' || this.over) this.assertLive()
     this.over = true
+    await this.store.open()
     try {
       await this.store.destroy(this.currentId)
     } finally {
@@ -112,40 +162,106 @@ export class Session<T extends object> implements AsyncDisposable {
   }
 
   /**
-   * Goes on under a new id with the same data: at every login, against session fixation.
-   * The old session is destroyed, or stored as it is with `keepOld`. The new one is locked, and stored at the next
-   * save or release even if nothing changes. Three flights.
+   * Goes on under a new id with the same data: at every login, against session fixation. Three flights.
+   *
+   * The new session is locked and stored before the old one ends, and the old one is locked until it has ended: no
+   * other request can use either in between, and at no moment is there none. Requests under way with the old id find
+   * it gone (LATCHKEY_SESSION_GONE), or for `graceSec` a copy of what was last stored there, which holds nothing of
+   * the new session and is never written: none of them changes, ends or learns of the new session.
+   * A process that dies in between leaves the old session as it was, and a new one whose id nobody was told.
+   *
+   * When the old session was destroyed or changed by another, that one has won: the new session is destroyed again,
+   * this one is over, and the error is LATCHKEY_SESSION_GONE, LATCHKEY_FENCED or LATCHKEY_LOCK_LOST.
+   * Else LATCHKEY_READ_ONLY, LATCHKEY_INVALID_OPTION, and errors as in SessionStore.write().
    */
-  async regenerate(options: { readonly keepOld?: boolean } = {}): Promise<void> {
+  async regenerate(options: RegenerateOptions = {}): Promise<void> {
     this.assertLive()
+    const graceSec = checkedGraceSec(options.graceSec ?? this.engine.settings.graceSec)
     const text = this.encode()
-    if (options.keepOld === true) await this.store.write(this.currentId, text, this.options)
-    else await this.store.destroy(this.currentId)
-    await this.store.close()
-    await this.store.open()
-    this.currentId = await this.freshId()
-    await this.store.read(this.currentId, this.options)
-    this.baseline = undefined
+    const old = { id: this.currentId, store: this.store }
+    const store = new SessionStore(this.engine)
+    let id: string | undefined
+    try {
+      id = await this.freshId(store)
+      await store.save(id, text, this.options)
+      if (options.keepOld === true) await old.store.write(old.id, text, this.options)
+      else await old.store.retire(old.id, graceSec)
+    } catch (error) {
+      await this.undo(store, id)
+      throw error
+    }
+    await old.store.close()
+    this.store = store
+    this.currentId = id
+    this.baseline = text
+    this.isStored = true
   }
 
-  /** As `release()`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release()
+  private async finish(): Promise<void> {
+    const text = this.encode()
+    this.over = true
+    this.readOnly = 'released'
+    try {
+      if (text !== this.baseline) await this.store.write(this.currentId, text, this.options)
+      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.options)
+    } finally {
+      await this.store.close()
+    }
   }
 
-  private async freshId(): Promise<string> {
+  /** A new id, locked by `store`. */
+  private async freshId(store: SessionStore): Promise<string> {
     for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
-      const sid = this.store.createSid()
-      if (!(await this.store.validateId(sid, this.options))) return sid
+      const sid = store.createSid()
+      if ((await store.read(sid, this.options)) === '') return sid
+      await store.close()
+      await store.open()
     }
     throw new MisuseError('Every new session id exists already: the random source does not work.')
+  }
+
+  /** The old session did not end: the new one must not have begun. */
+  private async undo(store: SessionStore, id: string | undefined): Promise<void> {
+    // Where the server does not answer, the new record dies with its lifetime; nobody knows its id.
+    if (id !== undefined) await store.destroy(id).catch(() => undefined)
+    await store.close()
+    if (this.store.isHeld) return
+    this.over = true
+    await this.store.close()
+  }
+
+  private protect(reason: ReadOnlyReason): void {
+    const session = hashOf(this.currentId)
+    this.current = protect(this.current, () => new ReadOnlyError(reason, { session }), reason === 'released')
   }
 
   private encode(): string {
     return encode(this.engine.settings.serializer, this.currentId, this.data)
   }
 
-  private assertLive(): void {
-    if (this.over) throw new MisuseError('The session was released, aborted or destroyed; start it again.')
+  private assertChangeable(): void {
+    if (this.readOnly !== undefined) throw new ReadOnlyError(this.readOnly, { session: hashOf(this.currentId) })
   }
+
+  private assertLive(): void {
+    this.assertChangeable()
+    if (this.over) throw new MisuseError('The session was aborted or destroyed; start it again.')
+  }
+}
+
+async function locked(store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
+  let id = given ?? store.createSid()
+  if (given !== undefined && options.strict === true && !(await store.validateId(given, options))) id = store.createSid()
+  const text = await store.read(id, options)
+  return { id, text, readOnly: store.isRetired ? 'retired' : undefined }
+}
+
+async function peeked(engine: SessionEngine, store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
+  const { signal, strict = false } = options
+  signal?.throwIfAborted()
+  const isAsked = given !== undefined && !(strict && engine.layout.flawOf(given) !== undefined)
+  const text = isAsked ? await store.peek(given) : ''
+  signal?.throwIfAborted()
+  const id = given === undefined || (strict && text === '') ? store.createSid() : given
+  return { id, text, readOnly: 'readOnly' }
 }

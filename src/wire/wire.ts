@@ -18,7 +18,8 @@ export interface Cas {
 /** What a stored item carries besides its key. `flags` are memcached's 32 client bits. */
 interface Item {
   readonly key: string
-  readonly value: Buffer
+  /** Bytes; or text of Latin-1 characters, a byte each: cheaper where a short text is at hand anyway. */
+  readonly value: Buffer | string
   /** Whole seconds, relative, at least 1; a wire converts what its server would read as a date (over 30 days). */
   readonly ttlSec: number
   /** Default 0. */
@@ -48,6 +49,10 @@ export type Command =
   | { readonly op: 'cad'; readonly key: string; readonly cas: Cas }
 
 export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory' | 'refused'
+
+/** What a command stores, in bytes. */
+export const valueBytes = (value: Buffer | string): Buffer =>
+  typeof value === 'string' ? Buffer.from(value, 'latin1') : value
 
 /** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
 export interface Reply {
@@ -92,6 +97,17 @@ export interface Wire {
 
   /** The largest value that the node of `route` stores under `key`, in bytes, as far as it is known by now. */
   maxValueBytes(route: string, key: string): number
+
+  /**
+   * Every key that begins with `prefix` and was there all the while, of every node, in no order; one that is written
+   * or goes meanwhile may be there or not, and one may come twice. For operators: it walks through everything that a
+   * node keeps. A wire without it cannot list.
+   *
+   * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: a node cannot list its keys.
+   * @throws ServerRefusedError LATCHKEY_SERVER_REFUSED: a node is busy with other lists.
+   * @throws {FlightError} a node does not answer.
+   */
+  keys?(prefix: string): AsyncIterable<string>
 
   /** Removes what has expired where the store does not do so by itself; how many records went. One pass, no flight. */
   sweep(): number

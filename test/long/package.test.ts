@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MemcachedServer } from '../support/memcached-server.js'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -87,6 +88,17 @@ describe('the pack', () => {
     )
     const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--lib', 'es2023,esnext.disposable']
     await run(local('tsc'), [...options, '--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types'), 'typed.mts'], { cwd: directory })
+  })
+
+  it('has the tool, as npx finds it', async () => {
+    await using server = await MemcachedServer.start()
+    const npx = (...args: string[]): ReturnType<typeof run> =>
+      run('npx', ['--no-install', 'latchkey', ...args], { cwd: directory, env: { ...process.env, MEMCACHE_SERVERS: server.address } })
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+    expect((await npx('--version')).stdout).toBe(`${version}\n`)
+    expect(JSON.parse(String((await npx('doctor')).stdout))).toMatchObject({ ok: true })
+    expect((await npx('locks', '--human')).stdout).toBe('No session is locked.\n')
+    await expect(npx('holder', 'nobody')).rejects.toMatchObject({ code: 1 })
   })
 
   it('carries nothing but what is needed', async () => {

@@ -23,6 +23,16 @@ describe('a lock token', () => {
     )
   })
 
+  it('is ASCII, a byte for each character, and read from its bytes as from its text', () => {
+    fc.assert(
+      fc.property(fc.integer(), text, text, (seed, host, label) => {
+        const token = mintOf(seed, host).mint(label)
+        expect(Buffer.byteLength(token)).toBe(token.length)
+        expect(readToken(Buffer.from(token))).toEqual(readToken(token))
+      }),
+    )
+  })
+
   it('is never the same twice', () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {

@@ -1,6 +1,6 @@
 import { readToken } from '../../src/lock/lock-token.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
-import type { Command, Reply } from '../../src/wire/wire.js'
+import { type Command, type Reply, valueBytes } from '../../src/wire/wire.js'
 import type { Timeline } from './timeline.js'
 import { type Attempt, type Destroy, opsOf, type Removal, type ServerLock, SessionTruth } from './truth.js'
 
@@ -106,7 +106,7 @@ export class History {
     }
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
-    const next = 'value' in command ? this.lockOf(command.value, command.ttlSec, truth, origin) : undefined
+    const next = 'value' in command ? this.lockOf(valueBytes(command.value), command.ttlSec, truth, origin) : undefined
     const mine = this.instances.get(origin.actor)
     if (before !== undefined && before.instance !== mine) {
       this.accuse('strangerLock', `process ${String(origin.actor)} ran ${command.op} on the lock of ${before.label ?? '?'}`)
@@ -162,8 +162,21 @@ export class History {
     if (reply.status !== 'ok') return
     const text = 'value' in command ? opsOf(command.value.toString()) : ''
     const expiresAtSec = 'ttlSec' in command ? this.nowSec() + command.ttlSec : Infinity
-    if (text === '') this.destroyed(truth, expiresAtSec, origin)
+    if (truth.isCopy && this.isUnowned(truth, text)) this.copied(truth, text, expiresAtSec)
+    else if (text === '') this.destroyed(truth, expiresAtSec, origin)
     else this.stored(truth, text, expiresAtSec)
+  }
+
+  /** Whether `text` is no write of this session's own: what it is born with, or its end when the old one did not end. */
+  private isUnowned(truth: SessionTruth, text: string): boolean {
+    return this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))?.session !== truth.id
+  }
+
+  private copied(truth: SessionTruth, text: string, expiresAtSec: number): void {
+    const attempt = this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))
+    if (text !== '' && attempt?.text !== text) this.accuse('strangeRecord', `nobody asked for ${truth.id} = ${text}`)
+    if (text !== '' && truth.text !== '') this.accuse('overwritten', `${truth.id} was copied over "${truth.text}"`)
+    this.recordIsNow(truth, text, expiresAtSec, { kind: 'overwrite', destroys: [] })
   }
 
   private destroyed(truth: SessionTruth, expiresAtSec: number, origin: Origin): void {
@@ -192,6 +205,7 @@ export class History {
       return
     }
     attempt.stored++
+    truth.wasWritten = true
     // Absence has no fence: what was evicted or has expired may be put there again by whoever had found nothing.
     const wasRemoved = truth.removedAtMs >= attempt.invokedAtMs
     if (attempt.stored > 1 && !wasRemoved) this.accuse('storedTwice', `${attempt.op} was stored twice`)
@@ -219,7 +233,7 @@ export class History {
     const kept = new Set(text.split(' '))
     for (const op of last.text.split(' ')) {
       const attempt = kept.has(op) ? undefined : this.attempts.get(op)
-      if (attempt !== undefined) attempt.removed = { ...why, atMs: nowMs }
+      if (attempt?.session === truth.id) attempt.removed = { ...why, atMs: nowMs }
     }
     last.toMs = nowMs
     truth.states.push({ text, fromMs: nowMs, toMs: Infinity })
@@ -227,7 +241,7 @@ export class History {
 }
 
 function describe(command: Command, reply: Reply, origin: Origin): string {
-  const what = 'value' in command ? ` ${shortened(command.value)}` : ''
+  const what = 'value' in command ? ` ${shortened(valueBytes(command.value))}` : ''
   const version = 'cas' in command ? ` @${command.cas.version}` : ''
   const answer = reply.value === undefined ? '' : ` ${shortened(reply.value)}`
   const cas = reply.cas === undefined ? '' : ` @${reply.cas.version}`

@@ -206,10 +206,10 @@ export class Request {
       await this.destroying('regenerate', () => old.regenerate(), 4)
       this.world.cover('regenerate')
       this.session = old.id
-      this.learn('')
+      this.learn(text)
       this.phase = 'leaving'
       this.isAlone = false
-      await this.storing('release', (ops) => put(textOf(ops)).release(), text)
+      await this.storing('release', (ops) => put(textOf(ops)).release())
     }
     return {
       read: async () => {
@@ -246,10 +246,10 @@ export class Request {
   }
 
   /** A call that stores one new operation at the end of the list. */
-  private async storing(what: string, work: (ops: string) => Promise<unknown>, carried = this.base): Promise<void> {
+  private async storing(what: string, work: (ops: string) => Promise<unknown>): Promise<void> {
     const { world } = this
     const op = `o${String(world.history.attempts.size + 1)}`
-    const text = carried === '' ? op : `${carried} ${op}`
+    const text = this.base === '' ? op : `${this.base} ${op}`
     const attempt: Attempt = {
       ...{ op, session: this.session, request: this.name, base: this.base, text, baseAtMs: this.baseAtMs },
       invokedAtMs: world.time.nowMs,

@@ -68,7 +68,19 @@ export class SessionTruth {
   /** The label that the latest lock of each manager bore. */
   readonly lastLabel = new Map<string, string>()
 
-  constructor(readonly id: string) {}
+  /** Begun by a regenerate: what it is born with was copied from the old session. */
+  readonly isRotated: boolean
+
+  constructor(readonly id: string) {
+    this.isRotated = !/^s\d+$/.test(id)
+  }
+
+  /** A rotated session to which nothing was added yet: only the request that made it knows its id. */
+  get isCopy(): boolean {
+    return this.isRotated && !this.wasWritten
+  }
+
+  wasWritten = false
 
   get text(): string {
     return this.states.at(-1)?.text ?? ''
@@ -93,4 +105,4 @@ export class SessionTruth {
 const OPS = /o\d+/g
 
 /** The operations in a record or in what a read returned, in order, as one string. */
-export const opsOf = (text: string): string => (text === '' ? '' : (text.match(OPS)?.join(' ') ?? '?'))
+export const opsOf = (text: string): string => (text === '' || text === '{}' ? '' : (text.match(OPS)?.join(' ') ?? '?'))

@@ -1,17 +1,21 @@
 /** Type tests: `npm run check` fails when a line that must compile does not, or one that must not does. */
+import * as devalue from 'devalue'
 import session from 'express-session'
 import {
   type ErrorCode,
   type Holder,
   LatchkeyError,
   LockTimeoutError,
+  ReadOnlyError,
   type ManagerStats,
   type Session,
   SessionManager,
   SessionStore,
+  UnserializableError,
 } from 'latchkey'
-import { type BareStore, latchkey } from 'latchkey/express'
+import { type BareStore, latchkey, readOnly } from 'latchkey/express'
 import { playRaces, SeededRandom, VirtualClock } from 'latchkey/testing'
+import superjson from 'superjson'
 
 interface Cart {
   items: string[]
@@ -34,6 +38,14 @@ export async function managers(): Promise<void> {
   cart.data.total = 'much'
   await cart.regenerate({ keepOld: true })
 
+  await cart.regenerate({ graceSec: 10 })
+  // @ts-expect-error seconds are a number
+  await cart.regenerate({ graceSec: '10' })
+  const feed: Session<Cart> = await manager.start<Cart>('id', { readOnly: true })
+  const isReadOnly: boolean = feed.isReadOnly
+  // @ts-expect-error it follows from how the session was started
+  feed.isReadOnly = false
+
   const sum: number = await manager.run<Cart, number>('id', (one) => one.data.total ?? 0)
   const untyped = await manager.start('id')
   const unknown: unknown = untyped.data['anything']
@@ -43,8 +55,25 @@ export async function managers(): Promise<void> {
   manager.on('lost', ({ session: hash, reason }) => [hash, reason === 'taken'])
   // @ts-expect-error there is no such event
   manager.on('gone', () => undefined)
+  const [held] = manager.locks()
+  const heldMs: number | undefined = held?.heldMs
+  for await (const { id, data } of manager.all<Cart>()) void [id.length, data.total?.toFixed()]
+  const counts: number[] = [await manager.length(), await manager.clear()]
+  void [heldMs, counts]
   await manager.close({ graceMs: 1 })
-  void [total, certain, sum, unknown, peeked, holder, stats]
+  void [total, certain, isReadOnly, sum, unknown, peeked, holder, stats]
+}
+
+export async function records(): Promise<void> {
+  const secret = Buffer.alloc(32)
+  new SessionManager({ serializer: superjson, encryption: { keys: [{ id: 'a', secret }, { id: 'b', secret: '' }], acceptPlain: true } })
+  new SessionManager({ serializer: devalue, compression: { aboveBytes: 1000 } })
+  // @ts-expect-error a key has an id
+  new SessionManager({ encryption: { keys: [{ secret }] } })
+  // @ts-expect-error a size is a number
+  new SessionManager({ compression: { maxBytes: '1 MB' } })
+  const path: string | undefined = new UnserializableError('', {}).path
+  void path
 }
 
 export async function stores(store: SessionStore): Promise<void> {
@@ -54,12 +83,18 @@ export async function stores(store: SessionStore): Promise<void> {
   const known: boolean = await store.validateId('id')
   const removed: number = await store.gc(1440)
   const sid: string = store.createSid()
+  const retired: true = await store.retire('id', 10)
+  const isCopy: boolean = store.isRetired
   // @ts-expect-error data is text
   await store.write('id', { user: 'ada' })
-  void [opened, written, known, removed, sid]
+  void [opened, written, known, removed, sid, retired, isCopy]
 }
 
 export function errors(error: unknown): ErrorCode | undefined {
+  if (error instanceof ReadOnlyError) {
+    const reason: 'readOnly' | 'released' | 'retired' = error.reason
+    return reason === 'retired' ? error.code : undefined
+  }
   if (error instanceof LockTimeoutError) {
     const code: 'LATCHKEY_LOCK_TIMEOUT' = error.code
     return error.waitedMs > 0 ? code : undefined
@@ -70,10 +105,17 @@ export function errors(error: unknown): ErrorCode | undefined {
 export async function adapters(manager: SessionManager): Promise<void> {
   const middleware = latchkey({ manager, secret: 's', resave: false, saveUninitialized: false, ttl: (one) => one.cookie.maxAge ?? 60 })
   const store: BareStore = middleware.store
+  latchkey({ manager, secret: 's', readOnly: (req) => req.method === 'HEAD', touchAfter: 60, disableTouch: false })
+  // @ts-expect-error it is a function of the request
+  latchkey({ manager, secret: 's', readOnly: true })
+  const released = (req: Parameters<typeof readOnly>[0]): Promise<void> => req.session.release()
+  const listed: (session.SessionData & { readonly id: string })[] = await store.all()
+  store.length((error: unknown, length?: number) => [error, length])
+  void listed
   // @ts-expect-error the sessions are the manager's
   latchkey({ manager, secret: 's', store: new session.MemoryStore() })
   // @ts-expect-error a manager is needed
   latchkey({ secret: 's' })
   await playRaces({ middleware: () => middleware, patienceMs: 10 })
-  void store
+  void [store, released]
 }

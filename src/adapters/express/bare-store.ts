@@ -12,9 +12,12 @@ export type Ttl = TtlOf<AnySession>
 export type ExpressRecord = SessionRecord<AnySession, SessionData>
 
 /** How express-session's sessions become records. */
-export function recordOf(manager: SessionManager, ttl: Ttl | undefined): ExpressRecord {
-  return new SessionRecord(manager, ttl, (data): data is SessionData => hasCookie(data))
+export function recordOf(manager: SessionManager, ttl: Ttl | undefined, touchAfterSec: number): ExpressRecord {
+  return new SessionRecord(manager, ttl, (data): data is SessionData => hasCookie(data), touchAfterSec)
 }
+
+/** A session of a list, which otherwise could not be told from the others. */
+export type ListedSession = SessionData & { readonly id: string }
 
 type Callback<T> = (error: unknown, value?: T) => void
 
@@ -54,6 +57,36 @@ export class BareStore extends session.Store {
     return settle(this.remove(sid), callback)
   }
 
+  /**
+   * Every session under the manager's prefix, each with its `id`. Cost and errors as of `manager.all()`: for scripts,
+   * not for requests.
+   */
+  override all(callback?: Callback<ListedSession[]>): Promise<ListedSession[]> {
+    return settle(this.list(), callback)
+  }
+
+  /** How many there are. Cost and errors as of `manager.length()`. */
+  override length(callback?: Callback<number>): Promise<number> {
+    return settle(this.manager.length(), callback)
+  }
+
+  /** Destroys them all; nothing else on the server is touched. Cost and errors as of `manager.clear()`. */
+  override clear(callback?: Callback<void>): Promise<void> {
+    return settle(
+      this.manager.clear().then(() => undefined),
+      callback,
+    )
+  }
+
+  protected async list(): Promise<ListedSession[]> {
+    const found: ListedSession[] = []
+    for await (const { id, data } of this.manager.all()) {
+      const session = this.record.loaded(data)
+      if (session !== undefined) found.push({ ...session, id })
+    }
+    return found
+  }
+
   protected async peek(sid: string): Promise<SessionData | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
     const store = this.manager.store()
@@ -87,7 +120,7 @@ export class BareStore extends session.Store {
     const store = this.manager.store()
     try {
       const text = await store.read(sid)
-      if (text === '') return
+      if (text === '' || store.isRetired) return
       const renewed = this.record.withCookie(sid, text, data)
       if (renewed === text) await store.updateTimestamp(sid, text, { lifetimeSec })
       else await store.write(sid, renewed, { lifetimeSec })

@@ -21,6 +21,8 @@ export class HeldHead {
   private written: Parameters<WriteHead> | undefined
   private isSealed = false
   private statusCode: number | undefined
+  /** A cookie that does not leave with this response. */
+  private withheld: string | undefined
   /** A call to the real response is under way: what it calls in turn goes through. */
   private isPassing = false
 
@@ -74,6 +76,11 @@ export class HeldHead {
     if (this.res.getHeader('Set-Cookie') !== undefined) Reflect.apply(this.raw.removeHeader, this.res, ['Set-Cookie'])
   }
 
+  /** The cookie of that name stays behind, whoever sets it. */
+  withholdCookie(name: string): void {
+    this.withheld = `${name}=`
+  }
+
   /** The response is another's now, without what was said of the first one. */
   handBack(failure: SessionHttpError): void {
     const { res } = this
@@ -87,7 +94,18 @@ export class HeldHead {
     res.statusMessage = STATUS_CODES[failure.status] ?? ''
   }
 
+  private dropWithheld(): void {
+    const { res, withheld } = this
+    const cookies = res.getHeader('Set-Cookie')
+    if (withheld === undefined || cookies === undefined) return
+    const rest = [cookies].flat().map(String).filter((cookie) => !cookie.startsWith(withheld))
+    if (rest.length === 0) this.dropCookies()
+    else Reflect.apply(this.raw.setHeader, res, ['Set-Cookie', rest])
+  }
+
   private readonly writeHead = (...args: Parameters<WriteHead>): ServerResponse => {
+    // Those that wait for the head (express-session's cookie) have had their turn.
+    this.dropWithheld()
     if (this.isPassing) return Reflect.apply(this.raw.writeHead, this.res, this.written ?? args) as ServerResponse
     if (this.isSealed) throw headersSent('write')
     checkStatus(args)

@@ -5,10 +5,27 @@ import { SessionManager } from '../../session/session-manager.js'
 import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
+import { giveMethods, isMarked } from './read-only.js'
 import { MAX_TTL_SEC } from '../http/session-record.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
+export { readOnly } from './read-only.js'
+
+declare module 'express-session' {
+  interface Session {
+    /**
+     * Stores what changed and lets go of the session, as PHP's session_write_close(): for what takes long and needs
+     * the session no more. One flight. From this call on the session can only be read: a change of it, or of what
+     * was taken from it before, throws LATCHKEY_READ_ONLY, and the end of the response stores nothing.
+     * A session that is new is stored, and its cookie set, as at the end of a response. Does nothing when it was
+     * released already or is read-only.
+     *
+     * Only in sessions of latchkey. Rejects with a SessionHttpError when the session was not stored; its `code` says why.
+     */
+    release(): Promise<void>
+  }
+}
 
 type Response = Parameters<ReturnType<typeof session>>[1]
 
@@ -25,6 +42,19 @@ export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {
    * What the holder of a lock calls itself, for whoever waits for it. Default: method and path, without the query.
    */
   readonly label?: (req: IncomingMessage) => string
+  /**
+   * Whether a request only reads its session: it neither waits nor locks, stores and prolongs nothing, and sets no
+   * session cookie; a change of the session throws LATCHKEY_READ_ONLY. One flight. Default: none does, but for routes
+   * marked with `readOnly`.
+   */
+  readonly readOnly?: (req: IncomingMessage) => boolean
+  /**
+   * Seconds within which a session that a request left as it was is not prolonged again: one flight that only lets go.
+   * It may then end that much earlier than its `ttl` says. Needs `resave: false`. At least 0. Default 0: always prolonged.
+   */
+  readonly touchAfter?: number
+  /** `true`: a session that a request left as it was is never prolonged. Default false. */
+  readonly disableTouch?: boolean
   /** Milliseconds that a handler may go on holding the session when its client has gone. 0 to 3 600 000. Default 10 000. */
   readonly graceMs?: number
 }
@@ -45,12 +75,12 @@ const MAX_GRACE_MS = 3_600_000
  * response leaves. Nothing of a response leaves before its session is stored: a refused save is an error for the
  * application's error handler (503, no Set-Cookie), and a busy session is a 503 with Retry-After. Two flights a request.
  *
- * @throws LATCHKEY_INVALID_OPTION when `store` is given, `manager` is missing, or `graceMs`, `ttl` or `label` is none;
+ * @throws LATCHKEY_INVALID_OPTION when `store` is given, `manager` is missing, or an option is out of its range;
  *   and what express-session throws for its own.
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
-  const { manager, ttl, label = labelOf, graceMs = 10_000, ...given } = checked(options)
-  const record = recordOf(manager, ttl)
+  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...given } = checked(options)
+  const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const store = new BareStore(manager, record)
   // Checks express-session's own options, and warns of those that are missing: now, and not with every request.
   const bareSession = session({ ...given, store })
@@ -59,16 +89,21 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   store.on('disconnect', () => (isReady = false))
   const { resave = true, saveUninitialized = true } = given
   const sessionOptions = { ...given, resave, saveUninitialized }
-  const requestOptions = { graceMs, saveUninitialized, onLateFailure: (error: unknown) => void store.emit('failure', error) }
+  const cookieName = nameOf(given)
+  const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure: (error: unknown) => void store.emit('failure', error) }
 
   const middleware = (req: Request, res: Response, next: Next): void => {
     // Another one has been here: express-session leaves it alone as well.
     if ('session' in req && Boolean(req.session)) next()
     // It reads without a lock, and what it saves is saved as by a script. And while an application has emitted
     // 'disconnect' on the store, express-session goes on without sessions.
-    else if (isUpgrade(req, res) || !isReady) bareSession(req, res, next)
-    else {
-      const requestStore = new RequestStore(manager, record, label(req))
+    else if (isUpgrade(req, res) || !isReady) {
+      bareSession(req, res, (error?: unknown) => {
+        if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
+        next(error)
+      })
+    } else {
+      const requestStore = new RequestStore(manager, record, label(req), isMarked(req) || readOnly?.(req) === true)
       const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
       session({ ...sessionOptions, store: requestStore })(req, res, proceed)
     }
@@ -79,6 +114,12 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
 /** A WebSocket has no response that would end: none at all, or one that was made up for express-session. */
 const isUpgrade = (req: Request, res: Response): boolean =>
   typeof res.on !== 'function' || ('upgrade' in req && req.upgrade === true)
+
+/** As express-session names it. */
+function nameOf(options: object): string {
+  const given: readonly unknown[] = ['name' in options && options.name, 'key' in options && options.key]
+  return String(given.find(Boolean) ?? 'connect.sid')
+}
 
 /** The path may tell what a visitor does; the query may hold secrets. */
 function labelOf(req: IncomingMessage): string {
@@ -94,7 +135,7 @@ function checked(options: LatchkeyOptions): LatchkeyOptions {
   if ('store' in options && options.store !== undefined) {
     throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
   }
-  const { graceMs, ttl, label } = options
+  const { graceMs, ttl, label, readOnly, touchAfter, disableTouch } = options
   if (graceMs !== undefined && !isNumber(graceMs, 0, MAX_GRACE_MS)) {
     throw new InvalidOptionError(`graceMs is ${String(graceMs)}; it must be a number from 0 to ${String(MAX_GRACE_MS)}.`)
   }
@@ -103,6 +144,15 @@ function checked(options: LatchkeyOptions): LatchkeyOptions {
   }
   if (label !== undefined && typeof label !== 'function') {
     throw new InvalidOptionError(`label is ${String(label)}; it must be a function of the request.`)
+  }
+  if (readOnly !== undefined && typeof readOnly !== 'function') {
+    throw new InvalidOptionError(`readOnly is ${String(readOnly)}; it must be a function of the request that returns true or false.`)
+  }
+  if (touchAfter !== undefined && !isNumber(touchAfter, 0, MAX_TTL_SEC)) {
+    throw new InvalidOptionError(`touchAfter is ${String(touchAfter)}; it must be a number from 0 to ${String(MAX_TTL_SEC)}.`)
+  }
+  if (disableTouch !== undefined && typeof disableTouch !== 'boolean') {
+    throw new InvalidOptionError(`disableTouch is ${String(disableTouch)}; it must be true or false.`)
   }
   return options
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type session from 'express-session'
 import type { SessionData } from 'express-session'
 import { SessionHttpError, toHttpError } from '../http/http-error.js'
+import { giveMethods, protectSession } from './read-only.js'
 import type { RequestStore } from './request-store.js'
 import { type GateKeeper, ResponseGate } from './response-gate.js'
 
@@ -12,6 +13,8 @@ type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undef
 export interface LockedRequestOptions {
   readonly graceMs: number
   readonly saveUninitialized: boolean
+  /** The name of the session's cookie. */
+  readonly cookieName: string
   readonly onLateFailure: (error: SessionHttpError) => void
 }
 
@@ -29,6 +32,7 @@ export class LockedRequest implements GateKeeper {
     private readonly options: LockedRequestOptions,
   ) {
     this.gate = new ResponseGate(res, this)
+    store.onSession = this.equip
     res.once('close', () => {
       this.onClose()
     })
@@ -42,6 +46,9 @@ export class LockedRequest implements GateKeeper {
       if (this.gate.isEnded) void this.store.finish()
       else {
         this.gate.watchEnd()
+        const current: CurrentSession = this.req.session
+        if (current !== null && current !== undefined) this.equip(current)
+        this.protect()
         this.next(error)
       }
       return
@@ -52,23 +59,15 @@ export class LockedRequest implements GateKeeper {
 
   /** The headers are about to leave, and the handler will go on: what is in the session now is stored first. */
   beforeStream(eventStream: boolean): Promise<SessionHttpError | undefined> | undefined {
-    const { req, store } = this
-    const current: CurrentSession = req.session
+    const current: CurrentSession = this.req.session
     if (current === null || current === undefined) return eventStream ? this.letGo() : undefined
-    const isNew = !store.isHolding
-    const mustSave = store.isModified(req.sessionID, current) || (isNew && this.options.saveUninitialized)
     // An event stream may last for hours: this is its last write.
-    if (eventStream) store.ending = true
-    if (mustSave) return this.saveNow(current, eventStream)
-    if (!eventStream) return undefined
-    return store
-      .touch(req.sessionID, current)
-      .catch(() => undefined)
-      .then(() => this.letGo())
+    if (eventStream) return this.release().then(() => undefined, toHttpError)
+    return this.mustSave(current) ? this.saveNow(current) : undefined
   }
 
   beforeEnd(): void {
-    this.store.ending = true
+    this.store.beginEnd()
   }
 
   decided(): Promise<SessionHttpError | undefined> | undefined {
@@ -96,7 +95,41 @@ export class LockedRequest implements GateKeeper {
     this.options.onLateFailure(error)
   }
 
-  private async saveNow(current: Request['session'], eventStream: boolean): Promise<SessionHttpError | undefined> {
+  private readonly equip = (session: object): void => {
+    const { sessionID: sid } = this.req
+    // The session before a regenerate() is not there any more; it must not let go of the one that came after it.
+    giveMethods(session, { release: () => (sid === this.req.sessionID ? this.release() : Promise.resolve()) })
+  }
+
+  /** The session that was read, or read again, if it can only be read. */
+  private readonly protect = (): void => {
+    const reason = this.store.readOnlyReason
+    const current: CurrentSession = this.req.session
+    if (reason === undefined || current === null || current === undefined) return
+    if (reason !== 'released') this.gate.withholdCookie(this.options.cookieName)
+    protectSession(this.req, reason, this.protect)
+  }
+
+  /** `req.session.release()`. Where there is nothing to store and nothing held, nothing is sent. */
+  private async release(): Promise<void> {
+    const { req, store } = this
+    const current: CurrentSession = req.session
+    if (current === null || current === undefined) return store.finish()
+    if (store.readOnlyReason !== undefined) return
+    // As express-session does before its own last write.
+    current.touch()
+    const releasing = store.release(req.sessionID, current, this.mustSave(current))
+    // Now: what is changed while it is under way is not in it.
+    protectSession(req, 'released', this.protect)
+    await releasing
+  }
+
+  private mustSave(current: Request['session']): boolean {
+    const { req, store } = this
+    return store.isModified(req.sessionID, current) || (!store.isHolding && this.options.saveUninitialized)
+  }
+
+  private async saveNow(current: Request['session']): Promise<SessionHttpError | undefined> {
     try {
       await new Promise<void>((resolve, reject) => {
         current.save((error: unknown) => {
@@ -104,7 +137,6 @@ export class LockedRequest implements GateKeeper {
           else reject(toHttpError(error))
         })
       })
-      if (eventStream) await this.store.finish()
       return undefined
     } catch (error) {
       await this.store.finish()
@@ -120,8 +152,16 @@ export class LockedRequest implements GateKeeper {
   private onClose(): void {
     if (this.gate.isOver) return
     this.store.giveUpWaiting()
+    // Express does so on an error that comes too late for an error page: that handler has ended.
+    if (this.gate.isStreaming && isCutHere(this.req.socket)) {
+      void this.store.finish()
+      return
+    }
     // The handler may go on, and store what it has done; but not for ever.
     this.graceTimer = setTimeout(() => void this.store.finish(), this.options.graceMs)
     this.graceTimer.unref()
   }
 }
+
+/** Whether this side hung up: the other one neither ended nor broke the connection. */
+const isCutHere = (socket: Request['socket']): boolean => !socket.readableEnded && socket.errored === null

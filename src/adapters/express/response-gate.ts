@@ -70,6 +70,16 @@ export class ResponseGate {
     return this.ending || this.isOver
   }
 
+  /** Headers, at least, have been handed to the connection. */
+  get isStreaming(): boolean {
+    return this.state === 'streaming'
+  }
+
+  /** No cookie of that name leaves with the response. */
+  withholdCookie(name: string): void {
+    this.head.withholdCookie(name)
+  }
+
   /** Puts itself in front of express-session's `res.end`, to know when it begins. */
   watchEnd(): void {
     const { res } = this

@@ -1,4 +1,5 @@
-import { LatchkeyError } from '../../errors.js'
+import { LatchkeyError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { hashOf } from '../../system/session-hash.js'
 
 /** What Express's error handlers get: finalhandler reads `status` and `headers`, an application reads `code`. */
 export class SessionHttpError extends Error {
@@ -43,6 +44,9 @@ export function toHttpError(error: unknown): SessionHttpError {
     case 'LATCHKEY_LOCK_TIMEOUT':
     case 'LATCHKEY_TOO_MANY_WAITERS':
       return as(503, 'The session is busy with other requests. Try again in a moment.', BUSY)
+    case 'LATCHKEY_READ_ONLY':
+      if (error instanceof ReadOnlyError && error.reason === 'retired') return as(409, 'The session goes on under another id.')
+      return as(500, 'The session cannot be changed by this request.')
     case 'LATCHKEY_SESSION_GONE':
       return as(409, 'The session ended while this request waited for it.')
     case 'LATCHKEY_FENCED':
@@ -56,8 +60,18 @@ export function toHttpError(error: unknown): SessionHttpError {
     case 'LATCHKEY_CLOSED':
       return as(503, 'Sessions are not available at the moment.')
     case 'LATCHKEY_UNDECODABLE':
+    case 'LATCHKEY_RECORD_TAMPERED':
+    case 'LATCHKEY_RECORD_MOVED':
+    case 'LATCHKEY_RECORD_TRUNCATED':
+    case 'LATCHKEY_RECORD_NOT_ENCRYPTED':
+    case 'LATCHKEY_RECORD_INFLATES':
+    case 'LATCHKEY_UNKNOWN_KEY':
       return as(500, 'Cannot read properly what is stored as the session.')
     default:
       return as(500, 'The session cannot be used.')
   }
 }
+
+/** For protect(): what an attempt to change the session throws, with a status for whoever lets it pass. */
+export const readOnlyFailure = (reason: ReadOnlyReason, sid: string) => (): SessionHttpError =>
+  toHttpError(new ReadOnlyError(reason, { session: hashOf(sid) }))

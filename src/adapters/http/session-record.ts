@@ -22,16 +22,22 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     private readonly ttl: Ttl<S> | undefined,
     /** Whether stored data is a session of the framework; it has a cookie then. */
     private readonly isSession: (data: object) => data is Loaded,
+    /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
+    private readonly touchAfterSec = 0,
   ) {}
 
   encode(sid: string, session: S): string {
     // A plain copy: serializers other than JSON know neither a framework's Session nor its Cookie.
-    return this.manager.encode(sid, { ...session, cookie: plain(session.cookie) })
+    return this.manager.encode(sid, { ...session, cookie: this.written(session.cookie) })
   }
 
   /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
   decode(sid: string, text: string): Loaded | undefined {
-    const data = this.manager.decode(sid, text)
+    return this.loaded(this.manager.decode(sid, text))
+  }
+
+  /** As `decode`, of data that the manager has decoded. */
+  loaded(data: object): Loaded | undefined {
     if (!this.isSession(data)) throw new UndecodableError('The stored record is not a session of this framework: it has no cookie.')
     const endsMs = expiryMs(data)
     return endsMs !== undefined && endsMs <= Date.now() ? undefined : data
@@ -39,7 +45,24 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
 
   /** The stored text with the session's cookie in place of its own. */
   withCookie(sid: string, text: string, session: S): string {
-    return this.manager.encode(sid, { ...this.manager.decode(sid, text), cookie: plain(session.cookie) })
+    return this.manager.encode(sid, { ...this.manager.decode(sid, text), cookie: this.written(session.cookie) })
+  }
+
+  /**
+   * Whether a record that would only be prolonged may stay as it is: it was prolonged less than `touchAfterSec` ago,
+   * and its cookie has the same settings. When that was follows from the cookie's expiry; a cookie without one bears
+   * the time of writing (`storedMs`).
+   */
+  isFresh(sid: string, text: string, session: S): boolean {
+    if (this.touchAfterSec === 0 || text === '') return false
+    const stored = this.manager.decode(sid, text)
+    if (!hasCookie(stored)) return false
+    const [was, is] = [settingsOf(stored.cookie), settingsOf(session.cookie)]
+    if (was.settings !== is.settings || Math.abs((was.maxAgeMs ?? 0) - (is.maxAgeMs ?? 0)) > DRIFT_MS) return false
+    if (this.touchAfterSec === Infinity) return true
+    const endsMs = expiryMs(stored)
+    const storedMs = endsMs === undefined ? was.storedMs : endsMs - (was.maxAgeMs ?? NaN)
+    return storedMs !== undefined && Math.abs(Date.now() - storedMs) < this.touchAfterSec * 1000
   }
 
   /** Whole seconds from now; 0 or less when it is over. */
@@ -61,6 +84,35 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
       return true
     }
   }
+
+  private written(cookie: AnySession['cookie']): unknown {
+    const data: unknown = plain(cookie)
+    if (typeof data !== 'object' || data === null) return data
+    const isTimed = this.touchAfterSec > 0 && this.touchAfterSec < Infinity && expiryMs({ cookie }) === undefined
+    return { ...data, ...(isNoDate(cookie.expires) ? { expires: null } : {}), ...(isTimed ? { storedMs: Date.now() } : {}) }
+  }
+}
+
+/** JSON has no form for it, and it says no more than none. */
+const isNoDate = (expires: unknown): boolean => expires instanceof Date && Number.isNaN(expires.getTime())
+
+/** express-session loses a millisecond of a maxAge now and then. */
+const DRIFT_MS = 1000
+
+/** What a cookie says, its times apart. */
+function settingsOf(cookie: AnySession['cookie']): { settings: string; maxAgeMs: number | undefined; storedMs: number | undefined } {
+  const data: unknown = JSON.parse(JSON.stringify(plain(cookie)))
+  const settings = typeof data === 'object' && data !== null ? new Map<string, unknown>(Object.entries(data)) : new Map<string, unknown>()
+  const numberAt = (name: string): number | undefined => {
+    const value = settings.get(name)
+    settings.delete(name)
+    return typeof value === 'number' ? value : undefined
+  }
+  const [maxAgeMs, storedMs] = [numberAt('originalMaxAge'), numberAt('storedMs')]
+  settings.delete('expires')
+  // @fastify/session's copy of it.
+  settings.delete('originalExpires')
+  return { settings: JSON.stringify([...settings].sort()), maxAgeMs, storedMs }
 }
 
 /** When the cookie expires, if it says so. */

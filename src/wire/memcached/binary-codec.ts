@@ -3,7 +3,7 @@
  * else of it runs. One throw-away `memjs.Server` per TCP connection, fed one whole and checked message at a time.
  */
 import { Server, Utils } from 'memjs'
-import type { Cas, Command, Reply } from '../wire.js'
+import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
 import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { GreetingReader, type Greeting } from './greeting.js'
@@ -195,7 +195,7 @@ class BinaryCodec implements Codec {
         const extras = Buffer.allocUnsafe(8)
         extras.writeUInt32BE(command.flags ?? 0, 0)
         extras.writeUInt32BE(exptimeOf(command.ttlSec, this.#wallMs), 4)
-        const request = Utils.makeRequestBuffer(opcode, command.key, extras, command.value, sequence)
+        const request = Utils.makeRequestBuffer(opcode, command.key, extras, valueBytes(command.value), sequence)
         return command.op === 'cas' ? withCas(request, command.cas) : request
       }
     }

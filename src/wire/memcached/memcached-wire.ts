@@ -1,11 +1,13 @@
 /** The memcached wire: routes flights to nodes, and lets nothing through that would break a protocol's framing. */
+import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
-import { FlightError, type Command, type Reply, type Wire } from '../wire.js'
+import { type Cas, FlightError, type Command, type Reply, type Wire } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from './codec.js'
 import { MemcachedNode, type NodeStats } from './node.js'
+import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
 import { createTextCodec, TEXT_VERSION } from './text-codec.js'
 
@@ -20,6 +22,8 @@ export interface MemcachedWireOptions {
 }
 
 export interface MemcachedWire extends Wire {
+  /** Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given. */
+  keys(prefix: string): AsyncIterable<string>
   /** What each node has done so far, by its address (without credentials). */
   stats(): Record<string, Readonly<NodeStats>>
 }
@@ -55,6 +59,9 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     if (place === undefined) throw new RangeError('no such server')
     return place
   }
+  const shutDown = new AbortController()
+  // Every list under way listens; Node would take more than ten for a leak.
+  setMaxListeners(0, shutDown.signal)
   let closing: Promise<void> | undefined
 
   return {
@@ -68,9 +75,16 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       return node.flight(commands)
     },
     maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
+    async *keys(prefix: string): AsyncGenerator<string> {
+      for (const server of servers) {
+        if (shutDown.signal.aborted) throw new FlightError('not-sent', 'The connections were closed.')
+        yield* await dumpKeys({ server, clock, silenceMs: flightMs, signal: shutDown.signal }, prefix)
+      }
+    },
     // memcached expires its items by itself.
     sweep: () => 0,
     close(): Promise<void> {
+      shutDown.abort(new FlightError('not-sent', 'The connections were closed.'))
       closing ??= Promise.all(places.map(({ node }) => node.close())).then(() => undefined)
       return closing
     },
@@ -88,20 +102,37 @@ function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegE
 
 // memcached's protocol.txt: no control characters and no spaces; bytes above 0x7e are refused as well, because a key
 // is a string here and 250 is a number of bytes.
-const KEY = /^[\x21-\x7e]{1,250}$/
+const KEY = /^[\x21-\x7e]+$/
+const MOST_KEY_BYTES = 250
 
 /** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
 function problemOf(command: Command, version: RegExp): string | undefined {
-  if (!KEY.test(command.key)) return 'A key is 1 to 250 visible ASCII characters.'
-  if ('ttlSec' in command && !(Number.isInteger(command.ttlSec) && command.ttlSec >= 1)) {
-    return `A TTL is a whole number of seconds, at least 1 (got ${String(command.ttlSec)}).`
+  const { key } = command
+  if (key.length > MOST_KEY_BYTES || !KEY.test(key)) return 'A key is 1 to 250 visible ASCII characters.'
+  switch (command.op) {
+    case 'get':
+    case 'delete':
+      return undefined
+    case 'touch':
+      return problemOfTtl(command.ttlSec)
+    case 'cad':
+      return problemOfCas(command.cas, version)
+    case 'cas':
+      return problemOfCas(command.cas, version) ?? problemOfItem(command)
+    case 'add':
+    case 'set':
+      return problemOfItem(command)
   }
-  if ('value' in command && !Buffer.isBuffer(command.value)) return 'A value is a Buffer.'
-  if ('flags' in command && command.flags !== undefined && command.flags >>> 0 !== command.flags) {
-    return `Flags are an unsigned 32-bit integer (got ${String(command.flags)}).`
-  }
-  if ((command.op === 'cas' || command.op === 'cad') && !version.test(command.cas.version)) {
-    return 'The CAS was not made by this wire.'
-  }
-  return undefined
 }
+
+function problemOfItem({ value, flags, ttlSec }: Extract<Command, { value: unknown }>): string | undefined {
+  if (typeof value !== 'string' && !Buffer.isBuffer(value)) return 'A value is a Buffer or a string.'
+  if (flags !== undefined && flags >>> 0 !== flags) return `Flags are an unsigned 32-bit integer (got ${String(flags)}).`
+  return problemOfTtl(ttlSec)
+}
+
+const problemOfTtl = (ttlSec: number): string | undefined =>
+  Number.isInteger(ttlSec) && ttlSec >= 1 ? undefined : `A TTL is a whole number of seconds, at least 1 (got ${String(ttlSec)}).`
+
+const problemOfCas = (cas: Cas, version: RegExp): string | undefined =>
+  version.test(cas.version) ? undefined : 'The CAS was not made by this wire.'

@@ -12,13 +12,15 @@ export class Outbox {
     this.#text += text
   }
 
-  value(value: Buffer): void {
-    if (value.length <= SMALL_BYTES) {
+  value(value: Buffer | string): void {
+    if (typeof value === 'string') {
+      this.#text += value
+    } else if (value.length <= SMALL_BYTES) {
       this.#text += value.toString('latin1')
-      return
+    } else {
+      this.#flush()
+      this.#parts.push(value)
     }
-    this.#flush()
-    this.#parts.push(value)
   }
 
   take(): Buffer | string {

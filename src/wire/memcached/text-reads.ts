@@ -74,7 +74,7 @@ export class Reads {
     const index = this.#indexOf(text, at + WORD.length, keyEnd)
     if (valueEnd + 2 > bytes.length) return valueEnd + 2
     if (bytes[valueEnd] !== 13 || bytes[valueEnd + 1] !== 10) throw new ProtocolError('a value without its line end')
-    if (index === 0 && this.#isOurs(bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
+    if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
       // A view of what arrived: whoever keeps a value for long copies it.
       this.#found[index] = replyOf('ok', casOf(version, asOf), bytes.subarray(valueAt, valueEnd), flags)
@@ -111,10 +111,12 @@ export class Reads {
   }
 
   /** Between a store and its read anybody could have written: the CAS is ours only if all else is. */
-  #isOurs(bytes: Buffer, from: number, to: number, flags: number): boolean {
+  #isOurs(text: string, bytes: Buffer, from: number, to: number, flags: number): boolean {
     const store = this.#store
     if (store === undefined || this.storeReply?.status !== 'ok' || flags !== (store.flags ?? 0)) return false
-    return store.value.length === to - from && bytes.compare(store.value, 0, store.value.length, from, to) === 0
+    const { value } = store
+    if (value.length !== to - from) return false
+    return typeof value === 'string' ? text.startsWith(value, from) : bytes.compare(value, 0, value.length, from, to) === 0
   }
 
   #answerStore(store: Command & { readonly op: 'add' | 'cas' }): Reply {

@@ -1,4 +1,4 @@
-import type { Cas, Command, Reply, Status } from '../wire.js'
+import { type Cas, type Command, type Reply, type Status, valueBytes } from '../wire.js'
 
 /** What a store keeps of an item. */
 interface Stored {
@@ -80,6 +80,11 @@ export class MemoryStore {
     }
   }
 
+  /** The keys that begin with `prefix` and are there at `nowSec`, as of now. */
+  keys(prefix: string, nowSec: number): string[] {
+    return [...this.items].flatMap(([key, item]) => (item.expiresAtSec > nowSec && key.startsWith(prefix) ? [key] : []))
+  }
+
   /** Removes every item that is gone by `nowSec`; how many. */
   sweep(nowSec: number): number {
     let swept = 0
@@ -97,7 +102,8 @@ export class MemoryStore {
   }
 
   private write(command: Command & { readonly op: 'add' | 'set' | 'cas' }, nowSec: number): Reply {
-    const { key, value, flags = 0 } = command
+    const { key, flags = 0 } = command
+    const value = valueBytes(command.value)
     this.sweepALittle(nowSec)
     const sizeBytes = OVERHEAD_BYTES + (flags === 0 ? 0 : FLAGS_BYTES) + key.length + value.length
     // As the real one: space comes first, before the key is looked at; and only `set` then drops what it would replace.

@@ -1,6 +1,6 @@
 import type { Clock } from '../../system/clock.js'
 import { systemClock } from '../../system/clock.js'
-import { type Command, FlightError, type Reply, type Wire } from '../wire.js'
+import { type Command, FlightError, type Reply, valueBytes, type Wire } from '../wire.js'
 import { largestValueBytes, MemoryStore } from './memory-store.js'
 
 export interface MemoryWireOptions {
@@ -17,6 +17,7 @@ export interface MemoryWireOptions {
 
 /** A wire to a store in this process. */
 export interface MemoryWire extends Wire {
+  keys(prefix: string): AsyncIterable<string>
   /** How many items it keeps, including expired ones that were not swept yet. */
   readonly size: number
   /** What they take, in bytes. */
@@ -78,6 +79,11 @@ class InMemoryWire implements MemoryWire {
     return largestValueBytes(this.maxItemBytes, Buffer.byteLength(key))
   }
 
+  async *keys(prefix: string): AsyncGenerator<string> {
+    if (this.closed) throw new FlightError('not-sent', 'the memory wire is closed')
+    yield* this.store.keys(prefix, this.nowSec())
+  }
+
   sweep(): number {
     return this.store.sweep(this.nowSec())
   }
@@ -99,5 +105,5 @@ function ownCopy(command: Command): Command {
   if ('ttlSec' in command && !(Number.isSafeInteger(command.ttlSec) && command.ttlSec >= 1)) {
     throw new FlightError('not-sent', `a TTL must be whole seconds, at least 1, and not ${command.ttlSec}`)
   }
-  return 'value' in command ? { ...command, value: Buffer.from(command.value) } : command
+  return 'value' in command ? { ...command, value: Buffer.from(valueBytes(command.value)) } : command
 }

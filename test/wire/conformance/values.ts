@@ -32,6 +32,17 @@ export function valueCases(wire: GetWire): void {
     await expectStored(wire(), key, value, casOf(replaced))
   })
 
+  it('text of Latin-1 characters, a byte each, by add, set and cas', async () => {
+    const key = freshKey()
+    const item = { key, value: everyByte.toString('latin1'), ttlSec: 100 }
+    const added = await run(wire(), { op: 'add', ...item })
+    await expectStored(wire(), key, everyByte, casOf(added))
+    expect((await run(wire(), { op: 'set', ...item })).status).toBe('ok')
+    await expectStored(wire(), key, everyByte)
+    const replaced = await run(wire(), { op: 'cas', ...item, cas: casOf(await run(wire(), { op: 'get', key })), wantCas: true })
+    await expectStored(wire(), key, everyByte, casOf(replaced))
+  })
+
   it.each([0, 1, 16, 0x7fffffff, 0x80000000, 0xffffffff])('flags %i, by add, set and cas', async (flags) => {
     const key = freshKey()
     const item = { key, value: Buffer.from('x'), ttlSec: 100, flags }

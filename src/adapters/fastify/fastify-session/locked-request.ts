@@ -1,0 +1,130 @@
+import type { FastifySessionObject } from '@fastify/session'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ReadOnlyReason } from '../../../errors.js'
+import { protect } from '../../../session/protect.js'
+import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
+import type { SessionHooks } from './hooks.js'
+import type { RequestSession } from '../life-cycle.js'
+import type { RequestStore } from './request-store.js'
+
+type Current = FastifySessionObject | null
+
+/** One request's session as @fastify/session keeps it, on a store of its own. */
+export class LockedRequest implements RequestSession {
+  private session: Current = null
+
+  constructor(
+    private readonly request: FastifyRequest,
+    private readonly reply: FastifyReply,
+    readonly store: RequestStore,
+    readonly hooks: SessionHooks,
+    /** What @fastify/session asks before it saves: whether this one is saved although nothing changed. */
+    private readonly isSavedUnchanged: (session: FastifySessionObject) => boolean,
+  ) {}
+
+  get current(): Current {
+    return this.session
+  }
+
+  /** What @fastify/session puts on the request: at first, and at every regenerate() and reload(). */
+  set current(session: Current) {
+    this.session = session
+    if (isSession(session)) this.dress(session)
+  }
+
+  async begin(): Promise<void> {
+    const { hooks, request, reply } = this
+    const reading = called((done) => {
+      hooks.onRequest(request, reply, done)
+    })
+    await reading.catch((thrown: unknown) => {
+      const error = toHttpError(thrown)
+      // @fastify/session leaves a bare `{}`, which is never stored.
+      if (this.session !== null) this.session = protect(this.session, () => error)
+      throw error
+    })
+    const { protection } = this.store
+    if (protection !== undefined) this.protect(protection)
+  }
+
+  async decide(): Promise<void> {
+    const { store } = this
+    const { calls } = store
+    await calls.settled()
+    // The application was told, and answers so itself.
+    if (calls.isFailureTold && this.reply.statusCode >= 400) return store.finish()
+    // release() had failed: the response can store no more than it could.
+    if (calls.failure !== undefined && store.protection === 'released') throw calls.failure
+    calls.isAnswering = true
+    store.isLast = true
+    if (store.mayChange) {
+      await called((done) => {
+        this.hooks.onSend(this.request, this.reply, undefined, done)
+      })
+    }
+    await store.finish()
+    if (calls.failure !== undefined) throw calls.failure
+  }
+
+  giveUpWaiting(): void {
+    this.store.giveUpWaiting()
+  }
+
+  finish(): Promise<void> {
+    return this.store.finish()
+  }
+
+  private async release(session: FastifySessionObject): Promise<void> {
+    const { store } = this
+    if (store.protection !== undefined) return
+    const mustSave = session.isModified() || this.isSavedUnchanged(session)
+    store.isLast = true
+    this.protect('released')
+    if (mustSave) await session.save()
+    await store.finish()
+  }
+
+  private regenerate(session: FastifySessionObject, original: Method, args: never[]): unknown {
+    const { store } = this
+    store.isRegenerating = true
+    try {
+      return original.apply(session, args)
+    } finally {
+      store.isRegenerating = false
+    }
+  }
+
+  private dress(session: FastifySessionObject): void {
+    // Its own affairs are no data, and protect() leaves alone what is not enumerable.
+    for (const symbol of Object.getOwnPropertySymbols(session)) {
+      Object.defineProperty(session, symbol, { enumerable: false })
+    }
+    const regenerate: Method = session.regenerate
+    define(session, 'release', () => this.release(session))
+    define(session, 'regenerate', (...args) => this.regenerate(session, regenerate, args))
+  }
+
+  private protect(reason: ReadOnlyReason): void {
+    if (isSession(this.session)) protect(this.session, readOnlyFailure(reason, this.session.sessionId))
+  }
+}
+
+type Method = (...args: never[]) => unknown
+
+/** A callback's answer. Its own `this` and arguments are @fastify/session's. */
+function called(call: (done: (error?: Error) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => {
+      if (error === undefined || error === null) resolve()
+      else reject(error)
+    })
+  })
+}
+
+/** Not enumerable: no part of the data. */
+const define = (session: FastifySessionObject, name: string, value: (...args: never[]) => unknown): void =>
+  void Object.defineProperty(session, name, { value, configurable: true, writable: true })
+
+/** It puts a bare `{}` on a request whose path its cookie is not for. */
+const isSession = (session: Current | undefined): session is FastifySessionObject =>
+  typeof session?.sessionId === 'string'

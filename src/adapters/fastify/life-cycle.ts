@@ -1,0 +1,143 @@
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply } from 'fastify'
+
+/** What the life cycle asks of a request's session, whoever keeps it. */
+export interface RequestSession {
+  /** Reads the session, and waits for it if need be. */
+  begin(): Promise<void>
+  /** Stores what is to be stored, lets go, and sets the cookie. */
+  decide(): Promise<void>
+  /** Nobody waits for the answer any more. */
+  giveUpWaiting(): void
+  /** Lets go, without storing. Throws nothing. */
+  finish(): Promise<void>
+}
+
+/** Headers that spoke of the response that was taken back. */
+const WITHDRAWN = ['content-encoding', 'content-disposition', 'content-range', 'etag', 'last-modified'].concat(
+  ['cache-control', 'expires', 'location', 'set-cookie'],
+)
+
+type Done = (error?: Error) => void
+
+/**
+ * One request, from its first sight of the session to the end of its response: the session is there before the
+ * handler runs, and decided before anything of the response leaves.
+ */
+export class LifeCycle {
+  private state: 'waiting' | 'running' | 'refused' | 'over' = 'waiting'
+  private sends = 0
+  private deciding: Promise<void> | undefined
+  private graceTimer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly session: RequestSession,
+    private readonly reply: FastifyReply,
+    private readonly graceMs: number,
+  ) {
+    reply.raw.once('close', this.onClose)
+    onHead(reply.raw, (type) => {
+      // An event stream may last for hours, and one that was written past Fastify has no onSend.
+      if (type.startsWith('text/event-stream')) void session.finish()
+    })
+  }
+
+  onRequest(done: Done): void {
+    const go = (error?: unknown): void => {
+      // Answered while it waited (handlerTimeout): nothing is left to be done.
+      if (this.sends > 0) return void this.session.finish()
+      this.state = 'running'
+      done(errorOf(error))
+    }
+    this.session.begin().then(() => {
+      go()
+    }, go)
+  }
+
+  onSend(payload: unknown, done: Done): void {
+    const turn = ++this.sends
+    clearTimeout(this.graceTimer)
+    const go = (error?: unknown): void => {
+      // A second response (handlerTimeout) has taken the place of this one.
+      if (turn !== this.sends) discard(payload)
+      else this.answer(payload, error, done)
+    }
+    this.decide().then(() => {
+      go()
+    }, go)
+  }
+
+  private decide(): Promise<void> {
+    const { session } = this
+    if (this.state === 'refused') return Promise.resolve()
+    if (this.state === 'waiting') {
+      // It cannot be had, or another response did not wait for it.
+      session.giveUpWaiting()
+      return session.finish()
+    }
+    const before = this.deciding ?? Promise.resolve()
+    this.deciding = before.then(() => session.decide())
+    return this.deciding
+  }
+
+  private answer(payload: unknown, failure: unknown, done: Done): void {
+    const { reply } = this
+    const error = errorOf(failure)
+    if (error === undefined) {
+      if (this.state === 'running') this.state = 'over'
+    } else {
+      this.state = 'refused'
+      discard(payload)
+      for (const name of WITHDRAWN) reply.removeHeader(name)
+    }
+    try {
+      done(error)
+    } catch (thrown) {
+      // Fastify throws at a head that cannot be written, and nobody else would catch it here.
+      if (reply.raw.headersSent) reply.raw.destroy(errorOf(thrown))
+      else reply.send(errorOf(thrown))
+    }
+  }
+
+  private readonly onClose = (): void => {
+    const { session, reply } = this
+    if (this.state === 'over') return
+    if (this.state === 'waiting') session.giveUpWaiting()
+    if (reply.raw.writableEnded) void session.finish()
+    else {
+      // The handler may go on, and store what it has done; but not for ever.
+      this.graceTimer = setTimeout(() => void session.finish(), this.graceMs)
+      this.graceTimer.unref()
+    }
+  }
+}
+
+const errorOf = (thrown: unknown): Error | undefined =>
+  thrown === undefined || thrown instanceof Error ? thrown : new Error(String(thrown))
+
+/** A stream that is not sent keeps its file open until somebody destroys it. */
+function discard(payload: unknown): void {
+  if (typeof payload !== 'object' || payload === null || !('destroy' in payload)) return
+  if (typeof payload.destroy === 'function') payload.destroy()
+}
+
+/** Says the content type when the head of a response is written, by whomever. */
+function onHead(res: ServerResponse, listener: (contentType: string) => void): void {
+  const { writeHead } = res
+  const watched = (...args: unknown[]): unknown => {
+    const given = args.find((arg) => typeof arg === 'object' && arg !== null)
+    listener(String(typeIn(given) ?? res.getHeader('content-type') ?? '').toLowerCase())
+    return Reflect.apply(writeHead, res, args)
+  }
+  Object.assign(res, { writeHead: watched })
+}
+
+/** From writeHead()'s headers: an object, a list of pairs, or a flat list. */
+function typeIn(headers: object | null | undefined): unknown {
+  const list = Array.isArray(headers) ? headers : Object.entries(headers ?? {})
+  const pairs = Array.isArray(list[0]) ? list : pairsOf(list)
+  return pairs.find(([name]) => String(name).toLowerCase() === 'content-type')?.[1]
+}
+
+const pairsOf = (flat: unknown[]): unknown[][] =>
+  flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : []))

@@ -1,0 +1,64 @@
+import { describeServer } from '../../save-path.js'
+import { bytes, duration, plain } from '../format.js'
+import { nameOf, type Place } from '../place.js'
+import { EXIT, type Report } from '../report.js'
+
+const RETIRED = '; a copy that is only read, of a session that went on under another id'
+
+/** `latchkey inspect <id>`: what is stored. One flight, and a question on a connection of its own for the TTL. */
+export async function inspect(place: Place, id: string, showsValues: boolean): Promise<Report> {
+  const { wire, layout, manager, format } = place
+  const keys = layout.keysOf(id)
+  const [record, lock] = await wire.flight(id, [
+    { op: 'get', key: keys.record },
+    { op: 'get', key: keys.lock },
+  ])
+  const session = nameOf(id)
+  const server = describeServer(place.serverOf(id))
+  const sizeBytes = record?.value?.length
+  if (sizeBytes === undefined || sizeBytes === 0) {
+    const state = sizeBytes === undefined ? 'missing' : 'destroyed'
+    const line = `Session ${session} on ${server} ${state === 'missing' ? 'is not there' : 'was destroyed'}.`
+    return { exitCode: EXIT.problem, data: { session, server, state }, lines: [line] }
+  }
+  const isLocked = lock?.value !== undefined
+  const ttlSec = await ttlOf(place, id, keys.record)
+  const { text, isRetired } = format.unpack(id, record?.value)
+  const data = manager.decode(id, text)
+  const shown = showsValues ? { data } : { shape: shapeOf(data) }
+  const rest = ttlSec === undefined ? '' : `, ${duration(ttlSec * 1000)} to live`
+  const state = `${isLocked ? 'locked' : 'not locked'}${isRetired ? RETIRED : ''}`
+  return {
+    exitCode: EXIT.fine,
+    data: { session, server, state: isRetired ? 'retired' : 'stored', sizeBytes, ttlSec, isLocked, ...shown },
+    lines: [
+      `Session ${session} on ${server}: ${bytes(sizeBytes)}${rest}, ${state}.`,
+      ...JSON.stringify(showsValues ? data : shapeOf(data), null, 2).split('\n').map(plain),
+      ...(showsValues ? [] : ['Values are hidden; --values shows them.']),
+    ],
+  }
+}
+
+/** Seconds that the record has left; undefined where the server cannot be asked in text. */
+async function ttlOf(place: Place, id: string, key: string): Promise<number | undefined> {
+  try {
+    using connection = await place.ask(place.serverOf(id))
+    const answer = await connection.ask(`mg ${key} t`)
+    const [, ttlSec] = /^HD t(\d+)$/.exec(answer) ?? []
+    return ttlSec === undefined ? undefined : Number(ttlSec)
+  } catch {
+    place.signal.throwIfAborted()
+    return undefined
+  }
+}
+
+/** Names and types in place of values: "text(12)", "list(3)". */
+export function shapeOf(value: unknown): unknown {
+  if (value === null) return 'null'
+  if (typeof value === 'string') return `text(${String(value.length)})`
+  if (Array.isArray(value)) return `list(${String(value.length)})`
+  if (typeof value === 'object') {
+    return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, shapeOf(field)]))
+  }
+  return typeof value
+}

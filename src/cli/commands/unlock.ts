@@ -1,0 +1,72 @@
+import { NotSupportedError, OutcomeUnknownError } from '../../errors.js'
+import { describeHolder, readToken } from '../../lock/lock-token.js'
+import { type Cas, FlightError, type Reply } from '../../wire/wire.js'
+import { plain } from '../format.js'
+import { nameOf, type Place } from '../place.js'
+import { EXIT, type ExitCode, type Report } from '../report.js'
+
+/** A lock as it was shown. */
+interface Shown {
+  readonly value: Buffer
+  readonly flags: number
+  readonly cas: Cas
+}
+
+/**
+ * `latchkey unlock <id>`: reads the lock, lets `confirm` decide about its holder, and deletes it only if it is still
+ * that very lock. Two flights.
+ */
+export async function unlock(place: Place, id: string, confirm: (holder: string) => Promise<boolean>): Promise<Report> {
+  const session = nameOf(id)
+  const shown = await read(place, id)
+  if (shown === undefined) {
+    return reportOf(EXIT.problem, `Session ${session} is not locked.`, { session, unlocked: false, reason: 'free' })
+  }
+  const { holder } = readToken(shown.value)
+  const who = plain(describeHolder(holder))
+  if (!(await confirm(`Session ${session} is held by ${who}.`))) {
+    return reportOf(EXIT.problem, 'Nothing was changed.', { session, unlocked: false, reason: 'declined', holder })
+  }
+  place.signal.throwIfAborted()
+  const wasDeleted = await remove(place, id, shown)
+  if (wasDeleted) return reportOf(EXIT.fine, `Unlocked; it was held by ${who}.`, { session, unlocked: true, holder })
+  const line = 'The lock changed in the meantime, and was left alone: look at its holder again.'
+  return reportOf(EXIT.changed, line, { session, unlocked: false, reason: 'changed', holder })
+}
+
+const reportOf = (exitCode: ExitCode, line: string, data: Report['data']): Report => ({ exitCode, data, lines: [line] })
+
+/** False when it is another lock by now, or none. */
+async function remove(place: Place, id: string, shown: Shown): Promise<boolean> {
+  try {
+    return await compareAndDelete(place, id, shown.cas)
+  } catch (error) {
+    if (!(error instanceof FlightError)) throw error
+    const now = await read(place, id)
+    const isSame = now?.flags === shown.flags && now.value.equals(shown.value)
+    // A person takes time to answer, and the connection may be a new one: of the same lock, take the CAS that it knows.
+    if (error.untrusted) return isSame && (await compareAndDelete(place, id, now.cas))
+    if (isSame || error.outcome === 'unknown') {
+      const message = 'No answer was seen: the lock may have been deleted, or may still be. Look at its holder again.'
+      throw new OutcomeUnknownError(message, { cause: error })
+    }
+    throw error
+  }
+}
+
+async function compareAndDelete({ wire, layout }: Place, id: string, cas: Cas): Promise<boolean> {
+  const [reply] = await wire.flight(id, [{ op: 'cad', key: layout.keysOf(id).lock, cas }])
+  return reply?.status === 'ok'
+}
+
+async function read({ wire, layout }: Place, id: string): Promise<Shown | undefined> {
+  const [reply] = await wire.flight(id, [{ op: 'get', key: layout.keysOf(id).lock }])
+  return reply?.value === undefined ? undefined : shownOf(reply, reply.value)
+}
+
+function shownOf({ flags, cas }: Reply, value: Buffer): Shown {
+  if (cas !== undefined) return { value, flags, cas }
+  throw new NotSupportedError(
+    'The server runs without CAS (-C), so that one lock cannot be told from the next. Start it without -C.',
+  )
+}

@@ -1,0 +1,115 @@
+/** What the tool says of itself. */
+
+type Flag = 'yes' | 'values' | 'ids' | 'count'
+
+interface CommandHelp {
+  readonly takesId: boolean
+  readonly flags: readonly Flag[]
+  readonly summary: string
+  readonly text: string
+}
+
+export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats'] as const
+export type CommandName = (typeof COMMAND_NAMES)[number]
+
+export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
+  doctor: {
+    takesId: false,
+    flags: [],
+    summary: 'reach every server, play a session on it, and say what is wrong and what to change',
+    text: `Exit code 0: nothing is wrong (there may be advice). 1: a problem. 3: a server cannot be reached.
+
+Examples:
+  latchkey doctor --servers 127.0.0.1:11211
+  LATCHKEY_SAVE_PATH='tls://user:secret@cache:11211' latchkey doctor --json`,
+  },
+  locks: {
+    takesId: false,
+    flags: ['ids'],
+    summary: 'every lock that is held now: by whom, since when',
+    text: `Sessions are shown by a short hash of their ids, because whoever has an id is that visitor.
+
+  --ids   show the session ids themselves
+
+Examples:
+  latchkey locks --servers 10.0.0.1:11211,10.0.0.2:11211
+  latchkey locks --ids --json | jq -r '.locks[0].id'`,
+  },
+  holder: {
+    takesId: true,
+    flags: [],
+    summary: 'who holds the lock of one session',
+    text: `Exit code 0: it is held. 1: it is free.
+
+Examples:
+  latchkey holder 6q5n0v3f8o2k1s9d4h7a6q5n0v3f8o2k
+  pbpaste | latchkey holder -`,
+  },
+  inspect: {
+    takesId: true,
+    flags: ['values'],
+    summary: 'one session as it is stored, decoded; values hidden',
+    text: `Shows names and types; the values may be anything that visitors told the application.
+
+  --values   show the values as well
+
+Exit code 0: it is there. 1: it is not, or cannot be read.
+
+Examples:
+  latchkey inspect 6q5n0v3f8o2k1s9d4h7a6q5n0v3f8o2k
+  latchkey inspect --values --json - < id.txt`,
+  },
+  unlock: {
+    takesId: true,
+    flags: ['yes'],
+    summary: 'take the lock off one session, if it is still the lock that was shown',
+    text: `Shows the holder and asks. The holder is not stopped: it learns that its lock was lost, and of two writers
+the second is refused. A lock whose holder died goes away by itself within leaseSec.
+
+  -y, --yes   do not ask (needed when there is no terminal)
+
+Exit code 0: unlocked. 1: not locked, or you said no. 4: the lock changed meanwhile, and was left alone.
+
+Examples:
+  latchkey unlock 6q5n0v3f8o2k1s9d4h7a6q5n0v3f8o2k
+  latchkey unlock --yes - < id.txt`,
+  },
+  stats: {
+    takesId: false,
+    flags: ['count'],
+    summary: 'numbers of every server: memory, evictions, connections, hits',
+    text: `  --count   count the sessions and locks under the prefix as well (lists every key of the server)
+
+Examples:
+  latchkey stats --servers 127.0.0.1:11211
+  latchkey stats --count --json`,
+  },
+}
+
+const TITLE = 'latchkey: session locks on memcached, for operators'
+
+const GENERAL = `
+Options of every command:
+  --servers, --save-path <path>  the servers, as in the manager's savePath: 10.0.0.1:11211,10.0.0.2:11211?weight=2,
+                                 tls://user:password@host, unix:///run/memcached.sock
+                                 (default: $LATCHKEY_SAVE_PATH, else $MEMCACHE_SERVERS; a password is best kept there)
+  --prefix <text>                the manager's prefix (default: sess:)
+  --deadline-ms <number>         how long a server may take to answer (30 to 60000, default: 3000)
+  --json, --human                what to print (default: text on a terminal, JSON elsewhere)
+  -h, --help                     this, or of a command: latchkey unlock --help
+  -V, --version
+
+Exit codes: 0 fine, 1 a problem or not there, 2 wrong usage, 3 a server cannot be reached, 4 refused because it changed,
+5 the server cannot do it, 130 interrupted.`
+
+export function helpOf(command: CommandName | undefined): string {
+  if (command === undefined) {
+    const list = COMMAND_NAMES.map((name) => {
+      const { takesId, summary } = COMMANDS[name]
+      return `  ${(takesId ? `${name} <id>` : name).padEnd(13)}  ${summary}`
+    })
+    return [TITLE, '', 'Usage: latchkey <command> [options]', '', ...list, GENERAL, ''].join('\n')
+  }
+  const { takesId, summary, text } = COMMANDS[command]
+  return `latchkey ${command}${takesId ? ' <id>' : ''} [options]: ${summary}.\n\n${text}\n${GENERAL}\n`
+}

@@ -1,0 +1,124 @@
+/** The command line, checked. Knows no servers. */
+import { parseArgs } from 'node:util'
+import { parseSavePath, type ServerAddress } from '../save-path.js'
+import { COMMAND_NAMES, COMMANDS, type CommandName } from './help.js'
+
+/** The command line cannot be carried out as it is; nothing was asked of any server. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+export type Invocation =
+  | { readonly kind: 'help'; readonly command: CommandName | undefined }
+  | { readonly kind: 'version' }
+  | CommandInvocation
+
+export interface CommandInvocation {
+  readonly kind: 'command'
+  readonly command: CommandName
+  /** A session id, or `-` for the first line of standard input; undefined for commands that take none. */
+  readonly id: string | undefined
+  readonly servers: readonly ServerAddress[]
+  readonly prefix: string
+  /** How long one call may take, in milliseconds. */
+  readonly deadlineMs: number
+  /** undefined: as the terminal is. */
+  readonly json: boolean | undefined
+  readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean }
+}
+
+const OPTIONS = {
+  servers: { type: 'string' },
+  'save-path': { type: 'string' },
+  prefix: { type: 'string' },
+  'deadline-ms': { type: 'string' },
+  json: { type: 'boolean' },
+  human: { type: 'boolean' },
+  yes: { type: 'boolean', short: 'y' },
+  values: { type: 'boolean' },
+  ids: { type: 'boolean' },
+  count: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+} as const
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** @throws UsageError; InvalidSavePathError LATCHKEY_INVALID_SAVE_PATH. */
+export function parseInvocation(argv: readonly string[], env: Env): Invocation {
+  const { values, positionals } = parsed(argv)
+  if (values.version === true) return { kind: 'version' }
+  const [name, ...rest] = positionals
+  if (name === 'help') return { kind: 'help', command: rest[0] === undefined ? undefined : commandNamed(rest[0]) }
+  if (values.help === true) return { kind: 'help', command: name === undefined ? undefined : commandNamed(name) }
+  if (name === undefined) throw new UsageError('No command was given.')
+  const command = commandNamed(name)
+  const { takesId, flags } = COMMANDS[command]
+  for (const flag of ['yes', 'values', 'ids', 'count'] as const) {
+    if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
+  }
+  const [id, ...excess] = rest
+  if (takesId && (id === undefined || id === '')) {
+    throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
+  }
+  // What is too much is not repeated: it may be an id.
+  if ((takesId ? excess : rest).length > 0) {
+    throw new UsageError(`${command} takes ${takesId ? 'one id' : 'no arguments'}.`)
+  }
+  if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
+  return {
+    kind: 'command',
+    command,
+    id: takesId ? id : undefined,
+    servers: serversOf(values.servers, values['save-path'], env),
+    prefix: values.prefix ?? 'sess:',
+    deadlineMs: deadlineOf(values['deadline-ms']),
+    json: values.json === true ? true : values.human === true ? false : undefined,
+    flags: {
+      yes: values.yes === true,
+      values: values.values === true,
+      ids: values.ids === true,
+      count: values.count === true,
+    },
+  }
+}
+
+type Parsed = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>
+
+function parsed(argv: readonly string[]): Parsed {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    // "Unknown option '--x'. To specify a positional ...": the first sentence says it, and holds no value.
+    const [sentence] = error instanceof Error ? error.message.split(/[.\n]/) : []
+    throw new UsageError(`${sentence ?? 'The options cannot be read'}.`)
+  }
+}
+
+function commandNamed(name: string): CommandName {
+  const command = COMMAND_NAMES.find((known) => known === name)
+  // A mistyped command line may have an id in the command's place.
+  if (command !== undefined) return command
+  throw new UsageError(`There is no such command. The commands are ${COMMAND_NAMES.join(', ')}.`)
+}
+
+function serversOf(servers: string | undefined, savePath: string | undefined, env: Env): readonly ServerAddress[] {
+  if (servers !== undefined && savePath !== undefined) {
+    throw new UsageError('--servers and --save-path are one and the same: give one.')
+  }
+  const text = servers ?? savePath ?? (env['LATCHKEY_SAVE_PATH'] || env['MEMCACHE_SERVERS'])
+  if (text === undefined || text === '') {
+    const how = 'Give --servers 127.0.0.1:11211, or set LATCHKEY_SAVE_PATH or MEMCACHE_SERVERS.'
+    throw new UsageError(`Which servers? ${how}`)
+  }
+  const path = parseSavePath(text)
+  if (path.kind === 'memcached') return path.servers
+  throw new UsageError('memory: keeps sessions inside one process; no tool can look into it.')
+}
+
+function deadlineOf(text: string | undefined): number {
+  if (text === undefined) return 3000
+  const deadlineMs = /^\d{2,5}$/.test(text) ? Number(text) : 0
+  if (deadlineMs >= 30 && deadlineMs <= 60_000) return deadlineMs
+  throw new UsageError('--deadline-ms is a number from 30 to 60000 (milliseconds).')
+}

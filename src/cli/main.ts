@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+/** `npx latchkey`: the process around `run`. */
+import { setMaxListeners } from 'node:events'
+import { run } from './run.js'
+import { EXIT } from './report.js'
+import { systemTerminal } from './terminal.js'
+
+const interruption = new AbortController()
+// Every connection to a server listens; Node would take more than ten for a leak.
+setMaxListeners(0, interruption.signal)
+const interrupt = (): void => {
+  // Again: somebody is in a hurry.
+  if (interruption.signal.aborted) process.exit(EXIT.interrupted)
+  interruption.abort(new Error('interrupted'))
+}
+process.on('SIGINT', interrupt)
+process.on('SIGTERM', interrupt)
+
+// `latchkey locks | head -1`: the reader has what it wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
+process.exitCode = await run(process.argv.slice(2), systemTerminal, interruption.signal)

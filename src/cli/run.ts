@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs'
+import { type ErrorCode, LatchkeyError, UnknownKeyError } from '../errors.js'
+import { RecordFormat } from '../session/record-format.js'
+import { FlightError } from '../wire/wire.js'
+import { holder } from './commands/holder.js'
+import { inspect } from './commands/inspect.js'
+import { locks } from './commands/locks.js'
+import { stats } from './commands/stats.js'
+import { unlock } from './commands/unlock.js'
+import { doctor } from './doctor/doctor.js'
+import { helpOf } from './help.js'
+import { type CommandInvocation, parseInvocation, UsageError } from './invocation.js'
+import { keyringOf } from './keys.js'
+import { Place } from './place.js'
+import { EXIT, type ExitCode, type Report } from './report.js'
+import type { Terminal } from './terminal.js'
+
+/**
+ * One run of the tool: prints, and says with what code to exit. Rejects never.
+ *
+ * @param signal ctrl-C: the command stops after the flight under way, and nothing of it is left on a server.
+ */
+export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+  let json = argv.includes('--json') || (!terminal.isRead && !argv.includes('--human'))
+  try {
+    const invocation = parseInvocation(argv, terminal.env)
+    switch (invocation.kind) {
+      case 'help':
+        terminal.out(helpOf(invocation.command))
+        return EXIT.fine
+      case 'version':
+        terminal.out(`${version()}\n`)
+        return EXIT.fine
+      case 'command': {
+        json = invocation.json ?? !terminal.isRead
+        const report = await carryOut(invocation, terminal, signal)
+        terminal.out(json ? `${JSON.stringify(report.data, null, 2)}\n` : `${report.lines.join('\n')}\n`)
+        return report.exitCode
+      }
+    }
+  } catch (error) {
+    const { exitCode, code, message } = signal.aborted
+      ? { exitCode: EXIT.interrupted, code: 'INTERRUPTED', message: 'Interrupted.' }
+      : explained(error)
+    terminal.err(json ? `${JSON.stringify({ error: { code, message } })}\n` : `latchkey: ${message}\n`)
+    if (error instanceof UsageError && !json) terminal.err('Try: latchkey --help\n')
+    return exitCode
+  }
+}
+
+async function carryOut(invocation: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
+  const { command, flags } = invocation
+  const { servers, prefix, deadlineMs } = invocation
+  const format = new RecordFormat({ keys: keyringOf(terminal.env['LATCHKEY_KEYS']) })
+  await using place = new Place({ format, servers, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs() })
+  // Whatever waits for a server gives up at once; the doctor's session is on a wire of its own, which cleans up.
+  signal.addEventListener('abort', () => void place.wire.close(), { once: true })
+  switch (command) {
+    case 'doctor':
+      return await doctor(place)
+    case 'locks':
+      return await locks(place, flags.ids)
+    case 'stats':
+      return await stats(place, flags.count)
+    case 'holder':
+      return await holder(place, await idOf(invocation, terminal, signal))
+    case 'inspect':
+      return await inspect(place, await idOf(invocation, terminal, signal), flags.values)
+    case 'unlock': {
+      if (!flags.yes && (!terminal.canAsk || invocation.id === '-')) {
+        throw new UsageError('unlock asks before it acts, and there is nobody to ask: give --yes.')
+      }
+      const confirm = async (question: string): Promise<boolean> =>
+        flags.yes || /^y(?:es)?$/i.test((await terminal.ask(`${question}\nUnlock it? [y/N] `, signal)).trim())
+      return await unlock(place, await idOf(invocation, terminal, signal), confirm)
+    }
+  }
+}
+
+async function idOf({ id }: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<string> {
+  return id === undefined || id === '-' ? (await terminal.readLine(signal)).trim() : id
+}
+
+const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
+  LATCHKEY_INVALID_ID: EXIT.usage,
+  LATCHKEY_INVALID_OPTION: EXIT.usage,
+  LATCHKEY_INVALID_SAVE_PATH: EXIT.usage,
+  LATCHKEY_SERVER_UNAVAILABLE: EXIT.unreachable,
+  LATCHKEY_OUTCOME_UNKNOWN: EXIT.unreachable,
+  LATCHKEY_NOT_SUPPORTED: EXIT.notSupported,
+}
+
+interface Explained {
+  readonly exitCode: ExitCode
+  readonly code: string
+  readonly message: string
+}
+
+function explained(error: unknown): Explained {
+  if (error instanceof UnknownKeyError) {
+    return { exitCode: EXIT.problem, code: error.code, message: `${error.message} For this tool: set LATCHKEY_KEYS.` }
+  }
+  if (error instanceof LatchkeyError) {
+    return { exitCode: EXIT_OF[error.code] ?? EXIT.problem, code: error.code, message: error.message }
+  }
+  if (error instanceof FlightError) {
+    return { exitCode: EXIT.unreachable, code: 'LATCHKEY_SERVER_UNAVAILABLE', message: error.message }
+  }
+  if (error instanceof UsageError) return { exitCode: EXIT.usage, code: 'USAGE', message: error.message }
+  return { exitCode: EXIT.problem, code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
+}
+
+/** package.json is two folders up, from src/cli as from dist/cli. */
+function version(): string {
+  const found: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return typeof found === 'object' && found !== null && 'version' in found ? String(found.version) : '?'
+}

@@ -1,0 +1,51 @@
+import { createInterface } from 'node:readline/promises'
+
+/** Everything that the tool takes from its process; tests give their own. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Whether a person reads the output. */
+  readonly isRead: boolean
+  /** Whether a person can be asked. */
+  readonly canAsk: boolean
+  wallMs(): number
+  out(text: string): void
+  err(text: string): void
+  /** Asks on standard error; rejects with the signal's reason, or when the input ends. */
+  ask(question: string, signal: AbortSignal): Promise<string>
+  /** The first line of standard input. */
+  readLine(signal: AbortSignal): Promise<string>
+}
+
+export const systemTerminal: Terminal = {
+  env: process.env,
+  isRead: process.stdout.isTTY,
+  canAsk: process.stdin.isTTY && process.stderr.isTTY,
+  wallMs: () => Date.now(),
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  ask: (question, signal) => {
+    process.stderr.write(question)
+    return firstLine(signal)
+  },
+  readLine: firstLine,
+}
+
+async function firstLine(signal: AbortSignal): Promise<string> {
+  // `terminal: false`: with it on, readline would swallow ctrl-C.
+  const lines = createInterface({ input: process.stdin, terminal: false })
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(reasonOf(signal)), { once: true })
+      lines.once('line', resolve)
+      lines.once('close', () => resolve(''))
+      if (signal.aborted) reject(reasonOf(signal))
+    })
+  } finally {
+    lines.close()
+    process.stdin.pause()
+  }
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('interrupted')
+}

@@ -1,0 +1,41 @@
+import type { RecordContent } from '../record-format.js'
+
+/** Together at most 8 MB. */
+const MOST_RECORDS = 1024
+const MOST_BYTES_EACH = 4096
+
+interface Entry {
+  readonly record: string
+  readonly content: RecordContent
+}
+
+/**
+ * What the latest encrypted records hold, for whoever brings the same bytes again: a page's requests come in bursts, and
+ * a request that changes nothing unpacks its record twice.
+ */
+export class RecentRecords {
+  /** It holds ids and data, which util.inspect() must not show. */
+  readonly #entries = new Map<string, Entry>()
+
+  /** Only for the very bytes that were remembered for this id. */
+  recall(id: string, record: Buffer): RecordContent | undefined {
+    const entry = this.#entries.get(id)
+    if (entry?.record.length !== record.length || entry.record !== record.toString('latin1')) return undefined
+    return entry.content
+  }
+
+  remember(id: string, record: Buffer, content: RecordContent): void {
+    this.#entries.delete(id)
+    if (record.length > MOST_BYTES_EACH || content.text.length > MOST_BYTES_EACH) return
+    if (this.#entries.size >= MOST_RECORDS) this.#forgetOldest()
+    // As text: a small buffer keeps the whole block alive that it was cut from.
+    this.#entries.set(id, { record: record.toString('latin1'), content })
+  }
+
+  #forgetOldest(): void {
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest)
+      return
+    }
+  }
+}

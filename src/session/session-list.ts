@@ -1,0 +1,108 @@
+import { ClosedError, ServerUnavailableError, NotSupportedError } from '../errors.js'
+import { FlightError } from '../wire/wire.js'
+import { decode } from './serializer.js'
+import type { SessionEngine } from './session-engine.js'
+
+/** A session as it is stored. The id is a secret: whoever has it is that visitor. */
+export interface ListedSession<T extends object = Record<string, unknown>> {
+  readonly id: string
+  readonly data: Partial<T>
+}
+
+/** Records that are asked for at once: they share a write to the server, and none waits long behind the others. */
+const AT_ONCE = 64
+
+interface Found {
+  readonly id: string
+  readonly record: Buffer
+}
+
+/**
+ * The sessions under a manager's prefix, found by listing the servers' keys. For operators and scripts, never for a
+ * request: a list walks through everything that the servers keep, and takes one flight for each session more.
+ *
+ * Tombstones, locks and lines are no sessions. A session that begins or ends meanwhile may be in the list or not.
+ */
+export class SessionList {
+  constructor(private readonly engine: SessionEngine) {}
+
+  async *all<T extends object>(): AsyncGenerator<ListedSession<T>> {
+    const { format, settings } = this.engine
+    for await (const { id, record } of this.found()) {
+      const { text, isRetired } = format.unpack(id, record)
+      if (isRetired) continue
+      const data: Partial<T> = decode(settings.serializer, id, text)
+      yield { id, data }
+    }
+  }
+
+  async length(): Promise<number> {
+    let count = 0
+    for await (const found of this.found()) if (!this.isRetired(found)) count += 1
+    return count
+  }
+
+  async clear(): Promise<number> {
+    const { locker } = this.engine
+    let count = 0
+    for await (const found of inBatches(this.found())) {
+      await Promise.all(found.map(({ id }) => locker.destroy(id)))
+      count += found.length
+    }
+    return count
+  }
+
+  /** Every record of some bytes, each once. */
+  private async *found(): AsyncGenerator<Found> {
+    const { locker } = this.engine
+    for await (const ids of inBatches(this.candidates())) {
+      const records = await Promise.all(ids.map((id) => locker.peek(id)))
+      for (const [index, id] of ids.entries()) {
+        const record = records[index]
+        if (record !== undefined && record.length > 0) yield { id, record }
+      }
+    }
+  }
+
+  /** What no session can have as its id, a lock's say, is not one. */
+  private async *candidates(): AsyncGenerator<string> {
+    const { isClosed, wire, layout, settings } = this.engine
+    if (isClosed) throw new ClosedError('The manager is closed; make a new SessionManager.')
+    if (wire.keys === undefined) {
+      throw new NotSupportedError('The wire that this manager was given has no keys(prefix), which lists its keys.')
+    }
+    const seen = new Set<string>()
+    try {
+      for await (const key of wire.keys(settings.prefix)) {
+        const id = key.slice(settings.prefix.length)
+        if (seen.has(id) || layout.flawOf(id) !== undefined) continue
+        seen.add(id)
+        yield id
+      }
+    } catch (cause) {
+      if (!(cause instanceof FlightError)) throw cause
+      const message = `The keys could not be listed (${cause.message}). Check that every server can be reached.`
+      throw new ServerUnavailableError(message, { cause })
+    }
+  }
+
+  /** What cannot be read may be anybody's session; it is counted. */
+  private isRetired({ id, record }: Found): boolean {
+    try {
+      return this.engine.format.unpack(id, record).isRetired
+    } catch {
+      return false
+    }
+  }
+}
+
+async function* inBatches<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let batch: T[] = []
+  for await (const item of items) {
+    batch.push(item)
+    if (batch.length < AT_ONCE) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}

@@ -1,0 +1,213 @@
+/**
+ * An operator's own connection to one memcached: questions about the server itself (`version`, `stats`,
+ * `lru_crawler metadump`), which no proxy passes on and the wire has no commands for.
+ *
+ * Always the text protocol: a server that wants SASL speaks only binary and cannot be asked.
+ */
+import type { Socket } from 'node:net'
+import { NotSupportedError } from '../../../errors.js'
+import { describeServer, type ServerAddress } from '../../../save-path.js'
+import type { Clock, Timer } from '../../../system/clock.js'
+import { FlightError } from '../../wire.js'
+import { AuthenticationError } from '../codec.js'
+import { dial, readPemFiles } from '../socket.js'
+
+export interface OperatorOptions {
+  readonly server: ServerAddress
+  readonly clock: Clock
+  /** How long the server may stay silent: while connecting, and between two lines of an answer. Milliseconds. */
+  readonly silenceMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The other side ended the connection; nothing was wrong with what it had sent. */
+export class ClosedByServerError extends Error {
+  override readonly name = 'ClosedByServerError'
+}
+
+interface Question {
+  readonly take: (line: string) => void
+  readonly resolve: (closing: string) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Lines of which more follow; every other line ends its answer. */
+const GOES_ON = /^(?:STAT|key=)/
+
+const LONGEST_LINE = 8192
+
+export class OperatorConnection implements Disposable {
+  private question: Question | undefined
+  private rest = ''
+  private death: Error | undefined
+  private timer: Timer | undefined
+
+  private constructor(
+    private readonly name: string,
+    private readonly socket: Socket,
+    private readonly options: OperatorOptions,
+  ) {
+    socket.setEncoding('latin1')
+    socket.on('data', (text: string) => this.receive(text))
+    socket.on('error', (error) => this.destroy(isReset(error) ? closedByServer() : error))
+    socket.on('close', () => this.destroy(closedByServer()))
+    options.signal?.addEventListener('abort', this.giveUp, { once: true })
+  }
+
+  /**
+   * Connects, authenticates (`-Y`) where the address has credentials, and makes sure that memcached answers in text.
+   * Two round trips at the most.
+   *
+   * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: the address wants SASL.
+   * @throws FlightError 'not-sent': not reached; its cause says why (AuthenticationError: wrong credentials).
+   */
+  static async open(options: OperatorOptions): Promise<OperatorConnection> {
+    const { server } = options
+    const name = describeServer(server)
+    if (server.credentials !== undefined && server.protocol !== 'text') {
+      throw new NotSupportedError(
+        `${name} is reached with SASL, in the binary protocol, and that has no command that lists keys. ` +
+          'If the server runs with -Y, add ?protocol=text to its address.',
+      )
+    }
+    try {
+      const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
+      options.signal?.throwIfAborted()
+      const { socket, readyEvent } = dial(server, pem)
+      const connection = new OperatorConnection(name, socket, options)
+      try {
+        await connection.ready(readyEvent)
+        await connection.greet()
+      } catch (error) {
+        connection.close()
+        throw error
+      }
+      return connection
+    } catch (cause) {
+      options.signal?.throwIfAborted()
+      const hint = cause instanceof ClosedByServerError ? ' (it may want TLS, or SASL credentials)' : ''
+      throw new FlightError('not-sent', `Cannot ask ${name}: ${reasonOf(cause)}${hint}.`, { cause })
+    }
+  }
+
+  /**
+   * Asks one question; `take` gets the lines of a list (`STAT ...`, `key=...`), the promise the line that ends the
+   * answer (`END`, `VERSION 1.6.18`, `ERROR ...`). One question at a time.
+   *
+   * @throws FlightError 'unknown': the connection broke, or the server fell silent.
+   */
+  async ask(command: string, take: (line: string) => void = () => undefined): Promise<string> {
+    try {
+      return await this.exchange(`${command}\r\n`, take)
+    } catch (cause) {
+      throw new FlightError('unknown', `No answer from ${this.name}: ${reasonOf(cause)}.`, { cause })
+    }
+  }
+
+  /** `stats`, or `stats <group>`, by name; empty where the server has no such group. Errors as of `ask`. */
+  async stats(group = ''): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>()
+    await this.ask(`stats ${group}`.trim(), (line) => {
+      const [, name, value] = /^STAT (\S+) (.*)$/.exec(line) ?? []
+      if (name !== undefined && value !== undefined) found.set(name, value)
+    })
+    return found
+  }
+
+  /** Idempotent; a question under way fails. */
+  close(): void {
+    this.destroy(new Error('the connection was closed'))
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  private readonly giveUp = (): void => this.destroy(new Error('it was given up'))
+
+  private ready(event: 'connect' | 'secureConnect'): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.question = { take: () => undefined, resolve: () => undefined, reject }
+      this.listen()
+      this.socket.once(event, () => {
+        this.question = undefined
+        resolve()
+      })
+    })
+  }
+
+  private async greet(): Promise<void> {
+    const { credentials } = this.options.server
+    if (credentials !== undefined) {
+      const secret = Buffer.from(`${credentials.username} ${credentials.password}`).toString('latin1')
+      const answer = await this.exchange(`set auth 0 0 ${String(secret.length)}\r\n${secret}\r\n`)
+      if (answer !== 'STORED') throw new AuthenticationError('the server refused the credentials')
+    }
+    const version = await this.exchange('version\r\n')
+    if (version.startsWith('CLIENT_ERROR unauth')) throw new AuthenticationError('the server wants credentials')
+    if (version.startsWith('ERROR Too many open')) throw new Error('all its connections are in use (see its -c)')
+    if (!version.startsWith('VERSION ')) {
+      throw new Error(`it does not speak memcached's text protocol (${version.slice(0, 60)})`)
+    }
+  }
+
+  private exchange(bytes: string, take: (line: string) => void = () => undefined): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.death !== undefined) {
+        reject(this.death)
+        return
+      }
+      this.question = { take, resolve, reject }
+      this.listen()
+      this.socket.write(bytes, 'latin1')
+    })
+  }
+
+  private receive(text: string): void {
+    this.listen()
+    const lines = (this.rest + text).split('\n')
+    this.rest = lines.pop() ?? ''
+    for (const raw of lines) {
+      const line = raw.replace(/\r$/, '')
+      const { question } = this
+      if (question === undefined) {
+        this.destroy(new Error('the server sent data that nothing was asked for'))
+        return
+      }
+      if (GOES_ON.test(line)) {
+        question.take(line)
+      } else {
+        this.question = undefined
+        this.timer?.cancel()
+        question.resolve(line)
+      }
+    }
+    if (this.rest.length > LONGEST_LINE) this.destroy(new Error('a line without an end'))
+  }
+
+  private listen(): void {
+    const { clock, silenceMs } = this.options
+    this.timer?.cancel()
+    this.timer = clock.setTimer(() => this.destroy(new Error(`no answer within ${String(silenceMs)} ms`)), silenceMs)
+  }
+
+  private destroy(cause: Error): void {
+    if (this.death !== undefined) return
+    this.death = cause
+    this.timer?.cancel()
+    this.options.signal?.removeEventListener('abort', this.giveUp)
+    this.socket.destroy()
+    this.question?.reject(cause)
+    this.question = undefined
+  }
+}
+
+const closedByServer = (): Error => new ClosedByServerError('the server closed the connection')
+
+const isReset = (error: Error): boolean => 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+
+/** AggregateError, which a host name with several addresses gives, has an empty message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(String).join(', ')
+  return error instanceof Error ? (error.message || error.name).replace(/[.!]+$/, '') : String(error)
+}
