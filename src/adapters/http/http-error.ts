@@ -52,13 +52,13 @@ export function toHttpError(error: unknown): SessionHttpError {
     case 'LATCHKEY_FENCED':
     case 'LATCHKEY_LOCK_LOST':
     case 'LATCHKEY_HELD_TOO_LONG':
-      return as(503, 'Another request changed the session first. Try again.')
+      return as(503, 'Another request changed the session first. Try again.', BUSY)
     case 'LATCHKEY_OUTCOME_UNKNOWN':
       return as(503, 'It is not known whether the session was stored.')
     case 'LATCHKEY_SERVER_UNAVAILABLE':
     case 'LATCHKEY_SERVER_REFUSED':
     case 'LATCHKEY_CLOSED':
-      return as(503, 'Sessions are not available at the moment.')
+      return as(503, 'Sessions are not available at the moment.', BUSY)
     case 'LATCHKEY_UNDECODABLE':
     case 'LATCHKEY_RECORD_TAMPERED':
     case 'LATCHKEY_RECORD_MOVED':

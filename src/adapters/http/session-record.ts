@@ -89,12 +89,14 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     const data: unknown = plain(cookie)
     if (typeof data !== 'object' || data === null) return data
     const isTimed = this.touchAfterSec > 0 && this.touchAfterSec < Infinity && expiryMs({ cookie }) === undefined
-    return { ...data, ...(isNoDate(cookie.expires) ? { expires: null } : {}), ...(isTimed ? { storedMs: Date.now() } : {}) }
+    const fields = Object.entries(data).map(([name, value]: [string, unknown]) => [name, isNothing(value) ? null : value])
+    return { ...Object.fromEntries(fields), ...(isTimed ? { storedMs: Date.now() } : {}) }
   }
 }
 
-/** JSON has no form for it, and it says no more than none. */
-const isNoDate = (expires: unknown): boolean => expires instanceof Date && Number.isNaN(expires.getTime())
+/** A cookie that never ends, or at no time, says so with null: JSON has no form for its NaN. */
+const isNothing = (value: unknown): boolean =>
+  (typeof value === 'number' && !Number.isFinite(value)) || (value instanceof Date && Number.isNaN(value.getTime()))
 
 /** express-session loses a millisecond of a maxAge now and then. */
 const DRIFT_MS = 1000
