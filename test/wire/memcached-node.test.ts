@@ -4,13 +4,19 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { parseSavePath } from '../../src/save-path.js'
-import { systemClock } from '../../src/system/clock.js'
+import { type Clock, systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError, type Cas, type Command, type Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { binaryReplies, ScriptedServer } from './memcached-scripted-server.js'
 
-function wireTo(savePath: string, options: { flightMs?: number; connections?: number } = {}): MemcachedWire {
+interface WireToOptions {
+  readonly flightMs?: number
+  readonly connections?: number
+  readonly clock?: Clock
+}
+
+function wireTo(savePath: string, options: WireToOptions = {}): MemcachedWire {
   const path = parseSavePath(savePath)
   if (path.kind !== 'memcached') throw new Error('not memcached')
   return createMemcachedWire({ servers: path.servers, clock: systemClock, ...options })
@@ -63,6 +69,18 @@ describe.concurrent.each(['text', 'binary'] as const)('%s: batches', (protocol) 
     for (const [reply] of await Promise.all(flights)) expect(reply?.status).toBe('ok')
     const [stats] = Object.values(wire.stats())
     expect(stats?.batches).toBeLessThan(51)
+    await wire.close()
+  })
+
+  it('a turn that takes longer than the deadline of a flight is not held against the flights of that turn', async () => {
+    await using server = await MemcachedServer.start()
+    let aheadMs = 0
+    const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+    const wire = wireTo(local(server.port, protocol), { flightMs: 1000, clock })
+    await wire.flight('r', [get('first')])
+    const flights = Array.from({ length: 300 }, (_, i) => wire.flight('r', [add(`slow${String(i)}`)]))
+    aheadMs = 5000
+    for (const [reply] of await Promise.all(flights)) expect(reply?.status).toBe('ok')
     await wire.close()
   })
 
