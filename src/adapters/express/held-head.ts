@@ -1,7 +1,7 @@
 import { STATUS_CODES, type ServerResponse, validateHeaderValue } from 'node:http'
 import type { SessionHttpError } from '../http/http-error.js'
+import type { Raw } from './intercept.js'
 
-type WriteHead = ServerResponse['writeHead']
 type Changing = 'setHeader' | 'appendHeader' | 'removeHeader'
 
 const VERBS: Readonly<Record<Changing, string>> = { setHeader: 'set', appendHeader: 'append', removeHeader: 'remove' }
@@ -17,8 +17,7 @@ const WITHDRAWN = ['Content-Length', 'Content-Type', 'Content-Encoding', 'Conten
  * is still to be sent.
  */
 export class HeldHead {
-  private readonly raw: Pick<ServerResponse, 'writeHead' | Changing>
-  private written: Parameters<WriteHead> | undefined
+  private written: readonly unknown[] | undefined
   private isSealed = false
   private statusCode: number | undefined
   /** A cookie that does not leave with this response. */
@@ -26,20 +25,14 @@ export class HeldHead {
   /** A call to the real response is under way: what it calls in turn goes through. */
   private isPassing = false
 
-  constructor(private readonly res: ServerResponse) {
-    const { writeHead, setHeader, appendHeader, removeHeader } = res
-    this.raw = { writeHead, setHeader, appendHeader, removeHeader }
-    Object.assign(res, {
-      writeHead: this.writeHead,
-      setHeader: this.changing('setHeader'),
-      appendHeader: this.changing('appendHeader'),
-      removeHeader: this.changing('removeHeader'),
-      _implicitHeader: this.implicitHeader,
-    })
-    const isReallySent = (): boolean => Reflect.get(Object.getPrototypeOf(res) as object, 'headersSent', res) === true
-    // A middleware before this one (compression) writes the head when it is passed the first byte.
-    const isSent = (): boolean => (this.isSealed && !this.isPassing) || isReallySent()
-    Object.defineProperty(res, 'headersSent', { configurable: true, enumerable: true, get: isSent })
+  constructor(
+    private readonly res: ServerResponse,
+    private readonly raw: Raw,
+  ) {}
+
+  /** A middleware before this one (compression) writes the head when it is passed the first byte. */
+  get isSent(): boolean {
+    return (this.isSealed && !this.isPassing) || this.raw.headersSent
   }
 
   /** Throws what Node would if the head were written now. */
@@ -73,7 +66,7 @@ export class HeldHead {
 
   /** No cookie for a session that is not stored. */
   dropCookies(): void {
-    if (this.res.getHeader('Set-Cookie') !== undefined) Reflect.apply(this.raw.removeHeader, this.res, ['Set-Cookie'])
+    if (this.res.getHeader('Set-Cookie') !== undefined) this.raw.call('removeHeader', ['Set-Cookie'])
   }
 
   /** The cookie of that name stays behind, whoever sets it. */
@@ -85,9 +78,7 @@ export class HeldHead {
   handBack(failure: SessionHttpError): void {
     const { res } = this
     this.isSealed = false
-    Object.assign(res, this.raw)
-    Reflect.deleteProperty(res, '_implicitHeader')
-    Reflect.deleteProperty(res, 'headersSent')
+    this.raw.restore()
     for (const name of WITHDRAWN) res.removeHeader(name)
     for (const [name, value] of Object.entries(failure.headers)) res.setHeader(name, value)
     res.statusCode = failure.status
@@ -100,32 +91,30 @@ export class HeldHead {
     if (withheld === undefined || cookies === undefined) return
     const rest = [cookies].flat().map(String).filter((cookie) => !cookie.startsWith(withheld))
     if (rest.length === 0) this.dropCookies()
-    else Reflect.apply(this.raw.setHeader, res, ['Set-Cookie', rest])
+    else this.raw.call('setHeader', ['Set-Cookie', rest])
   }
 
-  private readonly writeHead = (...args: Parameters<WriteHead>): ServerResponse => {
+  writeHead(args: readonly unknown[]): unknown {
     // Those that wait for the head (express-session's cookie) have had their turn.
     this.dropWithheld()
-    if (this.isPassing) return Reflect.apply(this.raw.writeHead, this.res, this.written ?? args) as ServerResponse
+    if (this.isPassing) return this.raw.call('writeHead', this.written ?? args)
     if (this.isSealed) throw headersSent('write')
     checkStatus(args)
-    this.res.statusCode = args[0]
+    this.res.statusCode = Number(args[0]) | 0
     this.written = args
     this.seal()
     return this.res
   }
 
   /** In place of Node's, which knows only of a head that it has written itself. */
-  private readonly implicitHeader = (): void => {
-    if (this.written !== undefined && this.isPassing) Reflect.apply(this.raw.writeHead, this.res, this.written)
+  writeImplicit(): void {
+    if (this.written !== undefined && this.isPassing) this.raw.call('writeHead', this.written)
     else if (this.isPassing || !this.isSealed) this.res.writeHead(this.res.statusCode)
   }
 
-  private changing(name: Changing): (...args: unknown[]) => unknown {
-    return (...args) => {
-      if (this.isSealed && !this.isPassing) throw headersSent(VERBS[name])
-      return Reflect.apply(this.raw[name], this.res, args) as unknown
-    }
+  change(name: Changing, args: readonly unknown[]): unknown {
+    if (this.isSealed && !this.isPassing) throw headersSent(VERBS[name])
+    return this.raw.call(name, args)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { HeldHead } from './held-head.js'
+import { intercept, type Interceptor, type Method, type Raw } from './intercept.js'
 
 /** What the gate asks before the first byte of a response, and at its end. */
 export interface GateKeeper {
@@ -40,10 +41,10 @@ type Operation = () => void
  * behind it: it takes the place of the response's own methods, and express-session calls those. As far as the
  * handler can tell, what is held back has been sent (HeldHead).
  */
-export class ResponseGate {
+export class ResponseGate implements Interceptor {
   private state: State = 'open'
   private readonly head: HeldHead
-  private readonly raw: Pick<ServerResponse, 'write' | 'end' | 'flushHeaders'>
+  private readonly raw: Raw
   private readonly waiting: Operation[] = []
   private ending = false
   /** express-session's end is on the stack: what is written now is the response's end, not one after it. */
@@ -56,9 +57,29 @@ export class ResponseGate {
     private readonly res: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    this.raw = { write: res.write, end: res.end, flushHeaders: res.flushHeaders }
-    this.head = new HeldHead(res)
-    Object.assign(res, { write: this.write, end: this.end, flushHeaders: this.flushHeaders })
+    this.raw = intercept(res, this)
+    this.head = new HeldHead(res, this.raw)
+  }
+
+  call(name: Method, args: readonly unknown[]): unknown {
+    switch (name) {
+      case 'write':
+        return this.write(args)
+      case 'end':
+        return this.end(args)
+      case 'flushHeaders':
+        return this.flushHeaders()
+      case 'writeHead':
+        return this.head.writeHead(args)
+      case '_implicitHeader':
+        return this.head.writeImplicit()
+      default:
+        return this.head.change(name, args)
+    }
+  }
+
+  get headersSent(): boolean {
+    return this.head.isSent
   }
 
   get isOver(): boolean {
@@ -90,13 +111,13 @@ export class ResponseGate {
       if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
       if (this.state === 'over' || this.ending) return res
       // What Node would throw must be thrown now, while the error handler can still answer.
-      if (!isChunk(chunk ?? '')) Reflect.apply(this.raw.write, res, [chunk])
+      if (!isChunk(chunk ?? '')) this.raw.call('write', [chunk])
       this.head.check()
       if (this.keeper.isGivenUp()) {
         this.head.write()
         this.head.dropCookies()
         this.state = 'over'
-        this.head.passing(() => Reflect.apply(this.raw.end, res, [chunk, encoding]))
+        this.head.passing(() => this.raw.call('end', [chunk, encoding]))
         return res
       }
       this.ending = true
@@ -117,8 +138,8 @@ export class ResponseGate {
     Object.assign(res, { end })
   }
 
-  private readonly write = (...args: unknown[]): boolean => {
-    const write = (): boolean => Reflect.apply(this.raw.write, this.res, args) as boolean
+  private write(args: readonly unknown[]): unknown {
+    const write = (): unknown => this.raw.call('write', args)
     // Node's own complaint, at once.
     if (!isChunk(args[0])) return write()
     if (this.state === 'over' || (this.ending && !this.inSessionEnd)) {
@@ -133,18 +154,16 @@ export class ResponseGate {
     return false
   }
 
-  private readonly flushHeaders = (): void => {
+  private flushHeaders(): void {
     if (this.state === 'over' || this.ending) return
     if (this.state === 'open') this.beginStream()
-    const flush = (): void => {
-      this.raw.flushHeaders.call(this.res)
-    }
+    const flush = (): unknown => this.raw.call('flushHeaders', [])
     if (this.state === 'streaming') this.head.passing(flush)
-    else this.waiting.push(flush)
+    else this.waiting.push(() => void flush())
   }
 
   /** What express-session calls once the save is decided. */
-  private readonly end = (...args: unknown[]): ServerResponse => {
+  private end(args: readonly unknown[]): ServerResponse {
     if (this.state === 'over') return this.res
     this.head.seal()
     this.ending = true
@@ -173,7 +192,7 @@ export class ResponseGate {
     if (failure !== undefined) this.keeper.onLateFailure(failure)
     this.letOut()
     this.state = 'over'
-    this.head.passing(() => Reflect.apply(this.raw.end, this.res, args))
+    this.head.passing(() => this.raw.call('end', args))
   }
 
   /** The response as it was before any of this, for whoever answers now. Wrappers around the gate have had their turn. */
@@ -181,7 +200,6 @@ export class ResponseGate {
     this.state = 'over'
     this.waiting.length = 0
     this.afterHolding = undefined
-    Object.assign(this.res, this.raw)
     this.head.handBack(failure)
   }
 
@@ -226,8 +244,13 @@ export class ResponseGate {
     this.keeper.onLateFailure(failure)
     this.handBack(failure)
     this.res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-    Reflect.apply(this.raw.end, this.res, [failure.message])
-    Object.assign(this.res, { write: this.write, end: this.end, flushHeaders: this.flushHeaders })
+    this.raw.call('end', [failure.message])
+    const drop = {
+      write: (...args: unknown[]) => this.write(args),
+      end: (...args: unknown[]) => this.end(args),
+      flushHeaders: () => this.flushHeaders(),
+    }
+    Object.assign(this.res, drop)
   }
 
   /**
