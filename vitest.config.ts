@@ -7,6 +7,10 @@ export const alias = [
   { find: /^latchkey$/, replacement: source('./src/index.ts') },
   { find: /^latchkey\/express$/, replacement: source('./src/adapters/express/index.ts') },
   { find: /^latchkey\/fastify$/, replacement: source('./src/adapters/fastify/index.ts') },
+  { find: /^latchkey\/koa$/, replacement: source('./src/adapters/koa/index.ts') },
+  { find: /^latchkey\/fetch$/, replacement: source('./src/adapters/fetch/index.ts') },
+  { find: /^latchkey\/opentelemetry$/, replacement: source('./src/adapters/opentelemetry/index.ts') },
+  { find: /^latchkey\/prometheus$/, replacement: source('./src/adapters/prometheus/index.ts') },
   { find: /^latchkey\/testing$/, replacement: source('./src/testing/index.ts') },
 ]
 

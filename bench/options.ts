@@ -1,7 +1,7 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from 'node:util'
 
-export const ROW_NAMES = ['cycle', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'growth', 'records'] as const
+export const ROW_NAMES = ['cycle', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'growth', 'records', 'observe'] as const
 export type RowName = (typeof ROW_NAMES)[number]
 
 export interface Options {
@@ -10,7 +10,7 @@ export interface Options {
   readonly only: readonly RowName[] | undefined
   /** Where the figures are written to. */
   readonly json: string | undefined
-  /** The dist/ of a second build of latchkey, measured beside this one in `cycle`. */
+  /** The dist/ of a second build of latchkey, measured beside this one in `cycle` and `observe`. */
   readonly against: string | undefined
 }
 
@@ -18,7 +18,7 @@ export const USAGE = `npm run bench -- [options]
   --quick            the rows that have a target, fewer and shorter rounds: within 120 seconds
   --only cycle,herd  these rows only, of ${ROW_NAMES.join(', ')}
   --json FILE        writes the figures to FILE
-  --against DIR      measures a second build of latchkey (its dist/) beside this one, in cycle`
+  --against DIR      measures a second build of latchkey (its dist/) beside this one, in cycle and observe`
 
 /** @throws TypeError when an option is unknown or lacks its value, or a row is unknown. */
 export function optionsOf(args: readonly string[]): Options {

@@ -10,6 +10,7 @@ import { handoff } from './rows/handoff.js'
 import { herd } from './rows/herd.js'
 import { http } from './rows/http.js'
 import { isolation } from './rows/isolation.js'
+import { observe } from './rows/observe.js'
 import { records } from './rows/records.js'
 import { size } from './rows/size.js'
 import { waiters } from './rows/waiters.js'
@@ -20,7 +21,7 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth, records }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth, records, observe }
 /** Without a target, or too long: not of `--quick`. */
 const NOT_QUICK: readonly RowName[] = ['size', 'growth']
 const RESULTS = fileURLToPath(new URL('results', import.meta.url))

@@ -8,8 +8,22 @@ export type { EncryptionKey, EncryptionOptions } from './session/records/keyring
 export type { CompressionOptions } from './session/records/compression.js'
 export { jsonSerializer, type Serializer } from './session/serializer.js'
 export type { LostEvent } from './session/session-engine.js'
+export type { SlowHoldEvent } from './session/slow-holds.js'
+export type {
+  AcquireEvent,
+  CommitEvent,
+  FencedEvent,
+  FlightEvent,
+  HandOffEvent,
+  LostLockEvent,
+  ObservedNode,
+  ReleaseEvent,
+  RenewEvent,
+  WaitEvent,
+} from './observe/channels.js'
+export type { ObservedEvent, TimedEvent } from './observe/event-channel.js'
 export * from './errors.js'
-export type { Cas, Command, Reply, Status, Wire } from './wire/wire.js'
+export type { Cas, Command, NodeStats, Reply, Status, Wire } from './wire/wire.js'
 export { FlightError } from './wire/wire.js'
 export type { Clock, Timer } from './system/clock.js'
 export type { Random } from './system/random.js'

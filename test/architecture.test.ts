@@ -24,12 +24,19 @@ const OWNERS: Record<string, (file: string) => boolean> = {
   'generic-pool': (file) => file === 'wire/memcached/pool.ts',
   uuid: (file) => file === 'lock/lock-token.ts',
   'secure-json-parse': (file) => file === 'session/serializer.ts',
+  debug: (file) => file === 'observe/debug-log.ts',
+  'prom-client': (file) => file.startsWith('adapters/prometheus/'),
+  '@opentelemetry/api': (file) => file.startsWith('adapters/opentelemetry/'),
   'express-session': (file) => file.startsWith('adapters/express/'),
   express: (file) => file.startsWith('adapters/express/'),
   fastify: (file) => file.startsWith('adapters/fastify/'),
   'fastify-plugin': (file) => file === 'adapters/fastify/index.ts',
   '@fastify/cookie': (file) => file.startsWith('adapters/fastify/'),
   '@fastify/session': (file) => file.startsWith('adapters/fastify/'),
+  koa: (file) => file.startsWith('adapters/koa/'),
+  'koa-session': (file) => file.startsWith('adapters/koa/'),
+  cookie: (file) => file === 'adapters/fetch/session-cookie.ts',
+  'cookie-signature': (file) => file === 'adapters/fetch/session-cookie.ts',
 }
 
 interface Import {

@@ -124,6 +124,14 @@ describe('docs', () => {
     expect(stdout.trim()).toBe(promised)
   })
 
+  it.each(blocksOf(read('docs/observability.md'), 'run').map((code, index) => [index + 1, code] as const))('example %i of observability.md runs', async (index, code) => {
+    const file = join(SCRATCH, `observability-${String(index)}.mjs`)
+    writeFileSync(file, code)
+    const { stdout } = await promisify(execFile)(process.execPath, [...TSX, file], { cwd: ROOT })
+    const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(code) ?? []
+    expect(stdout.trim()).toBe(promised)
+  })
+
   it.each(blocksOf(read('docs/reliability.md'), 'run'))('the example of reliability.md runs', async (code) => {
     const file = join(SCRATCH, 'reliability.mjs')
     writeFileSync(file, code)
@@ -131,7 +139,7 @@ describe('docs', () => {
     expect(stdout).toContain('double submit counted 1 of 2')
   })
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'docs/adapters.md', 'docs/architecture.md', 'docs/cli.md', 'docs/lock-protocol.md', 'docs/php-contract.md', 'docs/records.md', 'docs/reliability.md', 'docs/testing.md'])(
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/adapters.md', 'docs/architecture.md', 'docs/cli.md', 'docs/lock-protocol.md', 'docs/observability.md', 'docs/php-contract.md', 'docs/records.md', 'docs/reliability.md', 'docs/testing.md'])(
     '%s names only files that exist',
     (page) => {
       const named = [...read(page).matchAll(/`((?:src|test|docs|examples|bench)\/[\w./-]+\.\w+)`/g)].map(([, file]) => file ?? '')

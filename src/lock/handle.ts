@@ -26,9 +26,17 @@ export interface Handle {
   reload(): Promise<void>
 }
 
+/** What is used of an AbortSignal. Any object that has it will do: a signal takes longer to make than a lock to take. */
+export interface Cancellation {
+  readonly reason: unknown
+  throwIfAborted(): void
+  addEventListener(type: 'abort', listener: { handleEvent(): void }, options: { readonly once: true }): void
+  removeEventListener(type: 'abort', listener: { handleEvent(): void }): void
+}
+
 export interface AcquireOptions {
   /** Stops waiting; the promise rejects with the signal's reason and nothing is left behind. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: Cancellation | undefined
   /** What the holder calls itself (a route, say); shown to whoever waits for it. */
   readonly label?: string | undefined
 }

@@ -1,4 +1,5 @@
 import { MisuseError, type LatchkeyError } from '../errors.js'
+import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Cas, Command } from '../wire/wire.js'
 import { FlightError } from '../wire/wire.js'
@@ -8,7 +9,8 @@ import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
 import { renewAfterMs, usableLeaseMs } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
-import type { LockToken } from './lock-token.js'
+import { type LockToken, readToken } from './lock-token.js'
+import { isObserved, tellLost, traceTransaction } from './observed.js'
 import { hasBytes, look, type StoredRecord } from './record.js'
 import { type Change, type Exit, type LockKnowledge, type Outcome, Transaction } from './transaction.js'
 
@@ -49,7 +51,11 @@ export class HeldLock implements Handle, Alarm {
   private state: 'held' | 'lost' | 'left' = 'held'
   private lossReason: LossReason = 'taken'
   private leaseUntilMs: number
-  /** The alarm of the renewal, or of the end of lease or hold. */
+  /** When the next renewal is due. */
+  private renewAtMs = 0
+  /** When this hold is to be reported as a slow one; Infinity when it was. */
+  private slowAtMs: number
+  /** The alarm of the renewal, of a slow hold, or of the end of lease or hold. */
   atMs = 0
   earlier: Alarm | undefined
   later: Alarm | undefined
@@ -67,6 +73,7 @@ export class HeldLock implements Handle, Alarm {
     this.token = acquired.token
     this.known = { lockCas: acquired.lockCas, record: acquired.record, clouded: false }
     this.acquiredAtMs = acquired.sentAtMs
+    this.slowAtMs = acquired.sentAtMs + context.limits.slowHoldMs
     this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)
     this.schedule(acquired.sentAtMs + renewAfterMs(context.limits.leaseSec))
   }
@@ -184,6 +191,8 @@ export class HeldLock implements Handle, Alarm {
     this.assertUsable()
     this.state = 'left'
     this.context.alarms.cancel(this)
+    // A process that was busy all the while has had no time for the alarm.
+    if (nowMs >= this.slowAtMs) this.reportSlow(nowMs)
     return this.transact(change, exit, extra, nowMs, dueAtMs)
   }
 
@@ -194,6 +203,7 @@ export class HeldLock implements Handle, Alarm {
     this.lossReason = reason
     this.context.alarms.cancel(this)
     this.context.counters.lost++
+    if (channels.lost.isObserved) tellLost(this.context, this, reason)
     this.controller?.abort(this.lossError())
     this.owner.onLoss(this, reason)
     return true
@@ -223,7 +233,14 @@ export class HeldLock implements Handle, Alarm {
     dueAtMs: number,
   ): Promise<Outcome> {
     const { context, id, keys, token, known } = this
-    return new Transaction(context, id, keys, token, known, change, exit, extra, dueAtMs).run(nowMs)
+    const transaction = new Transaction(context, id, keys, token, known, change, exit, extra, dueAtMs)
+    return isObserved(change, exit) ? this.observed(transaction, change, exit, nowMs) : transaction.run(nowMs)
+  }
+
+  /** What is cleared away after a loss is no release. */
+  private observed(transaction: Transaction, change: Change, exit: Exit, nowMs: number): Promise<Outcome> {
+    if (this.state === 'lost') return transaction.run(nowMs)
+    return traceTransaction(this.context, this, change, exit, () => transaction.run(nowMs))
   }
 
   private afterFlights(count: number): number {
@@ -243,16 +260,24 @@ export class HeldLock implements Handle, Alarm {
     }
   }
 
-  private schedule(dueMs: number): void {
-    const atMs = Math.min(dueMs, this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
-    this.context.alarms.set(this, atMs)
+  private schedule(renewAtMs: number): void {
+    this.renewAtMs = renewAtMs
+    const endMs = Math.min(this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
+    this.context.alarms.set(this, Math.min(renewAtMs, endMs, this.slowAtMs))
+  }
+
+  private reportSlow(nowMs: number): void {
+    this.slowAtMs = Infinity
+    this.context.events.slow(this.id, readToken(this.token).holder.label, nowMs - this.acquiredAtMs)
   }
 
   ring(): void {
     if (this.state !== 'held') return
     const nowMs = this.context.clock.nowMs()
+    if (nowMs >= this.slowAtMs) this.reportSlow(nowMs)
     if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
     else if (nowMs >= this.leaseUntilMs) this.lose('lapsed')
+    else if (nowMs < this.renewAtMs) this.schedule(this.renewAtMs)
     else if (this.busy === undefined) void this.serially(() => this.renew())
     else this.schedule(nowMs + this.retryMs())
   }

@@ -1,5 +1,7 @@
+import { channels, type FlightEvent } from '../observe/channels.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
+import { hashOf } from '../system/session-hash.js'
 import type { Command, Reply, Wire } from '../wire/wire.js'
 import type { Alarms } from './alarms.js'
 import type { KeyLayout } from './key-layout.js'
@@ -7,6 +9,8 @@ import type { TokenMint } from './lock-token.js'
 
 /** What every lock of one manager shares. */
 export interface LockContext {
+  /** The manager's name, in what is told of its locks. */
+  readonly name: string
   readonly wire: Wire
   readonly clock: Clock
   readonly random: Random
@@ -22,6 +26,8 @@ export interface LockLimits {
   readonly leaseSec: number
   readonly waitMs: number
   readonly maxHoldMs: number
+  /** A lock that is held for longer is reported while it is held; Infinity for never. */
+  readonly slowHoldMs: number
   readonly maxWaiters: number
   /** Deadline of one flight; a call of a hook is at most three of them. */
   readonly flightMs: number
@@ -42,12 +48,16 @@ export interface LockCounters {
   lost: number
   unknown: number
   timeouts: number
+  /** The longest that a request has waited for a locked session so far, whether or not it got it. */
+  longestWaitMs: number
 }
 
 /** What happened where no caller can be told. */
 export interface LockEvents {
   /** A held lock expired or was taken. `id` is the raw session id: for code, not for logs. */
   lost(id: string, reason: LossReason): void
+  /** A lock has been held for longer than `slowHoldMs`; once for each lock. */
+  slow(id: string, label: string | undefined, heldMs: number): void
 }
 
 export type LossReason = 'taken' | 'lapsed' | 'heldTooLong' | 'closed'
@@ -63,12 +73,21 @@ export const newCounters = (): LockCounters => ({
   lost: 0,
   unknown: 0,
   timeouts: 0,
+  longestWaitMs: 0,
 })
 
 /** A flight, counted. */
 export function fly(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {
   context.counters.flights++
-  return context.wire.flight(id, commands)
+  return channels.flight.isObserved ? flyObserved(context, id, commands) : context.wire.flight(id, commands)
+}
+
+function flyObserved(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {
+  const { clock, wire, name: manager } = context
+  const session = hashOf(id)
+  const operations = commands.map(({ op }) => op)
+  const event: FlightEvent = { manager, session, label: undefined, node: wire.nodeOf?.(id), operations }
+  return channels.flight.trace(event, clock, () => wire.flight(id, commands))
 }
 
 /** The reply at `index`; a wire answers every command, so a hole is a bug in it. */

@@ -1,9 +1,11 @@
 import { ClosedError, type Holder } from '../errors.js'
+import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
 import type { AcquireOptions, Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
+import { traceAcquire } from './observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
@@ -37,6 +39,15 @@ export class SessionLocker implements Locker, QueueHost {
   }
 
   acquire(id: string, options: AcquireOptions): Promise<Handle> {
+    return channels.acquire.isObserved ? this.acquireObserved(id, options) : this.enter(id, options)
+  }
+
+  /** Apart, so that only who is observed pays for the function that is passed on. */
+  private acquireObserved(id: string, options: AcquireOptions): Promise<Handle> {
+    return traceAcquire(this.context, id, options, () => this.enter(id, options))
+  }
+
+  private enter(id: string, options: AcquireOptions): Promise<Handle> {
     this.assertOpen()
     options.signal?.throwIfAborted()
     const nowMs = this.context.clock.nowMs()
@@ -87,6 +98,13 @@ export class SessionLocker implements Locker, QueueHost {
     let waiting = 0
     for (const queue of this.queues.values()) waiting += queue.waiting
     return waiting
+  }
+
+  /** For how long the one has waited that waits longest now; 0 when nobody waits. */
+  get longestWaitMs(): number {
+    let sinceMs = Infinity
+    for (const { waitingSinceMs } of this.queues.values()) sinceMs = Math.min(sinceMs, waitingSinceMs)
+    return sinceMs === Infinity ? 0 : this.context.clock.nowMs() - sinceMs
   }
 
   close(graceMs: number): Promise<void> {

@@ -1,10 +1,12 @@
 import type { LatchkeyError } from '../errors.js'
+import { channels } from '../observe/channels.js'
 import { type Cas, type Command, FlightError, type Reply } from '../wire/wire.js'
 import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
+import { tellFenced } from './observed.js'
 import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
 
 /** What is to become of the record. */
@@ -304,6 +306,7 @@ export class Transaction {
 
   private fencedOff(error: LatchkeyError): LatchkeyError {
     this.context.counters.fenced++
+    if (channels.fenced.isObserved) tellFenced(this.context, this.id, this.token, error.code)
     return error
   }
 

@@ -1,4 +1,6 @@
 import { ClosedError, type LatchkeyError, LockTimeoutError, ServerRefusedError, TooManyWaitersError } from '../errors.js'
+import { channels } from '../observe/channels.js'
+import { failure, type Verdict } from '../observe/event-channel.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Command } from '../wire/wire.js'
 import { asFlightError, gone, unavailable } from './failures.js'
@@ -7,6 +9,7 @@ import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
 import { fly, type LockContext, type LossReason } from './lock-context.js'
 import { describeHolder, type LockToken, readToken } from './lock-token.js'
+import { tellHandOff, tellLost, tellWait, tellWaitOver } from './observed.js'
 import { Poller } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from './record.js'
 import type { Change, Exit, Outcome } from './transaction.js'
@@ -71,6 +74,11 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     return this.waiters.size
   }
 
+  /** Since when the first one waits; Infinity when nobody does. */
+  get waitingSinceMs(): number {
+    return this.waiters.first?.arrivedAtMs ?? Infinity
+  }
+
   get turnStartedAtMs(): number {
     return this.turn.startedAtMs
   }
@@ -108,7 +116,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
     if (hasBytes(record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
-    this.afterExit(outcome, handOff)
+    this.afterExit(lock, outcome, handOff)
     this.proceed()
     if (outcome.error !== undefined) throw outcome.error
   }
@@ -212,13 +220,15 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private handOn(token: LockToken, outcome: Outcome, record: StoredRecord | undefined): boolean {
     if (outcome.lock !== 'done' || outcome.lockCas === undefined) return false
     this.context.counters.handOffs++
+    if (channels.handOff.isObserved) tellHandOff(this.context, this.id, token, this.waiters.size - 1)
     this.give({ token, lockCas: outcome.lockCas, record, sentAtMs: outcome.sentAtMs })
     return true
   }
 
-  private afterExit(outcome: Outcome, handOff: LockToken | undefined): void {
+  private afterExit(lock: HeldLock, outcome: Outcome, handOff: LockToken | undefined): void {
     if (outcome.lock === 'lost') {
       this.context.counters.lost++
+      if (channels.lost.isObserved) tellLost(this.context, lock, 'taken')
       this.context.events.lost(this.id, 'taken')
     } else if (outcome.lock === 'unclear' || handOff !== undefined) {
       // Handed on without its record: the next one takes the lock over and reads for itself.
@@ -237,6 +247,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       }
       this.waiters.remove(next)
       this.context.counters.acquired++
+      if (next.hasWaited) this.noteWait(next)
       next.accept(lock)
       return
     }
@@ -264,6 +275,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
 
   private arm(waiter: Waiter): void {
     const { clock, limits } = this.context
+    if (channels.wait.isObserved) tellWait(this.context, this.id, waiter)
     waiter.arm(clock, waiter.arrivedAtMs + limits.waitMs, () => {
       this.context.counters.timeouts++
       const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
@@ -277,7 +289,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
 
   private refuse(waiter: Waiter, error: unknown): void {
     waiter.refuse(error)
-    this.onGone(waiter)
+    this.onGone(waiter, error)
   }
 
   private refuseAll(reason: () => LatchkeyError): void {
@@ -285,9 +297,18 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   }
 
   /** It does not wait any more. */
-  onGone(waiter: Waiter): void {
+  onGone(waiter: Waiter, reason: unknown): void {
     this.waiters.remove(waiter)
+    if (waiter.hasWaited) this.noteWait(waiter, failure(reason))
     if (this.waiters.size === 0) this.wake?.()
+  }
+
+  /** Its wait is over; `verdict`: why without the session. */
+  private noteWait(waiter: Waiter, verdict?: Verdict): void {
+    const { clock, counters } = this.context
+    const waitedMs = clock.nowMs() - waiter.arrivedAtMs
+    if (waitedMs > counters.longestWaitMs) counters.longestWaitMs = waitedMs
+    if (channels.wait.isObserved) tellWaitOver(waiter, waitedMs, verdict)
   }
 }
 

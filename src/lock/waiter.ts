@@ -4,7 +4,8 @@ import type { HeldLock } from './held-lock.js'
 
 /** The queue that it stands in. */
 export interface WaiterOwner {
-  onGone(waiter: Waiter): void
+  /** It gave up, for that reason. */
+  onGone(waiter: Waiter, reason: unknown): void
 }
 
 /** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
@@ -30,7 +31,7 @@ export class Waiter {
   /** The signal's listener: an object, so that waiting costs no closure. */
   handleEvent(): void {
     this.refuse(this.options.signal?.reason)
-    this.owner.onGone(this)
+    this.owner.onGone(this, this.options.signal?.reason)
   }
 
   /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */
@@ -41,6 +42,11 @@ export class Waiter {
   /** Sets the deadline, once. */
   arm(clock: Clock, deadlineMs: number, onDeadline: () => void): void {
     this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))
+  }
+
+  /** Whether it found the session locked. */
+  get hasWaited(): boolean {
+    return this.timer !== undefined
   }
 
   accept(lock: HeldLock): void {

@@ -30,6 +30,11 @@ export interface SessionManagerOptions {
   readonly waitMs?: number
   /** Milliseconds after which a session is taken from a request that still holds it. At least 100. Default 60 000. */
   readonly maxHoldMs?: number
+  /**
+   * Milliseconds after which a session that is still held is reported, by the event `slow` of the manager, once for
+   * each label. 0: never. At most 86 400 000. Default 5000.
+   */
+  readonly slowHoldMs?: number
   /** Requests of one process that may wait for one session; one more is refused. At least 1. Default 100. */
   readonly maxWaiters?: number
   /** Milliseconds that any call but a waiting read may take. 30 to 60 000. Default 3000. */
@@ -70,6 +75,7 @@ const RANGES = {
   leaseSec: [2, 3600],
   waitMs: [0, 600_000],
   maxHoldMs: [100, 86_400_000],
+  slowHoldMs: [0, 86_400_000],
   maxWaiters: [1, 1_000_000],
   deadlineMs: [30, 60_000],
   connections: [1, 64],
@@ -106,6 +112,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     leaseSec: checkedSec(options, 'leaseSec', 15),
     waitMs: checked(options, 'waitMs', 20_000),
     maxHoldMs: checked(options, 'maxHoldMs', 60_000),
+    slowHoldMs: checked(options, 'slowHoldMs', 5000),
     maxWaiters: checkedSec(options, 'maxWaiters', 100),
     deadlineMs: checked(options, 'deadlineMs', 3000),
     connections: checkedSec(options, 'connections', 3),

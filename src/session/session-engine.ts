@@ -14,6 +14,7 @@ import { createMemoryWire } from '../wire/memory/memory-wire.js'
 import type { Wire } from '../wire/wire.js'
 import type { Settings } from './options.js'
 import type { RecordFormat } from './record-format.js'
+import { type SlowHoldEvent, SlowHolds } from './slow-holds.js'
 
 /** A lock that went away while it was held. `session` is a short keyed hash of the id. */
 export interface LostEvent {
@@ -31,24 +32,41 @@ export class SessionEngine {
   readonly wire: Wire
   private closing = false
   onLost: (event: LostEvent) => void = () => undefined
+  onSlow: (event: SlowHoldEvent) => void = () => undefined
+  /** Tells this manager's events from those of others in the process. */
+  readonly name = `manager-${String(++managers)}`
 
   constructor(readonly settings: Settings) {
-    const { clock, random, leaseSec, waitMs, maxHoldMs, maxWaiters } = settings
+    const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters } = settings
     this.layout = new KeyLayout(settings.prefix)
     this.format = settings.format
     this.wire = settings.wire ?? wireOf(settings)
+    const slowHolds = new SlowHolds((event) => {
+      this.onSlow(event)
+    })
     const context: LockContext = {
+      name: this.name,
       wire: this.wire,
       clock,
       random,
       layout: this.layout,
       mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }),
-      limits: { leaseSec, waitMs, maxHoldMs, maxWaiters, flightMs: flightMsOf(settings) },
+      limits: {
+        leaseSec,
+        waitMs,
+        maxHoldMs,
+        maxWaiters,
+        slowHoldMs: slowHoldMs === 0 ? Infinity : slowHoldMs,
+        flightMs: flightMsOf(settings),
+      },
       counters: this.counters,
       alarms: new Alarms(clock),
       events: {
         lost: (id, reason) => {
           this.onLost({ session: hashOf(id), reason })
+        },
+        slow: (id, label, heldMs) => {
+          slowHolds.note(id, label, heldMs)
         },
       },
     }
@@ -93,6 +111,8 @@ export class SessionEngine {
     await this.wire.close()
   }
 }
+
+let managers = 0
 
 const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
 

@@ -2,10 +2,13 @@ import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
 import type { LockCounters } from '../lock/lock-context.js'
 import type { LocalLock } from '../lock/session-locker.js'
+import { logToDebug } from '../observe/debug-log.js'
+import type { NodeStats } from '../wire/wire.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
+import type { SlowHoldEvent } from './slow-holds.js'
 import { type ListedSession, SessionList } from './session-list.js'
 import { SessionStore } from './session-store.js'
 
@@ -15,23 +18,33 @@ export interface ManagerStats extends Readonly<LockCounters> {
   readonly held: number
   /** Requests of this process that wait now. */
   readonly waiting: number
+  /** The longest that a request has waited for a locked session, in milliseconds: so far, and up to now. */
+  readonly longestWaitMs: number
+  /** What each memcached has done, by its address (without credentials); empty where the store is in this process. */
+  readonly nodes: Readonly<Record<string, NodeStats>>
 }
 
 /**
  * One per process: configuration, connections and wait queues. Everything else is made from it.
  *
- * Emits `lost` (LostEvent) when a lock went away while it was held.
+ * Emits `lost` (LostEvent) when a lock went away while it was held, and `slow` (SlowHoldEvent), once for each label,
+ * when a lock has been held for longer than `slowHoldMs`.
  */
-export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
+export class SessionManager extends EventEmitter<{ lost: [LostEvent]; slow: [SlowHoldEvent] }> {
   private readonly engine: SessionEngine
 
   /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
   constructor(options: SessionManagerOptions = {}) {
     super()
     this.engine = new SessionEngine(settingsOf(options))
+    // Later, so that a listener that throws does not do so in the middle of the lock protocol.
     this.engine.onLost = (event) => {
-      this.emit('lost', event)
+      queueMicrotask(() => this.emit('lost', event))
     }
+    this.engine.onSlow = (event) => {
+      queueMicrotask(() => this.emit('slow', event))
+    }
+    logToDebug()
   }
 
   /** A SessionStore for one request: PHP's hooks, open from the start. */
@@ -110,14 +123,26 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent] }> {
     return new SessionList(this.engine).clear()
   }
 
+  /** Sends nothing. */
   stats(): ManagerStats {
-    const { counters, sessionLocker } = this.engine
-    return { ...counters, held: sessionLocker?.held ?? 0, waiting: sessionLocker?.waiting ?? 0 }
+    const { counters, sessionLocker, wire } = this.engine
+    return {
+      ...counters,
+      held: sessionLocker?.held ?? 0,
+      waiting: sessionLocker?.waiting ?? 0,
+      longestWaitMs: Math.max(counters.longestWaitMs, sessionLocker?.longestWaitMs ?? 0),
+      nodes: wire.stats?.() ?? {},
+    }
   }
 
   /** What this process holds now, and how many of its requests wait for it; longest held first. Sends nothing. */
   locks(): LocalLock[] {
     return this.engine.sessionLocker?.locks() ?? []
+  }
+
+  /** Tells its events on node:diagnostics_channel from those of other managers: `manager-1` and so on, as they are made. */
+  get name(): string {
+    return this.engine.name
   }
 
   /** Whether the manager locks; false only with `locking: false`. */

@@ -3,6 +3,7 @@
  *
  * Everything above speaks commands, replies and time; everything below speaks sockets.
  */
+import type { ObservedNode } from '../observe/channels.js'
 
 /**
  * An item's version, as one node handed it out. Opaque: only the wire that made it looks inside.
@@ -83,6 +84,19 @@ export class FlightError extends Error {
   readonly untrusted: boolean
 }
 
+/** What a node has done since its manager was made. Plain numbers. */
+export interface NodeStats {
+  readonly flights: number
+  readonly commands: number
+  /** Flights without replies: never sent, or not answered in time. */
+  readonly failed: number
+  /** Writes to a socket, handshakes apart. */
+  readonly batches: number
+  readonly connectionsOpened: number
+  /** Open now, idle ones included. */
+  readonly connections: number
+}
+
 /** A place where records and locks live. Implementations: `memory`, `memcached`. */
 export interface Wire {
   /**
@@ -94,6 +108,12 @@ export interface Wire {
    * @throws {FlightError} and nothing else.
    */
   flight(route: string, commands: readonly Command[]): Promise<Reply[]>
+
+  /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */
+  nodeOf?(route: string): ObservedNode
+
+  /** What each node has done so far, by its name. A wire without it counts nothing. */
+  stats?(): Readonly<Record<string, NodeStats>>
 
   /** The largest value that the node of `route` stores under `key`, in bytes, as far as it is known by now. */
   maxValueBytes(route: string, key: string): number

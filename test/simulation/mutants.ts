@@ -285,9 +285,9 @@ export const mutants: readonly Mutant[] = [
   one(
     'waiterForgotten',
     'After a hand-off failed nobody polls for those who still wait.',
-    `    this.afterExit(outcome, handOff)
+    `    this.afterExit(lock, outcome, handOff)
     this.proceed()`,
-    `    this.afterExit(outcome, handOff)
+    `    this.afterExit(lock, outcome, handOff)
     if (handOff === undefined) this.proceed()`,
   ),
   one(

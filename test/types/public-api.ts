@@ -1,8 +1,10 @@
 /** Type tests: `npm run check` fails when a line that must compile does not, or one that must not does. */
+import { trace } from '@opentelemetry/api'
 import * as devalue from 'devalue'
 import session from 'express-session'
 import {
   type ErrorCode,
+  type FlightEvent,
   type Holder,
   LatchkeyError,
   LockTimeoutError,
@@ -14,7 +16,10 @@ import {
   UnserializableError,
 } from 'latchkey'
 import { type BareStore, latchkey, readOnly } from 'latchkey/express'
+import { instrumentOpenTelemetry } from 'latchkey/opentelemetry'
+import { instrumentPrometheus } from 'latchkey/prometheus'
 import { playRaces, SeededRandom, VirtualClock } from 'latchkey/testing'
+import { Registry } from 'prom-client'
 import superjson from 'superjson'
 
 interface Cart {
@@ -53,6 +58,14 @@ export async function managers(): Promise<void> {
   const holder: Holder | undefined = await manager.holder('id')
   const stats: ManagerStats = manager.stats()
   manager.on('lost', ({ session: hash, reason }) => [hash, reason === 'taken'])
+  manager.on('slow', ({ session: hash, label, heldMs }) => [hash, label?.length, heldMs.toFixed()])
+  const failed: number | undefined = stats.nodes['tcp://127.0.0.1:11211']?.failed
+  const stops: (() => void)[] = [
+    instrumentPrometheus(manager, { registry: new Registry() }),
+    instrumentOpenTelemetry(manager, { tracerProvider: trace.getTracerProvider() }),
+  ]
+  const told: (event: FlightEvent) => (string | undefined)[] = ({ node, outcome, operations }) => [node?.name, outcome, ...operations]
+  void [failed, stops, told]
   // @ts-expect-error there is no such event
   manager.on('gone', () => undefined)
   const [held] = manager.locks()

@@ -53,7 +53,7 @@ describe.concurrent.each(['text', 'binary'] as const)('%s: batches', (protocol) 
     expect(server.requests).toHaveLength(2)
     expect(server.connections).toBe(1)
     expect(wire.stats()).toEqual({
-      [`tcp://127.0.0.1:${String(server.port)}`]: { flights: 102, commands: 202, batches: 2, connectionsOpened: 1 },
+      [`tcp://127.0.0.1:${String(server.port)}`]: { flights: 102, commands: 202, failed: 0, batches: 2, connectionsOpened: 1, connections: 1 },
     })
     await wire.close()
   })

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import session, { type SessionOptions } from 'express-session'
-import { InvalidOptionError } from '../../errors.js'
-import { SessionManager } from '../../session/session-manager.js'
+import type { SessionManager } from '../../session/session-manager.js'
+import { BareSessions } from '../http/bare-sessions.js'
+import { checkOptions } from '../http/check-options.js'
+import { giveMethods } from '../http/give-methods.js'
 import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
-import { giveMethods, isMarked } from './read-only.js'
-import { MAX_TTL_SEC } from '../http/session-record.js'
+import { isMarked } from './read-only.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
@@ -65,8 +66,6 @@ export interface LatchkeyMiddleware {
   readonly store: BareStore
 }
 
-const MAX_GRACE_MS = 3_600_000
-
 /**
  * Sessions for Express, locked per request: `app.use(latchkey({ manager, ...express-session options }))` in place of
  * `app.use(session(...))`.
@@ -79,9 +78,10 @@ const MAX_GRACE_MS = 3_600_000
  *   and what express-session throws for its own.
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
-  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...given } = checked(options)
+  checkOptions(options, 'latchkey({ manager, ... })')
+  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...given } = options
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
-  const store = new BareStore(manager, record)
+  const store = new BareStore(new BareSessions(manager, record))
   // Checks express-session's own options, and warns of those that are missing: now, and not with every request.
   const bareSession = session({ ...given, store })
   let isReady = true
@@ -127,35 +127,3 @@ function labelOf(req: IncomingMessage): string {
   const url = 'originalUrl' in req && typeof req.originalUrl === 'string' ? req.originalUrl : (req.url ?? '')
   return `${req.method ?? ''} ${url.replace(/[?#].*$/s, '')}`
 }
-
-function checked(options: LatchkeyOptions): LatchkeyOptions {
-  if (!(options.manager instanceof SessionManager)) {
-    throw new InvalidOptionError('manager is missing: latchkey({ manager: new SessionManager({ savePath }), ... }).')
-  }
-  if ('store' in options && options.store !== undefined) {
-    throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
-  }
-  const { graceMs, ttl, label, readOnly, touchAfter, disableTouch } = options
-  if (graceMs !== undefined && !isNumber(graceMs, 0, MAX_GRACE_MS)) {
-    throw new InvalidOptionError(`graceMs is ${String(graceMs)}; it must be a number from 0 to ${String(MAX_GRACE_MS)}.`)
-  }
-  if (ttl !== undefined && typeof ttl !== 'function' && !isNumber(ttl, -Infinity, MAX_TTL_SEC)) {
-    throw new InvalidOptionError(`ttl is ${String(ttl)}; it must be a function, or a number up to ${String(MAX_TTL_SEC)}.`)
-  }
-  if (label !== undefined && typeof label !== 'function') {
-    throw new InvalidOptionError(`label is ${String(label)}; it must be a function of the request.`)
-  }
-  if (readOnly !== undefined && typeof readOnly !== 'function') {
-    throw new InvalidOptionError(`readOnly is ${String(readOnly)}; it must be a function of the request that returns true or false.`)
-  }
-  if (touchAfter !== undefined && !isNumber(touchAfter, 0, MAX_TTL_SEC)) {
-    throw new InvalidOptionError(`touchAfter is ${String(touchAfter)}; it must be a number from 0 to ${String(MAX_TTL_SEC)}.`)
-  }
-  if (disableTouch !== undefined && typeof disableTouch !== 'boolean') {
-    throw new InvalidOptionError(`disableTouch is ${String(disableTouch)}; it must be true or false.`)
-  }
-  return options
-}
-
-const isNumber = (value: unknown, least: number, most: number): boolean =>
-  typeof value === 'number' && value >= least && value <= most

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type session from 'express-session'
 import type { SessionData } from 'express-session'
+import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, toHttpError } from '../http/http-error.js'
-import { giveMethods, protectSession } from './read-only.js'
+import { protectSession } from './read-only.js'
 import type { RequestStore } from './request-store.js'
 import { type GateKeeper, ResponseGate } from './response-gate.js'
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ReadOnlyReason } from '../../errors.js'
 import { protect } from '../../session/protect.js'
+import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure } from '../http/http-error.js'
 import type { Next, Request } from './locked-request.js'
 
@@ -27,13 +28,6 @@ export function readOnly(req: Request, _res: unknown, next: Next): void {
   session.release().then(() => {
     next()
   }, next)
-}
-
-/** Methods that sessions of this adapter have beside express-session's. Not enumerable, so they are never stored. */
-export function giveMethods(session: object, methods: Readonly<Record<string, (...args: never) => unknown>>): void {
-  for (const [name, value] of Object.entries(methods)) {
-    Object.defineProperty(session, name, { value, configurable: true, writable: true })
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { onHead } from '../http/response-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
 export interface RequestSession {
@@ -57,10 +57,13 @@ export class LifeCycle {
   onSend(payload: unknown, done: Done): void {
     const turn = ++this.sends
     clearTimeout(this.graceTimer)
+    // As far as Fastify can tell it is sent: an async handler that does not return its reply must not send another one.
+    Object.defineProperty(this.reply, 'sent', { configurable: true, value: true })
     const go = (error?: unknown): void => {
-      // A second response (handlerTimeout) has taken the place of this one.
-      if (turn !== this.sends) discard(payload)
-      else this.answer(payload, error, done)
+      // Another one came by way of an async preSerialization hook, with its status and its headers.
+      if (turn !== this.sends) return discard(payload)
+      Reflect.deleteProperty(this.reply, 'sent')
+      this.answer(payload, error, done)
     }
     this.decide().then(() => {
       go()
@@ -120,24 +123,3 @@ function discard(payload: unknown): void {
   if (typeof payload !== 'object' || payload === null || !('destroy' in payload)) return
   if (typeof payload.destroy === 'function') payload.destroy()
 }
-
-/** Says the content type when the head of a response is written, by whomever. */
-function onHead(res: ServerResponse, listener: (contentType: string) => void): void {
-  const { writeHead } = res
-  const watched = (...args: unknown[]): unknown => {
-    const given = args.find((arg) => typeof arg === 'object' && arg !== null)
-    listener(String(typeIn(given) ?? res.getHeader('content-type') ?? '').toLowerCase())
-    return Reflect.apply(writeHead, res, args)
-  }
-  Object.assign(res, { writeHead: watched })
-}
-
-/** From writeHead()'s headers: an object, a list of pairs, or a flat list. */
-function typeIn(headers: object | null | undefined): unknown {
-  const list = Array.isArray(headers) ? headers : Object.entries(headers ?? {})
-  const pairs = Array.isArray(list[0]) ? list : pairsOf(list)
-  return pairs.find(([name]) => String(name).toLowerCase() === 'content-type')?.[1]
-}
-
-const pairsOf = (flat: unknown[]): unknown[][] =>
-  flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : []))

@@ -2,8 +2,8 @@ import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifySessionOptions } from '@fastify/session'
 import type { FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
-import { SessionManager } from '../../session/session-manager.js'
-import { MAX_TTL_SEC } from '../http/session-record.js'
+import type { SessionManager } from '../../session/session-manager.js'
+import { checkOptions as checkCommonOptions } from '../http/check-options.js'
 import type { Ttl } from './fastify-session/bare-store.js'
 
 export interface CommonOptions {
@@ -49,45 +49,13 @@ export interface OwnSessionOptions extends CommonOptions {
   readonly lifetimeSec?: number
 }
 
-const MAX_GRACE_MS = 3_600_000
-
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with the value and the limit. */
 export function checkOptions(options: LatchkeyOptions | OwnSessionOptions): void {
-  const { manager, graceMs } = options
-  if (!(manager instanceof SessionManager)) {
-    throw new InvalidOptionError('manager is missing: app.register(latchkey, { manager: new SessionManager(), ... }).')
-  }
+  checkCommonOptions(options, 'app.register(latchkey, { manager, ... })')
   if (options.fastifySession !== undefined && typeof options.fastifySession !== 'boolean') {
     throw new InvalidOptionError('fastifySession must be true or false.')
   }
-  if ('store' in options && options.store !== undefined) {
-    throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
-  }
-  if (graceMs !== undefined && !isNumber(graceMs, 0, MAX_GRACE_MS)) {
-    throw outOfRange('graceMs', graceMs, `from 0 to ${String(MAX_GRACE_MS)}`)
-  }
-  if (options.fastifySession !== false) checkStoring(options)
-  for (const name of ['label', 'readOnly'] as const) {
-    const value: unknown = options[name]
-    if (value === undefined || typeof value === 'function') continue
-    throw new InvalidOptionError(`${name} is ${String(value)}; it must be a function of the request.`)
-  }
 }
-
-function checkStoring({ ttl, touchAfter, disableTouch }: LatchkeyOptions): void {
-  if (ttl !== undefined && typeof ttl !== 'function' && !isNumber(ttl, -Infinity, MAX_TTL_SEC)) {
-    throw outOfRange('ttl', ttl, `up to ${String(MAX_TTL_SEC)}, or a function`)
-  }
-  if (touchAfter !== undefined && !isNumber(touchAfter, 0, MAX_TTL_SEC)) {
-    throw outOfRange('touchAfter', touchAfter, `from 0 to ${String(MAX_TTL_SEC)}`)
-  }
-  if (disableTouch !== undefined && typeof disableTouch !== 'boolean') {
-    throw new InvalidOptionError(`disableTouch is ${String(disableTouch)}; it must be true or false.`)
-  }
-}
-
-const outOfRange = (name: string, value: unknown, range: string): InvalidOptionError =>
-  new InvalidOptionError(`${name} is ${String(value)}; it must be a number ${range}.`)
 
 /** Method and route: a path may tell what a visitor does, a query may hold secrets. */
 export const labelOf = ({ method, routeOptions }: FastifyRequest): string =>
@@ -100,6 +68,3 @@ export function isReadOnly(request: FastifyRequest, asked: CommonOptions['readOn
 }
 
 const isUpgrade = ({ raw }: FastifyRequest): boolean => 'upgrade' in raw && raw.upgrade === true
-
-const isNumber = (value: unknown, least: number, most: number): boolean =>
-  typeof value === 'number' && value >= least && value <= most

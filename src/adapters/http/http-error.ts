@@ -1,7 +1,7 @@
 import { LatchkeyError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
 
-/** What Express's error handlers get: finalhandler reads `status` and `headers`, an application reads `code`. */
+/** What error handlers get: frameworks read `status` or `statusCode`, and `headers`; an application reads `code`. */
 export class SessionHttpError extends Error {
   override readonly name = 'SessionHttpError'
   readonly statusCode: number

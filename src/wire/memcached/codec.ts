@@ -49,6 +49,11 @@ export class Flight {
     return this.#settled
   }
 
+  /** Whether every command has its reply. */
+  get isAnswered(): boolean {
+    return this.#answered >= this.commands.length
+  }
+
   /** Takes the next reply; the last one settles the flight without waiting for the rest of its batch. */
   answer(reply: Reply): void {
     this.#replies[this.#answered++] = reply

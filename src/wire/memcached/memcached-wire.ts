@@ -3,10 +3,10 @@ import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
-import { type Cas, FlightError, type Command, type Reply, type Wire } from '../wire.js'
+import { type Cas, FlightError, type Command, type NodeStats, type Reply, type Wire } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from './codec.js'
-import { MemcachedNode, type NodeStats } from './node.js'
+import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
 import { createTextCodec, TEXT_VERSION } from './text-codec.js'
@@ -24,8 +24,8 @@ export interface MemcachedWireOptions {
 export interface MemcachedWire extends Wire {
   /** Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given. */
   keys(prefix: string): AsyncIterable<string>
-  /** What each node has done so far, by its address (without credentials). */
-  stats(): Record<string, Readonly<NodeStats>>
+  /** By the node's address, without credentials. */
+  stats(): Readonly<Record<string, NodeStats>>
 }
 
 interface Place {
@@ -88,7 +88,8 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       closing ??= Promise.all(places.map(({ node }) => node.close())).then(() => undefined)
       return closing
     },
-    stats: () => Object.fromEntries(places.map(({ node }) => [node.name, { ...node.stats }])),
+    nodeOf: (route) => placeOf(route).node.observed,
+    stats: () => Object.fromEntries(places.map(({ node }) => [node.name, node.stats])),
   }
 }
 

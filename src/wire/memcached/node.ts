@@ -3,8 +3,9 @@
  * refuses a CAS that is older than that connection.
  */
 import { describeServer, type ServerAddress } from '../../save-path.js'
+import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { FlightError, type Command, type Reply } from '../wire.js'
+import { FlightError, type Command, type NodeStats, type Reply } from '../wire.js'
 import { bytesOf, Flight, type MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
@@ -20,15 +21,6 @@ export interface NodeOptions {
   readonly connections: number
 }
 
-/** What a node has done since it was made. */
-export interface NodeStats {
-  flights: number
-  commands: number
-  /** Writes to a socket, handshakes apart. */
-  batches: number
-  connectionsOpened: number
-}
-
 // A batch holds its connection until its last reply, so a giant one would make small flights wait.
 const BATCH_BYTES = 256 * 1024
 const BATCH_FLIGHTS = 256
@@ -40,7 +32,8 @@ const ITEM_OVERHEAD_BYTES = 64
 
 export class MemcachedNode {
   readonly name: string
-  readonly stats: NodeStats = { flights: 0, commands: 0, batches: 0, connectionsOpened: 0 }
+  readonly observed: ObservedNode
+  readonly #counters = { flights: 0, commands: 0, failed: 0, batches: 0, connectionsOpened: 0 }
   readonly #clock: Clock
   readonly #flightMs: number
   /** What is left of a deadline when a flight is not worth sending any more: a quarter, for the server to answer in. */
@@ -60,6 +53,7 @@ export class MemcachedNode {
 
   constructor({ server, clock, makeCodec, flightMs, connections }: NodeOptions) {
     this.name = describeServer(server)
+    this.observed = observedOf(server)
     this.#clock = clock
     this.#flightMs = flightMs
     this.#answerMs = flightMs / 4
@@ -81,11 +75,15 @@ export class MemcachedNode {
         reject(new FlightError('not-sent', `The connections to ${this.name} are closed.`))
         return
       }
-      this.stats.flights += 1
-      this.stats.commands += commands.length
+      this.#counters.flights += 1
+      this.#counters.commands += commands.length
       this.#schedule()
       this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), resolve, reject))
     })
+  }
+
+  get stats(): NodeStats {
+    return { ...this.#counters, connections: this.#pool.size }
   }
 
   maxValueBytes(key: string): number {
@@ -107,7 +105,7 @@ export class MemcachedNode {
    * that older connections, still open, lead to: a pool that grows makes no CAS worthless, a restart makes all so.
    */
   #date({ process }: Greeting): number {
-    this.stats.connectionsOpened += 1
+    this.#counters.connectionsOpened += 1
     if (process !== undefined) {
       if (this.#pool.knows(process)) return this.#ordinal
       this.#pool.forgetOthers(process)
@@ -168,8 +166,9 @@ export class MemcachedNode {
       this.#pool.giveBack(connection)
       return
     }
-    this.stats.batches += 1
+    this.#counters.batches += 1
     connection.run(batch, first.dueAtMs, () => {
+      if (!connection.alive) this.#countUnanswered(batch)
       // Kept until the end of the turn, in which most replies are followed by the next flight; not if anyone waits.
       if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) {
         this.#pool.giveBack(connection)
@@ -178,6 +177,10 @@ export class MemcachedNode {
         this.#schedule()
       }
     })
+  }
+
+  #countUnanswered(batch: readonly Flight[]): void {
+    for (const flight of batch) if (!flight.isAnswered) this.#counters.failed += 1
   }
 
   /** Takes from what is pending, in its order: as much as a batch holds. */
@@ -211,15 +214,20 @@ export class MemcachedNode {
     const all = this.#pending
     this.#pending = all.filter((flight) => flight.dueAtMs - this.#flightMs > untilMs)
     for (const flight of all) {
-      if (flight.dueAtMs - this.#flightMs <= untilMs) flight.fail(new FlightError('not-sent', message, { cause }))
+      if (flight.dueAtMs - this.#flightMs <= untilMs) this.#refuse(flight, message, { cause })
     }
+  }
+
+  #refuse(flight: Flight, message: string, options?: { readonly cause?: unknown; readonly untrusted?: boolean }): void {
+    this.#counters.failed += 1
+    flight.fail(new FlightError('not-sent', message, options))
   }
 
   /** Fails a flight that waited too long to be sent. */
   #isLate(flight: Flight, nowMs: number): boolean {
     if (flight.settled) return true
     if (nowMs < flight.dueAtMs - this.#answerMs) return false
-    flight.fail(new FlightError('not-sent', `No connection to ${this.name} came free in time.`))
+    this.#refuse(flight, `No connection to ${this.name} came free in time.`)
     return true
   }
 
@@ -228,7 +236,7 @@ export class MemcachedNode {
     for (const command of flight.commands) {
       if ((command.op === 'cas' || command.op === 'cad') && command.cas.asOf < connection.openedAt) {
         const message = `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
-        flight.fail(new FlightError('not-sent', message, { untrusted: true }))
+        this.#refuse(flight, message, { untrusted: true })
         return false
       }
     }
@@ -249,4 +257,11 @@ export class MemcachedNode {
     const leftMs = Math.max(1, first.dueAtMs - this.#answerMs - this.#clock.nowMs())
     this.#timer = this.#clock.setTimer(check, leftMs, { background: true })
   }
+}
+
+function observedOf(server: ServerAddress): ObservedNode {
+  const { endpoint } = server
+  const name = describeServer(server)
+  if (endpoint.kind === 'unix') return { name, address: endpoint.path, port: undefined }
+  return { name, address: endpoint.host, port: endpoint.port }
 }

@@ -99,6 +99,13 @@ export class ConnectionPool {
     }
   }
 
+  /** How many connections are open, idle or busy. */
+  get size(): number {
+    let size = 0
+    for (const { alive } of this.#connections) if (alive) size++
+    return size
+  }
+
   /** Whether a connection to this process of the server is open, idle or busy. */
   knows(process: string): boolean {
     for (const { alive, greeting } of this.#connections) if (alive && greeting?.process === process) return true

@@ -68,6 +68,41 @@ describe.each(KINDS)('%s', (kind) => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
   })
 
+  it('regenerate() again, after one whose session was not stored: the old one ends, and no lock is left', async () => {
+    const site = await Site.start(kind, (app) => {
+      app.get('/login', async (request) => {
+        await expect(visit(request).regenerate()).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_REFUSED' })
+        await visit(request).regenerate()
+        visit(request).user = 'eve'
+        return {}
+      })
+    })
+    const visitor = await site.visitor()
+    const old = visitor.sid
+    site.wire?.refuse(storesRecord)
+    expect((await visitor.get('/login')).status).toBe(200)
+    expect(await site.stored(old)).toBeUndefined()
+    expect(await site.stored(visitor.sid)).toMatchObject({ user: 'eve' })
+    expect(await site.isFree(old, visitor.sid)).toBe(true)
+    expect(site.manager.stats().held).toBe(0)
+  })
+
+  it('destroy() after a regenerate() whose session was not stored: the old one is destroyed', async () => {
+    const site = await Site.start(kind, (app) => {
+      app.get('/logout', async (request) => {
+        await visit(request).regenerate().catch(() => undefined)
+        await visit(request).destroy()
+        return {}
+      })
+    })
+    const visitor = await site.visitor()
+    const old = visitor.sid
+    site.wire?.refuse(storesRecord)
+    expect((await visitor.get('/logout')).status).toBe(200)
+    expect(await site.stored(old)).toBeUndefined()
+    expect(site.manager.stats().held).toBe(0)
+  })
+
   it('a request that waits for the old id: an error, no cookie, and nothing is written', async () => {
     const goOn = barrier()
     const site = await Site.start(kind, (app) => {
@@ -196,4 +231,18 @@ describe.each(KINDS)('%s', (kind) => {
     expect((await visitor.get('/keep')).body).toBe('{"user":"ada"}')
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
   })
+})
+
+it('graceSec: a copy whose cookie has expired is no session: a new one begins', async () => {
+  const site = await Site.start('with @fastify/session', () => undefined)
+  const visitor = await site.visitor()
+  const old = visitor.sid
+  const store = site.manager.store()
+  await store.read(old)
+  await store.save(old, JSON.stringify({ cookie: { expires: new Date(Date.now() - 1000) } }))
+  await store.retire(old, 30)
+  await store.close()
+  expect((await visitor.get('/set/n/1')).status).toBe(200)
+  expect(visitor.sid).not.toBe(old)
+  expect(await site.stored(visitor.sid)).toEqual({ n: '1' })
 })

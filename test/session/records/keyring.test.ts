@@ -39,13 +39,15 @@ describe('encryption.keys', () => {
   it('no secret, and no key that is made of it, is seen by inspect(), in JSON or in errors', async () => {
     const secret = 'a secret that is never to be seen'
     const bytes = Buffer.from('another one that is never to be seen')
-    const manager = new SessionManager({ encryption: { keys: [{ id: 'a', secret }, { id: 'b', secret: bytes }] } })
+    const encryption = { keys: [{ id: 'a', secret }, { id: 'b', secret: bytes }] }
+    const manager = new SessionManager({ encryption })
     await manager.run('sid', (session) => {
       session.data['word'] = 'never to be seen either'
     })
-    const seen = [inspect(manager, { depth: Infinity, showHidden: true, getters: true }), inspect(manager.store(), { depth: Infinity })]
-    for (const text of seen) {
-      expect(text).toContain('Keyring')
+    const format = inspect(formatOf(encryption), { depth: Infinity, showHidden: true, getters: true })
+    expect(format).toContain('Keyring')
+    const shown = inspect(manager, { depth: Infinity, showHidden: true, getters: true })
+    for (const text of [format, shown, inspect(manager.store(), { depth: Infinity })]) {
       for (const one of [secret, 'never to be seen either', bytes.toString('hex'), bytes.toString('base64'), bytes.toString('hex').replace(/../g, '$& ').trim()]) {
         expect(text).not.toContain(one)
       }

@@ -1,7 +1,8 @@
 import type { Session } from 'fastify'
 import type { SessionManager } from '../../../session/session-manager.js'
+import type { BareSessions } from '../../http/bare-sessions.js'
 import { type AnySession, hasCookie, SessionRecord, type Ttl as TtlOf } from '../../http/session-record.js'
-import { type Callback, settle } from './settle.js'
+import { type Callback, settle } from '../../http/settle.js'
 
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<Session>
@@ -18,34 +19,31 @@ export function recordOf(manager: SessionManager, ttl: Ttl | undefined, touchAft
 export type ListedSession = Session & { readonly id: string }
 
 /**
- * Sessions outside of a locked request: WebSocket upgrades, and `app.decryptSession()` for what is no request.
+ * Sessions outside of a locked request: `app.decryptSession()` for what is no request.
  *
  * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go.
  */
 export class BareStore {
-  constructor(
-    protected readonly manager: SessionManager,
-    protected readonly record: FastifyRecord,
-  ) {}
+  constructor(protected readonly sessions: BareSessions<Session>) {}
 
   /** One flight, without a lock. */
   get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
-    return settle(this.peek(sid), callback)
+    return settle(this.sessions.peek(sid), callback)
   }
 
   /** Locks, writes, lets go: two flights. */
   set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return settle(this.overwrite(sid, session), callback)
+    return settle(this.sessions.overwrite(sid, plainOf(session)), callback)
   }
 
   /** One flight. Whoever holds the session is fenced. */
   destroy(sid: string, callback?: Callback<void>): Promise<void> {
-    return settle(this.remove(sid), callback)
+    return settle(this.sessions.destroy(sid), callback)
   }
 
   /** Prolongs the session, takes over its cookie, and leaves its data alone. Two flights. */
   touch(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return settle(this.prolong(sid, session), callback)
+    return settle(this.sessions.prolong(sid, plainOf(session)), callback)
   }
 
   /**
@@ -53,68 +51,17 @@ export class BareStore {
    * not for requests.
    */
   all(callback?: Callback<ListedSession[]>): Promise<ListedSession[]> {
-    return settle(this.list(), callback)
+    return settle(this.sessions.list(), callback)
   }
 
   /** How many there are. Cost and errors as of `manager.length()`. */
   length(callback?: Callback<number>): Promise<number> {
-    return settle(this.manager.length(), callback)
+    return settle(this.sessions.length(), callback)
   }
 
   /** Destroys them all; nothing else on the server is touched. Cost and errors as of `manager.clear()`. */
   clear(callback?: Callback<void>): Promise<void> {
-    const clearing = this.manager.clear().then(() => undefined)
-    return settle(clearing, callback)
-  }
-
-  protected async list(): Promise<ListedSession[]> {
-    const found: ListedSession[] = []
-    for await (const { id, data } of this.manager.all()) {
-      const session = this.record.loaded(data)
-      if (session !== undefined) found.push({ ...session, id })
-    }
-    return found
-  }
-
-  protected async peek(sid: string): Promise<Session | null> {
-    if (this.manager.flawOf(sid) !== undefined) return null
-    const text = await this.manager.store().peek(sid)
-    return text === '' ? null : (this.record.decode(sid, text) ?? null)
-  }
-
-  protected async overwrite(sid: string, session: Session): Promise<void> {
-    const plain = plainOf(session)
-    const lifetimeSec = this.record.ttlSec(plain)
-    if (lifetimeSec <= 0) return this.remove(sid)
-    const store = this.manager.store()
-    const text = this.record.encode(sid, plain)
-    try {
-      await store.read(sid)
-      await store.write(sid, text, { lifetimeSec })
-    } finally {
-      await store.close()
-    }
-  }
-
-  protected async prolong(sid: string, session: Session): Promise<void> {
-    const plain = plainOf(session)
-    const lifetimeSec = this.record.ttlSec(plain)
-    if (lifetimeSec <= 0) return this.remove(sid)
-    if (this.manager.flawOf(sid) !== undefined) return
-    const store = this.manager.store()
-    try {
-      const text = await store.read(sid)
-      if (text === '' || store.isRetired) return
-      const renewed = this.record.withCookie(sid, text, plain)
-      if (renewed === text) await store.updateTimestamp(sid, text, { lifetimeSec })
-      else await store.write(sid, renewed, { lifetimeSec })
-    } finally {
-      await store.close()
-    }
-  }
-
-  protected async remove(sid: string): Promise<void> {
-    if (this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+    return settle(this.sessions.clear(), callback)
   }
 }
 

@@ -2,6 +2,7 @@ import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ReadOnlyReason } from '../../../errors.js'
 import { protect } from '../../../session/protect.js'
+import { giveMethods } from '../../http/give-methods.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import type { SessionHooks } from './hooks.js'
 import type { RequestSession } from '../life-cycle.js'
@@ -100,8 +101,10 @@ export class LockedRequest implements RequestSession {
       Object.defineProperty(session, symbol, { enumerable: false })
     }
     const regenerate: Method = session.regenerate
-    define(session, 'release', () => this.release(session))
-    define(session, 'regenerate', (...args) => this.regenerate(session, regenerate, args))
+    giveMethods(session, {
+      release: () => this.release(session),
+      regenerate: (...args) => this.regenerate(session, regenerate, args),
+    })
   }
 
   private protect(reason: ReadOnlyReason): void {
@@ -120,10 +123,6 @@ function called(call: (done: (error?: Error) => void) => void): Promise<void> {
     })
   })
 }
-
-/** Not enumerable: no part of the data. */
-const define = (session: FastifySessionObject, name: string, value: (...args: never[]) => unknown): void =>
-  void Object.defineProperty(session, name, { value, configurable: true, writable: true })
 
 /** It puts a bare `{}` on a request whose path its cookie is not for. */
 const isSession = (session: Current | undefined): session is FastifySessionObject =>

@@ -1,5 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { BareSessions } from '../../http/bare-sessions.js'
 import { LifeCycle } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
@@ -18,7 +19,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const { label = labelOf, graceMs = 10_000, readOnly, ...given } = others
   const { rolling = true, saveUninitialized = true } = given
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
-  const bareStore = new BareStore(manager, record)
+  const bareStore = new BareStore(new BareSessions(manager, record))
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
   const served = new WeakMap<object, Served>()

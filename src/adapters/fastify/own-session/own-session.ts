@@ -3,8 +3,8 @@ import { type ReadOnlyReason, SessionGoneError } from '../../../errors.js'
 import { protect } from '../../../session/protect.js'
 import type { Session } from '../../../session/session.js'
 import type { SessionManager } from '../../../session/session-manager.js'
+import { CallLine } from '../../http/call-line.js'
 import { ClientGoneError, readOnlyFailure, type SessionHttpError, toHttpError } from '../../http/http-error.js'
-import { Calls } from '../calls.js'
 import type { RequestSession } from '../life-cycle.js'
 import type { SessionCookie } from './session-cookie.js'
 import { type Data, withMethods } from './session-methods.js'
@@ -25,7 +25,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
   /** Read only, or the copy that a regenerated session left: its cookie is left alone as well. */
   private fixed: ReadOnlyReason | undefined
   private state: 'live' | 'released' | 'destroyed' | 'cut short' = 'live'
-  private readonly calls = new Calls()
+  private readonly calls = new CallLine()
   private readonly gone = new AbortController()
 
   constructor(
@@ -92,6 +92,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
     return this.told('end', async () => {
       if (this.fixed === 'readOnly') throw readOnlyFailure('readOnly', this.id)()
       await this.session?.destroy()
+      this.calls.forgetFailure()
     })
   }
 
@@ -182,7 +183,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
   }
 
   private told(subject: string, work: () => Promise<void>): Promise<void> {
-    const run = this.calls.storing(subject, work)
+    const run = this.calls.changing(subject, work)
     run.catch(() => {
       // Nobody need wait for it: the response tells.
     })

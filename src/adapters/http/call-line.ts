@@ -1,12 +1,15 @@
-import { type SessionHttpError, toHttpError } from '../http/http-error.js'
+import { type SessionHttpError, toHttpError } from './http-error.js'
 
-/** The calls of one request to its store: one after the other, and whether the last change of the session failed. */
+/**
+ * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
+ * whether the last change of the session failed.
+ */
 export class CallLine {
   private turn: Promise<unknown> = Promise.resolve()
   private pending = 0
   private failed: { readonly sid: string; readonly error: SessionHttpError; readonly isTold: boolean } | undefined
-  /** express-session's `res.end` is under way: what fails now is told with the response. */
-  ending = false
+  /** The response is about to leave: what fails now is told by it. */
+  isAnswering = false
 
   /** Nothing is under way. */
   get isIdle(): boolean {
@@ -18,9 +21,14 @@ export class CallLine {
     return this.failed?.error
   }
 
-  /** A call before the response's end came back with the failure. */
+  /** It was the application's own call that came back with the failure. */
   get isFailureTold(): boolean {
     return this.failed?.isTold === true
+  }
+
+  /** The session is over: what was not stored of it need not be. */
+  forgetFailure(): void {
+    this.failed = undefined
   }
 
   inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -32,19 +40,27 @@ export class CallLine {
 
   /** In turn, and noted. */
   changing(sid: string, work: () => Promise<void>): Promise<void> {
-    const { ending } = this
-    return this.inTurn(() => this.noting(sid, work, ending))
+    const { isAnswering } = this
+    return this.inTurn(() => this.noting(sid, work, isAnswering))
   }
 
   /** Notes whether it failed; a later change of the same session that is stored makes up for one that was not. */
-  async noting(sid: string, work: () => Promise<void>, wasEnding = this.ending): Promise<void> {
+  async noting(sid: string, work: () => Promise<void>, wasAnswering = this.isAnswering): Promise<void> {
     try {
       await work()
       if (this.failed?.sid === sid) this.failed = undefined
     } catch (thrown) {
       const error = toHttpError(thrown)
-      this.failed = { sid, error, isTold: !wasEnding && !this.ending }
+      this.failed = { sid, error, isTold: !wasAnswering && !this.isAnswering }
       throw error
+    }
+  }
+
+  /** Resolves when nothing is under way, callbacks included. */
+  async settled(): Promise<void> {
+    while (!this.isIdle) {
+      await this.turn
+      await new Promise((resolve) => setImmediate(resolve))
     }
   }
 }

@@ -1,23 +1,29 @@
-import { toHttpError } from '../../http/http-error.js'
+import { toHttpError } from './http-error.js'
 
 export type Callback<T> = (error: unknown, value?: T) => void
 
 /**
  * A promise, and the callback if there is one. A callback that throws does so on its own turn, as after any I/O, and
- * the promise of a call that nobody waits for fails nobody.
+ * with a callback the promise fails nobody.
  */
 export function settle<T>(work: Promise<T>, callback: Callback<T> | undefined): Promise<T> {
   const told = work.catch((error: unknown) => {
     throw toHttpError(error)
   })
+  if (callback === undefined) return told
   told.then(
     (value) => {
-      // As its own store does: nothing at all where there is no result.
-      if (callback !== undefined) process.nextTick(callback, value === undefined ? undefined : null, value)
+      process.nextTick(callback, null, value)
     },
     (error: unknown) => {
-      if (callback !== undefined) process.nextTick(callback, error)
+      process.nextTick(callback, error)
     },
   )
   return told
+}
+
+/** For whoever drops the promise: that it failed is told with the response. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }

@@ -1,0 +1,41 @@
+import { LockTimeoutError, type SessionManager } from 'latchkey'
+
+interface Shop {
+  cart: string[]
+  /** Milliseconds since 1970. */
+  lastSeenMs: number
+}
+
+export interface Swept {
+  readonly emptied: number
+  /** In use just now: they are not abandoned. */
+  readonly busy: number
+}
+
+/** Every night: empties the carts that nobody has touched since `beforeMs`. */
+export async function emptyCarts(manager: SessionManager, beforeMs: number): Promise<Swept> {
+  let [emptied, busy] = [0, 0]
+  for await (const { id, data } of manager.all<Shop>()) {
+    if (!isAbandoned(data, beforeMs)) continue
+    const patience = AbortSignal.timeout(50)
+    try {
+      await manager.run<Shop>(
+        id,
+        (session) => {
+          // It was read without the lock; now it cannot change any more.
+          if (!isAbandoned(session.data, beforeMs)) return
+          session.data.cart = []
+          emptied++
+        },
+        { signal: patience, label: 'cron' },
+      )
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError) && error !== patience.reason) throw error
+      busy++
+    }
+  }
+  return { emptied, busy }
+}
+
+const isAbandoned = ({ cart = [], lastSeenMs = 0 }: Partial<Shop>, beforeMs: number): boolean =>
+  cart.length > 0 && lastSeenMs < beforeMs

@@ -1,0 +1,96 @@
+import { LatchkeyError } from '../../errors.js'
+import { ClientGoneError, type SessionHttpError, toHttpError } from '../http/http-error.js'
+import { checkOptions, type SessionOptions } from './options.js'
+import { RequestSession } from './request-session.js'
+import { SessionCookie } from './session-cookie.js'
+
+/** What one set of options does to a request: a session before it, and a cookie, or a refusal, after it. */
+export class LockedHandler<T extends object> {
+  private readonly cookie: SessionCookie
+
+  constructor(private readonly options: SessionOptions) {
+    checkOptions(options)
+    this.cookie = new SessionCookie(options)
+  }
+
+  /** The session, or the Response to a request that cannot have it. */
+  async begin(request: Request): Promise<RequestSession<T> | Response> {
+    const { manager, cookie, readOnly = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
+    const { signal } = request
+    const settings = {
+      signal,
+      label: label(request),
+      lifetimeSec,
+      readOnly: typeof readOnly === 'function' ? readOnly(request) : readOnly,
+    }
+    try {
+      return await RequestSession.begin<T>(manager, this.cookie.idIn(request), settings)
+    } catch (error) {
+      const reason = signal.aborted && error === signal.reason ? new ClientGoneError('The client has gone.') : error
+      return this.refuse(reason, request)
+    }
+  }
+
+  /** Stores the session and lets go; then the Response as it may be sent. */
+  async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
+    try {
+      await session.settle(response.status >= 400)
+    } catch (error) {
+      await response.body?.cancel(error).catch(() => undefined)
+      return this.refuse(error, request)
+    }
+    const cookie = this.cookieFor(request, session)
+    return cookie === undefined ? response : withCookie(response, cookie)
+  }
+
+  /** The handler has thrown: nothing is stored. Undefined where the error is none of a session that was refused. */
+  async fail(request: Request, session: RequestSession<T>, error: unknown): Promise<Response | undefined> {
+    await session.abandon()
+    const refusal = refusalOf(error)
+    return refusal === undefined ? undefined : this.told(refusal, request)
+  }
+
+  private cookieFor(request: Request, session: RequestSession<T>): string | undefined {
+    const { cookieId: id } = session
+    if (id === undefined) return undefined
+    if (id === null) return this.cookie.isIn(request) ? this.cookie.cleared() : undefined
+    return this.cookie.isRolling || this.cookie.idIn(request) !== id ? this.cookie.of(id) : undefined
+  }
+
+  private refuse(error: unknown, request: Request): Promise<Response> {
+    const refusal = refusalOf(error)
+    if (refusal === undefined) throw error
+    return this.told(refusal, request)
+  }
+
+  private async told(refusal: SessionHttpError, request: Request): Promise<Response> {
+    return (await this.options.onRefused?.(refusal, request)) ?? plain(refusal)
+  }
+}
+
+/** What is answered where the session is busy, gone, or not to be had now; every other error is the caller's. */
+function refusalOf(error: unknown): SessionHttpError | undefined {
+  if (!(error instanceof LatchkeyError) && !(error instanceof ClientGoneError)) return undefined
+  const refusal = toHttpError(error)
+  return refusal.status === 500 ? undefined : refusal
+}
+
+function plain({ message, status, headers }: SessionHttpError): Response {
+  const all = { ...headers, 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }
+  return new Response(`${message}\n`, { status, headers: all })
+}
+
+/** Those of Response.redirect() and fetch() cannot be changed. */
+function withCookie(response: Response, cookie: string): Response {
+  try {
+    response.headers.append('Set-Cookie', cookie)
+    return response
+  } catch {
+    const copy = new Response(response.body, response)
+    copy.headers.append('Set-Cookie', cookie)
+    return copy
+  }
+}
+
+/** A query may hold secrets. */
+const labelOf = ({ method, url }: Request): string => `${method} ${new URL(url).pathname}`

@@ -1,0 +1,61 @@
+import { parse, serialize } from 'cookie'
+import { sign, unsign } from 'cookie-signature'
+import { InvalidOptionError } from '../../errors.js'
+import type { SessionOptions } from './options.js'
+
+const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
+
+/** The signed cookie that holds a session's id. */
+export class SessionCookie {
+  private readonly name: string
+  private readonly attributes: NonNullable<SessionOptions['cookie']>
+  private readonly secrets: readonly string[]
+
+  /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION when no header can be made of the name or an attribute. */
+  constructor({ secret, cookieName = 'sessionId', cookie }: SessionOptions) {
+    this.name = cookieName
+    this.attributes = { ...DEFAULTS, ...cookie }
+    this.secrets = [secret].flat()
+    try {
+      this.cleared()
+      this.of('')
+    } catch (cause) {
+      throw new InvalidOptionError('No cookie can be made of cookieName and cookie: see the cause.', { cause })
+    }
+  }
+
+  /** Whether every response sets it again, since its time counts from there. */
+  get isRolling(): boolean {
+    return this.attributes.maxAge !== undefined
+  }
+
+  /** Whether the request has one, of whatever value. */
+  isIn(request: Request): boolean {
+    return this.valueIn(request) !== undefined
+  }
+
+  /** Undefined without a cookie, and with one that nobody here has signed. */
+  idIn(request: Request): string | undefined {
+    const signed = this.valueIn(request)
+    if (signed === undefined) return undefined
+    for (const secret of this.secrets) {
+      const id = unsign(signed, secret)
+      if (id !== false) return id
+    }
+    return undefined
+  }
+
+  /** The Set-Cookie header for a session. */
+  of(id: string): string {
+    return serialize(this.name, sign(id, this.secrets[0] ?? ''), this.attributes)
+  }
+
+  /** The Set-Cookie header that takes it back. */
+  cleared(): string {
+    return serialize(this.name, '', { ...this.attributes, maxAge: 0 })
+  }
+
+  private valueIn(request: Request): string | undefined {
+    return parse(request.headers.get('cookie') ?? '')[this.name]
+  }
+}

@@ -1,0 +1,212 @@
+import type { Context, Next } from 'koa'
+import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
+import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
+import { onHead } from '../http/response-head.js'
+import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
+import type { Settings } from './options.js'
+import { RequestStore } from './request-store.js'
+
+/** One request's session as koa-session keeps it, from its read to the end of the middleware. */
+export class LockedRequest {
+  readonly store: RequestStore
+  /** koa-session's; null when the application has set it to null. */
+  private session: KoaSession | null = null
+  /** What the application sees of one that cannot be changed. */
+  private view: object | undefined
+  /** koa-session's own `commit`, which every one of its session objects has: all commit the same request. */
+  private commitNow: (options: CommitOptions) => Promise<void> | undefined = () => undefined
+  /** What was found or stored, as text; undefined where nothing was. */
+  private found: string | undefined
+  private failure: { readonly error: unknown; isTold: boolean } | undefined
+  private graceTimer: NodeJS.Timeout | undefined
+  private isOver = false
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly settings: Settings,
+  ) {
+    const { manager, labelOf, isReadOnly, graceMs } = settings
+    this.store = new RequestStore(manager, labelOf(ctx), isReadOnly(ctx))
+    ctx.res.once('close', () => {
+      if (this.isOver) return
+      this.store.giveUpWaiting()
+      // The handler may go on, and store what it has done; but not for ever.
+      this.graceTimer = setTimeout(() => void this.finish(), graceMs)
+      this.graceTimer.unref()
+    })
+    onHead(ctx.res, (type) => {
+      // It may last for hours.
+      if (type.startsWith('text/event-stream')) void this.finish()
+    })
+  }
+
+  /** Everything below this middleware; koa-session has read the session. */
+  async serve(next: Next): Promise<void> {
+    this.begin()
+    try {
+      await next()
+    } catch (thrown) {
+      // It is the answer already; else what the handler did until then is stored, as by koa-session.
+      if (!(thrown instanceof SessionHttpError)) await this.decide()
+      throw thrown
+    }
+    await this.decide()
+  }
+
+  /** The session could not be had: an error page must not begin a new one in its place. */
+  refuse(error: unknown): void {
+    const refuse = (): never => {
+      throw error
+    }
+    const empty = readOnlyView({}, () => toHttpError(error), false)
+    Object.defineProperty(this.ctx, 'session', { configurable: true, get: () => empty, set: refuse })
+  }
+
+  /** Lets go, without storing. Throws nothing. */
+  async finish(): Promise<void> {
+    this.isOver = true
+    clearTimeout(this.graceTimer)
+    if (this.store.protection === undefined) this.protect('released')
+    await this.store.finish()
+  }
+
+  private begin(): void {
+    const { ctx, store } = this
+    const owner: object = Reflect.getPrototypeOf(ctx) ?? {}
+    const take = (): void => {
+      const session: KoaSession | null = Reflect.get(owner, 'session', ctx)
+      this.session = session
+      this.view = undefined
+      if (session !== null) this.dress(session)
+    }
+    take()
+    if (this.session?.isNew === false) this.found = this.textOf(this.session)
+    if (store.protection !== undefined) this.protect(store.protection)
+    Object.defineProperty(ctx, 'session', {
+      configurable: true,
+      get: () => this.view ?? this.session,
+      set: (value: object | null) => {
+        // The copy of a session that goes on under another id may be ended.
+        if (store.protection !== 'retired' || value !== null) this.assertChangeable()
+        Reflect.set(owner, 'session', value, ctx)
+        take()
+      },
+    })
+  }
+
+  /** koa-session's commit at the end of a request. */
+  private async decide(): Promise<void> {
+    const { store, failure, session } = this
+    store.isLast = true
+    // The application was told, and answers so itself.
+    if (failure?.isTold === true && this.ctx.status >= 400) return
+    if (store.protection === 'released') return this.assertStored()
+    if (store.protection !== undefined && session !== null) return
+    if (this.settings.isCommitting) await this.commit({})
+    if (store.protection !== undefined) this.withdrawCookie()
+  }
+
+  /** What was changed before the session was let go, and is not stored, is not answered for. */
+  private assertStored(): void {
+    if (this.failure !== undefined) throw this.failure.error
+    const { session } = this
+    if (session === null || this.isChanged(session)) this.assertChangeable()
+  }
+
+  private async release(): Promise<void> {
+    const { store } = this
+    if (store.protection !== undefined) return
+    store.isLast = true
+    const storing = this.told(() => this.commit({}))
+    const ending = this.finish()
+    try {
+      await storing
+    } finally {
+      await ending
+    }
+  }
+
+  private async commit(options: CommitOptions): Promise<void> {
+    const { store } = this
+    try {
+      this.requireSave()
+      const text = this.session === null ? undefined : this.textOf(this.session)
+      // koa-session calls `destroy` before it returns.
+      store.isRegenerating = options.regenerate === true
+      const work = this.commitNow(options)
+      store.isRegenerating = false
+      await work
+      this.found = text
+      this.failure = undefined
+    } catch (thrown) {
+      const error = thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown
+      this.failure = { error, isTold: false }
+      this.withdrawCookie()
+      throw error
+    }
+  }
+
+  /** It is the application that called, and that will see the error. */
+  private async told(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (this.failure !== undefined) this.failure.isTold = true
+      throw error
+    }
+  }
+
+  /** koa-session compares by JSON, which does not see what changes within a Map; the serializer does. */
+  private requireSave(): void {
+    const { session } = this
+    if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
+  }
+
+  private isChanged(session: KoaSession): boolean {
+    return this.found === undefined ? session.populated : this.textOf(session) !== this.found
+  }
+
+  private textOf(session: KoaSession): string {
+    return this.settings.manager.encode(session.externalKey ?? '', session.toJSON())
+  }
+
+  private protect(reason: ReadOnlyReason): void {
+    if (this.session === null) return
+    const why = readOnlyFailure(reason, this.session.externalKey ?? '')
+    this.view = readOnlyView(this.session, why, reason === 'released')
+  }
+
+  private assertChangeable(): void {
+    const { protection } = this.store
+    if (protection !== undefined) throw readOnlyFailure(protection, this.session?.externalKey ?? '')()
+  }
+
+  private dress(session: KoaSession): void {
+    const { commit } = session
+    this.commitNow = (options) => Reflect.apply(commit, session, [options])
+    giveMethods(session, {
+      release: () => this.release(),
+      commit: (options?: CommitOptions | Callback, callback?: Callback) => {
+        const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback]
+        const work = this.told(async () => {
+          this.assertChangeable()
+          await this.commit(given)
+        })
+        if (done === undefined) return work
+        work.then(() => done(), done)
+        return undefined
+      },
+    })
+  }
+
+  /** koa-session's, and its signature: of a session that is not stored, or is not this request's to name. */
+  private withdrawCookie(): void {
+    const { ctx, settings } = this
+    if (ctx.headerSent) return
+    const cookies = [ctx.response.get('Set-Cookie') ?? []].flat()
+    const own = [`${settings.key}=`, `${settings.key}.sig=`]
+    const others = cookies.filter((cookie) => !own.some((name) => cookie.startsWith(name)))
+    if (others.length === 0) ctx.remove('Set-Cookie')
+    else if (others.length < cookies.length) ctx.set('Set-Cookie', others)
+  }
+}

@@ -1,0 +1,28 @@
+/** `latchkey/opentelemetry`: what a manager does, as spans and metrics of OpenTelemetry. */
+import { metrics, type MeterProvider, trace, type TracerProvider } from '@opentelemetry/api'
+import type { SessionManager } from '../../session/session-manager.js'
+import { measure } from './metrics.js'
+import { traceSpans } from './spans.js'
+
+export interface OpenTelemetryOptions {
+  /** Default: the global one. */
+  readonly tracerProvider?: TracerProvider
+  /** Default: the global one. */
+  readonly meterProvider?: MeterProvider
+}
+
+/**
+ * Makes spans and metrics of what a manager does. Returns what ends that. Sends nothing.
+ *
+ * Spans: `latchkey.acquire`, `latchkey.commit`, `latchkey.release` and `latchkey.renew`, and one for each round trip by
+ * OpenTelemetry's conventions for databases; children of what was active where the call was made. Metrics:
+ * `db.client.operation.duration`, `latchkey.wait.duration`, `latchkey.hold.duration`, and the counters of
+ * `manager.stats()`. All bear `latchkey.manager`.
+ */
+export function instrumentOpenTelemetry(manager: SessionManager, options: OpenTelemetryOptions = {}): () => void {
+  const { tracerProvider = trace.getTracerProvider(), meterProvider = metrics.getMeterProvider() } = options
+  const stops = [traceSpans(manager, tracerProvider.getTracer('latchkey')), measure(manager, meterProvider.getMeter('latchkey'))]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}

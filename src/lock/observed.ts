@@ -1,0 +1,92 @@
+import { channels, type CommitEvent } from '../observe/channels.js'
+import { failure, type ObservedEvent, type Verdict } from '../observe/event-channel.js'
+import { hashOf } from '../system/session-hash.js'
+import type { AcquireOptions } from './handle.js'
+import type { LockContext, LossReason } from './lock-context.js'
+import { type LockToken, readToken } from './lock-token.js'
+import type { Change, Exit, Outcome } from './transaction.js'
+import type { Waiter } from './waiter.js'
+
+/**
+ * What the lock protocol tells on node:diagnostics_channel. Each caller asks `isObserved` first: while nobody listens
+ * an event costs that question and nothing else.
+ */
+
+/** The lock that an event is about. */
+interface ObservedLock {
+  readonly id: string
+  readonly token: LockToken
+  readonly heldMs: number
+}
+
+const about = ({ name }: LockContext, id: string, label: string | undefined): ObservedEvent => ({
+  manager: name,
+  session: hashOf(id),
+  label,
+})
+
+const labelOf = (token: LockToken): string | undefined => readToken(token).holder.label
+
+export function traceAcquire<T>(context: LockContext, id: string, options: AcquireOptions, work: () => Promise<T>): Promise<T> {
+  return channels.acquire.trace(about(context, id, options.label), context.clock, work)
+}
+
+/** The events of those who wait: a field of each waiter would be paid for by all. */
+const waits = new WeakMap<Waiter, ObservedEvent>()
+
+export function tellWait(context: LockContext, id: string, waiter: Waiter): void {
+  if (waits.has(waiter)) return
+  const event = about(context, id, waiter.options.label)
+  waits.set(waiter, event)
+  channels.wait.begin(event)
+}
+
+/** @param verdict undefined: it has the session. */
+export function tellWaitOver(waiter: Waiter, waitedMs: number, verdict: Verdict | undefined): void {
+  const event = waits.get(waiter)
+  if (event === undefined) return
+  waits.delete(waiter)
+  channels.wait.end(event, waitedMs, verdict)
+}
+
+export function tellHandOff(context: LockContext, id: string, token: LockToken, waiting: number): void {
+  channels.handOff.tell({ ...about(context, id, labelOf(token)), waiting })
+}
+
+export function tellLost(context: LockContext, { id, token, heldMs }: ObservedLock, reason: LossReason): void {
+  channels.lost.tell({ ...about(context, id, labelOf(token)), reason, heldMs })
+}
+
+export function tellFenced(context: LockContext, id: string, token: LockToken, code: string): void {
+  channels.fenced.tell({ ...about(context, id, labelOf(token)), code })
+}
+
+/** What a transaction is, to those who listen: a renewal; or a commit, a release, or both. */
+export const isObserved = (change: Change, exit: Exit): boolean =>
+  exit.kind === 'keep' && change.kind === 'none'
+    ? channels.renew.isObserved
+    : channels.commit.isObserved || channels.release.isObserved
+
+export function traceTransaction(
+  context: LockContext,
+  { id, token, heldMs }: ObservedLock,
+  change: Change,
+  exit: Exit,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const { clock } = context
+  const event = about(context, id, labelOf(token))
+  const keepsLock = exit.kind === 'keep'
+  if (change.kind === 'none' && keepsLock) return channels.renew.trace({ ...event, heldMs }, clock, work, renewed)
+  const commit = (): Promise<Outcome> => {
+    if (change.kind === 'none') return work()
+    const committed: CommitEvent = { ...event, change: change.kind, keepsLock }
+    return channels.commit.trace(committed, clock, work, judged)
+  }
+  if (keepsLock) return commit()
+  const to = exit.kind === 'pass' ? 'waiter' : 'nobody'
+  return channels.release.trace({ ...event, heldMs, to }, clock, commit, judged)
+}
+
+const judged = ({ error }: Outcome): Verdict => (error === undefined ? { outcome: 'ok' } : failure(error))
+const renewed = ({ lock }: Outcome): Verdict => ({ outcome: lock === 'done' ? 'ok' : lock })

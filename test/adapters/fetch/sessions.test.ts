@@ -1,0 +1,294 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MemcachedServer } from '../../support/memcached-server.js'
+import { codeOf } from '../../support/world.js'
+import { storesRecord } from '../express/tap-wire.js'
+import { barrier, endSitesAfterEach, type Handler, KINDS, Site, until } from './site.js'
+
+endSitesAfterEach()
+
+let memcached: MemcachedServer
+beforeAll(async () => {
+  memcached = await MemcachedServer.start()
+})
+afterAll(() => memcached.stop())
+
+const ok = (): Response => Response.json({})
+const count: Handler = async (_request, { data }) => {
+  const before = data.n ?? 0
+  await pause(1)
+  data.n = before + 1
+  return Response.json(data)
+}
+
+describe.each(KINDS)('requests of one session, %s', (kind) => {
+  it('forty at once in two processes, on memcached: all of them count, and no lock is left', async () => {
+    const managerOptions = { savePath: `tcp://${memcached.address}` }
+    const [one, other] = [await Site.start(kind, { '/count': count }, { managerOptions }), await Site.start(kind, { '/count': count }, { managerOptions })]
+    const visitor = await one.visitor()
+    const twin = other.browser()
+    const headers = { cookie: visitor.cookie ?? '' }
+    const asks = Array.from({ length: 20 }, () => [visitor.get('/count'), twin.get('/count', { headers })]).flat()
+    expect(new Set((await Promise.all(asks)).map(({ status }) => status))).toEqual(new Set([200]))
+    expect(await one.stored(visitor.sid)).toEqual({ user: 'ada', n: 40 })
+    expect(await one.elsewhere.holder(visitor.sid)).toBeUndefined()
+  })
+
+  it('a client that leaves while its request waits: it stops waiting, and no handler runs', async () => {
+    let calls = 0
+    const it = (): Response => {
+      calls++
+      return ok()
+    }
+    const site = await Site.start(kind, { '/it': it })
+    const visitor = await site.visitor()
+    await using holder = await site.elsewhere.start(visitor.sid)
+    const leaving = new AbortController()
+    const left = visitor.get('/it', { signal: leaving.signal }).catch(() => 'left')
+    await until(() => site.manager.stats().waiting === 1)
+    leaving.abort()
+    await left
+    await until(() => site.manager.stats().waiting === 0)
+    expect(site.refused).toEqual(['LATCHKEY_CLIENT_GONE'])
+    await holder.release()
+    expect(calls).toBe(0)
+  })
+
+  it('a client that leaves while the handler runs: what it did is stored', async () => {
+    const { passed, open } = barrier()
+    const slow: Handler = async (_request, { data }) => {
+      await passed
+      data.n = 1
+      return ok()
+    }
+    const site = await Site.start(kind, { '/it': slow })
+    const visitor = await site.visitor()
+    const leaving = new AbortController()
+    const left = visitor.get('/it', { signal: leaving.signal }).catch(() => 'left')
+    await until(() => site.manager.stats().held === 1)
+    leaving.abort()
+    await left
+    open()
+    await until(() => site.isFree(visitor.sid))
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
+  })
+
+  it('a body that streams holds nothing, and a change that is made meanwhile is an error', async () => {
+    const { passed, open } = barrier()
+    const codes: unknown[] = []
+    const streaming: Handler = (_request, session) => {
+      session.data.n = 1
+      const body = new ReadableStream<Uint8Array>({
+        pull: async (controller) => {
+          await passed
+          codes.push(await codeOf(Promise.resolve().then(() => void (session.data.n = 2))))
+          controller.enqueue(new TextEncoder().encode('data: 1\n\n'))
+          controller.close()
+        },
+      })
+      return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+    }
+    const site = await Site.start(kind, { '/events': streaming })
+    const visitor = await site.visitor()
+    const answer = visitor.get('/events')
+    await until(async () => JSON.stringify(await site.stored(visitor.sid)) === '{"user":"ada","n":1}')
+    await until(() => site.isFree(visitor.sid))
+    open()
+    expect((await answer).body).toBe('data: 1\n\n')
+    expect(codes).toEqual(['LATCHKEY_READ_ONLY'])
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
+  })
+})
+
+describe.each(KINDS)('a save that is refused, %s', (kind) => {
+  it('is a 503 that says nothing of holders and keeps no header of the response, whose body is cancelled', async () => {
+    let isCancelled = false
+    const site = await Site.start(kind, {
+      '/it': (_request, { data }) => {
+        data.n = 1
+        const body = new ReadableStream({ cancel: () => void (isCancelled = true) })
+        return new Response(body, { headers: { location: '/paid', 'set-cookie': 'receipt=1' } })
+      },
+    })
+    site.wire?.refuse(storesRecord)
+    const { status, headers, setCookies, body } = await site.browser().get('/it')
+    expect([status, headers['retry-after'], headers.location, setCookies]).toEqual([503, '1', undefined, []])
+    expect(body).toBe('Sessions are not available at the moment.\n')
+    expect(isCancelled).toBe(true)
+    expect(site.refused).toEqual(['LATCHKEY_SERVER_REFUSED'])
+  })
+
+  it('of save() in the handler, which lets it pass: 503', async () => {
+    const site = await Site.start(kind, {
+      '/it': async (_request, session) => {
+        session.data.n = 1
+        await session.save()
+        return ok()
+      },
+    })
+    const visitor = await site.visitor()
+    site.wire?.refuse(storesRecord)
+    expect(await visitor.get('/it')).toMatchObject({ status: 503, setCookies: [] })
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
+  })
+
+  it.each(['release', 'destroy', 'regenerate'] as const)('of %s(), which the handler catches: 503, unless its response says so itself', async (call) => {
+    const site = await Site.start(kind, {
+      '/it': async (request, session) => {
+        session.data.n = 1
+        await session[call]().catch(() => undefined)
+        return new Response('', { status: request.headers.get('x-status') === null ? 200 : 418 })
+      },
+    })
+    const visitor = await site.visitor()
+    const refuse = (): void => site.wire?.refuse((commands) => commands.some(({ op, key }) => op !== 'get' && !key.endsWith('-lck')))
+    refuse()
+    expect(await visitor.get('/it', { headers: { 'x-status': '418' } })).toMatchObject({ status: 418, setCookies: [] })
+    refuse()
+    expect(await visitor.get('/it')).toMatchObject({ status: 503, setCookies: [] })
+    expect(await site.isFree(visitor.sid)).toBe(true)
+  })
+
+  it('a handler that returns no Response, or throws: nothing is stored, the lock is free, and the error goes on', async () => {
+    const site = await Site.start(kind, {
+      '/nothing': (_request, { data }) => {
+        data.n = 1
+        return JSON.parse('null')
+      },
+      '/throws': (_request, { data }) => {
+        data.n = 1
+        throw new Error('a bug')
+      },
+    })
+    const visitor = await site.visitor()
+    const statuses = [await visitor.get('/nothing'), await visitor.get('/throws')].map(({ status }) => status)
+    expect(statuses).toEqual([500, 500])
+    expect(await site.isFree(visitor.sid)).toBe(true)
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
+  })
+
+  it('too large: the error goes on to the caller, and the record is as it was', async () => {
+    const site = await Site.start(kind, {
+      '/it': (_request, { data }) => {
+        data.big = 'x'.repeat(2 << 20)
+        return ok()
+      },
+    })
+    const visitor = await site.visitor()
+    expect((await visitor.get('/it')).status).toBe(500)
+    expect(site.errors).toMatchObject([{ code: 'LATCHKEY_RECORD_TOO_LARGE' }])
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
+  })
+})
+
+describe.each(KINDS)('login and logout, %s', (kind) => {
+  const login: Handler = async (_request, session) => {
+    await session.regenerate()
+    session.data.user = 'admin'
+    return ok()
+  }
+  const logout: Handler = async (_request, session) => {
+    await session.destroy()
+    return ok()
+  }
+  const slowly =
+    (passed: Promise<void>, handler: Handler): Handler =>
+    async (request, session) => {
+      await passed
+      return handler(request, session)
+    }
+
+  it('a login goes on under another id, and the old one leads nowhere', async () => {
+    const site = await Site.start(kind, { '/login': login })
+    const visitor = await site.visitor()
+    const thief = visitor.twin()
+    const before = visitor.sid
+    await visitor.get('/login')
+    expect(visitor.sid).not.toBe(before)
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'admin' })
+    expect((await thief.get('/show')).body).toBe('{}')
+    thief.close()
+  })
+
+  it('an id that an attacker has planted, even signed, is not taken over', async () => {
+    const site = await Site.start(kind, { '/login': login })
+    const eve = await site.visitor()
+    const { sid, cookie = '' } = eve
+    await site.elsewhere.store().destroy(sid)
+    const victim = site.browser()
+    await victim.get('/visit', { headers: { cookie } })
+    expect(victim.sid).not.toBe(sid)
+    expect(await site.stored(sid)).toBeUndefined()
+  })
+
+  it('a request that waited with the old id: 409, without a cookie', async () => {
+    const { passed, open } = barrier()
+    const site = await Site.start(kind, { '/login': slowly(passed, login), '/count': count })
+    const visitor = await site.visitor()
+    const late = visitor.twin()
+    const first = visitor.get('/login')
+    await until(() => site.manager.stats().held === 1)
+    const second = late.get('/count')
+    await until(() => site.manager.stats().waiting === 1)
+    open()
+    expect((await first).status).toBe(200)
+    expect(await second).toMatchObject({ status: 409, setCookies: [] })
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'admin' })
+    late.close()
+  })
+
+  it('a logout stays: a slower request is refused and brings nothing back', async () => {
+    const { passed, open } = barrier()
+    const site = await Site.start(kind, { '/logout': slowly(passed, logout), '/count': count })
+    const visitor = await site.visitor()
+    const { sid } = visitor
+    const late = visitor.twin()
+    const first = visitor.get('/logout')
+    await until(() => site.manager.stats().held === 1)
+    const second = late.get('/count')
+    await until(() => site.manager.stats().waiting === 1)
+    open()
+    expect((await first).setCookies[0]).toMatch(/^sessionId=; Max-Age=0/)
+    expect(await second).toMatchObject({ status: 409, setCookies: [] })
+    expect(await site.stored(sid)).toBeUndefined()
+    late.close()
+  })
+
+  it('a change after the logout is an error, and a logout of nobody says nothing', async () => {
+    const site = await Site.start(kind, {
+      '/it': async (_request, session) => {
+        await session.destroy()
+        return Response.json({ code: await codeOf(Promise.resolve().then(() => void (session.data.n = 1))) })
+      },
+    })
+    expect(await site.browser().get('/it')).toMatchObject({ body: '{"code":"LATCHKEY_SESSION_GONE"}', setCookies: [] })
+  })
+})
+
+describe.each(KINDS)('the cookie, %s', (kind) => {
+  it('is signed, httpOnly, secure and lax, for the whole site, and nobody else can make one', async () => {
+    const site = await Site.start(kind, {})
+    const answer = await site.browser().get('/visit')
+    expect(answer.setCookies).toEqual([expect.stringMatching(/^sessionId=[0-9a-v]{32}\.[^;]+; Path=\/; HttpOnly; Secure; SameSite=Lax$/)])
+    const stranger = site.browser()
+    const forged = (answer.setCookies[0] ?? '').replace(/^(sessionId=.)[^;]/, '$1x').replace(/;.*/, '')
+    expect((await stranger.get('/show', { headers: { cookie: forged } })).body).toBe('{}')
+  })
+
+  it.each(['sessionId=', 'sessionId=%', 'sessionId=a.b; sessionId=c', `sessionId=${'x'.repeat(5000)}.y`, '=;;=', 'sessionId=../../.x'])(
+    'of rubbish (%s) counts as none',
+    async (cookie) => {
+      const site = await Site.start(kind, {})
+      expect(await site.browser().get('/show', { headers: { cookie } })).toMatchObject({ status: 200, body: '{}', setCookies: [] })
+    },
+  )
+
+  it('that was signed with an older secret is taken, and a new one is signed with the first', async () => {
+    const managerOptions = { savePath: `tcp://${memcached.address}` }
+    const old = await Site.start(kind, {}, { secret: 'old', managerOptions })
+    const { cookie = '' } = await old.visitor()
+    const site = await Site.start(kind, {}, { secret: ['new', 'old'], managerOptions })
+    expect((await site.browser().get('/show', { headers: { cookie } })).body).toBe('{"user":"ada"}')
+    expect((await old.browser().get('/show', { headers: { cookie: (await site.visitor()).cookie ?? '' } })).body).toBe('{}')
+  })
+})

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+const PROGRAM = `
+import { SessionManager } from './src/index.ts'
+const manager = new SessionManager()
+await new SessionManager().close()
+await manager.run('a-session-id', (session) => { session.data.user = 'ada' }, { label: 'GET /cart' })
+await manager.close()
+`
+
+async function writtenWith(DEBUG: string): Promise<string[]> {
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM]
+  const env = { ...process.env, DEBUG, DEBUG_COLORS: 'no', DEBUG_HIDE_DATE: 'yes' }
+  const { stderr } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })
+  return stderr
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/[0-9a-f]{12}/, '<hash>').replace(/[\d.]+ ms/, '<ms>').replace(/heldMs=[\d.]+/, 'heldMs=<ms>'))
+}
+
+describe('DEBUG', () => {
+  it('latchkey:* writes a line for each event, and no id or value', async () => {
+    expect(await writtenWith('latchkey:*')).toEqual([
+      'latchkey:wire flight manager-1 <hash>: ok, <ms>, operations=add get',
+      'latchkey:lock acquire manager-1 <hash> GET /cart: ok, <ms>',
+      'latchkey:wire flight manager-1 <hash>: ok, <ms>, operations=add cad',
+      'latchkey:session commit manager-1 <hash> GET /cart: ok, <ms>, change=write, keepsLock=false',
+      'latchkey:lock release manager-1 <hash> GET /cart: ok, <ms>, heldMs=<ms>, to=nobody',
+    ])
+  })
+
+  it('one namespace writes its own only, and none nothing', async () => {
+    const [lines, none] = await Promise.all([writtenWith('latchkey:session'), writtenWith('')])
+    expect(lines.map((line) => line.replace(/ manager.*/, ''))).toEqual(['latchkey:session commit'])
+    expect(none).toEqual([])
+  })
+})
