@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -20,5 +21,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: ['test/long/**', 'node_modules/**'],
     testTimeout: 20_000,
+    // Vitest leaves one core free, which on two leaves one: the files wait for servers and processes more than they compute.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 })
