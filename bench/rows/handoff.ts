@@ -9,13 +9,13 @@ import { type Delays, type PhpHandoffs, phpHandoffs } from './php-handoff.js'
 
 /** How long each hold lasts, how many sessions change hands at the same time, and how often each. */
 const HOLDS = [
-  { holdMs: 1, lanes: 1, times: 100 },
-  { holdMs: 5, lanes: 1, times: 100 },
-  { holdMs: 20, lanes: 2, times: 50 },
-  { holdMs: 100, lanes: 4, times: 25 },
-  { holdMs: 500, lanes: 10, times: 10 },
-  { holdMs: 1000, lanes: 20, times: 5 },
-  { holdMs: 5000, lanes: 50, times: 2 },
+  { holdMs: 1, lanes: 1, times: 200 },
+  { holdMs: 5, lanes: 1, times: 200 },
+  { holdMs: 20, lanes: 2, times: 100 },
+  { holdMs: 100, lanes: 4, times: 50 },
+  { holdMs: 500, lanes: 20, times: 10 },
+  { holdMs: 1000, lanes: 40, times: 5 },
+  { holdMs: 5000, lanes: 100, times: 2 },
 ] as const
 /** The hold whose figures stand for all in `handoff.p50Ms` and `handoff.p99Ms`. */
 const MAIN_HOLD_MS = 100
@@ -41,7 +41,7 @@ export const handoff: Row = {
     if (one === undefined || other === undefined || third === undefined) throw new Error('three workers were started')
     await exchange(one, other, 'warm-up', 5, 20)
     const repeat = context.quick ? 1 : 3
-    context.progress(`seven hold times at once, ${String(repeat)} × 100 times each, and one long hold`)
+    context.progress(`seven hold times at once, ${String(repeat)} × 200 times each, and one long hold`)
     const polls = countPolls(one, third, context.quick ? 13 : 30)
     const lateness = other.call('timerLateness', 10_000)
     const delays: Delays[] = []

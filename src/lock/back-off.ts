@@ -4,11 +4,11 @@ import type { Random } from '../system/random.js'
 const SHARES = [
   { untilMs: 25, share: 0.13 },
   { untilMs: 500, share: 0.165 },
-  { untilMs: Infinity, share: 0.18 },
+  { untilMs: Infinity, share: 0.175 },
 ] as const
 const JITTER = 0.1
 const FLOOR_MS = 1
-const CAP_MS = 1400
+const CAP_MS = 1600
 
 /** While a place in the waiting line is held: the lock comes by grant then, and haste wins nothing. */
 export const IN_LINE_FLOOR_MS = 20

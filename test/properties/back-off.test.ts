@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { backOffMs, IN_LINE_FLOOR_MS } from '../../src/lock/back-off.js'
 
 const FLOOR_MS = 1
-const CAP_MS = 1400
+const CAP_MS = 1600
 const JITTER = 0.1
 
 const fraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

@@ -281,7 +281,7 @@ export const mutants: readonly Mutant[] = [
     `this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))`,
     `this.timer ??= clock.setTimer(() => undefined, Math.max(deadlineMs - clock.nowMs(), onDeadline.length))`,
   ),
-  one('lazyPolls', 'A free session is found ten seconds later.', `const CAP_MS = 1400`, `const CAP_MS = 10_000`),
+  one('lazyPolls', 'A free session is found ten seconds later.', `const CAP_MS = 1600`, `const CAP_MS = 10_000`),
   one(
     'waiterForgotten',
     'After a hand-off failed nobody polls for those who still wait.',

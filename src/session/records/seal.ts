@@ -77,10 +77,12 @@ export class Seal {
     this.prepared = undefined
     if (!this.isPreparing) {
       this.isPreparing = true
-      setImmediate(() => {
+      const prepare = (): void => {
         this.isPreparing = false
         this.prepared ??= this.prepare()
-      }).unref()
+      }
+      // Not in the next turn, which sends this record, but in the one after it, while the server is at work.
+      setImmediate(() => setImmediate(prepare).unref()).unref()
     }
     return taken
   }
