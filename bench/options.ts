@@ -15,7 +15,7 @@ export interface Options {
 }
 
 export const USAGE = `npm run bench -- [options]
-  --quick            the rows that have a target, fewer and shorter rounds: within 120 seconds
+  --quick            cycle, http, herd, handoff, isolation and waiters, shorter: within 120 seconds
   --only cycle,herd  these rows only, of ${ROW_NAMES.join(', ')}
   --json FILE        writes the figures to FILE
   --against DIR      measures a second build of latchkey (its dist/) beside this one, in cycle and observe`
