@@ -202,7 +202,8 @@ export class Request {
     }
     this.regenerate = async () => {
       const old = started()
-      const text = this.base
+      // With what a save() could not store: it is in the session's data.
+      const text = old.data.ops?.join(' ') ?? ''
       await this.destroying('regenerate', () => old.regenerate(), 4)
       this.world.cover('regenerate')
       this.session = old.id

@@ -7,7 +7,7 @@ import { nameOf, type Request } from './request.js'
 import type { SimulatedProcess, World } from './world.js'
 
 /** The back-off's cap with its jitter, and a flight or two when nothing is amiss. */
-const PROMPT_MS = 1300
+const PROMPT_MS = 1960
 
 /** How long after a request the session is still none that nobody else has to do with. */
 const AFTERMATH_MS = 50
@@ -240,10 +240,15 @@ export class Rules {
    * its name came.
    */
   private labelOf(request: Request, truth: SessionTruth): string | undefined {
-    request.lockLabel ??= truth.lockedAtMs.has(request.name)
-      ? request.name
-      : truth.lastLabel.get(this.world.history.instanceOf(request.process.actor) ?? '')
+    const instance = this.world.history.instanceOf(request.process.actor) ?? ''
+    request.lockLabel ??=
+      truth.lockedAtMs.has(request.name) && !this.isInherited(truth, instance) ? request.name : truth.lastLabel.get(instance)
     return request.lockLabel
+  }
+
+  /** Passed on by its own process to one who has given up since: the next in the queue has it under that name. */
+  private isInherited({ lock }: SessionTruth, instance: string): boolean {
+    return lock?.instance === instance && ![...this.world.active].some(({ name, isDead }) => name === lock.label && !isDead)
   }
 
   private isItsLock(request: Request, truth: SessionTruth): boolean {
