@@ -52,7 +52,7 @@ export interface Scenario {
   readonly calmFromMs: number
 }
 
-const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.2, zombie: 0, slow: 0, gap: 0.6 }
+const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.35, zombie: 0, slow: 0, gap: 0.9 }
 const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
 
 /** Everything that is decided before a run begins. */
@@ -65,7 +65,7 @@ export function makeScenario(random: SeededRandom): Scenario {
   const leaseSec = random.pick([2, 2, 2, 3, 3, 4, 15])
   const places = 1 + random.integer(3)
   const sessions = chance(0.7) ? ['s1'] : ['s1', 's2']
-  const spanMs = isStorm ? 60 : isCrowd ? 1500 : random.pick([20, 100, 400, 1000, 3000])
+  const spanMs = isStorm ? 200 : isCrowd ? 1500 : random.pick([20, 100, 400, 1000, 3000])
   const maxHoldMs = random.pick([400, 2500, 60_000, 60_000, 60_000])
   const plans = makePlans(random, { places, sessions, spanMs, leaseSec, isCrowd, isStorm, maxHoldMs })
   const calmFromMs = spanMs + random.pick([100, 1000, leaseSec * 1000])
@@ -117,10 +117,11 @@ function makePlans(random: SeededRandom, frame: PlanFrame): Plan[] {
   const chance = (share: number): boolean => random.fraction() < share
   const thinkMs = (): number => {
     if (isCrowd) return 20 + random.fraction() * 80
+    if (isStorm) return random.fraction() * 10
     return chance(0.1) ? random.fraction() * leaseSec * 1300 : random.fraction() * random.pick([0, 10, 60, 200])
   }
   const plans: Plan[] = []
-  const count = isCrowd || isStorm ? 16 : 6 + random.integer(8)
+  const count = isStorm ? 30 : isCrowd ? 16 : 6 + random.integer(8)
   for (let i = 1; i <= count; i++) {
     const odd = isStorm && chance(0.4) ? 1 : random.fraction()
     const mode = odd < 0.62 ? 'store' : odd < 0.67 ? 'strictStore' : odd < 0.88 ? 'session' : odd < 0.93 ? 'peek' : 'destroy'
