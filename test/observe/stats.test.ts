@@ -33,7 +33,7 @@ describe('stats', () => {
     const address = `tcp://127.0.0.1:${String(hung.port)}`
     const manager = new SessionManager({ savePath: address, deadlineMs: 300 })
     const session = await manager.start('an-id')
-    hung.pause()
+    await hung.pause()
     session.data['n'] = 1
     expect(await codeOf(session.release())).toBe('LATCHKEY_OUTCOME_UNKNOWN')
     const { flights = 0, failed: unanswered = 0 } = manager.stats().nodes[address] ?? {}

@@ -165,8 +165,10 @@ describe('a value that JSON cannot keep', () => {
 
 describe('JSON', () => {
   it('keeps whatever JSON keeps: no good data is refused', () => {
+    // Keys that could reach a prototype are refused, at any depth.
+    const plain = fc.dictionary(fc.string(), fc.jsonValue()).filter((data) => !/"(?:__proto__|constructor)"/.test(JSON.stringify(data)))
     fc.assert(
-      fc.property(fc.dictionary(fc.string().filter((key) => !['__proto__', 'constructor'].includes(key)), fc.jsonValue()), (data) => {
+      fc.property(plain, (data) => {
         expect(jsonSerializer.stringify(data)).toBe(JSON.stringify(data))
         expect(jsonSerializer.parse(JSON.stringify(data))).toEqual(JSON.parse(JSON.stringify(data)))
       }),
