@@ -7,8 +7,9 @@ import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 import { traceAcquire } from './observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
-import { tombstone } from './record.js'
+import { newStamp, tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
+import { SessionTable } from './session-table.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
 
 /** A lock that this process holds. */
@@ -28,14 +29,15 @@ export interface LocalLock {
 
 /** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
 export class SessionLocker implements Locker, QueueHost {
-  private readonly queues = new Map<string, WaitQueue>()
+  private readonly queues: SessionTable<WaitQueue>
   private readonly turns = new RecentTurns()
   private readonly orphans: OrphanSweeper
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
   constructor(private readonly context: LockContext) {
-    this.orphans = new OrphanSweeper(context, (id) => this.queues.has(id))
+    this.queues = new SessionTable(newStamp(context))
+    this.orphans = new OrphanSweeper(context, (id) => this.queues.get(id) !== undefined)
   }
 
   acquire(id: string, options: AcquireOptions): Promise<Handle> {
@@ -55,7 +57,7 @@ export class SessionLocker implements Locker, QueueHost {
     if (queue === undefined) {
       const keys = this.context.layout.keysOf(id)
       queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, nowMs) ?? nowMs)
-      this.queues.set(id, queue)
+      this.queues.add(queue)
     }
     return queue.acquire(options, nowMs)
   }
@@ -78,14 +80,14 @@ export class SessionLocker implements Locker, QueueHost {
 
   get held(): number {
     let held = 0
-    for (const queue of this.queues.values()) if (queue.heldLock !== undefined) held++
+    for (const queue of this.queues.all()) if (queue.heldLock !== undefined) held++
     return held
   }
 
   /** What is held here now, longest first. */
   locks(): LocalLock[] {
     const wallMs = this.context.clock.wallMs()
-    const found = [...this.queues.values()].flatMap(({ id, heldLock, waiting }) => {
+    const found = this.queues.all().flatMap(({ id, heldLock, waiting }) => {
       if (heldLock === undefined) return []
       const { heldMs, leaseLeftMs, token } = heldLock
       const { label } = readToken(token).holder
@@ -96,14 +98,14 @@ export class SessionLocker implements Locker, QueueHost {
 
   get waiting(): number {
     let waiting = 0
-    for (const queue of this.queues.values()) waiting += queue.waiting
+    for (const queue of this.queues.all()) waiting += queue.waiting
     return waiting
   }
 
   /** For how long the one has waited that waits longest now; 0 when nobody waits. */
   get longestWaitMs(): number {
     let sinceMs = Infinity
-    for (const { waitingSinceMs } of this.queues.values()) sinceMs = Math.min(sinceMs, waitingSinceMs)
+    for (const { waitingSinceMs } of this.queues.all()) sinceMs = Math.min(sinceMs, waitingSinceMs)
     return sinceMs === Infinity ? 0 : this.context.clock.nowMs() - sinceMs
   }
 
@@ -117,14 +119,13 @@ export class SessionLocker implements Locker, QueueHost {
   }
 
   onIdle(queue: WaitQueue): void {
-    if (this.queues.get(queue.id) !== queue) return
-    this.queues.delete(queue.id)
+    if (!this.queues.remove(queue)) return
     this.turns.remember(queue.id, queue.turnStartedAtMs, this.context.clock.nowMs())
     if (this.queues.size === 0) this.whenIdle?.()
   }
 
   private async shutDown(graceMs: number): Promise<void> {
-    for (const queue of [...this.queues.values()]) queue.close()
+    for (const queue of this.queues.all()) queue.close()
     if (this.queues.size > 0) {
       await new Promise<void>((resolve) => {
         const timer = this.context.clock.setTimer(resolve, graceMs)
@@ -134,7 +135,7 @@ export class SessionLocker implements Locker, QueueHost {
         }
       })
     }
-    const left = [...this.queues.values()].flatMap((queue) => queue.heldLock ?? [])
+    const left = this.queues.all().flatMap((queue) => queue.heldLock ?? [])
     await Promise.all(
       left.map(async (lock) => {
         if (lock.lose('closed')) await lock.surrender({ kind: 'free' })

@@ -125,5 +125,6 @@ function nameOf(options: object): string {
 function labelOf(req: IncomingMessage): string {
   // Express takes the mount path off `url`.
   const url = 'originalUrl' in req && typeof req.originalUrl === 'string' ? req.originalUrl : (req.url ?? '')
-  return `${req.method ?? ''} ${url.replace(/[?#].*$/s, '')}`
+  const end = url.search(/[?#]/)
+  return `${req.method ?? ''} ${end < 0 ? url : url.slice(0, end)}`
 }

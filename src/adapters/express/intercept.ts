@@ -1,9 +1,12 @@
 import type { ServerResponse } from 'node:http'
 
+const NAMES = [
+  ...(['write', 'end', 'flushHeaders', 'writeHead'] as const),
+  ...(['setHeader', 'appendHeader', 'removeHeader', '_implicitHeader'] as const),
+]
+
 /** What of a response is intercepted, besides `headersSent`. `_implicitHeader` is what Node calls for an unwritten head. */
-export type Method =
-  | ('write' | 'end' | 'flushHeaders' | 'writeHead')
-  | ('setHeader' | 'appendHeader' | 'removeHeader' | '_implicitHeader')
+export type Method = (typeof NAMES)[number]
 
 /** Who gets the calls of a response. */
 export interface Interceptor {
@@ -11,32 +14,23 @@ export interface Interceptor {
   readonly headersSent: boolean
 }
 
-/** A response's own methods, and `headersSent`, as they were. */
-export interface Raw {
-  call(name: Method, args: readonly unknown[]): unknown
-  readonly headersSent: boolean
-  /** Puts them back, past whoever stepped in later. The interceptor gets calls of functions that were kept from before. */
-  restore(): void
-}
-
 type Call = (this: unknown, ...args: unknown[]) => unknown
 type Methods = Readonly<Record<Method, Call>>
+
+/** What a kind of response has in its prototypes, under the functions in place. */
+interface Inherited {
+  readonly methods: Methods
+  readonly headersSent: Call
+}
 
 /** Where a response keeps who intercepts it. */
 const HELD = Symbol('latchkey.held')
 
-interface Held {
-  readonly interceptor: Interceptor
-  /** What it has functions of its own for, because a middleware before this one had; that one calls the shared ones. */
-  readonly replaced: readonly Method[]
-}
-
-/** What stands in the place of a response's methods: the same functions for all responses. */
+/** What stands in the place of a response's own methods: the same functions for all responses. */
 const IN_PLACE: Methods = eachMethod((name) => inPlaceOf(name))
-const NAMES: readonly Method[] = ['write', 'end', 'flushHeaders', 'writeHead', 'setHeader', 'appendHeader', 'removeHeader', '_implicitHeader']
 
-/** Objects that responses inherit from, and the methods that were found there before those in place. */
-const extended = new WeakMap<object, Methods>()
+/** Objects that responses inherit from, and what was found there before the functions in place. */
+const extended = new WeakMap<object, Inherited>()
 
 /**
  * From now on the interceptor gets the response's calls; its own methods are to be had from what is returned.
@@ -48,23 +42,51 @@ const extended = new WeakMap<object, Methods>()
  */
 export function intercept(res: ServerResponse, interceptor: Interceptor): Raw {
   const place = extendedBy(res)
-  const inherited = place === undefined ? undefined : methodsOf(place)
-  const replaced = inherited === undefined ? NAMES : NAMES.filter((name) => Object.hasOwn(res, name))
-  const own = new Map(replaced.map((name) => [name, callAt(res, name)]))
-  const methodOf = (name: Method): Call => own.get(name) ?? inherited?.[name] ?? callAt(res, name)
-  const held: Held = { interceptor, replaced: inherited === undefined ? [] : replaced }
-  Reflect.set(res, HELD, held)
-  for (const name of replaced) Reflect.set(res, name, IN_PLACE[name])
-  if (inherited === undefined) Object.defineProperty(res, 'headersSent', HEADERS_SENT)
-  return {
-    call: (name, args) => Reflect.apply(methodOf(name), res, args),
-    get headersSent() {
-      return headersSentBelow(place ?? res, res)
-    },
-    restore() {
-      for (const name of NAMES) Reflect.set(res, name, methodOf(name))
-      if (inherited === undefined) Reflect.deleteProperty(res, 'headersSent')
-    },
+  const raw = new Raw(res, interceptor, place === undefined ? undefined : inheritedAt(place))
+  Reflect.set(res, HELD, raw)
+  return raw
+}
+
+/** A response's own methods, and `headersSent`, as they were. */
+export class Raw {
+  /** What the response had functions of its own for, because a middleware before this one did as this one does. */
+  private readonly own: Partial<Record<Method, Call>> | undefined
+  private readonly inherited: Inherited
+  private readonly hasOwnGetter: boolean
+
+  constructor(
+    private readonly res: ServerResponse,
+    readonly interceptor: Interceptor,
+    shared: Inherited | undefined,
+  ) {
+    this.own = shared === undefined ? eachMethod((name) => callAt(res, name)) : ownMethods(res)
+    this.inherited = shared ?? { methods: IN_PLACE, headersSent: getterAt(res) }
+    for (const name of NAMES) if (this.own?.[name] !== undefined) Reflect.set(res, name, IN_PLACE[name])
+    if (shared === undefined) Object.defineProperty(res, 'headersSent', HEADERS_SENT)
+    this.hasOwnGetter = shared === undefined
+  }
+
+  call(name: Method, args: readonly unknown[]): unknown {
+    return Reflect.apply(this.methodOf(name), this.res, args)
+  }
+
+  get headersSent(): boolean {
+    return Reflect.apply(this.inherited.headersSent, this.res, []) === true
+  }
+
+  /** Whether the response calls the shared function only by way of its own, which calls the one before. */
+  replaces(name: Method): boolean {
+    return this.own?.[name] !== undefined
+  }
+
+  /** Puts them back, past whoever stepped in later. The interceptor gets calls of functions that were kept from before. */
+  restore(): void {
+    for (const name of NAMES) Reflect.set(this.res, name, this.methodOf(name))
+    if (this.hasOwnGetter) Reflect.deleteProperty(this.res, 'headersSent')
+  }
+
+  private methodOf(name: Method): Call {
+    return this.own?.[name] ?? this.inherited.methods[name]
   }
 }
 
@@ -75,18 +97,19 @@ function extendedBy(res: ServerResponse): object | undefined {
   return last
 }
 
-function methodsOf(place: object): Methods {
+function inheritedAt(place: object): Inherited {
   const known = extended.get(place)
   if (known !== undefined) return known
-  const found = eachMethod((name) => callAt(place, name))
+  const found = { methods: eachMethod((name) => callAt(place, name)), headersSent: getterAt(place) }
   extended.set(place, found)
   for (const name of NAMES) {
-    Object.defineProperty(place, name, { configurable: true, writable: true, value: inPlaceOf(name, found[name]) })
+    Object.defineProperty(place, name, { configurable: true, writable: true, value: inPlaceOf(name, found.methods[name]) })
   }
   Object.defineProperty(place, 'headersSent', {
     configurable: true,
     get(this: ServerResponse) {
-      return heldOf(this)?.interceptor.headersSent ?? headersSentBelow(place, this)
+      const held = heldOf(this)
+      return held === undefined ? Reflect.apply(found.headersSent, this, []) : held.interceptor.headersSent
     },
   })
   return found
@@ -105,14 +128,21 @@ function inPlaceOf(name: Method, otherwise?: Call): Call {
   return function (this: unknown, ...args) {
     const held = heldOf(this)
     if (otherwise === undefined) return held?.interceptor.call(name, args)
-    if (held === undefined || held.replaced.includes(name)) return Reflect.apply(otherwise, this, args)
+    if (held === undefined || held.replaces(name)) return Reflect.apply(otherwise, this, args)
     return held.interceptor.call(name, args)
   }
 }
 
-function heldOf(res: unknown): Held | undefined {
-  const response: { readonly [HELD]?: Held } = Object(res)
+function heldOf(res: unknown): Raw | undefined {
+  const response: { readonly [HELD]?: Raw } = Object(res)
   return response[HELD]
+}
+
+/** Undefined when it has none, as nearly every response. */
+function ownMethods(res: ServerResponse): Partial<Record<Method, Call>> | undefined {
+  let own: Partial<Record<Method, Call>> | undefined
+  for (const name of NAMES) if (Object.hasOwn(res, name)) (own ??= {})[name] = callAt(res, name)
+  return own
 }
 
 function eachMethod(make: (name: Method) => Call): Methods {
@@ -130,15 +160,19 @@ function eachMethod(make: (name: Method) => Call): Methods {
 
 function callAt(place: object, name: Method): Call {
   const method: unknown = Reflect.get(place, name)
-  if (typeof method !== 'function') throw new TypeError(`The response has no method ${name}()`)
-  return function (this: unknown, ...args) {
-    return Reflect.apply(method, this, args) as unknown
-  }
+  if (isCall(method)) return method
+  throw new TypeError(`The response has no method ${name}()`)
 }
 
-function headersSentBelow(place: object, res: ServerResponse): boolean {
-  const below = parentOf(place)
-  return below !== undefined && Reflect.get(below, 'headersSent', res) === true
+/** What answers `headersSent` for whoever inherits from `place`, or is it. */
+function getterAt(place: object): Call {
+  for (let at: object | undefined = place; at !== undefined; at = parentOf(at)) {
+    const property = Object.getOwnPropertyDescriptor(at, 'headersSent')
+    if (property !== undefined) return property.get ?? (() => property.value as unknown)
+  }
+  return () => false
 }
+
+const isCall = (value: unknown): value is Call => typeof value === 'function'
 
 const parentOf = (place: object): object | undefined => (Object.getPrototypeOf(place) as object | null) ?? undefined

@@ -34,7 +34,7 @@ export class LockedRequest implements GateKeeper {
   ) {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
-    res.once('close', () => {
+    res.on('close', () => {
       this.onClose()
     })
   }
@@ -48,7 +48,8 @@ export class LockedRequest implements GateKeeper {
       else {
         this.gate.watchEnd()
         const current: CurrentSession = this.req.session
-        if (current !== null && current !== undefined) this.equip(current)
+        // One that is new was made by express-session itself.
+        if (current !== null && current !== undefined && !('release' in current)) this.equip(current)
         this.protect()
         this.next(error)
       }

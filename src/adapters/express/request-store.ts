@@ -71,15 +71,7 @@ export class RequestStore extends BareStore {
   }
 
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
-    const reading = this.calls.inTurn(() => this.read(sid))
-    if (this.reading === 'not yet') {
-      this.reading = 'under way'
-      reading.then(
-        () => (this.reading = 'done'),
-        () => (this.reading = 'failed'),
-      )
-    }
-    return quiet(settle(reading, callback))
+    return quiet(settle(this.calls.inTurn(() => this.read(sid)), callback))
   }
 
   override set(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
@@ -162,9 +154,17 @@ export class RequestStore extends BareStore {
   private async read(sid: string): Promise<SessionData | null> {
     const { held } = this
     if (this.isReleased || this.readOnlyReason !== undefined) return held.peek(sid)
-    const session = await held.read(sid)
-    if (held.retiredSid !== undefined) this.readOnly = { sid: held.retiredSid, reason: 'retired' }
-    return session
+    const isFirst = this.reading === 'not yet'
+    let isRead = false
+    if (isFirst) this.reading = 'under way'
+    try {
+      const session = await held.read(sid)
+      isRead = true
+      if (held.retiredSid !== undefined) this.readOnly = { sid: held.retiredSid, reason: 'retired' }
+      return session
+    } finally {
+      if (isFirst) this.reading = isRead ? 'done' : 'failed'
+    }
   }
 
   private async write(sid: string, session: AnySession, isLast = this.calls.isAnswering, text?: string): Promise<void> {

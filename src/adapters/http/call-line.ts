@@ -31,11 +31,20 @@ export class CallLine {
     this.failed = undefined
   }
 
+  /** Begins at once when nothing is under way. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    this.pending++
-    const run = this.turn.then(work).finally(() => this.pending--)
-    this.turn = run.catch(() => undefined)
+    const run = this.after(this.pending++ === 0 ? undefined : this.turn, work)
+    this.turn = run
     return run
+  }
+
+  private async after<T>(before: Promise<unknown> | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      if (before !== undefined) await before.catch(ignore)
+      return await work()
+    } finally {
+      this.pending--
+    }
   }
 
   /** In turn, and noted. */
@@ -59,8 +68,12 @@ export class CallLine {
   /** Resolves when nothing is under way, callbacks included. */
   async settled(): Promise<void> {
     while (!this.isIdle) {
-      await this.turn
+      await this.turn.catch(ignore)
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
+}
+
+function ignore(): void {
+  // Who made that call sees its failure.
 }

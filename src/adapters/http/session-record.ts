@@ -88,9 +88,11 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   private written(cookie: AnySession['cookie']): unknown {
     const data: unknown = plain(cookie)
     if (typeof data !== 'object' || data === null) return data
+    const written: Record<string, unknown> = { ...data }
+    for (const name in written) if (isNothing(written[name])) written[name] = null
     const isTimed = this.touchAfterSec > 0 && this.touchAfterSec < Infinity && expiryMs({ cookie }) === undefined
-    const fields = Object.entries(data).map(([name, value]: [string, unknown]) => [name, isNothing(value) ? null : value])
-    return { ...Object.fromEntries(fields), ...(isTimed ? { storedMs: Date.now() } : {}) }
+    if (isTimed) written['storedMs'] = Date.now()
+    return written
   }
 }
 

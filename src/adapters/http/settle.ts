@@ -7,23 +7,32 @@ export type Callback<T> = (error: unknown, value?: T) => void
  * with a callback the promise fails nobody.
  */
 export function settle<T>(work: Promise<T>, callback: Callback<T> | undefined): Promise<T> {
-  const told = work.catch((error: unknown) => {
-    throw toHttpError(error)
-  })
-  if (callback === undefined) return told
-  told.then(
-    (value) => {
-      process.nextTick(callback, null, value)
-    },
-    (error: unknown) => {
-      process.nextTick(callback, error)
-    },
+  if (callback === undefined) return work.catch(rethrow)
+  return quiet(
+    work.then(
+      (value) => {
+        process.nextTick(callback, null, value)
+        return value
+      },
+      (thrown: unknown) => {
+        const error = toHttpError(thrown)
+        process.nextTick(callback, error)
+        throw error
+      },
+    ),
   )
-  return told
+}
+
+function rethrow(error: unknown): never {
+  throw toHttpError(error)
 }
 
 /** For whoever drops the promise: that it failed is told with the response. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined)
+  promise.catch(ignore)
   return promise
+}
+
+function ignore(): void {
+  // Told elsewhere.
 }
