@@ -92,7 +92,8 @@ export class SessionStore {
   async read(id: string, options: ReadOptions = {}): Promise<string> {
     const engine = this.begin()
     try {
-      const hold = this.hold ?? (await this.acquire(engine, id, options))
+      const hold = this.hold ?? this.adopt(id, await this.acquire(engine, id, options))
+      if (!this.isOpen) await this.refuse(hold)
       if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
       if (!hold.unread) await hold.handle.reload()
       hold.unread = false
@@ -228,7 +229,8 @@ export class SessionStore {
         await this.letGo(this.hold)
       }
       if (engine.layout.flawOf(id) !== undefined) return false
-      const hold = await this.acquire(engine, id, options)
+      const hold = this.adopt(id, await this.acquire(engine, id, options))
+      if (!this.isOpen) await this.refuse(hold)
       const exists = hold.handle.record !== undefined && hold.handle.record.length > 0
       if (!exists) await this.letGo(hold)
       return exists
@@ -263,19 +265,18 @@ export class SessionStore {
     )
   }
 
-  private acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Hold> {
+  private acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Handle> {
     const { label = engine.settings.label } = options
-    const waiting = engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
-    return waiting.then((handle) => {
-      if (!this.isOpen) return this.refuse(id, handle)
-      this.hold = { id, handle, unread: true, isOver: false }
-      return this.hold
-    })
+    return engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
   }
 
-  private async refuse(id: string, handle: Handle): Promise<never> {
-    await handle.release()
-    throw misuse('The store was closed while it waited for the session.', id)
+  private adopt(id: string, handle: Handle): Hold {
+    return (this.hold = { id, handle, unread: true, isOver: false })
+  }
+
+  private async refuse(hold: Hold): Promise<never> {
+    await this.letGo(hold)
+    throw misuse('The store was closed while it waited for the session.', hold.id)
   }
 
   private async remove(engine: SessionEngine, id: string): Promise<void> {

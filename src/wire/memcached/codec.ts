@@ -117,7 +117,7 @@ export function replyOf(status: Status, cas: Cas | undefined, value: Buffer | un
 
 /** The CAS that a server printed; a server that runs without them (`-C`) prints 0 for all. */
 export function casOf(version: string, asOf: number): Cas | undefined {
-  return /^0+$/.test(version) ? undefined : { version, asOf }
+  return version.startsWith('0') && /^0+$/.test(version) ? undefined : { version, asOf }
 }
 
 export function refusal(detail: string): Reply {

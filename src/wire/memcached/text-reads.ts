@@ -5,7 +5,6 @@ import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
 const WORD = 'VALUE '
-const VERSION = /^\d+$/
 // A safe integer has them, and no item is longer.
 const MOST_DIGITS = 15
 
@@ -65,10 +64,9 @@ export class Reads {
     const lengthEnd = text.indexOf(' ', flagsEnd + 1)
     const flags = countIn(text, keyEnd + 1, flagsEnd)
     const length = countIn(text, flagsEnd + 1, lengthEnd)
+    const isWhole = keyEnd >= 0 && lengthEnd >= 0 && hasDigitsOnly(text, lengthEnd + 1, lineEnd)
+    if (!isWhole || flags < 0 || length < 0) throw new ProtocolError('a VALUE line that cannot be read')
     const version = text.slice(lengthEnd + 1, lineEnd)
-    if (keyEnd < 0 || lengthEnd > lineEnd || flags < 0 || length < 0 || !VERSION.test(version)) {
-      throw new ProtocolError('a VALUE line that cannot be read')
-    }
     const valueAt = lineEnd + 2
     const valueEnd = valueAt + length
     const index = this.#indexOf(text, at + WORD.length, keyEnd)
@@ -129,14 +127,21 @@ export class Reads {
   }
 }
 
+function hasDigitsOnly(text: string, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (!isDigit(text.charCodeAt(at))) return false
+  return to > from
+}
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57
+
 /** The number whose digits are in `text` from `from` to `to`; -1 when they are none, or too many. */
 function countIn(text: string, from: number, to: number): number {
   if (to <= from || to - from > MOST_DIGITS) return -1
   let count = 0
   for (let at = from; at < to; at++) {
-    const digit = text.charCodeAt(at) - 48
-    if (digit < 0 || digit > 9) return -1
-    count = count * 10 + digit
+    const code = text.charCodeAt(at)
+    if (!isDigit(code)) return -1
+    count = count * 10 + code - 48
   }
   return count
 }
