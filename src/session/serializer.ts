@@ -73,7 +73,8 @@ export function decode(serializer: Serializer, id: string, text: string): object
     const data: unknown = serializer.parse(text)
     if (typeof data === 'object' && data !== null) return data
     throw new TypeError(`it holds ${data === null ? 'null' : `a ${typeof data}`}, not an object`)
-  } catch (cause) {
+  } catch (error) {
+    const cause = unquoted(error)
     throw new UndecodableError(
       `The stored record cannot be read (${messageOf(cause)}). It was left as it is: destroy the session, ` +
         'or look for another application that writes under the same prefix.',
@@ -88,7 +89,14 @@ function pathOf(error: unknown): string | undefined {
   return error.path.replace(/^\./, '')
 }
 
+/** JSON.parse's own message quotes the record, which may hold anything, also where it was encrypted. */
+function unquoted(error: unknown): unknown {
+  if (!(error instanceof SyntaxError) || !/JSON/.test(error.message)) return error
+  const [at = ''] = / at position \d+/.exec(error.message) ?? []
+  return new SyntaxError(`it is not valid JSON${at}`)
+}
+
 function messageOf(error: unknown): string {
-  // A parser's message may quote the record; its first words say enough.
+  // A serializer's message may quote the data; its first words say enough.
   return error instanceof Error ? error.message.slice(0, 60) : 'unknown reason'
 }

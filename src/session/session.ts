@@ -137,7 +137,14 @@ export class Session<T extends object> implements AsyncDisposable {
 
   /** As `release()`, but that what was taken from `data` before is not looked after: its block has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.over && !this.isReadOnly) await this.finish()
+    if (this.over || this.isReadOnly) return
+    try {
+      await this.finish()
+    } catch (error) {
+      // It could not be written down, and nobody is left to mend that: it is not held any longer.
+      if (!this.over) await this.abort()
+      throw error
+    }
   }
 
   /** Lets go and stores nothing: PHP's session_abort(). One flight. */

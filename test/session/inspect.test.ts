@@ -12,3 +12,17 @@ it('no dump of a manager, store or session shows the credentials of its save pat
   }
   await manager.close()
 })
+
+it.each(['hunter2', '{"user":"ada","password":hunter2}', '{"password":"x"}hunter2'])(
+  'no error shows what an undecodable record (%s) holds',
+  async (text) => {
+    const manager = new SessionManager()
+    const store = manager.store()
+    await store.read('sid')
+    await store.write('sid', text)
+    const error: unknown = await manager.start('sid').catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'LATCHKEY_UNDECODABLE', cause: { name: 'SyntaxError' } })
+    expect(inspect(error, { depth: 20, showHidden: true })).not.toContain('hunter2'.slice(0, 4))
+    await manager.close()
+  },
+)

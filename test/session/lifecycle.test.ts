@@ -125,6 +125,18 @@ describe('a session that was released', () => {
     await session.release()
     expect(await manager.peek('sid')).toMatchObject({ n: 1 })
   })
+
+  it('that could not be written down when its block ended is not held any longer', async () => {
+    const { manager } = await begun()
+    const unwritable = (session: { data: { n?: unknown } }): void => void (session.data.n = 1n)
+    expect(await codeOf(manager.run('sid', unwritable))).toBe('LATCHKEY_UNSERIALIZABLE')
+    expect(manager.stats().held).toBe(0)
+    const session = await manager.start('sid')
+    unwritable(session)
+    expect(await codeOf(session[Symbol.asyncDispose]())).toBe('LATCHKEY_UNSERIALIZABLE')
+    expect(manager.stats().held).toBe(0)
+    expect(await manager.holder('sid')).toBeUndefined()
+  })
 })
 
 describe('a regenerated session', () => {

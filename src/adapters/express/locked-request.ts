@@ -3,6 +3,8 @@ import type session from 'express-session'
 import type { SessionData } from 'express-session'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, toHttpError } from '../http/http-error.js'
+import { onceClosed } from '../http/once-closed.js'
+import { quiet } from '../http/settle.js'
 import { protectSession } from './read-only.js'
 import type { RequestStore } from './request-store.js'
 import { type GateKeeper, ResponseGate } from './response-gate.js'
@@ -34,7 +36,7 @@ export class LockedRequest implements GateKeeper {
   ) {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
-    res.on('close', () => {
+    onceClosed(res, () => {
       this.onClose()
     })
   }
@@ -89,6 +91,13 @@ export class LockedRequest implements GateKeeper {
     void this.store.finish()
   }
 
+  /** express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt. */
+  explained(thrown: unknown): unknown {
+    const current: CurrentSession = this.req.session
+    if (current === null || current === undefined) return thrown
+    return this.store.flawOf(this.req.sessionID, current) ?? thrown
+  }
+
   onRefused(error: SessionHttpError): void {
     this.next(error)
   }
@@ -100,7 +109,7 @@ export class LockedRequest implements GateKeeper {
   private readonly equip = (session: object): void => {
     const { sessionID: sid } = this.req
     // The session before a regenerate() is not there any more; it must not let go of the one that came after it.
-    giveMethods(session, { release: () => (sid === this.req.sessionID ? this.release() : Promise.resolve()) })
+    giveMethods(session, { release: () => (sid === this.req.sessionID ? quiet(this.release()) : Promise.resolve()) })
   }
 
   /** The session that was read, or read again, if it can only be read. */

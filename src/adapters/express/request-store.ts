@@ -5,7 +5,7 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
 import { CallLine } from '../http/call-line.js'
 import { HeldSession } from '../http/held-session.js'
-import type { SessionHttpError } from '../http/http-error.js'
+import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { type Callback, quiet, settle } from '../http/settle.js'
 import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
 
@@ -19,6 +19,8 @@ export class RequestStore extends BareStore {
   private reading: 'not yet' | 'under way' | 'done' | 'failed' = 'not yet'
   /** Let go of for good: what is changed from now on cannot be stored. */
   private isReleased = false
+  /** What this request has destroyed, or goes on with under another id: nothing brings it back. */
+  private ended: readonly string[] = NONE
   /** The session that can only be read, and why. */
   private readOnly: { readonly sid: string; readonly reason: ReadOnlyReason } | undefined
   /** The request has a session, or another in its place. */
@@ -70,6 +72,16 @@ export class RequestStore extends BareStore {
     return this.held.isModified(sid, session)
   }
 
+  /** Why `session` cannot be written down; undefined when it can. */
+  flawOf(sid: string, session: AnySession): SessionHttpError | undefined {
+    try {
+      this.held.record.encode(sid, session)
+      return undefined
+    } catch (error) {
+      return toHttpError(error)
+    }
+  }
+
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
     return quiet(settle(this.calls.inTurn(() => this.read(sid)), callback))
   }
@@ -87,7 +99,7 @@ export class RequestStore extends BareStore {
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
     // express-session, with `unset: 'destroy'`, takes a session that could not be read for one that is not wanted.
     const isUnread = (): boolean => this.calls.isAnswering && this.reading === 'failed'
-    const work = (): Promise<void> => (isUnread() ? nothing() : this.held.destroy(sid))
+    const work = (): Promise<void> => (isUnread() ? nothing() : this.end(sid, () => this.held.destroy(sid)))
     // A copy that regenerate() left behind may be destroyed: it is no way to the session that went on.
     const isRetired = this.readOnly?.reason === 'retired'
     return this.changing(sid, isRetired ? work : this.ifChangeable(sid, work), callback)
@@ -103,11 +115,13 @@ export class RequestStore extends BareStore {
       // What can only be read goes on being what it is.
       if (this.readOnlyReason === undefined) {
         req.sessionStore.generate(req)
+        // An application's `genid` may make the same one again.
+        this.ended = this.ended.filter((id) => id !== req.sessionID)
         this.onSession(req.session)
       }
       callback(error)
     }
-    void this.changing(sid, this.ifChangeable(sid, () => this.held.retire(sid)), done)
+    void this.changing(sid, this.ifChangeable(sid, () => this.end(sid, () => this.held.retire(sid))), done)
   }
 
   override createSession(...given: Parameters<session.Store['createSession']>): ReturnType<session.Store['createSession']> {
@@ -169,6 +183,7 @@ export class RequestStore extends BareStore {
 
   private async write(sid: string, session: AnySession, isLast = this.calls.isAnswering, text?: string): Promise<void> {
     const { held } = this
+    if (this.ended.includes(sid)) throw new SessionGoneError('This request has ended the session: it cannot be stored again.')
     if (held.sid !== undefined && held.sid !== sid) return held.overwrite(sid, session)
     if (this.isReleased || held.isGone(sid)) {
       if (held.isUnchanged(sid, session)) return
@@ -202,10 +217,16 @@ export class RequestStore extends BareStore {
     return () => Promise.reject(new ReadOnlyError(reason, { session: hashOf(sid) }))
   }
 
+  private async end(sid: string, work: () => Promise<void>): Promise<void> {
+    await work()
+    this.ended = [...this.ended, sid]
+  }
+
   private letGo(): Promise<void> {
     this.isReleased = true
     return this.held.letGo()
   }
 }
 
+const NONE: readonly string[] = []
 const nothing = (): Promise<void> => Promise.resolve()

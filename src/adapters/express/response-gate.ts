@@ -18,6 +18,8 @@ export interface GateKeeper {
   isGivenUp(): boolean
   /** Express-session threw: nothing is to be stored any more. */
   onBroken(): void
+  /** What to throw in place of what express-session threw. */
+  explained(thrown: unknown): unknown
   /** Nothing was sent, and the session was not stored: the application's error handler is to answer. */
   onRefused(error: SessionHttpError): void
   /** A response that had begun, or that nobody waits for, whose session was not stored. */
@@ -261,9 +263,10 @@ export class ResponseGate implements Interceptor {
     try {
       work()
     } catch (thrown) {
+      const error = this.keeper.explained(thrown)
       this.keeper.onBroken()
-      if (this.state === 'open') this.handBack(toHttpError(thrown))
-      throw thrown
+      if (this.state === 'open') this.handBack(toHttpError(error))
+      throw error
     }
   }
 

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
@@ -35,7 +36,7 @@ export class LifeCycle {
     private readonly reply: FastifyReply,
     private readonly graceMs: number,
   ) {
-    reply.raw.once('close', this.onClose)
+    onceClosed(reply.raw, this.onClose)
     onHead(reply.raw, (type) => {
       // An event stream may last for hours, and one that was written past Fastify has no onSend.
       if (type.startsWith('text/event-stream')) void session.finish()

@@ -36,6 +36,8 @@ export class LockedHandler<T extends object> {
     try {
       await session.settle(response.status >= 400)
     } catch (error) {
+      // What could not be written down is still held.
+      await session.abandon()
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)
     }
@@ -80,16 +82,13 @@ function plain({ message, status, headers }: SessionHttpError): Response {
   return new Response(`${message}\n`, { status, headers: all })
 }
 
-/** Those of Response.redirect() and fetch() cannot be changed. */
+/** Another one: the handler's may be frozen, or a constant that it answers every visitor with. */
 function withCookie(response: Response, cookie: string): Response {
-  try {
-    response.headers.append('Set-Cookie', cookie)
-    return response
-  } catch {
-    const copy = new Response(response.body, response)
-    copy.headers.append('Set-Cookie', cookie)
-    return copy
-  }
+  // Response.error() is none that could be sent.
+  if (response.type === 'error') return response
+  const copy = new Response(response.body, response)
+  copy.headers.append('Set-Cookie', cookie)
+  return copy
 }
 
 /** A query may hold secrets. */

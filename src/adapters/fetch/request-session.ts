@@ -1,5 +1,6 @@
 import { ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
+import { quiet } from '../http/settle.js'
 import { protect } from '../../session/protect.js'
 import type { RegenerateOptions, Session } from '../../session/session.js'
 import type { SessionManager } from '../../session/session-manager.js'
@@ -99,7 +100,11 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * Stores the session now and lets go: for a handler that goes on for long. From then on a change throws
    * LATCHKEY_READ_ONLY. One flight; does nothing a second time. Errors as of Session.release().
    */
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return quiet(this.releaseNow())
+  }
+
+  private async releaseNow(): Promise<void> {
     if (this.isReadOnly) return
     this.state = 'released'
     await this.inTurn('store', async () => {
@@ -119,7 +124,11 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   }
 
   /** Ends the session: at every logout. The Response clears its cookie. One flight. Errors as of Session.destroy(). */
-  async destroy(): Promise<void> {
+  destroy(): Promise<void> {
+    return quiet(this.destroyNow())
+  }
+
+  private async destroyNow(): Promise<void> {
     if (!this.isRetired) this.assertLive()
     // At once: a Response that does not wait for it must not store the session again.
     this.state = 'destroyed'

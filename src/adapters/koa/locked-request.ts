@@ -1,7 +1,9 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
+import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
+import { quiet } from '../http/settle.js'
 import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
 import { RequestStore } from './request-store.js'
@@ -18,6 +20,8 @@ export class LockedRequest {
   /** What was found or stored, as text; undefined where nothing was. */
   private found: string | undefined
   private failure: { readonly error: unknown; isTold: boolean } | undefined
+  /** Calls of the application that are under way: it need not wait for its own. */
+  private readonly underWay = new Set<Promise<void>>()
   private graceTimer: NodeJS.Timeout | undefined
   private isOver = false
 
@@ -27,7 +31,7 @@ export class LockedRequest {
   ) {
     const { manager, labelOf, isReadOnly, graceMs } = settings
     this.store = new RequestStore(manager, labelOf(ctx), isReadOnly(ctx))
-    ctx.res.once('close', () => {
+    onceClosed(ctx.res, () => {
       if (this.isOver) return
       this.store.giveUpWaiting()
       // The handler may go on, and store what it has done; but not for ever.
@@ -96,6 +100,7 @@ export class LockedRequest {
 
   /** koa-session's commit at the end of a request. */
   private async decide(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
     const { store, failure, session } = this
     store.isLast = true
     // The application was told, and answers so itself.
@@ -148,11 +153,15 @@ export class LockedRequest {
 
   /** It is the application that called, and that will see the error. */
   private async told(work: () => Promise<void>): Promise<void> {
+    const run = work()
+    this.underWay.add(run)
     try {
-      await work()
+      await run
     } catch (error) {
       if (this.failure !== undefined) this.failure.isTold = true
       throw error
+    } finally {
+      this.underWay.delete(run)
     }
   }
 
@@ -185,14 +194,14 @@ export class LockedRequest {
     const { commit } = session
     this.commitNow = (options) => Reflect.apply(commit, session, [options])
     giveMethods(session, {
-      release: () => this.release(),
+      release: () => quiet(this.release()),
       commit: (options?: CommitOptions | Callback, callback?: Callback) => {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback]
         const work = this.told(async () => {
           this.assertChangeable()
           await this.commit(given)
         })
-        if (done === undefined) return work
+        if (done === undefined) return quiet(work)
         work.then(() => done(), done)
         return undefined
       },

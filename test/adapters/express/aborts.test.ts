@@ -207,3 +207,35 @@ describe.each(EXPRESSES)('%s: the client leaves', (_name, framework) => {
     expect(site.wire?.flights.filter(freesLock)).toHaveLength(1)
   })
 })
+
+describe.each(EXPRESSES)('%s: a client of whose leaving Node says nothing any more', (_name, framework) => {
+  it('it has left while a middleware above took its time: nothing is waited for, and nothing held', async () => {
+    const entered = barrier()
+    const site = await Site.start((app) => void app.get('/it', () => undefined), {
+      framework,
+      before: (app) => {
+        app.use('/it', (_req, res, next) => {
+          res.once('close', () => setImmediate(next))
+          entered.open()
+        })
+      },
+    })
+    const visitor = await site.visitor()
+    const socket = await ask(visitor, '/it')
+    await entered.passed
+    socket.destroy()
+    await until(() => site.errors.length === 1)
+    expect(site.errors).toMatchObject([{ code: 'LATCHKEY_CLIENT_GONE' }])
+    expect(await site.isFree(visitor.sid)).toBe(true)
+  })
+
+  it('its request is pipelined behind another one: let go after graceMs', async () => {
+    const site = await Site.start((app) => void app.get('/it', () => undefined), { framework, graceMs: 20 })
+    const [one, other] = [await site.visitor(), await site.visitor()]
+    const socket = await ask(one, '/it')
+    socket.write(`GET /it HTTP/1.1\r\nHost: localhost\r\nCookie: ${other.cookie ?? ''}\r\n\r\n`)
+    await until(() => site.manager.stats().held === 2)
+    socket.destroy()
+    await until(() => site.manager.stats().held === 0)
+  })
+})

@@ -86,4 +86,21 @@ describe('Express with JSON', () => {
     expect(site.errors.at(-1)).toMatchObject({ cause: { path: 'big.tags' } })
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
   })
+
+  const cyclic: Record<string, unknown> = {}
+  cyclic['self'] = cyclic
+  it.each([
+    ['a BigInt', { price: 1n }, 'big.price'],
+    ['a cycle', cyclic, 'big.self'],
+  ])('%s, at which express-session itself throws, is named as well', async (_what, value, path) => {
+    const site = await Site.start((app) => app.get('/it', (req, res) => {
+      visit(req).big = value
+      res.json({})
+    }))
+    const visitor = await site.visitor()
+    const { status, setCookies, body } = await visitor.get('/it')
+    expect([status, setCookies, body]).toEqual([500, [], '{"error":"LATCHKEY_UNSERIALIZABLE"}'])
+    expect(site.errors.at(-1)).toMatchObject({ cause: { path } })
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
+  })
 })

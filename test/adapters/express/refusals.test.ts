@@ -116,7 +116,7 @@ describe.each(EXPRESSES)('%s: a save that was refused', (_name, framework) => {
 
   it.each([
     ['a record over the item size', 'x'.repeat(2_000_000), 'LATCHKEY_RECORD_TOO_LARGE'],
-    ['what JSON cannot express', 1n, 'Do not know how to serialize a BigInt'],
+    ['what JSON cannot express', 1n, 'LATCHKEY_UNSERIALIZABLE'],
   ])('%s is a 500, and the old record stays', async (_case, big, code) => {
     const site = await Site.start(only((req, res) => void ((visit(req).big = big), res.json({}))), { framework })
     const visitor = await site.visitor()

@@ -293,3 +293,25 @@ function serversOf(port: number): Parameters<typeof createMemcachedWire>[0]['ser
   const path = parseSavePath(`tcp://127.0.0.1:${String(port)}`)
   return path.kind === 'memory' ? [] : path.servers
 }
+
+describe('what a handler has kept of the session that it ended', () => {
+  it.each(['destroy', 'regenerate'] as const)('%s(), and then its save(): refused, and nothing comes back under the old id', async (end) => {
+    const site = await Site.start((app) => {
+      app.get('/it', (req, res, next) => {
+        const kept = visit(req)
+        kept[end](() => {
+          kept.user = 'eve'
+          kept.save((error: { code?: string } | null) => {
+            if (error === null) res.json({})
+            else next(error)
+          })
+        })
+      })
+    })
+    const visitor = await site.visitor()
+    const old = visitor.sid
+    expect(await visitor.twin().get('/it')).toMatchObject({ status: 409, setCookies: [] })
+    expect(await site.stored(old)).toBeUndefined()
+    expect(await site.isFree(old)).toBe(true)
+  })
+})

@@ -314,3 +314,17 @@ describe.each(EXPRESSES)('%s: req.session.release()', (_name, framework) => {
     expect(site.failures).toEqual([])
   })
 })
+
+// Vitest fails for a rejection that nobody handles.
+it('release() that nobody waits for, and is refused: the response says so', async () => {
+  const site = await Site.start((app) => {
+    app.get('/it', (req, res) => {
+      visit(req).n = 1
+      void req.session.release()
+      res.json({})
+    })
+  })
+  const visitor = await site.visitor()
+  site.wire?.refuse(storesRecord)
+  expect(await visitor.get('/it')).toMatchObject({ status: 503 })
+})

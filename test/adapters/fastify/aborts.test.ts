@@ -210,3 +210,35 @@ describe.each(KINDS)('the client leaves, %s', (kind: Kind) => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
   })
 })
+
+describe.each(KINDS)('a client of whose leaving Node says nothing any more, %s', (kind) => {
+  it('it has left while a hook before took its time: nothing is waited for, and nothing held', async () => {
+    const entered = barrier()
+    const site = await Site.start(kind, (app) => void app.get('/it', () => undefined), {
+      before: (app) => {
+        app.addHook('onRequest', (request, reply, done) => {
+          if (request.url !== '/it') return done()
+          reply.raw.once('close', () => setImmediate(done))
+          entered.open()
+        })
+      },
+    })
+    const visitor = await site.visitor()
+    const socket = await ask(visitor, '/it')
+    await entered.passed
+    socket.destroy()
+    await until(() => site.errors.length === 1)
+    expect(site.errors).toMatchObject([{ code: 'LATCHKEY_CLIENT_GONE' }])
+    expect(await site.isFree(visitor.sid)).toBe(true)
+  })
+
+  it('its request is pipelined behind another one: let go after graceMs', async () => {
+    const site = await Site.start(kind, (app) => void app.get('/it', () => undefined), { graceMs: 20 })
+    const [one, other] = [await site.visitor(), await site.visitor()]
+    const socket = await ask(one, '/it')
+    socket.write(`GET /it HTTP/1.1\r\nHost: localhost\r\nCookie: ${other.cookie ?? ''}\r\n\r\n`)
+    await until(() => site.manager.stats().held === 2)
+    socket.destroy()
+    await until(() => site.manager.stats().held === 0)
+  })
+})

@@ -246,3 +246,34 @@ it('graceSec: a copy whose cookie has expired is no session: a new one begins', 
   expect(visitor.sid).not.toBe(old)
   expect(await site.stored(visitor.sid)).toEqual({ n: '1' })
 })
+
+describe.each(KINDS)('a retired copy that is destroyed, %s', (kind) => {
+  it('its response sets no cookie and clears none: the browser has the new one by now', async () => {
+    const routes = (app: FastifyInstance): void => {
+      login(app)
+      logout(app)
+    }
+    const site = await Site.start(kind, routes, { managerOptions: { graceSec: 10 } })
+    const visitor = await site.visitor()
+    const late = visitor.twin()
+    expect(await visitor.get('/login')).toMatchObject({ status: 200 })
+    expect(await late.get('/logout')).toMatchObject({ status: 200, setCookies: [] })
+    expect(await site.stored(visitor.sid)).toMatchObject({ user: 'eve' })
+  })
+})
+
+// Vitest fails for a rejection that nobody handles.
+describe.each(KINDS)('a call that nobody waits for, and is refused, %s', (kind) => {
+  it.each(['save', 'release', 'regenerate', 'destroy'] as const)('%s(): the response says so', async (call) => {
+    const site = await Site.start(kind, (app) => {
+      app.get('/it', async (request) => {
+        visit(request).n = 1
+        void visit(request)[call]()
+        return {}
+      })
+    })
+    const visitor = await site.visitor()
+    for (let times = 0; times < 3; times++) site.wire?.refuse(storesRecord)
+    expect(await visitor.get('/it')).toMatchObject({ status: 503 })
+  })
+})

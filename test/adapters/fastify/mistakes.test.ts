@@ -221,3 +221,11 @@ function circle(): unknown {
   one.self = one
   return one
 }
+
+it('without @fastify/session, a record with data of a reserved name: an error, and it is not held any longer', async () => {
+  const site = await Site.start('without @fastify/session', () => undefined)
+  const visitor = await site.visitor()
+  await site.manager.run(visitor.sid, (session) => void (session.data['id'] = 5))
+  expect(await visitor.get('/show')).toMatchObject({ status: 500 })
+  expect(site.manager.stats().held).toBe(0)
+})

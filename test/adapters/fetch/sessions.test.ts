@@ -22,6 +22,31 @@ const count: Handler = async (_request, { data }) => {
 }
 
 describe.each(KINDS)('requests of one session, %s', (kind) => {
+  it('a session that cannot be written down: an error, and it is not held any longer', async () => {
+    const it: Handler = (_request, session) => {
+      session.data.big = 1n
+      return ok()
+    }
+    const site = await Site.start(kind, { '/it': it })
+    const visitor = await site.visitor()
+    expect(await visitor.get('/it')).toMatchObject({ status: 500 })
+    expect(site.manager.stats().held).toBe(0)
+    expect(site.errors).toMatchObject([{ code: 'LATCHKEY_UNSERIALIZABLE' }])
+  })
+
+  it('a Response that is a constant, for every visitor: nobody gets the cookie of another', async () => {
+    const noContent = new Response(null, { status: 204, headers: { 'x-shop': 'open' } })
+    const it: Handler = (_request, { data }) => {
+      data.n = 1
+      return noContent
+    }
+    const site = await Site.start(kind, { '/it': it })
+    const [one, other] = [await site.browser().get('/it'), await site.browser().get('/it')]
+    expect([one.setCookies.length, other.setCookies.length]).toEqual([1, 1])
+    expect(other.setCookies).not.toEqual(one.setCookies)
+    expect(noContent.headers.getSetCookie()).toEqual([])
+  })
+
   it('forty at once in two processes, on memcached: all of them count, and no lock is left', async () => {
     const managerOptions = { savePath: `tcp://${memcached.address}` }
     const [one, other] = [await Site.start(kind, { '/count': count }, { managerOptions }), await Site.start(kind, { '/count': count }, { managerOptions })]
@@ -291,4 +316,17 @@ describe.each(KINDS)('the cookie, %s', (kind) => {
     expect((await site.browser().get('/show', { headers: { cookie } })).body).toBe('{"user":"ada"}')
     expect((await old.browser().get('/show', { headers: { cookie: (await site.visitor()).cookie ?? '' } })).body).toBe('{}')
   })
+})
+
+// Vitest fails for a rejection that nobody handles.
+it.each(['save', 'release', 'regenerate', 'destroy'] as const)('%s() that nobody waits for, and is refused: the Response says so', async (call) => {
+  const it: Handler = (_request, session) => {
+    session.data.n = 1
+    void session[call]()
+    return ok()
+  }
+  const site = await Site.start('withSession', { '/it': it })
+  const visitor = await site.visitor()
+  for (let times = 0; times < 3; times++) site.wire?.refuse(storesRecord)
+  expect(await visitor.get('/it')).toMatchObject({ status: 503 })
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import Koa from 'koa'
 import { latchkey } from 'latchkey/koa'
@@ -94,6 +95,28 @@ describe('a client that leaves, koa', () => {
     expect(await left).toBe('left')
     await until(() => isSeen)
     stop?.go()
+    await until(() => site.errors.length === 1)
+    expect(site.errors[0]).toMatchObject({ code: 'LATCHKEY_CLIENT_GONE' })
+    await until(() => site.isFree(visitor.sid))
+  })
+
+  it('while a middleware above took its time: nothing is waited for, and nothing held', async () => {
+    const entered = barrier()
+    const slow = (app: Koa): unknown =>
+      app.use(async (ctx, next) => {
+        if (ctx.path === '/it') {
+          entered.open()
+          await once(ctx.res, 'close')
+        }
+        await next()
+      })
+    const site = await Site.start({ '/it': () => new Promise(() => undefined) }, { before: slow })
+    const visitor = await site.visitor()
+    const leaving = new AbortController()
+    const left = visitor.get('/it', { signal: leaving.signal }).catch(() => 'left')
+    await entered.passed
+    leaving.abort()
+    await left
     await until(() => site.errors.length === 1)
     expect(site.errors[0]).toMatchObject({ code: 'LATCHKEY_CLIENT_GONE' })
     await until(() => site.isFree(visitor.sid))

@@ -265,3 +265,30 @@ describe('options, koa', () => {
     expect(await codeOf(Promise.resolve().then(make))).toBe('LATCHKEY_INVALID_OPTION')
   })
 })
+
+// Vitest fails for a rejection that nobody handles.
+it.each(['save', 'release', 'regenerate'] as const)('%s() that nobody waits for, and is refused: the response says so', async (call) => {
+  const site = await Site.start({
+    '/it': (_ctx, session) => {
+      session.n = 1
+      void session[call]()
+      return {}
+    },
+  })
+  const visitor = await site.visitor()
+  for (let times = 0; times < 3; times++) site.wire?.refuse(storesRecord)
+  expect(await visitor.get('/it')).toMatchObject({ status: 503 })
+})
+
+it.each(['save', 'release', 'regenerate'] as const)('%s() that nobody waits for: the response does', async (call) => {
+  const site = await Site.start({
+    '/it': (_ctx, session) => {
+      session.n = 1
+      void session[call]()
+      return {}
+    },
+  })
+  const visitor = await site.visitor()
+  expect(await visitor.get('/it')).toMatchObject({ status: 200 })
+  expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
+})

@@ -4,6 +4,7 @@ import type { ReadOnlyReason } from '../../../errors.js'
 import { protect } from '../../../session/protect.js'
 import { giveMethods } from '../../http/give-methods.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
+import { quiet } from '../../http/settle.js'
 import type { SessionHooks } from './hooks.js'
 import type { RequestSession } from '../life-cycle.js'
 import type { RequestStore } from './request-store.js'
@@ -100,10 +101,12 @@ export class LockedRequest implements RequestSession {
     for (const symbol of Object.getOwnPropertySymbols(session)) {
       Object.defineProperty(session, symbol, { enumerable: false })
     }
-    const regenerate: Method = session.regenerate
+    const { regenerate, save, destroy }: Readonly<Record<'regenerate' | 'save' | 'destroy', Method>> = session
     giveMethods(session, {
-      release: () => this.release(session),
-      regenerate: (...args) => this.regenerate(session, regenerate, args),
+      release: () => quiet(this.release(session)),
+      regenerate: (...args) => unawaited(this.regenerate(session, regenerate, args)),
+      save: (...args) => unawaited(save.apply(session, args)),
+      destroy: (...args) => unawaited(destroy.apply(session, args)),
     })
   }
 
@@ -113,6 +116,9 @@ export class LockedRequest implements RequestSession {
 }
 
 type Method = (...args: never[]) => unknown
+
+/** What the application may drop: that it failed is told with the response. */
+const unawaited = (answer: unknown): unknown => (answer instanceof Promise ? quiet(answer) : answer)
 
 /** A callback's answer. Its own `this` and arguments are @fastify/session's. */
 function called(call: (done: (error?: Error) => void) => void): Promise<void> {

@@ -59,6 +59,9 @@ export class OwnSession implements RequestSession, LatchkeySession {
       await this.read()
     } catch (thrown) {
       const error = toHttpError(thrown)
+      // Data that has one of our names, say: it was locked by then.
+      await this.session?.abort()
+      this.session = undefined
       // An error handler must not begin a new session in place of the one that could not be had.
       this.fixed = 'readOnly'
       this.current = protect(this.current, () => error)
@@ -105,10 +108,10 @@ export class OwnSession implements RequestSession, LatchkeySession {
     if (this.state === 'cut short') throw this.ended()
     if (this.state !== 'destroyed') await this.release()
     if (calls.failure !== undefined) throw calls.failure
+    // The browser may have the cookie of the session that went on by now.
+    if (this.fixed !== undefined) return
     if (this.state === 'destroyed') this.cookie.clear(this.request, this.reply)
-    else if (this.session !== undefined && this.fixed === undefined) {
-      this.cookie.set(this.request, this.reply, this.session.id)
-    }
+    else if (this.session !== undefined) this.cookie.set(this.request, this.reply, this.session.id)
   }
 
   giveUpWaiting(): void {
