@@ -89,7 +89,13 @@ function parsed(argv: readonly string[]): Parsed {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   } catch (error) {
-    // "Unknown option '--x'. To specify a positional ...": the first sentence says it, and holds no value.
+    // An id may begin with a dash, as every 64th of express-session does: it is not repeated.
+    const [, option] = /^Unknown option '(.*?)'\./s.exec(error instanceof Error ? error.message : '') ?? []
+    if (option !== undefined) {
+      const which = /^--?[a-z-]{1,16}$/.test(option) ? `There is no option ${option}` : 'There is no such option'
+      throw new UsageError(`${which}. An id that begins with a dash goes last, after "--".`)
+    }
+    // "Option '--servers <value>' argument missing": the first sentence says it, and holds no value.
     const [sentence] = error instanceof Error ? error.message.split(/[.\n]/) : []
     throw new UsageError(`${sentence ?? 'The options cannot be read'}.`)
   }

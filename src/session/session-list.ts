@@ -47,7 +47,8 @@ export class SessionList {
     let count = 0
     for await (const found of inBatches(this.found())) {
       await Promise.all(found.map(({ id }) => locker.destroy(id)))
-      count += found.length
+      // Retired copies go as well; they are no sessions of their own.
+      count += found.filter((one) => !this.isRetired(one)).length
     }
     return count
   }

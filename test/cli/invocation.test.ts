@@ -59,6 +59,8 @@ describe('the command line', () => {
       ['locks', secret],
       ['help', secret],
       ['holder', `${secret} x`],
+      ['holder', `--${secret}`],
+      ['holder', `-${secret}`],
       ['locks', '--servers', `tcp://me:${secret}@h:port`],
       ['locks', '--servers', `tcp://me:${secret}@127.0.0.1:1`],
       ['doctor', '--servers', `tcp://me:${secret}@127.0.0.1:1`],

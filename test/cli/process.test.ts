@@ -35,6 +35,17 @@ describe('the process', () => {
     expect(await ended).toMatchObject({ exitCode: 0, err: '' })
   })
 
+  it('keeps its exit code when nobody reads the error either', async () => {
+    const { child, ended } = spawnTool(tool, ['dance'])
+    child.stderr?.destroy()
+    expect(await ended).toMatchObject({ exitCode: 2 })
+  })
+
+  it('takes an id that begins with a dash, after "--"', async () => {
+    const { exitCode, out } = await spawnTool(tool, ['holder', '--', '-an-id'], { MEMCACHE_SERVERS: server.address }).ended
+    expect([exitCode, JSON.parse(out)]).toMatchObject([1, { held: false }])
+  })
+
   it('reads an id from standard input', async () => {
     await server.commandText('set sess:an-id-lck 0 60 1\r\n1')
     const { child, ended } = spawnTool(tool, ['unlock', '--yes', '-'], { MEMCACHE_SERVERS: server.address })

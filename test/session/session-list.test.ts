@@ -108,7 +108,7 @@ describe.each([
     expect(await one.peek('old')).toEqual({ id: 'old' })
     expect(await gathered(one)).toEqual([{ id: session.id, data: { id: 'old' } }])
     expect(await one.length()).toBe(1)
-    await one.clear()
+    expect(await one.clear()).toBe(1)
     expect(await one.peek('old')).toBeUndefined()
   })
 

@@ -8,6 +8,7 @@ import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
+import { UpgradedStore } from './upgraded-sessions.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
@@ -90,15 +91,17 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const { resave = true, saveUninitialized = true } = given
   const sessionOptions = { ...given, resave, saveUninitialized }
   const cookieName = nameOf(given)
-  const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure: (error: unknown) => void store.emit('failure', error) }
+  const onLateFailure = (error: unknown): void => void store.emit('failure', error)
+  const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure }
 
   const middleware = (req: Request, res: Response, next: Next): void => {
     // Another one has been here: express-session leaves it alone as well.
     if ('session' in req && Boolean(req.session)) next()
-    // It reads without a lock, and what it saves is saved as by a script. And while an application has emitted
-    // 'disconnect' on the store, express-session goes on without sessions.
+    // It reads without a lock, and what it saves is stored if it follows from what it has read. And while an application
+    // has emitted 'disconnect' on the store, express-session goes on without sessions.
     else if (isUpgrade(req, res) || !isReady) {
-      bareSession(req, res, (error?: unknown) => {
+      const unlocked = isReady ? session({ ...sessionOptions, store: new UpgradedStore(manager, record, onLateFailure) }) : bareSession
+      unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
         next(error)
       })

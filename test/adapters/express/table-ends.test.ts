@@ -2,7 +2,9 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
-import { barrier, endSitesAfterEach, EXPRESSES, SECRET, Site, until, visit } from './site.js'
+import type { Request } from 'express'
+import type { Browser } from './browser.js'
+import { barrier, endSitesAfterEach, EXPRESSES, SECRET, Site, until, type Visit, visit } from './site.js'
 import { storesRecord } from './tap-wire.js'
 
 /** The rows of shared/facts/web-frameworks.md in which something fails, leaves, or lasts. The others: table.test.ts. */
@@ -135,6 +137,53 @@ describe.each(EXPRESSES)('the table of express-session, %s', (_name, framework) 
     socket.write(`GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: ${visitor.cookie ?? ''}\r\n\r\n`)
     expect(await text(socket)).toContain('"user":"ada"')
     expect(site.ops).toEqual([['get']])
+  })
+
+  describe('the session of a WebSocket', () => {
+    const upgrade = async (): Promise<{ site: Site; visitor: Browser; held: Request['session'] & Visit; save: () => Promise<string | undefined>; current: () => Request['session'] & Visit }> => {
+      const site = await Site.start((app) => void app.get('/logout', (req, res) => void req.session.destroy(() => res.json({}))), { framework })
+      const visitor = await site.visitor()
+      const req = Object.assign(new IncomingMessage(new Socket()), { headers: { cookie: visitor.cookie ?? '' }, url: '/', upgrade: true })
+      const upgraded = barrier<unknown>()
+      Reflect.apply(site.middleware, undefined, [req, {}, upgraded.open])
+      await upgraded.passed
+      const current = (): Request['session'] & Visit => Reflect.get(req, 'session') as Request['session'] & Visit
+      const held = current()
+      const save = (): Promise<string | undefined> =>
+        new Promise((resolve) => void held.save((error: { code?: string } | null) => {
+          resolve(error?.code)
+        }))
+      return { site, visitor, held, save, current }
+    }
+
+    it('it stores what follows from what it read, and again', async () => {
+      const { site, visitor, held, save } = await upgrade()
+      await visitor.twin().get('/show')
+      for (held.n of [1, 2]) expect(await save()).toBeUndefined()
+      expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 2 })
+    })
+
+    it('it does not write over what a request has stored since, until it has reloaded it', async () => {
+      const { site, visitor, held, save, current } = await upgrade()
+      await visitor.twin().get('/set/seen/3')
+      held.n = 1
+      expect(await save()).toBe('LATCHKEY_FENCED')
+      expect(site.failures).toMatchObject([{ code: 'LATCHKEY_FENCED' }])
+      expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', seen: '3' })
+      await new Promise((resolve) => void held.reload(resolve))
+      const reloaded = current()
+      reloaded.n = 1
+      await new Promise((resolve) => void reloaded.save(resolve))
+      expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', seen: '3', n: 1 })
+    })
+
+    it('it does not bring back a session that has ended', async () => {
+      const { site, visitor, held, save } = await upgrade()
+      await visitor.twin().get('/logout')
+      held.n = 1
+      expect(await save()).toBe('LATCHKEY_SESSION_GONE')
+      expect(await site.stored(visitor.sid)).toBeUndefined()
+    })
   })
 
   it('nested same-cookie request in a handler: a bounded wait, and the error names the holder', async () => {
