@@ -19,6 +19,3 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)))
   return rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
 }
-
-/** Text that a stranger wrote (a label, say), without what would move the cursor or colour the screen. */
-export const plain = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\u{10ffff}]/gu, '?')

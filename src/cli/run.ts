@@ -34,7 +34,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
       case 'command': {
         json = invocation.json ?? !terminal.isRead
         const report = await carryOut(invocation, terminal, signal)
-        terminal.out(json ? `${JSON.stringify(report.data, null, 2)}\n` : `${report.lines.join('\n')}\n`)
+        terminal.out(json ? `${jsonOf(report.data, 2)}\n` : `${report.lines.join('\n')}\n`)
         return report.exitCode
       }
     }
@@ -42,7 +42,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
     const { exitCode, code, message } = signal.aborted
       ? { exitCode: EXIT.interrupted, code: 'INTERRUPTED', message: 'Interrupted.' }
       : explained(error)
-    terminal.err(json ? `${JSON.stringify({ error: { code, message } })}\n` : `latchkey: ${message}\n`)
+    terminal.err(json ? `${jsonOf({ error: { code, message } })}\n` : `latchkey: ${message}\n`)
     if (error instanceof UsageError && !json) terminal.err('Try: latchkey --help\n')
     return exitCode
   }
@@ -115,3 +115,7 @@ function version(): string {
   const found: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   return typeof found === 'object' && found !== null && 'version' in found ? String(found.version) : '?'
 }
+
+/** What JSON leaves as it is could still move a cursor. */
+const jsonOf = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(/[\x7f-\x9f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -60,6 +60,8 @@ export class HeldLock implements Handle, Alarm {
   earlier: Alarm | undefined
   later: Alarm | undefined
   isSet = false
+  /** Somebody got it. One that nobody wanted any more is let go without a word. */
+  isTaken = false
   private busy: Promise<void> | undefined
   private controller: AbortController | undefined
 
@@ -239,7 +241,7 @@ export class HeldLock implements Handle, Alarm {
 
   /** What is cleared away after a loss is no release. */
   private observed(transaction: Transaction, change: Change, exit: Exit, nowMs: number): Promise<Outcome> {
-    if (this.state === 'lost') return transaction.run(nowMs)
+    if (this.state === 'lost' || !this.isTaken) return transaction.run(nowMs)
     return traceTransaction(this.context, this, change, exit, () => transaction.run(nowMs))
   }
 

@@ -1,6 +1,7 @@
 import { v4 as uuid } from 'uuid'
 import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
+import { plainText } from '../system/plain-text.js'
 import type { Random } from '../system/random.js'
 
 /** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
@@ -88,5 +89,5 @@ export function describeHolder(holder: Holder | undefined): string {
     parts.push(`since ${new Date(holder.sinceMs).toISOString()}`)
   }
   if (holder.label !== undefined) parts.push(holder.label)
-  return parts.join(', ')
+  return plainText(parts.join(', '))
 }

@@ -248,6 +248,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       }
       this.waiters.remove(next)
       this.context.counters.acquired++
+      lock.isTaken = true
       if (next.hasWaited) this.noteWait(next)
       next.accept(lock)
       return

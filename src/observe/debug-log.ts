@@ -1,4 +1,5 @@
 import createDebug from 'debug'
+import { plainText } from '../system/plain-text.js'
 import { channels } from './channels.js'
 import type { EventChannel, TimedEvent } from './event-channel.js'
 
@@ -19,7 +20,7 @@ export function logToDebug(): void {
     const write = createDebug(namespace)
     for (const kind of kinds) {
       kind.onOver((event) => {
-        if (write.enabled) write('%s', lineOf(kind.name, event))
+        if (write.enabled) write('%s', plainText(lineOf(kind.name, event)))
       })
     }
   }

@@ -135,6 +135,29 @@ describe('inspect', () => {
   })
 })
 
+describe('what strangers wrote', () => {
+  it('a record that is nested too deeply to be shown is an error that says so', async () => {
+    const depth = 20_000
+    const hooks = manager().store()
+    await hooks.read('deep')
+    await hooks.write('deep', `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`)
+    for (const options of [[], ['--values']]) {
+      const { exitCode, err } = await tool(['inspect', ...options, 'deep'])
+      expect([exitCode, JSON.parse(err)]).toMatchObject([1, { error: { code: 'LATCHKEY_UNDECODABLE' } }])
+    }
+  })
+
+  it('a label moves no cursor, in JSON either', async () => {
+    const session = await manager().start('labelled', { label: 'GET /\x9b2J\n\x1b[31m' })
+    for (const isRead of [true, false]) {
+      const { out } = await tool(['holder', 'labelled'], { isRead })
+      expect(out).not.toMatch(/[\x1b\x7f-\x9f]/)
+      expect(out).toContain('GET /')
+    }
+    await session.abort()
+  })
+})
+
 describe('inspect, of what is more than text', () => {
   it('knows the copy that a regenerated session leaves behind', async () => {
     const one = manager()

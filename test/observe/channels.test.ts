@@ -42,6 +42,24 @@ function follow(name: string): string[] {
   return steps
 }
 
+describe('a lock that came when nobody wanted it any more', () => {
+  it('is let go of without a word: as many are released as were acquired', async () => {
+    const world = new World()
+    const { manager } = world.process()
+    await world.until(manager.run(ID, (session) => void (session.data['n'] = 1)))
+    const released = listen('release')
+    const holder = await world.until(manager.start(ID))
+    const waiting = manager.start(ID)
+    const gone = codeOf(waiting)
+    await world.until(world.pause(5))
+    await world.until(holder.destroy())
+    expect(await world.until(gone)).toBe('LATCHKEY_SESSION_GONE')
+    await world.until(world.pause(5))
+    expect(manager.stats()).toMatchObject({ acquired: 2, held: 0 })
+    expect(released).toHaveLength(1)
+  })
+})
+
 describe('what is told of a session that nobody else wants', () => {
   it('is an acquisition, a commit, a release and two flights', async () => {
     const world = new World()

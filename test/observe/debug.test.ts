@@ -5,16 +5,16 @@ import { describe, expect, it } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-const PROGRAM = `
+const programWith = (label: string): string => `
 import { SessionManager } from './src/index.ts'
 const manager = new SessionManager()
 await new SessionManager().close()
-await manager.run('a-session-id', (session) => { session.data.user = 'ada' }, { label: 'GET /cart' })
+await manager.run('a-session-id', (session) => { session.data.user = 'ada' }, { label: ${JSON.stringify(label)} })
 await manager.close()
 `
 
-async function writtenWith(DEBUG: string): Promise<string[]> {
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM]
+async function writtenWith(DEBUG: string, label = 'GET /cart'): Promise<string[]> {
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', programWith(label)]
   const env = { ...process.env, DEBUG, DEBUG_COLORS: 'no', DEBUG_HIDE_DATE: 'yes' }
   const { stderr } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })
   return stderr
@@ -32,6 +32,11 @@ describe('DEBUG', () => {
       'latchkey:session commit manager-1 <hash> GET /cart: ok, <ms>, change=write, keepsLock=false',
       'latchkey:lock release manager-1 <hash> GET /cart: ok, <ms>, heldMs=<ms>, to=nobody',
     ])
+  })
+
+  it('a label cannot begin a line of its own, or colour the screen', async () => {
+    const lines = await writtenWith('latchkey:session', 'a\nlatchkey:lock acquire \x1b[31m\x9b2J')
+    expect(lines).toEqual(['latchkey:session commit manager-1 <hash> a?latchkey:lock acquire ?[31m?2J: ok, <ms>, change=write, keepsLock=false'])
   })
 
   it('one namespace writes its own only, and none nothing', async () => {

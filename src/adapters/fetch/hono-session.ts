@@ -13,6 +13,9 @@ export interface HonoContext<T extends object> {
   set(name: 'session', session: RequestSession<T>): void
 }
 
+/** Requests whose session is there, as long as their handlers run. */
+const served = new WeakSet<Request>()
+
 /**
  * A middleware for Hono: the session is `c.get('session')` below it, and stored and free when those have run. Else as
  * `withSession`; when a handler throws, nothing is stored, and Hono's `onError` answers.
@@ -25,10 +28,16 @@ export function honoSession<T extends object = Record<string, unknown>>(
   const locked = new LockedHandler<T>(options)
   return async (c, next) => {
     const request = c.req.raw
+    // Mounted twice on the way of one request: the session is locked already.
+    if (served.has(request)) {
+      await next()
+      return undefined
+    }
     const session = await locked.begin(request)
     if (!(session instanceof RequestSession)) return session
     c.set('session', session)
-    await next().catch(async (thrown: unknown) => {
+    served.add(request)
+    await next().finally(() => served.delete(request)).catch(async (thrown: unknown) => {
       await session.abandon()
       throw thrown
     })

@@ -1,5 +1,5 @@
 import { describeHolder } from '../../lock/lock-token.js'
-import { duration, plain } from '../format.js'
+import { duration } from '../format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
@@ -15,6 +15,6 @@ export async function holder(place: Place, id: string): Promise<Report> {
   return {
     exitCode: EXIT.fine,
     data: { session, held: true, ...found, heldMs },
-    lines: [`Session ${session} is held by ${plain(describeHolder(found))}${time}.`],
+    lines: [`Session ${session} is held by ${describeHolder(found)}${time}.`],
   }
 }

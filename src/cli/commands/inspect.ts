@@ -1,5 +1,7 @@
 import { describeServer } from '../../save-path.js'
-import { bytes, duration, plain } from '../format.js'
+import { UndecodableError } from '../../errors.js'
+import { plainText } from '../../system/plain-text.js'
+import { bytes, duration } from '../format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
@@ -25,6 +27,7 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
   const ttlSec = await ttlOf(place, id, keys.record)
   const { text, isRetired } = format.unpack(id, record?.value)
   const data = manager.decode(id, text)
+  const content = linesOf(data, showsValues)
   const shown = showsValues ? { data } : { shape: shapeOf(data) }
   const rest = ttlSec === undefined ? '' : `, ${duration(ttlSec * 1000)} to live`
   const state = `${isLocked ? 'locked' : 'not locked'}${isRetired ? RETIRED : ''}`
@@ -33,9 +36,17 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
     data: { session, server, state: isRetired ? 'retired' : 'stored', sizeBytes, ttlSec, isLocked, ...shown },
     lines: [
       `Session ${session} on ${server}: ${bytes(sizeBytes)}${rest}, ${state}.`,
-      ...JSON.stringify(showsValues ? data : shapeOf(data), null, 2).split('\n').map(plain),
+      ...content,
       ...(showsValues ? [] : ['Values are hidden; --values shows them.']),
     ],
+  }
+}
+
+function linesOf(data: unknown, showsValues: boolean): string[] {
+  try {
+    return JSON.stringify(showsValues ? data : shapeOf(data), null, 2).split('\n').map(plainText)
+  } catch (cause) {
+    throw new UndecodableError('The stored record is nested too deeply to be shown.', { cause })
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Holder } from '../../errors.js'
 import { readToken } from '../../lock/lock-token.js'
-import { duration, plain, table } from '../format.js'
+import { plainText } from '../../system/plain-text.js'
+import { duration, table } from '../format.js'
 import { type Place, nameOf } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
@@ -60,10 +61,10 @@ function tableOf(found: readonly Lock[], showsIds: boolean): string[] {
     ...found.map(({ id, heldMs, host, pid, label, processesWaiting }) => [
       showsIds ? id : nameOf(id),
       heldMs === undefined ? '?' : duration(heldMs),
-      plain(host ?? '?'),
+      plainText(host ?? '?'),
       pid === undefined ? '?' : String(pid),
       String(processesWaiting),
-      plain(label ?? ''),
+      plainText(label ?? ''),
     ]),
   ])
 }

@@ -1,7 +1,6 @@
 import { NotSupportedError, OutcomeUnknownError } from '../../errors.js'
 import { describeHolder, readToken } from '../../lock/lock-token.js'
 import { type Cas, FlightError, type Reply } from '../../wire/wire.js'
-import { plain } from '../format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
 
@@ -23,7 +22,7 @@ export async function unlock(place: Place, id: string, confirm: (holder: string)
     return reportOf(EXIT.problem, `Session ${session} is not locked.`, { session, unlocked: false, reason: 'free' })
   }
   const { holder } = readToken(shown.value)
-  const who = plain(describeHolder(holder))
+  const who = describeHolder(holder)
   if (!(await confirm(`Session ${session} is held by ${who}.`))) {
     return reportOf(EXIT.problem, 'Nothing was changed.', { session, unlocked: false, reason: 'declined', holder })
   }

@@ -1,4 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { Hono } from 'hono'
+import { SessionManager } from 'latchkey'
+import { honoSession, type RequestSession } from 'latchkey/fetch'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { codeOf } from '../../support/world.js'
@@ -329,4 +332,23 @@ it.each(['save', 'release', 'regenerate', 'destroy'] as const)('%s() that nobody
   const visitor = await site.visitor()
   for (let times = 0; times < 3; times++) site.wire?.refuse(storesRecord)
   expect(await visitor.get('/it')).toMatchObject({ status: 503 })
+})
+
+it('honoSession mounted twice on the way of a request: one session, locked once', async () => {
+  const manager = new SessionManager({ waitMs: 50 })
+  const options = { manager, secret: 'keyboard cat' }
+  const app = new Hono<{ Variables: { session: RequestSession<{ n: number }> } }>()
+  app.use(honoSession<{ n: number }>(options))
+  app.use('/api/*', honoSession<{ n: number }>(options))
+  app.get('/api/it', (c) => {
+    const { data } = c.get('session')
+    data.n = (data.n ?? 0) + 1
+    return c.json(data)
+  })
+  const first = await app.request('/api/it')
+  const [cookie = ''] = first.headers.getSetCookie()
+  const second = await app.request('/api/it', { headers: { cookie: cookie.replace(/;.*$/, '') } })
+  expect([second.status, await second.json()]).toEqual([200, { n: 2 }])
+  expect(manager.stats().held).toBe(0)
+  await manager.close()
 })

@@ -66,7 +66,7 @@ export class OperatorConnection implements Disposable {
     const name = describeServer(server)
     if (server.credentials !== undefined && server.protocol !== 'text') {
       throw new NotSupportedError(
-        `${name} is reached with SASL, in the binary protocol, and that has no command that lists keys. ` +
+        `${name} is reached with SASL, in the binary protocol, and that has no commands that list keys or tell all that text tells. ` +
           'If the server runs with -Y, add ?protocol=text to its address.',
       )
     }
