@@ -7,7 +7,7 @@ import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 import { traceAcquire } from './observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
-import { newStamp, tombstone } from './record.js'
+import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
 import { SessionTable } from './session-table.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
@@ -29,14 +29,13 @@ export interface LocalLock {
 
 /** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
 export class SessionLocker implements Locker, QueueHost {
-  private readonly queues: SessionTable<WaitQueue>
+  private readonly queues = new SessionTable<WaitQueue>()
   private readonly turns = new RecentTurns()
   private readonly orphans: OrphanSweeper
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
   constructor(private readonly context: LockContext) {
-    this.queues = new SessionTable(newStamp(context))
     this.orphans = new OrphanSweeper(context, (id) => this.queues.get(id) !== undefined)
   }
 

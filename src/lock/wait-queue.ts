@@ -54,7 +54,6 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private tick = 0
   private recordSeenTick = -1
   private wake: (() => void) | undefined
-  nextInSlot: WaitQueue | undefined
 
   constructor(
     private readonly context: LockContext,

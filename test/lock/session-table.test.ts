@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Entry, SessionTable } from '../../src/lock/session-table.js'
 
-class Queue implements Entry<Queue> {
-  nextInSlot: Queue | undefined
+class Queue implements Entry {
   constructor(readonly id: string) {}
 }
 
@@ -12,8 +11,8 @@ describe('a table of sessions', () => {
     const id = fc.oneof(fc.string({ minLength: 1, maxLength: 3 }), fc.uuid())
     const step = fc.record({ id, isLeaving: fc.boolean() })
     fc.assert(
-      fc.property(fc.integer(), fc.array(step, { maxLength: 2000 }), (seed, steps) => {
-        const table = new SessionTable<Queue>(seed)
+      fc.property(fc.array(step, { maxLength: 2000 }), (steps) => {
+        const table = new SessionTable<Queue>()
         const model = new Map<string, Queue>()
         for (const { id, isLeaving } of steps) {
           const known = model.get(id)
@@ -33,27 +32,20 @@ describe('a table of sessions', () => {
     )
   })
 
-  it('holds many more than it began with', () => {
-    const table = new SessionTable<Queue>(1)
-    const queues = Array.from({ length: 5000 }, (_, at) => new Queue(`id-${String(at)}`))
-    for (const queue of queues) table.add(queue)
-    expect(queues.every((queue) => table.get(queue.id) === queue)).toBe(true)
-    expect(queues.every((queue) => table.remove(queue))).toBe(true)
-    expect(table.all()).toEqual([])
-  })
-
   it('knows nothing of a stranger with the id of one that is there', () => {
-    const table = new SessionTable<Queue>(1)
+    const table = new SessionTable<Queue>()
     table.add(new Queue('an-id'))
     expect(table.remove(new Queue('an-id'))).toBe(false)
     expect(table.size).toBe(1)
   })
 
-  it('leaves nothing linked to what was taken out: that would keep garbage alive', () => {
-    const table = new SessionTable<Queue>(7)
-    const queues = Array.from({ length: 2000 }, (_, at) => new Queue(`id-${String(at)}`))
-    for (const queue of queues) table.add(queue)
-    for (const queue of queues) table.remove(queue)
-    expect(queues.every((queue) => queue.nextInSlot === undefined)).toBe(true)
+  it('keeps nothing that was taken out alive', () => {
+    // --expose-gc is off in tests: what is looked at is what the garbage collector would follow.
+    const table = new SessionTable<Queue>()
+    const queue = new Queue('an-id')
+    table.add(queue)
+    const [[, slot] = []] = [...(Reflect.get(table, 'slots') as Map<string, { entry: Queue | undefined }>)]
+    table.remove(queue)
+    expect(slot).toEqual({ entry: undefined })
   })
 })

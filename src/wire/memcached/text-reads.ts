@@ -5,6 +5,7 @@ import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
 const WORD = 'VALUE '
+const SPACE = 32
 // A safe integer has them, and no item is longer.
 const MOST_DIGITS = 15
 
@@ -59,17 +60,18 @@ export class Reads {
    * Returns where the value's line end ends; when that is beyond `bytes` nothing is taken.
    */
   takeValue(text: string, at: number, lineEnd: number, bytes: Buffer, asOf: number): number {
-    const keyEnd = text.indexOf(' ', at + WORD.length)
-    const flagsEnd = text.indexOf(' ', keyEnd + 1)
-    const lengthEnd = text.indexOf(' ', flagsEnd + 1)
-    const flags = countIn(text, keyEnd + 1, flagsEnd)
-    const length = countIn(text, flagsEnd + 1, lengthEnd)
-    const isWhole = keyEnd >= 0 && lengthEnd >= 0 && hasDigitsOnly(text, lengthEnd + 1, lineEnd)
-    if (!isWhole || flags < 0 || length < 0) throw new ProtocolError('a VALUE line that cannot be read')
+    const index = this.#indexOf(text, at + WORD.length)
+    const flagsAt = at + WORD.length + (this.#keys[index]?.length ?? 0) + 1
+    const flagsEnd = digitsFrom(text, flagsAt)
+    const lengthEnd = digitsFrom(text, flagsEnd + 1)
+    const versionEnd = digitsFrom(text, lengthEnd + 1)
+    const isSpaced = text.charCodeAt(flagsEnd) === SPACE && text.charCodeAt(lengthEnd) === SPACE
+    const hasAll = isCount(flagsAt, flagsEnd) && isCount(flagsEnd + 1, lengthEnd) && versionEnd > lengthEnd + 1
+    if (!isSpaced || !hasAll || versionEnd !== lineEnd) throw new ProtocolError('a VALUE line that cannot be read')
+    const flags = Number(text.slice(flagsAt, flagsEnd))
     const version = text.slice(lengthEnd + 1, lineEnd)
     const valueAt = lineEnd + 2
-    const valueEnd = valueAt + length
-    const index = this.#indexOf(text, at + WORD.length, keyEnd)
+    const valueEnd = valueAt + Number(text.slice(flagsEnd + 1, lengthEnd))
     if (valueEnd + 2 > bytes.length) return valueEnd + 2
     if (bytes[valueEnd] !== 13 || bytes[valueEnd + 1] !== 10) throw new ProtocolError('a value without its line end')
     if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
@@ -82,10 +84,10 @@ export class Reads {
   }
 
   /** Values come in the order of the keys; a key that is passed over was not found. */
-  #indexOf(text: string, from: number, to: number): number {
+  #indexOf(text: string, from: number): number {
     for (let index = this.#next; index < this.#keyCount; index++) {
-      const key = this.#keys[index]
-      if (key?.length === to - from && text.startsWith(key, from)) return index
+      const key = this.#keys[index] ?? ''
+      if (text.charCodeAt(from + key.length) === SPACE && text.startsWith(key, from)) return index
     }
     throw new ProtocolError('a value that was not asked for')
   }
@@ -127,21 +129,11 @@ export class Reads {
   }
 }
 
-function hasDigitsOnly(text: string, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (!isDigit(text.charCodeAt(at))) return false
-  return to > from
+/** Where the digits end that begin at `from`. */
+function digitsFrom(text: string, from: number): number {
+  let at = from
+  for (let code = text.charCodeAt(at); code >= 48 && code <= 57; code = text.charCodeAt(at)) at++
+  return at
 }
 
-const isDigit = (code: number): boolean => code >= 48 && code <= 57
-
-/** The number whose digits are in `text` from `from` to `to`; -1 when they are none, or too many. */
-function countIn(text: string, from: number, to: number): number {
-  if (to <= from || to - from > MOST_DIGITS) return -1
-  let count = 0
-  for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at)
-    if (!isDigit(code)) return -1
-    count = count * 10 + code - 48
-  }
-  return count
-}
+const isCount = (from: number, to: number): boolean => to > from && to - from <= MOST_DIGITS
