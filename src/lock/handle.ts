@@ -1,3 +1,5 @@
+import type { Value } from '../wire/wire.js'
+
 /**
  * One request's hold on one session. Every call but `save` and `reload` is the last.
  * What can be refused without asking the server is refused at once, by throwing.
@@ -6,16 +8,16 @@
  */
 export interface Handle {
   /** The record as last read or written: undefined where there is none, no bytes where one was destroyed. */
-  readonly record: Buffer | undefined
+  readonly record: Value | undefined
   /** Whether the lock may be believed to be ours: an early exit, never proof. */
   readonly isHeld: boolean
   /** Aborts, with the typed error as its reason, when the lock is lost. */
   readonly signal: AbortSignal
 
   /** Stores the record and lets go. One flight. */
-  commit(bytes: Buffer, ttlSec: number): Promise<void>
+  commit(bytes: Value, ttlSec: number): Promise<void>
   /** Stores the record and keeps the lock, with a full lease from now. One flight. */
-  save(bytes: Buffer, ttlSec: number): Promise<void>
+  save(bytes: Value, ttlSec: number): Promise<void>
   /** Leaves the record as it is, with a new TTL, and lets go. One flight. */
   touch(ttlSec: number): Promise<void>
   /** Leaves the record as it is and lets go. Does nothing when the lock was lost. One flight. */

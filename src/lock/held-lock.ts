@@ -1,8 +1,7 @@
 import { MisuseError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Cas, Command } from '../wire/wire.js'
-import { FlightError } from '../wire/wire.js'
+import { type Cas, type Command, FlightError, type Value } from '../wire/wire.js'
 import { lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
 import type { Handle } from './handle.js'
@@ -93,7 +92,7 @@ export class HeldLock implements Handle, Alarm {
     return this.isHeld ? this.leaseUntilMs - this.context.clock.nowMs() : 0
   }
 
-  get record(): Buffer | undefined {
+  get record(): Value | undefined {
     return this.known.record?.bytes
   }
 
@@ -124,7 +123,7 @@ export class HeldLock implements Handle, Alarm {
     }
   }
 
-  commit(bytes: Buffer, ttlSec: number): Promise<void> {
+  commit(bytes: Value, ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     this.loseIfOverdue(nowMs)
     this.assertUsable()
@@ -144,7 +143,7 @@ export class HeldLock implements Handle, Alarm {
     if (this.state === 'held') await this.owner.leave(this, NOTHING, this.context.clock.nowMs())
   }
 
-  async save(bytes: Buffer, ttlSec: number): Promise<void> {
+  async save(bytes: Value, ttlSec: number): Promise<void> {
     this.assertFits(bytes)
     const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     await this.serially(async () => {
@@ -222,7 +221,7 @@ export class HeldLock implements Handle, Alarm {
     if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
   }
 
-  private assertFits(bytes: Buffer): void {
+  private assertFits(bytes: Value): void {
     const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
     if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
   }
@@ -325,7 +324,7 @@ export class HeldLock implements Handle, Alarm {
 
 /** What was read is a view of all that arrived with it: a short hold may keep that, a long one keeps its own bytes only. */
 const compact = (record: StoredRecord | undefined): StoredRecord | undefined =>
-  record === undefined || record.bytes.length === record.bytes.buffer.byteLength
+  record === undefined || typeof record.bytes === 'string' || record.bytes.length === record.bytes.buffer.byteLength
     ? record
     : { ...record, bytes: Buffer.copyBytesFrom(record.bytes) }
 

@@ -1,7 +1,7 @@
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
 import type { Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
-import type { Command, Reply } from '../wire/wire.js'
+import type { Command, Reply, Value } from '../wire/wire.js'
 
 /**
  * No lock at all: read, and later write over whatever stands there. What session stores do that know no locks, and
@@ -44,7 +44,7 @@ export class NaiveLocker implements Locker {
 }
 
 class NaiveHandle implements Handle {
-  record: Buffer | undefined
+  record: Value | undefined
   readonly isHeld = true
   readonly signal = new AbortController().signal
 
@@ -53,11 +53,11 @@ class NaiveHandle implements Handle {
     private readonly one: (command: Command) => Promise<Reply>,
   ) {}
 
-  async commit(bytes: Buffer, ttlSec: number): Promise<void> {
+  async commit(bytes: Value, ttlSec: number): Promise<void> {
     await this.save(bytes, ttlSec)
   }
 
-  async save(bytes: Buffer, ttlSec: number): Promise<void> {
+  async save(bytes: Value, ttlSec: number): Promise<void> {
     await this.one({ op: 'set', key: this.key, value: bytes, ttlSec })
     this.record = bytes
   }

@@ -1,4 +1,4 @@
-import { type Cas, type Command, FlightError, type Reply } from '../wire/wire.js'
+import { type Cas, type Command, FlightError, type Reply, type Value, valueBytes } from '../wire/wire.js'
 import { asFlightError } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
@@ -9,7 +9,7 @@ import type { LockToken } from './lock-token.js'
 
 /** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
 export interface StoredRecord {
-  readonly bytes: Buffer
+  readonly bytes: Value
   /** memcached's client flags: the stamp of whoever wrote it. Two records of the same bytes and stamp are one. */
   readonly flags: number
   readonly cas: Cas | undefined
@@ -66,4 +66,7 @@ export const hasBytes = (record: StoredRecord | undefined): boolean => record !=
 
 /** The same bytes by the same writer: a record of the same bytes may have been destroyed and begun anew in between. */
 export const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
-  one === undefined ? other === undefined : other?.flags === one.flags && other.bytes.equals(one.bytes)
+  one === undefined ? other === undefined : other?.flags === one.flags && areSameBytes(other.bytes, one.bytes)
+
+export const areSameBytes = (one: Value, other: Value): boolean =>
+  typeof one === 'string' && typeof other === 'string' ? one === other : valueBytes(one).equals(valueBytes(other))

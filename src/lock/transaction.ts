@@ -1,18 +1,18 @@
 import type { LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
-import { type Cas, type Command, FlightError, type Reply } from '../wire/wire.js'
+import { type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 import { tellFenced } from './observed.js'
-import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
+import { areSameBytes, EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
 
 /** What is to become of the record. */
 export type Change =
   | { readonly kind: 'none' }
-  | { readonly kind: 'write'; readonly bytes: Buffer; readonly ttlSec: number }
+  | { readonly kind: 'write'; readonly bytes: Value; readonly ttlSec: number }
   | { readonly kind: 'touch'; readonly ttlSec: number }
   | { readonly kind: 'destroy' }
 
@@ -153,7 +153,7 @@ export class Transaction {
   }
 
   /** Carried out once at the most, however often and however late: by the record's version, or where there is none. */
-  private fencedWrite(value: Buffer, ttlSec: number): Command {
+  private fencedWrite(value: Value, ttlSec: number): Command {
     const { stamp: flags } = this
     const key = this.keys.record
     const cas = this.known.record?.cas
@@ -291,7 +291,7 @@ export class Transaction {
   private isStored({ record }: Seen): boolean {
     const { change } = this
     if (record?.flags !== this.stamp) return false
-    return change.kind === 'write' ? record.bytes.equals(change.bytes) : change.kind === 'destroy'
+    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
   }
 
   private recordIsNow(cas: Cas | undefined): void {

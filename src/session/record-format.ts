@@ -7,6 +7,7 @@ import {
   UnserializableError,
 } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
+import { type Value, valueBytes } from '../wire/wire.js'
 import { Compression } from './records/compression.js'
 import type { Keyring } from './records/keyring.js'
 import { RecentRecords } from './records/recent-records.js'
@@ -53,9 +54,10 @@ export class RecordFormat {
    * @throws LATCHKEY_UNSERIALIZABLE: half of a surrogate pair. LATCHKEY_RECORD_TOO_LARGE: it is to be compressed, and
    *   could not be read again, being over `compression.maxBytes`.
    */
-  pack(id: string, text: string, { isRetired = false } = {}): Buffer {
+  pack(id: string, text: string, { isRetired = false } = {}): Value {
     // No bytes: no session, whatever the options.
-    if (text === '' && !isRetired) return Buffer.alloc(0)
+    if (text === '' && !isRetired) return ''
+    if (!isRetired && this.isItsOwnRecord(text)) return text
     const bytes = bytesOf(id, text)
     const smaller = this.compression.wants(bytes.length) ? this.compressed(id, bytes) : undefined
     const body = smaller ?? bytes
@@ -74,8 +76,10 @@ export class RecordFormat {
    *   LATCHKEY_RECORD_INFLATES; LATCHKEY_UNKNOWN_KEY, LATCHKEY_RECORD_TRUNCATED, LATCHKEY_RECORD_MOVED,
    *   LATCHKEY_RECORD_TAMPERED.
    */
-  unpack(id: string, record: Buffer | undefined): RecordContent {
-    if (record === undefined || record.length === 0) return NOTHING
+  unpack(id: string, stored: Value | undefined): RecordContent {
+    if (stored === undefined || stored.length === 0) return NOTHING
+    if (typeof stored === 'string' && this.isItsOwnRecord(stored)) return { text: stored, isRetired: false, isOutdated: false }
+    const record = valueBytes(stored)
     if (record[0] !== HEAD) {
       return { text: textOf(id, this.plain(id, record)), isRetired: false, isOutdated: this.seal !== undefined }
     }
@@ -93,6 +97,12 @@ export class RecordFormat {
     }
     if ((marks & ENCRYPTED) !== 0) this.recent.remember(id, record, content)
     return content
+  }
+
+  /** ASCII to be stored as it is: it needs no other form. */
+  private isItsOwnRecord(text: string): boolean {
+    const isPlain = this.seal === undefined && text.charCodeAt(0) !== HEAD && !this.compression.wants(text.length)
+    return isPlain && Buffer.byteLength(text) === text.length
   }
 
   private plain(id: string, record: Buffer): Buffer {

@@ -16,11 +16,13 @@ export interface Cas {
   readonly asOf: number
 }
 
+/** Bytes; or text of Latin-1 characters, a byte each: cheaper where a text is at hand anyway. */
+export type Value = Buffer | string
+
 /** What a stored item carries besides its key. `flags` are memcached's 32 client bits. */
 interface Item {
   readonly key: string
-  /** Bytes; or text of Latin-1 characters, a byte each: cheaper where a short text is at hand anyway. */
-  readonly value: Buffer | string
+  readonly value: Value
   /** Whole seconds, relative, at least 1; a wire converts what its server would read as a date (over 30 days). */
   readonly ttlSec: number
   /** Default 0. */
@@ -52,8 +54,7 @@ export type Command =
 export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory' | 'refused'
 
 /** What a command stores, in bytes. */
-export const valueBytes = (value: Buffer | string): Buffer =>
-  typeof value === 'string' ? Buffer.from(value, 'latin1') : value
+export const valueBytes = (value: Value): Buffer => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
 
 /** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
 export interface Reply {

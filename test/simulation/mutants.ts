@@ -159,8 +159,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'tombstonesLookAlike',
     'Two records of the same bytes count as one: a session destroyed twice is as it was.',
-    `other?.flags === one.flags && other.bytes.equals(one.bytes)`,
-    `other?.bytes.equals(one.bytes) === true`,
+    `other?.flags === one.flags && areSameBytes(other.bytes, one.bytes)`,
+    `other !== undefined && areSameBytes(other.bytes, one.bytes)`,
   ),
   one(
     'destroyResent',
@@ -186,7 +186,7 @@ export const mutants: readonly Mutant[] = [
     'stampIgnored',
     'Whatever stands there after an unanswered write counts as its doing.',
     `if (record?.flags !== this.stamp) return false
-    return change.kind === 'write' ? record.bytes.equals(change.bytes) : change.kind === 'destroy'`,
+    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'`,
     `return change.kind === 'write' ? record !== undefined : change.kind === 'destroy'`,
   ),
   one(

@@ -5,11 +5,12 @@ import { Keyring } from '../../../src/session/records/keyring.js'
 import { RecentRecords } from '../../../src/session/records/recent-records.js'
 import { Seal } from '../../../src/session/records/seal.js'
 import { SeededRandom } from '../../../src/testing/seeded-random.js'
+import { valueBytes } from '../../../src/wire/wire.js'
 import { codeThrownBy, failureOf, formatOf, NEW, OLD } from './kit.js'
 
 const TEXT = '{"user":"ada","cart":[1,2,3]}'
 const format = formatOf({ keys: [NEW] })
-const sealed = (id = 'sid', text = TEXT): Buffer => format.pack(id, text)
+const sealed = (id = 'sid', text = TEXT): Buffer => valueBytes(format.pack(id, text))
 
 /** What the errors of records may be; the test names which where it can. */
 const REFUSALS = [
@@ -98,7 +99,7 @@ describe('an encrypted record', () => {
     ['the retired mark taken away', 1, 4],
     ['the compressed mark set', 1, 7],
   ])('with %s is TAMPERED', (_what, at, value) => {
-    const record = format.pack('sid', TEXT, { isRetired: true })
+    const record = valueBytes(format.pack('sid', TEXT, { isRetired: true }))
     expect(record[1]).toBe(5)
     record[at] = value
     expect(codeThrownBy(() => format.unpack('sid', record))).toBe('LATCHKEY_RECORD_TAMPERED')
@@ -129,7 +130,7 @@ describe('keys that change', () => {
     const before = formatOf({ keys: [OLD] })
     const after = formatOf({ keys: [NEW, OLD] })
     expect(after.unpack('sid', before.pack('sid', TEXT)).text).toBe(TEXT)
-    expect(after.pack('sid', TEXT).subarray(3, 7).toString()).toBe(NEW.id)
+    expect(valueBytes(after.pack('sid', TEXT)).subarray(3, 7).toString()).toBe(NEW.id)
     expect(after.unpack('sid', before.pack('sid', TEXT)).isOutdated).toBe(true)
     expect(after.unpack('sid', after.pack('sid', TEXT)).isOutdated).toBe(false)
     expect(formatOf({ keys: [OLD, NEW] }).unpack('sid', after.pack('sid', TEXT)).text).toBe(TEXT)
@@ -159,7 +160,7 @@ describe('keys that change', () => {
       expect(codeThrownBy(() => format.unpack('sid', record))).toBe('LATCHKEY_RECORD_NOT_ENCRYPTED')
       expect(accepting.unpack('sid', record)).toEqual({ ...formatOf({}).unpack('sid', record), isOutdated: true })
     }
-    expect(codeThrownBy(() => format.unpack('sid', accepting.pack('sid', TEXT).subarray(1)))).toBe('LATCHKEY_RECORD_NOT_ENCRYPTED')
+    expect(codeThrownBy(() => format.unpack('sid', valueBytes(accepting.pack('sid', TEXT)).subarray(1)))).toBe('LATCHKEY_RECORD_NOT_ENCRYPTED')
   })
 })
 
@@ -203,7 +204,7 @@ describe('keys that are derived', () => {
     const other = formatOf({ keys: [NEW] })
     const records = Array.from({ length: 1000 }, () => sealed())
     expect(new Set(records.map(saltOf)).size).toBe(1)
-    expect(saltOf(other.pack('sid', TEXT))).not.toBe(saltOf(sealed()))
+    expect(saltOf(valueBytes(other.pack('sid', TEXT)))).not.toBe(saltOf(sealed()))
     expect(new Set(records.map(ivOf)).size).toBe(1000)
   })
 
