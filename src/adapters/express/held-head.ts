@@ -87,8 +87,9 @@ export class HeldHead {
 
   private dropWithheld(): void {
     const { res, withheld } = this
+    if (withheld === undefined) return
     const cookies = res.getHeader('Set-Cookie')
-    if (withheld === undefined || cookies === undefined) return
+    if (cookies === undefined) return
     const rest = [cookies].flat().map(String).filter((cookie) => !cookie.startsWith(withheld))
     if (rest.length === 0) this.dropCookies()
     else this.raw.call('setHeader', ['Set-Cookie', rest])

@@ -14,7 +14,6 @@ export interface Interceptor {
   readonly headersSent: boolean
 }
 
-type Call = (this: unknown, ...args: unknown[]) => unknown
 type Methods = Readonly<Record<Method, Call>>
 
 /** What a kind of response has in its prototypes, under the functions in place. */
@@ -25,6 +24,8 @@ interface Inherited {
 
 /** Where a response keeps who intercepts it. */
 const HELD = Symbol('latchkey.held')
+type Response = ServerResponse & { [HELD]?: Raw }
+type Call = (this: Response, ...args: unknown[]) => unknown
 
 /** What stands in the place of a response's own methods: the same functions for all responses. */
 const IN_PLACE: Methods = eachMethod((name) => inPlaceOf(name))
@@ -40,10 +41,10 @@ const extended = new WeakMap<object, Inherited>()
  * to be extended, and leave a response without an interceptor alone. Responses of another kind, and methods that a
  * middleware before this one has replaced, get theirs one by one.
  */
-export function intercept(res: ServerResponse, interceptor: Interceptor): Raw {
+export function intercept(res: Response, interceptor: Interceptor): Raw {
   const place = extendedBy(res)
   const raw = new Raw(res, interceptor, place === undefined ? undefined : inheritedAt(place))
-  Reflect.set(res, HELD, raw)
+  res[HELD] = raw
   return raw
 }
 
@@ -55,7 +56,7 @@ export class Raw {
   private readonly hasOwnGetter: boolean
 
   constructor(
-    private readonly res: ServerResponse,
+    private readonly res: Response,
     readonly interceptor: Interceptor,
     shared: Inherited | undefined,
   ) {
@@ -107,35 +108,30 @@ function inheritedAt(place: object): Inherited {
   }
   Object.defineProperty(place, 'headersSent', {
     configurable: true,
-    get(this: ServerResponse) {
-      const held = heldOf(this)
+    get(this: Response) {
+      const held = this[HELD]
       return held === undefined ? Reflect.apply(found.headersSent, this, []) : held.interceptor.headersSent
     },
   })
   return found
 }
 
-const HEADERS_SENT: PropertyDescriptor & ThisType<ServerResponse> = {
+const HEADERS_SENT: PropertyDescriptor & ThisType<Response> = {
   configurable: true,
   enumerable: true,
   get() {
-    return heldOf(this)?.interceptor.headersSent
+    return this[HELD]?.interceptor.headersSent
   },
 }
 
 /** With `otherwise` it is the shared function, without it a response's own. */
 function inPlaceOf(name: Method, otherwise?: Call): Call {
-  return function (this: unknown, ...args) {
-    const held = heldOf(this)
+  return function (...args) {
+    const held = this[HELD]
     if (otherwise === undefined) return held?.interceptor.call(name, args)
     if (held === undefined || held.replaces(name)) return Reflect.apply(otherwise, this, args)
     return held.interceptor.call(name, args)
   }
-}
-
-function heldOf(res: unknown): Raw | undefined {
-  const response: { readonly [HELD]?: Raw } = Object(res)
-  return response[HELD]
 }
 
 /** Undefined when it has none, as nearly every response. */

@@ -38,6 +38,11 @@ export class RequestStore extends BareStore {
     this.held = held
   }
 
+  /** express-session asks to be told when its store comes and goes: this one does neither. */
+  override on(...[event, listener]: Parameters<BareStore['on']>): this {
+    return event === 'connect' || event === 'disconnect' ? this : super.on(event, listener)
+  }
+
   /** Why the session cannot be changed. */
   get readOnlyReason(): ReadOnlyReason | undefined {
     return this.isReading ? 'readOnly' : this.readOnly?.reason
