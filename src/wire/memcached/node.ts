@@ -42,7 +42,7 @@ export class MemcachedNode {
   #pending: Flight[] = []
   #scheduled = false
   #borrowing = false
-  /** A connection whose batch has ended in this turn. */
+  /** The connection of the last batch, kept for the next one: going by way of the pool takes longer than a batch of one. */
   #kept: Connection | undefined
   #timer: Timer | undefined
   /** When the first flight of this turn came: one look at the clock serves them all. */
@@ -126,11 +126,10 @@ export class MemcachedNode {
     this.#scheduled = false
     this.#putOff(this.#clock.nowMs() - this.#turnMs)
     const kept = this.#kept
-    this.#kept = undefined
-    if (this.#pending.length === 0 || kept === undefined) {
-      if (kept !== undefined) this.#pool.giveBack(kept)
+    if (kept === undefined || this.#pending.length === 0) {
       this.#borrow()
     } else {
+      this.#kept = undefined
       this.#send(kept)
     }
   }
@@ -169,13 +168,9 @@ export class MemcachedNode {
     this.#counters.batches += 1
     connection.run(batch, first.dueAtMs, () => {
       if (!connection.alive) this.#countUnanswered(batch)
-      // Kept until the end of the turn, in which most replies are followed by the next flight; not if anyone waits.
-      if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) {
-        this.#pool.giveBack(connection)
-      } else {
-        this.#kept = connection
-        this.#schedule()
-      }
+      // Not if a batch waits for one.
+      if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) this.#pool.giveBack(connection)
+      else this.#kept = connection
     })
   }
 
