@@ -2,8 +2,8 @@ import type { Random } from '../system/random.js'
 
 /** Shares of the time the present holder has been seen: a poll comes late by half of one, in the mean. */
 const SHARES = [
-  { untilMs: 25, share: 0.1 },
-  { untilMs: 500, share: 0.15 },
+  { untilMs: 25, share: 0.13 },
+  { untilMs: 500, share: 0.165 },
   { untilMs: Infinity, share: 0.175 },
 ] as const
 const JITTER = 0.1
