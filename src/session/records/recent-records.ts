@@ -5,8 +5,8 @@ const MOST_RECORDS = 1024
 const MOST_BYTES_EACH = 4096
 
 interface Entry {
-  readonly record: string
-  readonly content: RecordContent
+  record: string
+  content: RecordContent | undefined
 }
 
 /**
@@ -25,17 +25,33 @@ export class RecentRecords {
   }
 
   remember(id: string, record: Buffer, content: RecordContent): void {
-    this.#entries.delete(id)
-    if (record.length > MOST_BYTES_EACH || content.text.length > MOST_BYTES_EACH) return
-    if (this.#entries.size >= MOST_RECORDS) this.#forgetOldest()
+    const known = this.#entries.get(id)
+    if (record.length > MOST_BYTES_EACH || content.text.length > MOST_BYTES_EACH) {
+      if (known !== undefined) this.#forget(id, known)
+      return
+    }
     // As text: a small buffer keeps the whole block alive that it was cut from.
-    this.#entries.set(id, { record: record.toString('latin1'), content })
+    const text = record.toString('latin1')
+    if (known !== undefined) {
+      known.record = text
+      known.content = content
+      return
+    }
+    if (this.#entries.size >= MOST_RECORDS) this.#forgetOldest()
+    this.#entries.set(id, { record: text, content })
   }
 
   #forgetOldest(): void {
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest)
+    for (const [id, entry] of this.#entries) {
+      this.#forget(id, entry)
       return
     }
+  }
+
+  /** Emptied as well: a Map's outgrown tables may live on for long (SessionTable says why). */
+  #forget(id: string, entry: Entry): void {
+    this.#entries.delete(id)
+    entry.record = ''
+    entry.content = undefined
   }
 }
