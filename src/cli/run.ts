@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type ErrorCode, LatchkeyError, UnknownKeyError } from '../errors.js'
 import { RecordFormat } from '../session/record-format.js'
+import { escaped } from '../system/plain-text.js'
 import { FlightError } from '../wire/wire.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
@@ -118,4 +119,4 @@ function version(): string {
 
 /** What JSON leaves as it is could still move a cursor. */
 const jsonOf = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, null, indent).replace(/[\x7f-\x9f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  escaped(JSON.stringify(value, null, indent), /[\x7f-\x9f]/g)

@@ -1,7 +1,7 @@
 import { v4 as uuid } from 'uuid'
 import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
-import { plainText } from '../system/plain-text.js'
+import { escaped, plainText } from '../system/plain-text.js'
 import type { Random } from '../system/random.js'
 
 /** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
@@ -52,7 +52,7 @@ export class TokenMint {
 function ascii(text: string): string {
   const json = JSON.stringify(text)
   if (!/[\u0080-\uffff]/.test(json)) return json
-  return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return escaped(json, /[\u0080-\uffff]/g)
 }
 
 /** What a lock's value says. Total: a stranger's lock (PHP writes "1") has no instance and an unknown holder. */

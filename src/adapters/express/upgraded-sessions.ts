@@ -3,6 +3,7 @@ import { FencedError, SessionGoneError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
 import { BareSessions } from '../http/bare-sessions.js'
+import { CallLine } from '../http/call-line.js'
 import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
 
 /**
@@ -11,37 +12,19 @@ import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
  */
 class UpgradedSessions extends BareSessions<AnySession, SessionData> {
   private known: { readonly sid: string; readonly text: string } | undefined
-  private turn: Promise<unknown> = Promise.resolve()
-
-  override async peek(sid: string): Promise<SessionData | null> {
-    if (this.manager.flawOf(sid) !== undefined) return null
-    const text = await this.manager.store().peek(sid)
-    this.known = { sid, text }
-    return text === '' ? null : (this.record.decode(sid, text) ?? null)
-  }
+  private readonly calls = new CallLine()
 
   override overwrite(sid: string, session: AnySession): Promise<void> {
     const text = this.record.encode(sid, session)
-    const run = this.turn.then(() => this.replace(sid, session, text))
-    this.turn = run.catch(() => undefined)
-    return run
+    return this.calls.inTurn(() => super.overwrite(sid, session, text))
   }
 
-  private async replace(sid: string, session: AnySession, text: string): Promise<void> {
-    const lifetimeSec = this.record.ttlSec(session)
-    if (lifetimeSec <= 0) return this.destroy(sid)
-    const store = this.manager.store()
-    try {
-      this.check(sid, await store.read(sid))
-      await store.write(sid, text, { lifetimeSec })
-      this.known = { sid, text }
-    } finally {
-      await store.close()
-    }
+  protected override saw(sid: string, text: string): void {
+    this.known = { sid, text }
   }
 
   /** Its cookie may have changed: requests prolong the session. */
-  private check(sid: string, stored: string): void {
+  protected override assertMayReplace(sid: string, stored: string): void {
     const known = this.known?.sid === sid ? this.known.text : ''
     if (stored === known) return
     const details = { session: hashOf(sid) }

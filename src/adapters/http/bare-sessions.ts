@@ -15,21 +15,33 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
   async peek(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
     const text = await this.manager.store().peek(sid)
+    this.saw(sid, text)
     return text === '' ? null : (this.record.decode(sid, text) ?? null)
   }
 
-  /** Locks, writes over what is there, lets go: two flights. */
-  async overwrite(sid: string, session: S): Promise<void> {
+  /** Locks, writes over what is there, lets go: two flights. `encoded`: the session as it was when it was to be stored. */
+  async overwrite(sid: string, session: S, encoded?: string): Promise<void> {
     const lifetimeSec = this.record.ttlSec(session)
     if (lifetimeSec <= 0) return this.destroy(sid)
     const store = this.manager.store()
-    const text = this.record.encode(sid, session)
+    const text = encoded ?? this.record.encode(sid, session)
     try {
-      await store.read(sid)
+      this.assertMayReplace(sid, await store.read(sid))
       await store.write(sid, text, { lifetimeSec })
+      this.saw(sid, text)
     } finally {
       await store.close()
     }
+  }
+
+  /** What is stored now, as far as is known. */
+  protected saw(_sid: string, _text: string): void {
+    // Each call is for itself.
+  }
+
+  /** Throws where what is stored must not be written over. */
+  protected assertMayReplace(_sid: string, _stored: string): void {
+    // Whoever overwrites knows the whole session.
   }
 
   /** Takes over the session's cookie, and leaves the stored data alone. Two flights. */

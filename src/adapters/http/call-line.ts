@@ -1,4 +1,5 @@
 import { type SessionHttpError, toHttpError } from './http-error.js'
+import { ignore } from './settle.js'
 
 /**
  * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
@@ -72,8 +73,4 @@ export class CallLine {
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
-}
-
-function ignore(): void {
-  // Who made that call sees its failure.
 }

@@ -33,6 +33,6 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   return promise
 }
 
-function ignore(): void {
-  // Told elsewhere.
+export function ignore(): void {
+  // Who made the call sees its failure, or it is told with the response.
 }

@@ -16,7 +16,6 @@ import { Reads } from './text-reads.js'
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
 const CR = 13
-const V = 86
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
@@ -97,7 +96,7 @@ class TextCodec implements Codec {
       if (lineFeed === at || text.charCodeAt(lineFeed - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF')
       const due = this.#dues[this.#head]
       if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
-      if (due.kind === 'reads' && text.charCodeAt(at) === V && text.startsWith('VALUE ', at)) {
+      if (due.kind === 'reads' && text.startsWith('VALUE ', at)) {
         // A value and its line end follow the line; what is not there yet is waited for in one piece.
         const end = due.reads.takeValue(text, at, lineFeed - 1, bytes, due.flight.asOf)
         if (end > bytes.length) {

@@ -266,28 +266,26 @@ describe('options, koa', () => {
   })
 })
 
-// Vitest fails for a rejection that nobody handles.
-it.each(['save', 'release', 'regenerate'] as const)('%s() that nobody waits for, and is refused: the response says so', async (call) => {
-  const site = await Site.start({
+function notWaitingFor(call: 'save' | 'release' | 'regenerate'): Promise<Site> {
+  return Site.start({
     '/it': (_ctx, session) => {
       session.n = 1
       void session[call]()
       return {}
     },
   })
+}
+
+// Vitest fails for a rejection that nobody handles.
+it.each(['save', 'release', 'regenerate'] as const)('%s() that nobody waits for, and is refused: the response says so', async (call) => {
+  const site = await notWaitingFor(call)
   const visitor = await site.visitor()
   for (let times = 0; times < 3; times++) site.wire?.refuse(storesRecord)
   expect(await visitor.get('/it')).toMatchObject({ status: 503 })
 })
 
 it.each(['save', 'release', 'regenerate'] as const)('%s() that nobody waits for: the response does', async (call) => {
-  const site = await Site.start({
-    '/it': (_ctx, session) => {
-      session.n = 1
-      void session[call]()
-      return {}
-    },
-  })
+  const site = await notWaitingFor(call)
   const visitor = await site.visitor()
   expect(await visitor.get('/it')).toMatchObject({ status: 200 })
   expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
