@@ -14,7 +14,8 @@ export class LagMeter implements Disposable {
 
   /** Milliseconds lost between two moments. */
   between(fromMs: number, toMs: number): number {
-    let lost = 0
+    // The stall that is going on: whoever asks may be called before the timer is.
+    let lost = Math.max(0, performance.now() - this.lastMs - EVERY_MS)
     for (const { atMs, ms } of this.stalls) if (atMs > fromMs && atMs - ms < toMs) lost += ms
     return lost
   }

@@ -223,6 +223,16 @@ describe('waiting for a session', () => {
     await second.write('sid', 'second')
     expect(await world.get(LOCK)).toBeUndefined()
   })
+
+  it('50 concurrent requests of 5 ms take the same work in sequence and a flight each, no more', async () => {
+    const world = new World()
+    const { manager, wire } = world.process()
+    wire.latencyMs = 0.5
+    const requests = Array.from({ length: 50 }, () => manager.run('sid', () => world.pause(5)))
+    await world.until(Promise.all(requests))
+    expect(wire.flights).toHaveLength(51)
+    expect(world.clock.nowMs()).toBe(50 * 5 + 51 * 0.5)
+  })
 })
 
 describe('polling another process', () => {
