@@ -8,6 +8,7 @@ import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
+import { shareShape } from './shared-shape.js'
 import { UpgradedStore } from './upgraded-sessions.js'
 
 export { SessionHttpError } from '../http/http-error.js'
@@ -106,6 +107,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         next(error)
       })
     } else {
+      shareShape(req)
+      shareShape(res)
       const requestStore = new RequestStore(manager, record, label(req), isMarked(req) || readOnly?.(req) === true)
       const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
       session({ ...sessionOptions, store: requestStore })(req, res, proceed)

@@ -24,7 +24,7 @@ interface Inherited {
 
 /** Where a response keeps who intercepts it. */
 const HELD = Symbol('latchkey.held')
-type Response = ServerResponse & { [HELD]?: Raw }
+type Response = ServerResponse & { [HELD]?: Raw | undefined }
 type Call = (this: Response, ...args: unknown[]) => unknown
 
 /** What stands in the place of a response's own methods: the same functions for all responses. */
@@ -84,6 +84,13 @@ export class Raw {
   restore(): void {
     for (const name of NAMES) Reflect.set(this.res, name, this.methodOf(name))
     if (this.hasOwnGetter) Reflect.deleteProperty(this.res, 'headersSent')
+  }
+
+  /** As if there had been no interceptor. */
+  withdraw(): void {
+    for (const name of NAMES) if (this.own?.[name] !== undefined) Reflect.set(this.res, name, this.own[name])
+    if (this.hasOwnGetter) Reflect.deleteProperty(this.res, 'headersSent')
+    this.res[HELD] = undefined
   }
 
   private methodOf(name: Method): Call {

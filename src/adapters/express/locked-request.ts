@@ -47,7 +47,11 @@ export class LockedRequest implements GateKeeper {
       this.hasBegun = true
       // Answered while it waited (by a timeout middleware, say): there is nothing left to do.
       if (this.gate.isEnded) void this.store.finish()
-      else {
+      // Of a path that is not its cookie's, or without a secret: the response is left to another one.
+      else if (!this.isTakenOn) {
+        this.gate.standAside()
+        this.next(error)
+      } else {
         this.gate.watchEnd()
         const current: CurrentSession = this.req.session
         // One that is new was made by express-session itself.
@@ -104,6 +108,12 @@ export class LockedRequest implements GateKeeper {
 
   onLateFailure(error: SessionHttpError): void {
     this.options.onLateFailure(error)
+  }
+
+  /** By express-session: it shows its store to the requests that it deals with. */
+  private get isTakenOn(): boolean {
+    const shown: object | undefined = this.req.sessionStore
+    return shown === this.store
   }
 
   private readonly equip = (session: object): void => {

@@ -49,8 +49,8 @@ export class ResponseGate implements Interceptor {
   private readonly raw: Raw
   private readonly waiting: Operation[] = []
   private ending = false
-  /** express-session's end is on the stack: what is written now is the response's end, not one after it. */
-  private inSessionEnd = false
+  /** What the handler gave to its `res.end()`. */
+  private body: readonly unknown[] = []
   private afterHolding: Operation | undefined
   /** A write was told to wait for 'drain'. */
   private owesDrain = false
@@ -103,34 +103,37 @@ export class ResponseGate implements Interceptor {
     this.head.withholdCookie(name)
   }
 
+  /** Nothing of the response was called yet, and it is none of the gate's. */
+  standAside(): void {
+    this.state = 'over'
+    this.raw.withdraw()
+  }
+
   /** Puts itself in front of express-session's `res.end`, to know when it begins. */
   watchEnd(): void {
     const { res } = this
     const sessionEnd = res.end
     const end = (...args: unknown[]): ServerResponse => {
       const callback = args.find((arg) => typeof arg === 'function')
-      const [chunk, encoding] = args.filter((arg) => typeof arg !== 'function')
+      const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
       if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
       if (this.state === 'over' || this.ending) return res
       // What Node would throw must be thrown now, while the error handler can still answer.
-      if (!isChunk(chunk ?? '')) this.raw.call('write', [chunk])
+      if (!isChunk(body[0] ?? '')) this.raw.call('write', [body[0]])
       this.head.check()
       if (this.keeper.isGivenUp()) {
         this.head.write()
         this.head.dropCookies()
         this.state = 'over'
-        this.head.passing(() => this.raw.call('end', [chunk, encoding]))
+        this.head.passing(() => this.raw.call('end', body))
         return res
       }
       this.ending = true
       this.keeper.beforeEnd()
+      // Without the body: express-session would send all of it but a byte, which is held back here anyway.
+      this.body = body
       const run = (): void => {
-        this.inSessionEnd = true
-        try {
-          this.orHandBack(() => Reflect.apply(sessionEnd, res, [chunk, encoding]))
-        } finally {
-          this.inSessionEnd = false
-        }
+        this.orHandBack(() => Reflect.apply(sessionEnd, res, []))
       }
       // The headers' own save is under way: the end comes after it.
       if (this.state === 'holding') this.afterHolding = run
@@ -144,12 +147,12 @@ export class ResponseGate implements Interceptor {
     const write = (): unknown => this.raw.call('write', args)
     // Node's own complaint, at once.
     if (!isChunk(args[0])) return write()
-    if (this.state === 'over' || (this.ending && !this.inSessionEnd)) {
+    if (this.state === 'over' || this.ending) {
       const callback = args.at(-1)
       if (typeof callback === 'function') process.nextTick(callback, new Error('write after end'))
       return false
     }
-    if (this.state === 'open' && !this.ending) this.beginStream()
+    if (this.state === 'open') this.beginStream()
     if (this.state === 'streaming') return this.head.passing(write)
     this.waiting.push(() => void write())
     this.owesDrain = true
@@ -164,14 +167,15 @@ export class ResponseGate implements Interceptor {
     else this.waiting.push(() => void flush())
   }
 
-  /** What express-session calls once the save is decided. */
+  /** What express-session calls once the save is decided; or whoever kept the function from before (`args`). */
   private end(args: readonly unknown[]): ServerResponse {
     if (this.state === 'over') return this.res
+    if (!this.ending) this.body = args
     this.head.seal()
     this.ending = true
     const deciding = this.keeper.decided()
     if (deciding === undefined) {
-      this.conclude(undefined, args)
+      this.conclude(undefined)
       return this.res
     }
     const hasBegun = this.state === 'streaming'
@@ -179,13 +183,13 @@ export class ResponseGate implements Interceptor {
     void deciding.then((failure) => {
       this.state = hasBegun ? 'streaming' : 'open'
       this.safely(() => {
-        this.conclude(failure, args)
+        this.conclude(failure)
       })
     })
     return this.res
   }
 
-  private conclude(failure: SessionHttpError | undefined, args: readonly unknown[]): void {
+  private conclude(failure: SessionHttpError | undefined): void {
     if (failure !== undefined && this.state === 'open' && !this.res.destroyed) {
       this.handBack(failure)
       this.keeper.onRefused(failure)
@@ -194,7 +198,7 @@ export class ResponseGate implements Interceptor {
     if (failure !== undefined) this.keeper.onLateFailure(failure)
     this.letOut()
     this.state = 'over'
-    this.head.passing(() => this.raw.call('end', args))
+    this.head.passing(() => this.raw.call('end', this.body))
   }
 
   /** The response as it was before any of this, for whoever answers now. Wrappers around the gate have had their turn. */

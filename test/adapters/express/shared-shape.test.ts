@@ -1,0 +1,58 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import type { Request, Response } from 'express'
+import { expect, it } from 'vitest'
+import { shareShape } from '../../../src/adapters/express/shared-shape.js'
+import { endSitesAfterEach, EXPRESSES, Site, visit } from './site.js'
+
+endSitesAfterEach()
+
+/** V8's own answer: whether what it knows of one object's properties serves for the other. */
+setFlagsFromString('--allow-natives-syntax')
+const haveSameShape = new Function('one', 'other', 'return %HaveSameMap(one, other)') as (one: object, other: object) => boolean
+const isFast = new Function('object', 'return %HasFastProperties(object)') as (object: object) => boolean
+
+it.each(EXPRESSES)('%s: requests have one shape between them, and so have responses', async (_name, framework) => {
+  const met: [Request, Response][] = []
+  let release = (): void => undefined
+  const both = new Promise<void>((resolve) => (release = resolve))
+  const site = await Site.start(
+    (app) => {
+      app.get('/meet', async (req, res) => {
+        visit(req).n = 1
+        if (met.push([req, res]) === 2) release()
+        await both
+        res.json({})
+      })
+    },
+    { framework },
+  )
+  await Promise.all([site.browser().get('/meet'), site.browser().get('/meet')])
+  const [[oneReq, oneRes], [otherReq, otherRes]] = met as [[Request, Response], [Request, Response]]
+  expect([haveSameShape(oneReq, otherReq), haveSameShape(oneRes, otherRes)]).toEqual([true, true])
+})
+
+it("leaves Node's own requests and responses as they are", async () => {
+  const seen: boolean[] = []
+  const keys: (string | symbol)[] = []
+  const server = createServer((req: IncomingMessage, res: ServerResponse) => {
+    const before = Reflect.ownKeys(res)
+    shareShape(req)
+    shareShape(res)
+    seen.push(isFast(req), isFast(res))
+    keys.push(...Reflect.ownKeys(res).filter((key) => !before.includes(key)))
+    res.end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await fetch(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`)
+  server.close()
+  expect([seen, keys]).toEqual([[true, true], []])
+})
+
+it('adds nothing to an object, and changes nothing of it', () => {
+  const proto = { inherited: 1 }
+  const object = Object.assign(Object.create(proto) as object, { a: 1, b: undefined })
+  shareShape(object)
+  expect([Object.entries(object), Reflect.ownKeys(object), Object.getPrototypeOf(object)]).toEqual([[['a', 1], ['b', undefined]], ['a', 'b'], proto])
+})
