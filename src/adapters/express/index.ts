@@ -96,6 +96,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure }
 
   const middleware = (req: Request, res: Response, next: Next): void => {
+    shareShape(req, 'url')
+    shareShape(res, 'req')
     // Another one has been here: express-session leaves it alone as well.
     if ('session' in req && Boolean(req.session)) next()
     // It reads without a lock, and what it saves is stored if it follows from what it has read. And while an application
@@ -107,8 +109,6 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         next(error)
       })
     } else {
-      shareShape(req)
-      shareShape(res)
       const requestStore = new RequestStore(manager, record, label(req), isMarked(req) || readOnly?.(req) === true)
       const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
       session({ ...sessionOptions, store: requestStore })(req, res, proceed)

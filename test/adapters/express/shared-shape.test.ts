@@ -38,8 +38,8 @@ it("leaves Node's own requests and responses as they are", async () => {
   const keys: (string | symbol)[] = []
   const server = createServer((req: IncomingMessage, res: ServerResponse) => {
     const before = Reflect.ownKeys(res)
-    shareShape(req)
-    shareShape(res)
+    shareShape(req, 'url')
+    shareShape(res, 'req')
     seen.push(isFast(req), isFast(res))
     keys.push(...Reflect.ownKeys(res).filter((key) => !before.includes(key)))
     res.end()
@@ -50,9 +50,18 @@ it("leaves Node's own requests and responses as they are", async () => {
   expect([seen, keys]).toEqual([[true, true], []])
 })
 
-it('adds nothing to an object, and changes nothing of it', () => {
-  const proto = { inherited: 1 }
-  const object = Object.assign(Object.create(proto) as object, { a: 1, b: undefined })
-  shareShape(object)
-  expect([Object.entries(object), Reflect.ownKeys(object), Object.getPrototypeOf(object)]).toEqual([[['a', 1], ['b', undefined]], ['a', 'b'], proto])
+const child = (own: object): object => Object.assign(Object.create({ inherited: 1 }) as object, own)
+
+it.each([
+  ['a property', child({ a: 1, b: undefined })],
+  ['an accessor', Object.defineProperty(child({}), 'b', { get: () => 1, enumerable: true, configurable: true })],
+  ['one that is hidden', Object.defineProperty(child({}), 'b', { value: 1, configurable: true })],
+  ['one that cannot be changed', Object.freeze(child({ a: 1, b: 2 }))],
+  ['none of that name', child({ a: 1 })],
+  ['no prototype', Object.assign(Object.create(null) as object, { b: 1 })],
+])('an object with %s is afterwards what it was before', (_name, object) => {
+  const all = (): unknown[] => [Object.getOwnPropertyDescriptors(object), Reflect.ownKeys(object), Object.getPrototypeOf(object)]
+  const before = all()
+  shareShape(object, 'b')
+  expect(all()).toEqual(before)
 })
