@@ -22,7 +22,7 @@ export class HeldHead {
   private statusCode: number | undefined
   /** A cookie that does not leave with this response. */
   private withheld: string | undefined
-  /** A call to the real response is under way: what it calls in turn goes through. */
+  /** The real response is being called: what it calls in turn goes through, also in its own time (an end that waits). */
   private isPassing = false
 
   constructor(
@@ -54,14 +54,9 @@ export class HeldHead {
 
   /** A call to the real response. */
   passing<T>(work: () => T): T {
-    const before = this.isPassing
     this.isPassing = true
     if (this.statusCode !== undefined) this.res.statusCode = this.statusCode
-    try {
-      return work()
-    } finally {
-      this.isPassing = before
-    }
+    return work()
   }
 
   /** No cookie for a session that is not stored. */

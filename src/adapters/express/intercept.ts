@@ -27,8 +27,23 @@ const HELD = Symbol('latchkey.held')
 type Response = ServerResponse & { [HELD]?: Raw | undefined }
 type Call = (this: Response, ...args: unknown[]) => unknown
 
-/** What stands in the place of a response's own methods: the same functions for all responses. */
-const IN_PLACE: Methods = eachMethod((name) => inPlaceOf(name))
+/** What stands in the place of a response's own methods and getter. */
+interface InPlace {
+  readonly methods: Methods
+  readonly headersSent: PropertyDescriptor & ThisType<Response>
+}
+
+/** The same functions for all responses: with a getter of its own each would have a shape of its own for V8. */
+const FOR_ALL: InPlace = {
+  methods: eachMethod((name) => inPlaceOf(name)),
+  headersSent: {
+    configurable: true,
+    enumerable: true,
+    get() {
+      return this[HELD]?.interceptor.headersSent
+    },
+  },
+}
 
 /** Objects that responses inherit from, and what was found there before the functions in place. */
 const extended = new WeakMap<object, Inherited>()
@@ -42,6 +57,8 @@ const extended = new WeakMap<object, Inherited>()
  * middleware before this one has replaced, get theirs one by one.
  */
 export function intercept(res: Response, interceptor: Interceptor): Raw {
+  // One that is intercepted already (by another latchkey, whose session has ended) stays so, behind this one.
+  if (res[HELD] !== undefined) return new Raw(res, interceptor, undefined, inPlaceFor(interceptor))
   const place = extendedBy(res)
   const raw = new Raw(res, interceptor, place === undefined ? undefined : inheritedAt(place))
   res[HELD] = raw
@@ -53,18 +70,21 @@ export class Raw {
   /** What the response had functions of its own for, because a middleware before this one did as this one does. */
   private readonly own: Partial<Record<Method, Call>> | undefined
   private readonly inherited: Inherited
-  private readonly hasOwnGetter: boolean
+  /** `headersSent` as the response had it for its own; undefined when it is not replaced there. */
+  private readonly getter: { readonly before: PropertyDescriptor | undefined } | undefined
 
   constructor(
     private readonly res: Response,
     readonly interceptor: Interceptor,
     shared: Inherited | undefined,
+    inPlace: InPlace = FOR_ALL,
   ) {
     this.own = shared === undefined ? eachMethod((name) => callAt(res, name)) : ownMethods(res)
-    this.inherited = shared ?? { methods: IN_PLACE, headersSent: getterAt(res) }
-    for (const name of NAMES) if (this.own?.[name] !== undefined) Reflect.set(res, name, IN_PLACE[name])
-    if (shared === undefined) Object.defineProperty(res, 'headersSent', HEADERS_SENT)
-    this.hasOwnGetter = shared === undefined
+    this.inherited = shared ?? { methods: FOR_ALL.methods, headersSent: getterAt(res) }
+    for (const name of NAMES) if (this.own?.[name] !== undefined) Reflect.set(res, name, inPlace.methods[name])
+    if (shared !== undefined) return
+    this.getter = { before: Object.getOwnPropertyDescriptor(res, 'headersSent') }
+    Object.defineProperty(res, 'headersSent', inPlace.headersSent)
   }
 
   call(name: Method, args: readonly unknown[]): unknown {
@@ -83,14 +103,20 @@ export class Raw {
   /** Puts them back, past whoever stepped in later. The interceptor gets calls of functions that were kept from before. */
   restore(): void {
     for (const name of NAMES) Reflect.set(this.res, name, this.methodOf(name))
-    if (this.hasOwnGetter) Reflect.deleteProperty(this.res, 'headersSent')
+    this.restoreGetter()
   }
 
   /** As if there had been no interceptor. */
   withdraw(): void {
     for (const name of NAMES) if (this.own?.[name] !== undefined) Reflect.set(this.res, name, this.own[name])
-    if (this.hasOwnGetter) Reflect.deleteProperty(this.res, 'headersSent')
-    this.res[HELD] = undefined
+    this.restoreGetter()
+    if (this.res[HELD] === this) this.res[HELD] = undefined
+  }
+
+  private restoreGetter(): void {
+    if (this.getter === undefined) return
+    if (this.getter.before === undefined) Reflect.deleteProperty(this.res, 'headersSent')
+    else Object.defineProperty(this.res, 'headersSent', this.getter.before)
   }
 
   private methodOf(name: Method): Call {
@@ -123,12 +149,11 @@ function inheritedAt(place: object): Inherited {
   return found
 }
 
-const HEADERS_SENT: PropertyDescriptor & ThisType<Response> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return this[HELD]?.interceptor.headersSent
-  },
+function inPlaceFor(interceptor: Interceptor): InPlace {
+  return {
+    methods: eachMethod((name) => (...args) => interceptor.call(name, args)),
+    headersSent: { configurable: true, enumerable: true, get: () => interceptor.headersSent },
+  }
 }
 
 /** With `otherwise` it is the shared function, without it a response's own. */

@@ -51,7 +51,11 @@ export class ResponseGate implements Interceptor {
   private ending = false
   /** What the handler gave to its `res.end()`. */
   private body: readonly unknown[] = []
+  /** express-session's end is on the stack, and whoever called it: what is thrown now is theirs. */
+  private inSessionEnd = false
   private afterHolding: Operation | undefined
+  /** How much is held back. */
+  private heldBytes = 0
   /** A write was told to wait for 'drain'. */
   private owesDrain = false
 
@@ -95,7 +99,7 @@ export class ResponseGate implements Interceptor {
 
   /** Headers, at least, have been handed to the connection. */
   get isStreaming(): boolean {
-    return this.state === 'streaming'
+    return this.state === 'streaming' || (this.state === 'open' && this.head.isSent)
   }
 
   /** No cookie of that name leaves with the response. */
@@ -120,6 +124,7 @@ export class ResponseGate implements Interceptor {
       if (this.state === 'over' || this.ending) return res
       // What Node would throw must be thrown now, while the error handler can still answer.
       if (!isChunk(body[0] ?? '')) this.raw.call('write', [body[0]])
+      checkEncoding(body)
       this.head.check()
       if (this.keeper.isGivenUp()) {
         this.head.write()
@@ -131,9 +136,14 @@ export class ResponseGate implements Interceptor {
       this.ending = true
       this.keeper.beforeEnd()
       // Without the body: express-session would send all of it but a byte, which is held back here anyway.
-      this.body = body
+      this.body = body[1] === 'hex' ? [Buffer.from(String(body[0]), 'hex')] : body
       const run = (): void => {
-        this.orHandBack(() => Reflect.apply(sessionEnd, res, []))
+        this.inSessionEnd = true
+        try {
+          this.orHandBack(() => Reflect.apply(sessionEnd, res, []))
+        } finally {
+          this.inSessionEnd = false
+        }
       }
       // The headers' own save is under way: the end comes after it.
       if (this.state === 'holding') this.afterHolding = run
@@ -147,6 +157,7 @@ export class ResponseGate implements Interceptor {
     const write = (): unknown => this.raw.call('write', args)
     // Node's own complaint, at once.
     if (!isChunk(args[0])) return write()
+    checkEncoding(args)
     if (this.state === 'over' || this.ending) {
       const callback = args.at(-1)
       if (typeof callback === 'function') process.nextTick(callback, new Error('write after end'))
@@ -155,8 +166,11 @@ export class ResponseGate implements Interceptor {
     if (this.state === 'open') this.beginStream()
     if (this.state === 'streaming') return this.head.passing(write)
     this.waiting.push(() => void write())
-    this.owesDrain = true
-    return false
+    this.heldBytes += bytesIn(args[0])
+    // As Node: only what is full need be drained. A middleware before this one (compression) keeps who waits for 'drain'
+    // to itself, and tells them only if it was full as well.
+    this.owesDrain ||= this.heldBytes >= this.res.writableHighWaterMark
+    return !this.owesDrain
   }
 
   private flushHeaders(): void {
@@ -175,7 +189,11 @@ export class ResponseGate implements Interceptor {
     this.ending = true
     const deciding = this.keeper.decided()
     if (deciding === undefined) {
-      this.conclude(undefined)
+      const conclude = (): void => {
+        this.conclude(undefined)
+      }
+      if (this.inSessionEnd) conclude()
+      else this.safely(conclude)
       return this.res
     }
     const hasBegun = this.state === 'streaming'
@@ -275,6 +293,7 @@ export class ResponseGate implements Interceptor {
   }
 
   private letOut(): void {
+    this.heldBytes = 0
     for (const operation of this.waiting.splice(0)) this.head.passing(operation)
   }
 
@@ -289,9 +308,20 @@ export class ResponseGate implements Interceptor {
       work()
     } catch (thrown) {
       this.state = 'over'
+      this.keeper.onBroken()
       this.res.destroy(thrown instanceof Error ? thrown : undefined)
     }
   }
 }
+
+/** Node would find out when it is too late for an error handler. */
+function checkEncoding([chunk, encoding]: readonly unknown[]): void {
+  if (typeof chunk !== 'string' || chunk === '' || !Boolean(encoding) || typeof encoding === 'function') return
+  if (typeof encoding === 'string' && Buffer.isEncoding(encoding)) return
+  throw Object.assign(new TypeError(`Unknown encoding: ${String(encoding)}`), { code: 'ERR_UNKNOWN_ENCODING' })
+}
+
+const bytesIn = (chunk: unknown): number =>
+  typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk instanceof Uint8Array ? chunk.byteLength : 0
 
 const isChunk = (chunk: unknown): boolean => typeof chunk === 'string' || chunk instanceof Uint8Array

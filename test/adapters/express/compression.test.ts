@@ -1,6 +1,11 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import compression from 'compression'
 import type { Express, RequestHandler } from 'express'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
 import { storesRecord } from './tap-wire.js'
 
@@ -9,6 +14,12 @@ import { storesRecord } from './tap-wire.js'
 endSitesAfterEach()
 
 const BODY = 'a body that is worth it. '.repeat(400)
+const FOLDER = mkdtempSync(join(tmpdir(), 'latchkey-compression-'))
+const BODY_FILE = join(FOLDER, 'body.txt')
+writeFileSync(BODY_FILE, BODY)
+afterAll(() => {
+  rmSync(FOLDER, { recursive: true })
+})
 const compress = compression({ threshold: 0 })
 
 const handler: RequestHandler = (req, res) => {
@@ -27,6 +38,21 @@ const events: RequestHandler = (req, res) => {
   setImmediate(() => res.end('data: 2\n\n'))
 }
 
+const piped: RequestHandler = (req, res) => {
+  visit(req).n = 1
+  Readable.from([BODY.slice(0, 2000), BODY.slice(2000)]).pipe(res.type('text'))
+}
+const file: RequestHandler = (req, res) => {
+  visit(req).n = 1
+  res.sendFile(BODY_FILE)
+}
+const drained: RequestHandler = async (req, res) => {
+  visit(req).n = 1
+  // More than fits, so that there is a 'drain' to wait for.
+  if (!res.type('text').write(BODY.repeat(20))) await once(res, 'drain')
+  res.end(BODY)
+}
+
 const PLACES: readonly (readonly [string, boolean])[] = [
   ['before', true],
   ['after', false],
@@ -39,6 +65,9 @@ const start = (framework: SiteOptions['framework'], isBefore: boolean): Promise<
     app.get('/send', handler)
     app.get('/stream', streamed)
     app.get('/events', events)
+    app.get('/pipe', piped)
+    app.get('/file', file)
+    app.get('/drain', drained)
   }
   return Site.start(routes, { ...(framework === undefined ? {} : { framework }), rolling: true, ...(isBefore ? { before: (app) => void mount(app) } : {}) })
 }
@@ -50,13 +79,13 @@ async function ask(site: Site, path: string, cookie: string | undefined): Promis
 
 describe.each(EXPRESSES)('%s', (_name, framework) => {
   describe.each(PLACES)('compression %s the session', (_place, isBefore) => {
-    it.each(['/send', '/stream'])('a compressed body, a stored session: %s', async (path) => {
+    it.each(['/send', '/stream', '/pipe', '/file', '/drain'])('a compressed body, a stored session: %s', async (path) => {
       const site = await start(framework, isBefore)
       const visitor = await site.visitor()
       const [response, body] = await ask(site, path, visitor.cookie)
       expect([response.status, response.headers.get('content-encoding')]).toEqual([200, 'gzip'])
       expect(response.headers.get('set-cookie')).toMatch(/^connect\.sid=/)
-      expect(body).toBe(BODY)
+      expect(body).toBe(path === '/drain' ? BODY.repeat(21) : BODY)
       expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
       expect(await site.isFree(visitor.sid)).toBe(true)
     })

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { RequestHandler } from 'express'
 import { SessionManager } from 'latchkey'
 import { latchkey, type LatchkeyMiddleware } from 'latchkey/express'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -49,6 +50,36 @@ describe.each(EXPRESSES)('%s', (_name, framework) => {
     const answer = await site.browser().get('/plain')
     expect(answer).toMatchObject({ status: 201, body: 'begun, ended', setCookies: [], headers: { 'x-session': 'false' } })
     expect(site.ops).toEqual([])
+  })
+})
+
+describe.each(EXPRESSES)('%s, two of them on one response, the first one without its session by now', (_name, framework) => {
+  const manager = new SessionManager()
+  const ways: readonly (readonly [string, RequestHandler])[] = [
+    ['destroyed', (req, _res, next) => void req.session.destroy(next)],
+    ['unset', (req, _res, next) => void (Reflect.set(req, 'session', undefined), next())],
+  ]
+  const answers: readonly (readonly [string, RequestHandler])[] = [
+    ['sent', (_req, res) => void res.send('hello')],
+    ['in pieces', (_req, res) => void (res.write('hel'), res.end('lo'))],
+  ]
+  const cases = ways.flatMap(([way, end]) => answers.flatMap(([how, answer]) => ['/', '/admin'].map((path) => ({ way, end, how, answer, path }))))
+
+  it.each(cases)('$way, the second for $path, the answer $how: it arrives whole, and nothing stays locked', async ({ end, answer, path }) => {
+    const second = latchkey({ manager, secret: SECRET, name: 'second', resave: false, saveUninitialized: true, cookie: { path } })
+    const site = await Site.start(
+      (app) => {
+        app.use('/leave', end, second)
+        app.get('/leave', answer)
+      },
+      { framework },
+    )
+    const visitor = await site.visitor()
+    const { status, body, isCut, setCookies } = await visitor.get('/leave')
+    expect([status, body, isCut]).toEqual([200, 'hello', false])
+    // As with express-session's own: each sets its cookie for the session that is there when the head leaves.
+    expect(setCookies.map((cookie) => cookie.replace(/=.*/, ''))).toEqual(path === '/' ? ['second', 'connect.sid'] : [])
+    expect(await site.isFree(visitor.sid)).toBe(true)
   })
 })
 
