@@ -51,10 +51,9 @@ const extended = new WeakMap<object, Inherited>()
 /**
  * From now on the interceptor gets the response's calls; its own methods are to be had from what is returned.
  *
- * Express gives each response another prototype, after which V8 makes a new shape for every property that is added to
- * it: eight functions cost a request more than its session. So they stand, once, in `express.response`, which is there
- * to be extended, and leave a response without an interceptor alone. Responses of another kind, and methods that a
- * middleware before this one has replaced, get theirs one by one.
+ * Eight functions of its own would cost each response up to a tenth of its request (docs/performance.md). So they stand,
+ * once, in `express.response`, which is there to be extended, and leave a response without an interceptor alone.
+ * Responses of another kind, and methods that a middleware before this one has replaced, get theirs one by one.
  */
 export function intercept(res: Response, interceptor: Interceptor): Raw {
   // One that is intercepted already (by another latchkey, whose session has ended) stays so, behind this one.

@@ -119,7 +119,7 @@ export class ResponseGate implements Interceptor {
     const sessionEnd = res.end
     const end = (...args: unknown[]): ServerResponse => {
       const callback = args.find((arg) => typeof arg === 'function')
-      const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
+      const body = hexDecoded(callback === undefined ? args : args.filter((arg) => arg !== callback))
       if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
       if (this.state === 'over' || this.ending) return res
       // What Node would throw must be thrown now, while the error handler can still answer.
@@ -136,7 +136,7 @@ export class ResponseGate implements Interceptor {
       this.ending = true
       this.keeper.beforeEnd()
       // Without the body: express-session would send all of it but a byte, which is held back here anyway.
-      this.body = body[1] === 'hex' ? [Buffer.from(String(body[0]), 'hex')] : body
+      this.body = body
       const run = (): void => {
         this.inSessionEnd = true
         try {
@@ -319,6 +319,12 @@ function checkEncoding([chunk, encoding]: readonly unknown[]): void {
   if (typeof chunk !== 'string' || chunk === '' || !Boolean(encoding) || typeof encoding === 'function') return
   if (typeof encoding === 'string' && Buffer.isEncoding(encoding)) return
   throw Object.assign(new TypeError(`Unknown encoding: ${String(encoding)}`), { code: 'ERR_UNKNOWN_ENCODING' })
+}
+
+/** Node ends the process at a body of an odd number of hex digits; express-session decoded it. */
+function hexDecoded(body: readonly unknown[]): readonly unknown[] {
+  const [chunk, encoding] = body
+  return typeof chunk === 'string' && encoding === 'hex' ? [Buffer.from(chunk, 'hex')] : body
 }
 
 const bytesIn = (chunk: unknown): number =>

@@ -69,6 +69,7 @@ describe.each(EXPRESSES)('%s', (_name, framework) => {
     ['base64', 'YWJj', 'abc'],
     ['latin1', 'abc', 'abc'],
     ['utf16le', 'a', 'a\0'],
+    ['hex', Buffer.from('bytes'), 'bytes'],
   ] as const)('a body in %s: %s', async (encoding, text, body) => {
     const site = await Site.start((app) => app.get('/it', change, (_req, res) => void res.end(text, encoding)), { framework })
     const visitor = await site.visitor()
