@@ -12,6 +12,8 @@ interface Outcome {
 
 /** How long nothing must come for it to count as nothing. */
 const QUIET_MS = 150
+/** As long as nothing has come that must. */
+const BUSY_MS = 5000
 /** How long to look for more after a line has come. */
 const MORE_MS = 15
 
@@ -35,7 +37,7 @@ describe('FaultProxy', () => {
 
   it('passes everything on, and counts it', async () => {
     const before = { ...proxy.counts }
-    expect(await ask('version\r\n')).toMatchObject({ answer: expect.stringMatching(/^VERSION/), end: 'open' })
+    expect(await ask('version\r\n', BUSY_MS)).toMatchObject({ answer: expect.stringMatching(/^VERSION/), end: 'open' })
     expect(proxy.counts.connections).toBe(before.connections + 1)
     expect(proxy.counts.requestBytes).toBe(before.requestBytes + 9)
     expect(proxy.counts.replySegments).toBe(before.replySegments + 1)
@@ -58,7 +60,7 @@ describe('FaultProxy', () => {
     expect(await ask('incr n 1\r\n')).toEqual(outcome)
     await struck
     expect(await counter()).toBe(carriedOut)
-    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+    expect((await ask('version\r\n', BUSY_MS)).answer).toMatch(/^VERSION/)
   })
 
   it('carries a delayed request out even if nobody waits for it any more', async () => {
@@ -70,25 +72,25 @@ describe('FaultProxy', () => {
 
   it('garbage, and the reply to another request', async () => {
     const garbage = proxy.next('garbage')
-    expect((await ask('incr n 1\r\n')).answer).toMatch(/garbage/)
+    expect((await ask('incr n 1\r\n', BUSY_MS)).answer).toMatch(/garbage/)
     await garbage
-    await ask('get n\r\n')
+    await ask('get n\r\n', BUSY_MS)
     void proxy.next('foreignReply')
-    expect((await ask('incr n 1\r\n')).answer).toBe('VALUE n 0 1\r\n1\r\nEND\r\n')
+    expect((await ask('incr n 1\r\n', BUSY_MS)).answer).toBe('VALUE n 0 1\r\n1\r\nEND\r\n')
     expect(await counter()).toBe('2')
   })
 
   it('strikes what it is meant for, in line, and until it is cleared', async () => {
     void proxy.next('dropReply', { when: (request) => request.includes('incr') })
     void proxy.next('garbage', { when: (request) => request.includes('incr') })
-    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+    expect((await ask('version\r\n', BUSY_MS)).answer).toMatch(/^VERSION/)
     expect((await ask('incr n 1\r\n')).answer).toBe('')
     expect((await ask('incr n 1\r\n')).answer).toMatch(/garbage/)
     proxy.always('dropReply')
     expect((await ask('version\r\n')).answer).toBe('')
     expect((await ask('version\r\n')).answer).toBe('')
     proxy.clear()
-    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+    expect((await ask('version\r\n', BUSY_MS)).answer).toMatch(/^VERSION/)
   })
 
   it('after a dropped reply the same connection goes on', async () => {
@@ -102,7 +104,7 @@ describe('FaultProxy', () => {
   it('shows each segment to its hooks', async () => {
     proxy.onRequest = (segment) => Buffer.from(segment.toString().replace('version', 'verbose'))
     proxy.onReply = (segment, connection) => Buffer.from(`${connection}: ${segment.toString()}`)
-    expect((await ask('version\r\n')).answer).toBe(`${proxy.counts.connections}: ERROR\r\n`)
+    expect((await ask('version\r\n', BUSY_MS)).answer).toBe(`${proxy.counts.connections}: ERROR\r\n`)
     proxy.onRequest = proxy.onReply = undefined
   })
 
@@ -111,20 +113,20 @@ describe('FaultProxy', () => {
     await exchange(socket, 'version\r\n')
     await proxy.refuse()
     expect((await exchange(socket, 'incr n 1\r\n')).answer).toBe('1\r\n')
-    await expect(ask('version\r\n')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    await expect(ask('version\r\n', BUSY_MS)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     const reset = once(socket, 'error')
     proxy.cutAll('rst')
     expect(await reset).toMatchObject([{ code: 'ECONNRESET' }])
     await proxy.acceptAgain()
-    expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
+    expect((await ask('version\r\n', BUSY_MS)).answer).toMatch(/^VERSION/)
   })
 
   /** One request on a connection of its own. */
-  async function ask(request: string): Promise<Outcome> {
+  async function ask(request: string, quietMs = QUIET_MS): Promise<Outcome> {
     const socket = connect(proxy.port, proxy.host)
     await once(socket, 'connect')
     try {
-      return await exchange(socket, request)
+      return await exchange(socket, request, quietMs)
     } finally {
       socket.destroy()
     }
@@ -132,7 +134,7 @@ describe('FaultProxy', () => {
 })
 
 /** Sends a request; settles at the end of the connection, or once it was quiet for a while. */
-function exchange(socket: Socket, request: string): Promise<Outcome> {
+function exchange(socket: Socket, request: string, quietMs = QUIET_MS): Promise<Outcome> {
   return new Promise((resolve) => {
     let answer = ''
     const settle = (end: Outcome['end']) => (): void => {
@@ -141,7 +143,7 @@ function exchange(socket: Socket, request: string): Promise<Outcome> {
       socket.on('error', () => undefined)
       resolve({ answer, end })
     }
-    let quiet = setTimeout(settle('open'), QUIET_MS)
+    let quiet = setTimeout(settle('open'), quietMs)
     socket.on('data', (chunk: Buffer) => {
       answer += chunk.toString('latin1')
       if (!answer.endsWith('\n')) return
