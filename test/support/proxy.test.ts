@@ -30,6 +30,8 @@ describe('FaultProxy', () => {
   })
   beforeEach(async () => {
     proxy.clear()
+    // A reply that comes late is the last one that passed.
+    await expect.poll(() => proxy.openConnections).toBe(0)
     await server.commandText('set n 0 0 1\r\n0')
   })
 
