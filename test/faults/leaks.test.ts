@@ -81,6 +81,8 @@ describe('hundreds of faults in a row', () => {
     await until(WARM_UP)
     const early = await order('count')
     await until(count)
+    // On a busy machine fewer requests get through between the faults: then it takes more of them.
+    while ((await order('count')).ok <= count / 20) await until(faults() + count / 10)
     stopped = true
     if (state === 'whole') for (const proxy of proxies) proxy.clear()
     await Promise.all(breaking)
@@ -93,7 +95,7 @@ describe('hundreds of faults in a row', () => {
     expect(late.signalListeners).toBe(0)
     expect(late.warnings).toEqual([])
     expect(late.ok).toBeGreaterThan(count / 20)
-    expect(late.failed).toBeGreaterThan(count / 20)
+    expect(late.failed).toBeGreaterThan(count / 10)
     const fromMs = performance.now()
     const closed = await order('close')
     expect(closed.resources['TCPSocketWrap'] ?? 0).toBe(0)

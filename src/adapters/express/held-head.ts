@@ -22,8 +22,8 @@ export class HeldHead {
   private statusCode: number | undefined
   /** A cookie that does not leave with this response. */
   private withheld: string | undefined
-  /** The real response is being called: what it calls in turn goes through, also in its own time (an end that waits). */
-  private isPassing = false
+  /** The real response has been called: what it calls in turn goes through, also in its own time (an end that waits). */
+  private isLetOut = false
 
   constructor(
     private readonly res: ServerResponse,
@@ -32,7 +32,7 @@ export class HeldHead {
 
   /** A middleware before this one (compression) writes the head when it is passed the first byte. */
   get isSent(): boolean {
-    return (this.isSealed && !this.isPassing) || this.raw.headersSent
+    return (this.isSealed && !this.isLetOut) || this.raw.headersSent
   }
 
   /** Throws what Node would if the head were written now. */
@@ -54,7 +54,7 @@ export class HeldHead {
 
   /** A call to the real response. */
   passing<T>(work: () => T): T {
-    this.isPassing = true
+    this.isLetOut = true
     if (this.statusCode !== undefined) this.res.statusCode = this.statusCode
     return work()
   }
@@ -93,7 +93,7 @@ export class HeldHead {
   writeHead(args: readonly unknown[]): unknown {
     // Those that wait for the head (express-session's cookie) have had their turn.
     this.dropWithheld()
-    if (this.isPassing) return this.raw.call('writeHead', this.written ?? args)
+    if (this.isLetOut) return this.raw.call('writeHead', this.written ?? args)
     if (this.isSealed) throw headersSent('write')
     checkStatus(args)
     this.res.statusCode = Number(args[0]) | 0
@@ -104,12 +104,12 @@ export class HeldHead {
 
   /** In place of Node's, which knows only of a head that it has written itself. */
   writeImplicit(): void {
-    if (this.written !== undefined && this.isPassing) this.raw.call('writeHead', this.written)
-    else if (this.isPassing || !this.isSealed) this.res.writeHead(this.res.statusCode)
+    if (this.written !== undefined && this.isLetOut) this.raw.call('writeHead', this.written)
+    else if (this.isLetOut || !this.isSealed) this.res.writeHead(this.res.statusCode)
   }
 
   change(name: Changing, args: readonly unknown[]): unknown {
-    if (this.isSealed && !this.isPassing) throw headersSent(VERBS[name])
+    if (this.isSealed && !this.isLetOut) throw headersSent(VERBS[name])
     return this.raw.call(name, args)
   }
 }

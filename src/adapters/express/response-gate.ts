@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { type SessionHttpError, toHttpError } from '../http/http-error.js'
+import { decoded, isChunk, lengthBytes } from './chunk.js'
 import { HeldHead } from './held-head.js'
 import { intercept, type Interceptor, type Method, type Raw } from './intercept.js'
 
@@ -119,24 +120,24 @@ export class ResponseGate implements Interceptor {
     const sessionEnd = res.end
     const end = (...args: unknown[]): ServerResponse => {
       const callback = args.find((arg) => typeof arg === 'function')
-      const body = hexDecoded(callback === undefined ? args : args.filter((arg) => arg !== callback))
+      const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
       if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
       if (this.state === 'over' || this.ending) return res
       // What Node would throw must be thrown now, while the error handler can still answer.
       if (!isChunk(body[0] ?? '')) this.raw.call('write', [body[0]])
-      checkEncoding(body)
+      const bytes = decoded(body)
       this.head.check()
       if (this.keeper.isGivenUp()) {
         this.head.write()
         this.head.dropCookies()
         this.state = 'over'
-        this.head.passing(() => this.raw.call('end', body))
+        this.head.passing(() => this.raw.call('end', bytes))
         return res
       }
       this.ending = true
       this.keeper.beforeEnd()
       // Without the body: express-session would send all of it but a byte, which is held back here anyway.
-      this.body = body
+      this.body = bytes
       const run = (): void => {
         this.inSessionEnd = true
         try {
@@ -154,10 +155,10 @@ export class ResponseGate implements Interceptor {
   }
 
   private write(args: readonly unknown[]): unknown {
-    const write = (): unknown => this.raw.call('write', args)
     // Node's own complaint, at once.
-    if (!isChunk(args[0])) return write()
-    checkEncoding(args)
+    if (!isChunk(args[0])) return this.raw.call('write', args)
+    const bytes = decoded(args)
+    const write = (): unknown => this.raw.call('write', bytes)
     if (this.state === 'over' || this.ending) {
       const callback = args.at(-1)
       if (typeof callback === 'function') process.nextTick(callback, new Error('write after end'))
@@ -166,7 +167,7 @@ export class ResponseGate implements Interceptor {
     if (this.state === 'open') this.beginStream()
     if (this.state === 'streaming') return this.head.passing(write)
     this.waiting.push(() => void write())
-    this.heldBytes += bytesIn(args[0])
+    this.heldBytes += lengthBytes(bytes[0])
     // As Node: only what is full need be drained. A middleware before this one (compression) keeps who waits for 'drain'
     // to itself, and tells them only if it was full as well.
     this.owesDrain ||= this.heldBytes >= this.res.writableHighWaterMark
@@ -189,22 +190,23 @@ export class ResponseGate implements Interceptor {
     this.ending = true
     const deciding = this.keeper.decided()
     if (deciding === undefined) {
-      const conclude = (): void => {
-        this.conclude(undefined)
-      }
-      if (this.inSessionEnd) conclude()
-      else this.safely(conclude)
+      if (this.inSessionEnd) this.conclude(undefined)
+      else this.concludeSafely(undefined)
       return this.res
     }
     const hasBegun = this.state === 'streaming'
     this.state = 'holding'
     void deciding.then((failure) => {
       this.state = hasBegun ? 'streaming' : 'open'
-      this.safely(() => {
-        this.conclude(failure)
-      })
+      this.concludeSafely(failure)
     })
     return this.res
+  }
+
+  private concludeSafely(failure: SessionHttpError | undefined): void {
+    this.safely(() => {
+      this.conclude(failure)
+    })
   }
 
   private conclude(failure: SessionHttpError | undefined): void {
@@ -313,21 +315,3 @@ export class ResponseGate implements Interceptor {
     }
   }
 }
-
-/** Node would find out when it is too late for an error handler. */
-function checkEncoding([chunk, encoding]: readonly unknown[]): void {
-  if (typeof chunk !== 'string' || chunk === '' || !Boolean(encoding) || typeof encoding === 'function') return
-  if (typeof encoding === 'string' && Buffer.isEncoding(encoding)) return
-  throw Object.assign(new TypeError(`Unknown encoding: ${String(encoding)}`), { code: 'ERR_UNKNOWN_ENCODING' })
-}
-
-/** Node ends the process at a body of an odd number of hex digits; express-session decoded it. */
-function hexDecoded(body: readonly unknown[]): readonly unknown[] {
-  const [chunk, encoding] = body
-  return typeof chunk === 'string' && encoding === 'hex' ? [Buffer.from(chunk, 'hex')] : body
-}
-
-const bytesIn = (chunk: unknown): number =>
-  typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk instanceof Uint8Array ? chunk.byteLength : 0
-
-const isChunk = (chunk: unknown): boolean => typeof chunk === 'string' || chunk instanceof Uint8Array

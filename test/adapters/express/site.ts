@@ -4,7 +4,6 @@ import express4 from 'express4'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { latchkey, type LatchkeyMiddleware, type LatchkeyOptions } from 'latchkey/express'
 import { afterEach, expect } from 'vitest'
-import { atRest } from '../../support/at-rest.js'
 import { Browser } from './browser.js'
 import { TapWire } from './tap-wire.js'
 
@@ -122,7 +121,8 @@ export class Site {
     const closed = new Promise((resolve) => this.server.close(resolve))
     this.server.closeAllConnections()
     await closed
-    expect(await atRest(this.manager), 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
+    const { held, waiting } = this.manager.stats()
+    expect({ held, waiting }, 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
     for (const sid of new Set(sids)) {
       if (this.manager.flawOf(sid) !== undefined) continue
       expect(await this.observer.holder(sid), 'holder at the end of the test').toBeUndefined()

@@ -5,7 +5,6 @@ import latchkey, { type LatchkeyOptions, type OwnSessionOptions } from 'latchkey
 import { afterEach, expect } from 'vitest'
 import { TapWire } from '../express/tap-wire.js'
 import { FastifyBrowser } from './browser.js'
-import { atRest } from '../../support/at-rest.js'
 
 /** What the tests keep in a session, and what both kinds of session can do. */
 export interface Visit {
@@ -135,7 +134,8 @@ export class Site {
     const sids = this.browsers.map(({ sid }) => sid).filter((sid) => sid !== '')
     this.browsers.forEach((browser) => browser.close())
     await this.app.close()
-    expect(await atRest(this.manager), 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
+    const { held, waiting } = this.manager.stats()
+    expect({ held, waiting }, 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
     for (const sid of new Set(sids)) {
       if (this.manager.flawOf(sid) !== undefined) continue
       expect(await this.observer.holder(sid), 'holder at the end of the test').toBeUndefined()

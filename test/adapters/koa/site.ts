@@ -6,7 +6,6 @@ import { afterEach, expect } from 'vitest'
 import { portOf } from '../express/site.js'
 import { TapWire } from '../express/tap-wire.js'
 import { KoaBrowser } from './browser.js'
-import { atRest } from '../../support/at-rest.js'
 
 /** What the tests keep in a session. */
 export interface Visit extends LatchkeySession {
@@ -111,7 +110,8 @@ export class Site {
     const closed = new Promise((resolve) => this.server.close(resolve))
     this.server.closeAllConnections()
     await closed
-    expect(await atRest(this.manager), 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
+    const { held, waiting } = this.manager.stats()
+    expect({ held, waiting }, 'held and waiting at the end of the test').toEqual({ held: 0, waiting: 0 })
     for (const sid of new Set(sids)) {
       expect(await this.observer.holder(sid), 'holder at the end of the test').toBeUndefined()
     }
