@@ -48,7 +48,7 @@ export interface Locker {
   /** Waits for the session and takes it. One flight when nobody holds it. Refuses bad ids at once, by throwing. */
   acquire(id: string, options: AcquireOptions): Promise<Handle>
   /** The record, without a lock and without waiting. One flight. */
-  peek(id: string): Promise<Buffer | undefined>
+  peek(id: string): Promise<Value | undefined>
   /** Destroys the session without its lock: who holds it is fenced. One flight. */
   destroy(id: string): Promise<void>
   /** Refuses new work, settles who waits, lets holders finish for `graceMs`, frees what is left. */

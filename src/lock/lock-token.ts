@@ -3,6 +3,7 @@ import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 import { escaped, plainText } from '../system/plain-text.js'
 import type { Random } from '../system/random.js'
+import type { Value } from '../wire/wire.js'
 
 /** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
 export type LockToken = string
@@ -56,7 +57,7 @@ function ascii(text: string): string {
 }
 
 /** What a lock's value says. Total: a stranger's lock (PHP writes "1") has no instance and an unknown holder. */
-export function readToken(value: Buffer | LockToken): TokenContent {
+export function readToken(value: Value): TokenContent {
   const content = parseObject(value.toString())
   const text = (name: string): string | undefined => {
     const field = content[name]

@@ -17,7 +17,7 @@ export class NaiveLocker implements Locker {
     return handle
   }
 
-  async peek(id: string): Promise<Buffer | undefined> {
+  async peek(id: string): Promise<Value | undefined> {
     const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).record })
     return reply.value
   }

@@ -1,4 +1,4 @@
-import { type Cas, type Command, FlightError, type Reply, type Value, valueBytes } from '../wire/wire.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
@@ -50,7 +50,7 @@ export async function look(
     ])
     const lock = replyAt(replies, 1)
     const seen = { record: recordOf(replyAt(replies, 0)) }
-    return lock.cas !== undefined && lock.value?.toString('latin1') === token
+    return lock.cas !== undefined && lock.value !== undefined && areSameBytes(lock.value, token)
       ? { ...seen, mine: true, lockCas: lock.cas }
       : { ...seen, mine: false }
   } catch (thrown) {
@@ -67,6 +67,3 @@ export const hasBytes = (record: StoredRecord | undefined): boolean => record !=
 /** The same bytes by the same writer: a record of the same bytes may have been destroyed and begun anew in between. */
 export const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
   one === undefined ? other === undefined : other?.flags === one.flags && areSameBytes(other.bytes, one.bytes)
-
-export const areSameBytes = (one: Value, other: Value): boolean =>
-  typeof one === 'string' && typeof other === 'string' ? one === other : valueBytes(one).equals(valueBytes(other))

@@ -6,6 +6,7 @@ import type { AcquireOptions, Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 import { traceAcquire } from './observed.js'
+import type { Value } from '../wire/wire.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
@@ -61,7 +62,7 @@ export class SessionLocker implements Locker, QueueHost {
     return queue.acquire(options, nowMs)
   }
 
-  async peek(id: string): Promise<Buffer | undefined> {
+  async peek(id: string): Promise<Value | undefined> {
     const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).record })
     return reply.value
   }

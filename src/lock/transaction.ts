@@ -1,13 +1,13 @@
 import type { LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
-import { type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 import { tellFenced } from './observed.js'
-import { areSameBytes, EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
+import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
 
 /** What is to become of the record. */
 export type Change =

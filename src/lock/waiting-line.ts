@@ -1,5 +1,4 @@
-import type { Command, Reply } from '../wire/wire.js'
-import type { Cas } from '../wire/wire.js'
+import { type Cas, type Command, type Reply, type Value, valueBytes } from '../wire/wire.js'
 
 /** A process stands in line from this long a wait on; shorter ones are served by polling alone. */
 export const JOIN_AFTER_MS = 250
@@ -61,5 +60,5 @@ export class WaitingLine {
   }
 }
 
-const parse = (value: Buffer): string[] =>
-  value.length > MAX_BYTES ? [] : value.toString('latin1').split(' ').filter((instance) => instance !== '')
+const parse = (value: Value): string[] =>
+  value.length > MAX_BYTES ? [] : valueBytes(value).toString('latin1').split(' ').filter((instance) => instance !== '')

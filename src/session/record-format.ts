@@ -78,7 +78,10 @@ export class RecordFormat {
    */
   unpack(id: string, stored: Value | undefined): RecordContent {
     if (stored === undefined || stored.length === 0) return NOTHING
-    if (typeof stored === 'string' && this.isItsOwnRecord(stored)) return { text: stored, isRetired: false, isOutdated: false }
+    // What comes as text is ASCII.
+    if (typeof stored === 'string' && this.seal === undefined && stored.charCodeAt(0) !== HEAD) {
+      return { text: stored, isRetired: false, isOutdated: false }
+    }
     const record = valueBytes(stored)
     if (record[0] !== HEAD) {
       return { text: textOf(id, this.plain(id, record)), isRetired: false, isOutdated: this.seal !== undefined }

@@ -1,5 +1,5 @@
 import { ClosedError, ServerUnavailableError, NotSupportedError } from '../errors.js'
-import { FlightError } from '../wire/wire.js'
+import { FlightError, type Value } from '../wire/wire.js'
 import { decode } from './serializer.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -14,7 +14,7 @@ const AT_ONCE = 64
 
 interface Found {
   readonly id: string
-  readonly record: Buffer
+  readonly record: Value
 }
 
 /**

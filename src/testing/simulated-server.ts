@@ -1,5 +1,5 @@
 import { MemoryStore } from '../wire/memory/memory-store.js'
-import type { Command, Reply } from '../wire/wire.js'
+import type { Command, Reply, Value } from '../wire/wire.js'
 import type { SimulatedTime } from './simulated-time.js'
 
 /** Where a command came from: whatever the wire's owner wants to find again in `onExecuted`. */
@@ -107,7 +107,7 @@ export class SimulatedServer {
   }
 
   /** The value under `key`, as if read now by nobody. */
-  valueOf(key: string): Buffer | undefined {
+  valueOf(key: string): Value | undefined {
     return this.store.run({ op: 'get', key }, this.nowSec).value
   }
 

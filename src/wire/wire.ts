@@ -53,13 +53,16 @@ export type Command =
 
 export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory' | 'refused'
 
-/** What a command stores, in bytes. */
 export const valueBytes = (value: Value): Buffer => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
+
+export const areSameBytes = (one: Value, other: Value): boolean =>
+  typeof one === 'string' && typeof other === 'string' ? one === other : valueBytes(one).equals(valueBytes(other))
 
 /** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
 export interface Reply {
   readonly status: Status
-  readonly value: Buffer | undefined
+  /** As text only where it is all ASCII, and so the same in every encoding. */
+  readonly value: Value | undefined
   readonly flags: number
   readonly cas: Cas | undefined
   readonly detail?: string

@@ -4,7 +4,7 @@ import type { SeededRandom } from 'latchkey/testing'
 import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
 import { AuthenticationError, type Codec, Flight, ProtocolError } from '../../src/wire/memcached/codec.js'
 import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
-import type { Cas, Command, Reply } from '../../src/wire/wire.js'
+import { type Cas, type Command, type Reply, areSameBytes } from '../../src/wire/wire.js'
 import { binaryReply } from '../wire/memcached-scripted-server.js'
 import { garbage, mutate, pieces, shuffle } from './mutate.js'
 
@@ -82,7 +82,7 @@ function bytesOf(answers: Buffer[], how: How, random: SeededRandom): Buffer {
 
 /** A value that was given out under another key than its own. */
 export const isForeign = ({ command, reply }: Played): boolean =>
-  reply.value !== undefined && KEYS.some((key) => key !== command.key && reply.value?.equals(valueOf(key)) === true)
+  KEYS.some((key) => key !== command.key && reply.value !== undefined && areSameBytes(reply.value, valueOf(key)))
 
 function commandOf(dialect: Dialect, random: SeededRandom): Command {
   const key = random.pick(KEYS)

@@ -43,7 +43,7 @@ async function put(world: World, key: string, value: Buffer, ttlSec = 60): Promi
 
 async function bytesAt(world: World, key: string): Promise<Buffer | undefined> {
   const [reply] = await world.server.flight('', [{ op: 'get', key }])
-  return reply?.value
+  return reply?.value === undefined ? undefined : valueBytes(reply.value)
 }
 
 describe('a record of any bytes', () => {

@@ -243,7 +243,7 @@ export class History {
 function describe(command: Command, reply: Reply, origin: Origin): string {
   const what = 'value' in command ? ` ${shortened(valueBytes(command.value))}` : ''
   const version = 'cas' in command ? ` @${command.cas.version}` : ''
-  const answer = reply.value === undefined ? '' : ` ${shortened(reply.value)}`
+  const answer = reply.value === undefined ? '' : ` ${shortened(valueBytes(reply.value))}`
   const cas = reply.cas === undefined ? '' : ` @${reply.cas.version}`
   const zombie = origin.isZombie ? ' (zombie)' : ''
   return `p${String(origin.actor)}${zombie} ${command.op} ${command.key}${version}${what} -> ${reply.status}${answer}${cas}`

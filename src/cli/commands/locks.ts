@@ -51,7 +51,7 @@ async function readLock({ wire, layout, clock }: Place, id: string): Promise<Loc
   if (lock?.value === undefined) return undefined
   const { holder } = readToken(lock.value)
   const heldMs = holder.sinceMs === undefined ? undefined : Math.max(0, clock.wallMs() - holder.sinceMs)
-  const processesWaiting = (line?.value?.toString('latin1') ?? '').split(' ').filter((word) => word !== '').length
+  const processesWaiting = (line?.value?.toString() ?? '').split(' ').filter((word) => word !== '').length
   return { id, ...holder, heldMs, processesWaiting }
 }
 

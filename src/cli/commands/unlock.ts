@@ -1,12 +1,12 @@
 import { NotSupportedError, OutcomeUnknownError } from '../../errors.js'
 import { describeHolder, readToken } from '../../lock/lock-token.js'
-import { type Cas, FlightError, type Reply } from '../../wire/wire.js'
+import { areSameBytes, type Cas, FlightError, type Reply, type Value } from '../../wire/wire.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
 
 /** A lock as it was shown. */
 interface Shown {
-  readonly value: Buffer
+  readonly value: Value
   readonly flags: number
   readonly cas: Cas
 }
@@ -42,7 +42,7 @@ async function remove(place: Place, id: string, shown: Shown): Promise<boolean> 
   } catch (error) {
     if (!(error instanceof FlightError)) throw error
     const now = await read(place, id)
-    const isSame = now?.flags === shown.flags && now.value.equals(shown.value)
+    const isSame = now?.flags === shown.flags && areSameBytes(now.value, shown.value)
     // A person takes time to answer, and the connection may be a new one: of the same lock, take the CAS that it knows.
     if (error.untrusted) return isSame && (await compareAndDelete(place, id, now.cas))
     if (isSame || error.outcome === 'unknown') {
@@ -63,7 +63,7 @@ async function read({ wire, layout }: Place, id: string): Promise<Shown | undefi
   return reply?.value === undefined ? undefined : shownOf(reply, reply.value)
 }
 
-function shownOf({ flags, cas }: Reply, value: Buffer): Shown {
+function shownOf({ flags, cas }: Reply, value: Value): Shown {
   if (cas !== undefined) return { value, flags, cas }
   throw new NotSupportedError(
     'The server runs without CAS (-C), so that one lock cannot be told from the next. Start it without -C.',

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
-import { FlightError, type Cas, type Command, type Reply, type Status } from '../wire.js'
+import { FlightError, type Cas, type Command, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'
 
 /** The server said something that the protocol does not allow here; the connection cannot be used any more. */
@@ -111,7 +111,7 @@ export interface CodecContext {
 export type MakeCodec = (context: CodecContext) => Codec
 
 /** A reply; every reply is made here, so that they all have one shape. */
-export function replyOf(status: Status, cas: Cas | undefined, value: Buffer | undefined, flags: number): Reply {
+export function replyOf(status: Status, cas: Cas | undefined, value: Value | undefined, flags: number): Reply {
   return { status, value, flags, cas }
 }
 

@@ -5,6 +5,7 @@
  * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours
  * only if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and a touch that tells the CAS.
  */
+import { isAscii } from 'node:buffer'
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
@@ -16,6 +17,11 @@ import { Reads } from './text-reads.js'
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
 const CR = 13
+// The first letter of VALUE, and of no other line that may come where values are due.
+const LETTER_V = 86
+
+/** The reply that most commands get; a reply is never changed. */
+const OK = replyOf('ok', undefined, undefined, 0)
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
@@ -85,6 +91,7 @@ class TextCodec implements Codec {
     const bytes = this.#inbox.take(chunk)
     if (bytes === undefined) return
     const text = bytes.toString('latin1')
+    const arrived = { bytes, text, isAscii: isAscii(bytes) }
     let at = 0
     while (at < text.length) {
       const lineFeed = text.indexOf('\n', at)
@@ -96,9 +103,9 @@ class TextCodec implements Codec {
       if (lineFeed === at || text.charCodeAt(lineFeed - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF')
       const due = this.#dues[this.#head]
       if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
-      if (due.kind === 'reads' && text.startsWith('VALUE ', at)) {
+      if (due.kind === 'reads' && bytes[at] === LETTER_V) {
         // A value and its line end follow the line; what is not there yet is waited for in one piece.
-        const end = due.reads.takeValue(text, at, lineFeed - 1, bytes, due.flight.asOf)
+        const end = due.reads.takeValue(arrived, at, lineFeed - 1, due.flight.asOf)
         if (end > bytes.length) {
           this.#inbox.keep(bytes.subarray(at), end - at)
           return
@@ -221,7 +228,7 @@ function takeVersion(line: string): boolean {
 function storeReply(line: string): Reply {
   switch (line) {
     case 'STORED':
-      return replyOf('ok', undefined, undefined, 0)
+      return OK
     case 'EXISTS':
     case 'NOT_STORED':
       return replyOf('exists', undefined, undefined, 0)
@@ -239,11 +246,10 @@ function storeReply(line: string): Reply {
 }
 
 function lineReply(line: string, asOf: number): Reply {
-  if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
   switch (line) {
     case 'HD':
     case 'DELETED':
-      return replyOf('ok', undefined, undefined, 0)
+      return OK
     case 'EX':
       return replyOf('exists', undefined, undefined, 0)
     case 'EN':
@@ -251,6 +257,7 @@ function lineReply(line: string, asOf: number): Reply {
     case 'NOT_FOUND':
       return replyOf('missing', undefined, undefined, 0)
     default:
+      if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
       if (/^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)) return refusal(line)
       throw new ProtocolError(`an answer that fits no command (${line.slice(0, 60)})`)
   }

@@ -6,8 +6,20 @@ import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
 const MOST_KEYS = 7
 const WORD = 'VALUE '
 const SPACE = 32
+const CR = 13
+const LF = 10
+const ZERO = 48
+const NINE = 57
 // A safe integer has them, and no item is longer.
 const MOST_DIGITS = 15
+
+/** What came from the server and was not taken yet, in both its forms. */
+export interface Arrived {
+  readonly bytes: Buffer
+  /** The same, a character for each byte. */
+  readonly text: string
+  readonly isAscii: boolean
+}
 
 export class Reads {
   /** What the store that these reads follow was answered. */
@@ -20,6 +32,8 @@ export class Reads {
   /** For each `get` of the flight that is answered here, the index of its key. */
   readonly #gets: number[]
   #getCount = 0
+  /** Whether a `get` asks for the first key's value. */
+  #getsFirst = false
   #next = 0
   /** The CAS of what was stored. */
   #stored: Cas | undefined
@@ -45,6 +59,7 @@ export class Reads {
     let index = 0
     while (index < this.#keyCount && this.#keys[index] !== key) index++
     if (index === this.#keyCount) this.#keys[this.#keyCount++] = key
+    if (index === 0) this.#getsFirst = true
     this.#gets[this.#getCount++] = index
   }
 
@@ -55,29 +70,30 @@ export class Reads {
   }
 
   /**
-   * Takes `VALUE <key> <flags> <bytes> <cas>`, which is in `text` from `at` to `lineEnd`, and the value behind it.
+   * Takes `VALUE <key> <flags> <bytes> <cas>`, which stands from `at` to `lineEnd`, and the value behind it.
    *
-   * Returns where the value's line end ends; when that is beyond `bytes` nothing is taken.
+   * Returns where the value's line end ends; when that is beyond what has arrived nothing is taken.
    */
-  takeValue(text: string, at: number, lineEnd: number, bytes: Buffer, asOf: number): number {
+  takeValue({ text, bytes, isAscii }: Arrived, at: number, lineEnd: number, asOf: number): number {
+    if (text.slice(at, at + WORD.length) !== WORD) throw new ProtocolError('a line that is no value')
     const index = this.#indexOf(text, at + WORD.length)
     const flagsAt = at + WORD.length + (this.#keys[index]?.length ?? 0) + 1
-    const flagsEnd = digitsFrom(text, flagsAt)
-    const lengthEnd = digitsFrom(text, flagsEnd + 1)
-    const versionEnd = digitsFrom(text, lengthEnd + 1)
-    const isSpaced = text.charCodeAt(flagsEnd) === SPACE && text.charCodeAt(lengthEnd) === SPACE
-    const hasAll = isCount(flagsAt, flagsEnd) && isCount(flagsEnd + 1, lengthEnd) && versionEnd > lengthEnd + 1
-    if (!isSpaced || !hasAll || versionEnd !== lineEnd) throw new ProtocolError('a VALUE line that cannot be read')
-    const flags = Number(text.slice(flagsAt, flagsEnd))
-    const version = text.slice(lengthEnd + 1, lineEnd)
+    const flagsEnd = text.indexOf(' ', flagsAt)
+    const lengthEnd = text.indexOf(' ', flagsEnd + 1)
+    const flags = numberIn(bytes, flagsAt, flagsEnd)
     const valueAt = lineEnd + 2
-    const valueEnd = valueAt + Number(text.slice(flagsEnd + 1, lengthEnd))
+    const valueEnd = valueAt + numberIn(bytes, flagsEnd + 1, lengthEnd)
+    if (!(flags >= 0 && valueEnd >= valueAt) || !areDigits(bytes, lengthEnd + 1, lineEnd)) {
+      throw new ProtocolError('a VALUE line that cannot be read')
+    }
     if (valueEnd + 2 > bytes.length) return valueEnd + 2
-    if (bytes[valueEnd] !== 13 || bytes[valueEnd + 1] !== 10) throw new ProtocolError('a value without its line end')
+    if (bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) throw new ProtocolError('a value without its line end')
+    const version = text.slice(lengthEnd + 1, lineEnd)
     if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
       // A view of what arrived: whoever keeps a value for long copies it.
-      this.#found[index] = replyOf('ok', casOf(version, asOf), bytes.subarray(valueAt, valueEnd), flags)
+      const value = isAscii ? text.slice(valueAt, valueEnd) : bytes.subarray(valueAt, valueEnd)
+      this.#found[index] = replyOf('ok', casOf(version, asOf), value, flags)
     }
     this.#next = index + 1
     return valueEnd + 2
@@ -87,7 +103,9 @@ export class Reads {
   #indexOf(text: string, from: number): number {
     for (let index = this.#next; index < this.#keyCount; index++) {
       const key = this.#keys[index] ?? ''
-      if (text.charCodeAt(from + key.length) === SPACE && text.startsWith(key, from)) return index
+      const end = from + key.length
+      // Compared as a slice: startsWith() takes twice as long.
+      if (text.charCodeAt(end) === SPACE && text.slice(from, end) === key) return index
     }
     throw new ProtocolError('a value that was not asked for')
   }
@@ -107,7 +125,7 @@ export class Reads {
 
   /** Whether the first key's value is asked for, and not only its CAS. */
   get #readsFirst(): boolean {
-    return this.#store === undefined || this.storeReply?.status !== 'ok' || this.#gets.includes(0)
+    return this.#store === undefined || this.storeReply?.status !== 'ok' || this.#getsFirst
   }
 
   /** Between a store and its read anybody could have written: the CAS is ours only if all else is. */
@@ -116,7 +134,7 @@ export class Reads {
     if (store === undefined || this.storeReply?.status !== 'ok' || flags !== (store.flags ?? 0)) return false
     const { value } = store
     if (value.length !== to - from) return false
-    return typeof value === 'string' ? text.startsWith(value, from) : bytes.compare(value, 0, value.length, from, to) === 0
+    return typeof value === 'string' ? text.slice(from, to) === value : bytes.compare(value, 0, value.length, from, to) === 0
   }
 
   #answerStore(store: Command & { readonly op: 'add' | 'cas' }): Reply {
@@ -129,11 +147,19 @@ export class Reads {
   }
 }
 
-/** Where the digits end that begin at `from`. */
-function digitsFrom(text: string, from: number): number {
-  let at = from
-  for (let code = text.charCodeAt(at); code >= 48 && code <= 57; code = text.charCodeAt(at)) at++
-  return at
+/** The number that `bytes` spell from `from` to `to`; NaN when it is none. */
+function numberIn(bytes: Buffer, from: number, to: number): number {
+  if (to - from > MOST_DIGITS || !areDigits(bytes, from, to)) return NaN
+  let number = 0
+  for (let at = from; at < to; at++) number = number * 10 + ((bytes[at] ?? NaN) - ZERO)
+  return number
 }
 
-const isCount = (from: number, to: number): boolean => to > from && to - from <= MOST_DIGITS
+/** Whether there are any, and nothing else. */
+function areDigits(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    const code = bytes[at] ?? NaN
+    if (!(code >= ZERO && code <= NINE)) return false
+  }
+  return to > from
+}

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import * as devalue from 'devalue'
 import superjson from 'superjson'
 import { endSitesAfterEach, EXPRESSES, Site, visit } from './site.js'
+import { valueBytes } from '../../../src/wire/wire.js'
 
 /** Express on records that are encrypted, compressed, or another serializer's. */
 
@@ -14,7 +15,7 @@ const managerOptions = {
 
 const rawOf = async (site: Site, sid: string): Promise<Buffer> => {
   const [reply] = (await site.wire?.inner.flight('', [{ op: 'get', key: `sess:${sid}` }])) ?? []
-  return reply?.value ?? Buffer.alloc(0)
+  return valueBytes(reply?.value ?? '')
 }
 
 describe.each(EXPRESSES)('%s: encrypted sessions', (_name, framework) => {

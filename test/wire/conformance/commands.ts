@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { valueBytes } from '../../../src/wire/wire.js'
 import { casOf, expectMissing, expectStored, freshKey, overwritten, run, stored, text } from './subject.js'
 import type { GetWire } from './subject.js'
 
@@ -13,7 +14,7 @@ export function commandCases(wire: GetWire): void {
     await run(wire(), { op: 'add', key, value: text('hello'), ttlSec: 100, flags: 7 })
     const reply = await run(wire(), { op: 'get', key })
     expect(reply).toMatchObject({ status: 'ok', flags: 7 })
-    expect(reply.value).toEqual(text('hello'))
+    expect(valueBytes(reply.value ?? '')).toEqual(text('hello'))
     expect(casOf(reply).version).not.toBe('')
   })
 
@@ -34,7 +35,7 @@ export function commandCases(wire: GetWire): void {
     const { key, cas } = await stored(wire(), 'occupant')
     const reply = await run(wire(), { op: 'add', key, value: text('intruder'), ttlSec: 100 })
     expect(reply.status).toBe('exists')
-    if (reply.value !== undefined) expect(reply.value).toEqual(text('occupant'))
+    if (reply.value !== undefined) expect(valueBytes(reply.value)).toEqual(text('occupant'))
     if (reply.cas !== undefined) expect(reply.cas.version).toBe(cas.version)
     await expectStored(wire(), key, 'occupant', cas)
   })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { type Cas, type Command, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { type Cas, type Command, type Reply, type Wire, areSameBytes } from '../../../src/wire/wire.js'
 
 export interface SubjectOptions {
   /** A store of about 8 MB that refuses writes when it is full instead of evicting. Default false. */
@@ -75,7 +75,7 @@ export async function overwritten(wire: Wire, value: string): Promise<{ key: str
 export async function expectStored(wire: Wire, key: string, value: string | Buffer, cas?: Cas): Promise<void> {
   const reply = await run(wire, { op: 'get', key })
   expect(reply.status).toBe('ok')
-  expect(reply.value?.equals(Buffer.from(value))).toBe(true)
+  expect(areSameBytes(reply.value ?? '', Buffer.from(value))).toBe(true)
   if (cas !== undefined) expect(casOf(reply).version).toBe(cas.version)
 }
 

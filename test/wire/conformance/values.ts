@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { valueBytes } from '../../../src/wire/wire.js'
 import { casOf, expectStored, freshKey, type GetWire, run, stored } from './subject.js'
 
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
@@ -13,6 +14,9 @@ const VALUES: readonly (readonly [string, Buffer])[] = [
   ['a header', Buffer.from('VALUE key 0 5 1\r\nhello\r\nEND\r\nSTORED\r\n')],
   ['a command', Buffer.from('\r\nflush_all\r\ndelete key\r\n')],
   ['a binary header', Buffer.concat([Buffer.from([0x81, 0x00]), Buffer.alloc(22)])],
+  ['ASCII', everyByte.subarray(0, 128)],
+  ['ASCII but for the last byte', Buffer.from('x'.repeat(99) + '\x80', 'latin1')],
+  ['several packets of ASCII', Buffer.alloc(300_000, everyByte.subarray(0, 128))],
   ['several packets', Buffer.alloc(300_000, everyByte)],
 ]
 
@@ -41,6 +45,15 @@ export function valueCases(wire: GetWire): void {
     await expectStored(wire(), key, everyByte)
     const replaced = await run(wire(), { op: 'cas', ...item, cas: casOf(await run(wire(), { op: 'get', key })), wantCas: true })
     await expectStored(wire(), key, everyByte, casOf(replaced))
+  })
+
+  it('ASCII and other bytes at once: text only what is the same in every encoding', async () => {
+    const values = ['ascii', 'na\u00efve', '\x7f', '\x80', ''].map((value) => Buffer.from(value, 'latin1'))
+    const keys = values.map(() => freshKey())
+    await wire().flight('', values.map((value, at) => ({ op: 'add', key: keys[at] ?? '', value, ttlSec: 100 })))
+    const read = await wire().flight('', keys.map((key) => ({ op: 'get', key })))
+    expect(read.map(({ value = '' }) => valueBytes(value))).toEqual(values)
+    for (const { value } of read) if (typeof value === 'string') expect(value).toMatch(/^[\0-\x7f]*$/)
   })
 
   it.each([0, 1, 16, 0x7fffffff, 0x80000000, 0xffffffff])('flags %i, by add, set and cas', async (flags) => {
@@ -86,7 +99,7 @@ export function valueCases(wire: GetWire): void {
     await run(wire(), { op: 'set', key, value: set, ttlSec: 100 })
     set.fill('x')
     const read = await run(wire(), { op: 'get', key })
-    read.value?.fill('y')
+    if (typeof read.value !== 'string') read.value?.fill('y')
     await expectStored(wire(), key, 'before')
   })
 }
