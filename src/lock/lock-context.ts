@@ -2,7 +2,7 @@ import { channels, type FlightEvent } from '../observe/channels.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Command, Reply, Wire } from '../wire/wire.js'
+import type { Command, Receiver, Reply, Wire } from '../wire/wire.js'
 import type { Alarms } from './alarms.js'
 import type { KeyLayout } from './key-layout.js'
 import type { TokenMint } from './lock-token.js'
@@ -80,6 +80,23 @@ export const newCounters = (): LockCounters => ({
 export function fly(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {
   context.counters.flights++
   return channels.flight.isObserved ? flyObserved(context, id, commands) : context.wire.flight(id, commands)
+}
+
+/** The same, told to `receiver`: without a promise where the wire can do without. */
+export function send(context: LockContext, id: string, commands: readonly Command[], receiver: Receiver): void {
+  if (context.wire.send !== undefined && !channels.flight.isObserved) {
+    context.counters.flights++
+    context.wire.send(id, commands, receiver)
+    return
+  }
+  fly(context, id, commands).then(
+    (replies) => {
+      receiver.landed(replies)
+    },
+    (error: unknown) => {
+      receiver.failed(error)
+    },
+  )
 }
 
 function flyObserved(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {

@@ -1,10 +1,10 @@
 import type { LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
-import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
 import { tombstoneSec } from './lease.js'
-import { fly, type LockContext, replyAt } from './lock-context.js'
+import { fly, type LockContext, replyAt, send } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 import { tellFenced } from './observed.js'
 import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
@@ -47,6 +47,7 @@ export interface LockKnowledge {
 const NOTHING: Change = { kind: 'none' }
 const NO_REPLIES: readonly Reply[] = []
 const NO_TIME = new FlightError('not-sent', 'no time is left to ask the server')
+const VERSION_UNKNOWN = new FlightError('not-sent', 'the version of the record is not known yet', { untrusted: true })
 
 /** A CAS too old for its connection costs a read and another try; more in a row means that no connection lasts. */
 const MAX_TRIES = 4
@@ -58,7 +59,7 @@ const MAX_TRIES = 4
  * flags, so a record can be told to be ours even from one of the same bytes. The write is sent again only when
  * the lock is still ours and the record as it was: both carry the same CAS, so at most one of the two is stored.
  */
-export class Transaction {
+export class Transaction implements Receiver {
   private change: Change
   private readonly stamp: number
   private error: LatchkeyError | undefined
@@ -66,6 +67,7 @@ export class Transaction {
   /** The record was stored in an earlier flight: since then it may have been destroyed. */
   private isRecordOld = false
   private sentAtMs = 0
+  private settle: (outcome: Outcome | Promise<Outcome>) => void = ignore
 
   constructor(
     private readonly context: LockContext,
@@ -83,26 +85,34 @@ export class Transaction {
     this.stamp = newStamp(context)
   }
 
-  /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
-  async run(nowMs: number): Promise<Outcome> {
+  /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Rejects with nothing. */
+  run(nowMs: number): Promise<Outcome> {
     this.sentAtMs = nowMs
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      let failure: FlightError
-      if (this.isVersionUnknown) {
-        failure = new FlightError('not-sent', 'The version of the record is not known yet', { untrusted: true })
-      } else {
-        if (tries > 0) this.sentAtMs = this.context.clock.nowMs()
-        try {
-          const replies = await fly(this.context, this.id, this.commands())
-          if (this.change.kind !== 'none') {
-            const judgement = this.judgeChange(replyAt(replies, 0))
-            this.error = judgement instanceof Promise ? await judgement : judgement
-          }
-          return this.outcomeOf(replies)
-        } catch (thrown) {
-          failure = asFlightError(thrown)
-        }
-      }
+    return new Promise((resolve) => {
+      this.settle = resolve
+      if (this.isVersionUnknown) this.failed(VERSION_UNKNOWN)
+      else send(this.context, this.id, this.commands(), this)
+    })
+  }
+
+  /** The first flight was answered; there is seldom another. */
+  landed(replies: readonly Reply[]): void {
+    try {
+      this.settle(this.judge(replies))
+    } catch (thrown) {
+      this.failed(thrown)
+    }
+  }
+
+  /** It was not. */
+  failed(thrown: unknown): void {
+    this.settle(this.resolveAndRetry(thrown))
+  }
+
+  /** Finds out what came of a flight that failed, and sends another one if nothing did. */
+  private async resolveAndRetry(thrown: unknown): Promise<Outcome> {
+    let failure = asFlightError(thrown)
+    for (let tries = 1; ; tries++) {
       if (failure.outcome === 'not-sent' && !failure.untrusted) return this.giveUp(failure)
       if (failure.outcome === 'unknown') {
         this.known.clouded = true
@@ -113,9 +123,30 @@ export class Transaction {
       if (seen instanceof FlightError) return this.giveUp(seen)
       const verdict = await this.weigh(seen, failure)
       if (verdict !== undefined) return verdict
-      if (!this.hasTime) break
+      if (!this.hasTime || tries >= MAX_TRIES) {
+        return this.giveUp(new FlightError('not-sent', 'no answer in time, or connections to the server do not last'))
+      }
+      try {
+        if (this.isVersionUnknown) throw VERSION_UNKNOWN
+        this.sentAtMs = this.context.clock.nowMs()
+        return await this.judge(await fly(this.context, this.id, this.commands()))
+      } catch (thrownAgain) {
+        failure = asFlightError(thrownAgain)
+      }
     }
-    return this.giveUp(new FlightError('not-sent', 'no answer in time, or connections to the server do not last'))
+  }
+
+  private judge(replies: readonly Reply[]): Outcome | Promise<Outcome> {
+    if (this.change.kind === 'none') return this.outcomeOf(replies)
+    const error = this.judgeChange(replyAt(replies, 0))
+    if (error instanceof Promise) {
+      return error.then((found) => {
+        this.error = found
+        return this.outcomeOf(replies)
+      })
+    }
+    this.error = error
+    return this.outcomeOf(replies)
   }
 
   private get hasTime(): boolean {
@@ -322,4 +353,8 @@ export class Transaction {
   private end(lock: Outcome['lock']): Outcome {
     return { error: this.error, lock, lockCas: undefined, sentAtMs: this.sentAtMs, extra: NO_REPLIES }
   }
+}
+
+function ignore(): void {
+  // Nobody waits yet.
 }

@@ -2,15 +2,15 @@ import { ClosedError, type LatchkeyError, LockTimeoutError, ServerRefusedError, 
 import { channels } from '../observe/channels.js'
 import { failure, type Verdict } from '../observe/event-channel.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Command } from '../wire/wire.js'
+import type { Command, Receiver, Reply } from '../wire/wire.js'
 import { asFlightError, gone, unavailable } from './failures.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext, type LossReason } from './lock-context.js'
+import { fly, type LockContext, type LossReason, send } from './lock-context.js'
 import { describeHolder, type LockToken, readToken } from './lock-token.js'
 import { tellHandOff, tellLost, tellWait, tellWaitOver } from './observed.js'
-import { Poller } from './poller.js'
+import { type Poll, Poller } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from './record.js'
 import type { Change, Exit, Outcome } from './transaction.js'
 import { Turn } from './turn.js'
@@ -34,6 +34,9 @@ interface Departure {
   readonly extra: readonly Command[]
 }
 
+/** Undefined: another process has the session. */
+type Attempt = Promise<Acquisition | undefined>
+
 const NO_COMMANDS: readonly Command[] = []
 const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_COMMANDS }
 
@@ -43,13 +46,15 @@ const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_
  * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
  * one in the committing flight; after a turn it is granted to another process that stands in line.
  */
-export class WaitQueue implements LockOwner, WaiterOwner {
+export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
   private readonly waiters = new Waiters()
   private holder: HeldLock | undefined
   private serving = false
   private closed = false
   private readonly turn: Turn
   private readonly poller: Poller
+  /** The first attempt, while it is under way. */
+  private firstPoll: Poll | undefined
   /** Counts arrivals and sightings of a record, so that a waiter knows whether there was one in its time. */
   private tick = 0
   private recordSeenTick = -1
@@ -98,7 +103,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
       const waiter = new Waiter(options, nowMs, ++this.tick, sawRecord, resolve, reject, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
-      else void this.serve(nowMs)
+      else this.serve(nowMs)
     })
   }
 
@@ -145,22 +150,48 @@ export class WaitQueue implements LockOwner, WaiterOwner {
 
   // Acquiring: the head of the queue polls
 
-  private async serve(nowMs = this.context.clock.nowMs()): Promise<void> {
+  private serve(nowMs = this.context.clock.nowMs()): void {
+    const { first } = this.waiters
+    if (first === undefined) return
     this.serving = true
+    this.firstPoll = this.poller.poll(first, nowMs)
+    send(this.context, this.id, this.firstPoll.commands, this)
+  }
+
+  /** The first attempt was answered; most often nobody is in the way. */
+  landed(replies: readonly Reply[]): void {
+    const { firstPoll } = this
+    if (firstPoll === undefined) return
+    this.firstPoll = undefined
+    try {
+      const answer = this.poller.judge(firstPoll, replies)
+      if (answer === undefined || answer instanceof Promise) void this.keepServing(answer, firstPoll.sentAtMs)
+      else this.finishServing(answer)
+    } catch (thrown) {
+      void this.keepServing(Promise.reject(thrown), firstPoll.sentAtMs)
+    }
+  }
+
+  /** It was not. */
+  failed(thrown: unknown): void {
+    const { firstPoll } = this
+    this.firstPoll = undefined
+    void this.keepServing(Promise.reject(thrown), firstPoll?.sentAtMs)
+  }
+
+  /** Goes on from the first attempt, until one succeeds or nobody waits. */
+  private async keepServing(first: Attempt | undefined, sentAtMs = this.context.clock.nowMs()): Promise<void> {
+    let startedMs = sentAtMs
     let retried = false
-    let startedMs = nowMs
-    for (let head = this.waiters.first; head !== undefined; head = this.waiters.first) {
+    for (let attempt = first; ; ) {
       try {
-        const poll = this.poller.poll(head, startedMs)
-        const replies = await fly(this.context, this.id, poll.commands)
-        const answer = this.poller.judge(poll, replies)
-        const acquired = answer instanceof Promise ? await answer : answer
+        const acquired = await attempt
         if (acquired !== undefined) {
-          this.serving = false
-          this.give(acquired)
+          this.finishServing(acquired)
           return
         }
         retried = false
+        await this.standBack()
       } catch (thrown) {
         if (thrown instanceof ServerRefusedError) {
           this.refuseAll(() => thrown)
@@ -176,19 +207,35 @@ export class WaitQueue implements LockOwner, WaiterOwner {
           }
           retried = true
         }
-        startedMs = this.context.clock.nowMs()
-        continue
       }
-      this.context.counters.polls++
-      if (this.poller.seesRecord) this.recordSeenTick = ++this.tick
-      const next = this.waiters.first
-      if (next === undefined) break
-      this.arm(next)
-      await this.pause()
+      const head = this.waiters.first
+      if (head === undefined) break
       startedMs = this.context.clock.nowMs()
+      attempt = this.attempt(head, startedMs)
     }
     this.serving = false
     this.proceed()
+  }
+
+  private async attempt(head: Waiter, nowMs: number): Attempt {
+    const poll = this.poller.poll(head, nowMs)
+    const replies = await fly(this.context, this.id, poll.commands)
+    return this.poller.judge(poll, replies)
+  }
+
+  private finishServing(acquired: Acquisition): void {
+    this.serving = false
+    this.give(acquired)
+  }
+
+  /** Another process has the session. */
+  private async standBack(): Promise<void> {
+    this.context.counters.polls++
+    if (this.poller.seesRecord) this.recordSeenTick = ++this.tick
+    const next = this.waiters.first
+    if (next === undefined) return
+    this.arm(next)
+    await this.pause()
   }
 
   private pause(): Promise<void> {
@@ -260,7 +307,7 @@ export class WaitQueue implements LockOwner, WaiterOwner {
   private proceed(): void {
     if (this.holder !== undefined || this.serving) return
     if (this.waiters.size > 0 && !this.closed) {
-      void this.serve()
+      this.serve()
       return
     }
     this.turn.leaveLine()

@@ -1,5 +1,5 @@
 import type { Timer } from '../system/clock.js'
-import { type Command, FlightError, type Reply, type Wire } from '../wire/wire.js'
+import { type Command, FlightError, type Receiver, type Reply, type Wire } from '../wire/wire.js'
 import type { SeededRandom } from './seeded-random.js'
 import type { Origin, SimulatedServer } from './simulated-server.js'
 import type { SimulatedHost, SimulatedTime } from './simulated-time.js'
@@ -81,27 +81,31 @@ export class SimulatedWire implements Wire {
   }
 
   flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
-    return new Promise((resolve, reject) => {
-      if (this.closed) {
-        reject(new FlightError('not-sent', 'the wire is closed'))
-        return
-      }
-      const flight: Flight = {
-        route,
-        commands,
-        dueAtMs: this.o.host.nowMs() + this.o.flightMs,
-        isSettled: false,
-        asOf: 0,
-        settle(outcome) {
-          if (flight.isSettled) return
-          flight.isSettled = true
-          if (outcome instanceof FlightError) reject(outcome)
-          else resolve(outcome)
-        },
-      }
-      this.pending.push(flight)
-      this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
+    return new Promise((landed, failed) => {
+      this.send(route, commands, { landed, failed })
     })
+  }
+
+  send(route: string, commands: readonly Command[], receiver: Receiver): void {
+    const flight: Flight = {
+      route,
+      commands,
+      dueAtMs: this.o.host.nowMs() + this.o.flightMs,
+      isSettled: false,
+      asOf: 0,
+      settle(outcome) {
+        if (flight.isSettled) return
+        flight.isSettled = true
+        if (outcome instanceof FlightError) queueMicrotask(() => receiver.failed(outcome))
+        else receiver.landed(outcome)
+      },
+    }
+    if (this.closed) {
+      flight.settle(new FlightError('not-sent', 'the wire is closed'))
+      return
+    }
+    this.pending.push(flight)
+    this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
   }
 
   maxValueBytes(): number {
@@ -130,7 +134,7 @@ export class SimulatedWire implements Wire {
       }
       const connection = this.pick()
       if (connection === undefined) waiting.push(flight)
-      else this.send(connection, flight)
+      else this.depart(connection, flight)
     }
     this.pending = waiting
     const [first] = waiting
@@ -219,7 +223,7 @@ export class SimulatedWire implements Wire {
     return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)
   }
 
-  private send(connection: Connection, flight: Flight): void {
+  private depart(connection: Connection, flight: Flight): void {
     const { time, host, server } = this.o
     if (!this.isTrusted(flight.commands, connection)) {
       this.idle.push(connection)

@@ -88,6 +88,14 @@ export class FlightError extends Error {
   readonly untrusted: boolean
 }
 
+/** Who is told how a flight ended: by one of the two, once, and not before the call that sent it has returned. */
+export interface Receiver {
+  /** A reply for each command, in their order. */
+  landed(replies: Reply[]): void
+  /** What `flight` would have thrown. */
+  failed(error: unknown): void
+}
+
 /** What a node has done since its manager was made. Plain numbers. */
 export interface NodeStats {
   readonly flights: number
@@ -112,6 +120,12 @@ export interface Wire {
    * @throws {FlightError} and nothing else.
    */
   flight(route: string, commands: readonly Command[]): Promise<Reply[]>
+
+  /**
+   * As `flight`, but told to `receiver`, with the last reply and without the detour of a promise. `landed` must not
+   * throw: it runs in the middle of reading from a connection. A wire without it has `flight` alone.
+   */
+  send?(route: string, commands: readonly Command[], receiver: Receiver): void
 
   /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */
   nodeOf?(route: string): ObservedNode

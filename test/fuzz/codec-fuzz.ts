@@ -44,14 +44,14 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: How): Cod
   let isRight = true
   const flights = Array.from({ length: 1 + random.integer(3) }, () => {
     const commands = Array.from({ length: 1 + random.integer(4) }, () => commandOf(dialect, random))
-    const settle = (replies: Reply[]): void => {
+    const landed = (replies: Reply[]): void => {
       if (replies.length !== commands.length) isRight = false
       commands.forEach((command, index) => {
         const reply = replies[index]
         if (reply !== undefined) played.push({ command, reply })
       })
     }
-    return new Flight(commands, 0, 0, settle, () => undefined)
+    return new Flight(commands, 0, 0, { landed, failed: () => undefined })
   })
   const request = codec.encode(flights)
   const sent = typeof request === 'string' ? Buffer.from(request, 'latin1') : request

@@ -16,6 +16,12 @@ const one = (name: string, flaw: string, find: string, replace: string): Mutant 
 
 const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands)`
 
+/** Makes the first attempt one like those that come after it. */
+const FIRST_AS_OTHERS: Edit = {
+  find: `send(this.context, this.id, this.firstPoll.commands, this)`,
+  replace: `void this.keepServing(this.attempt(first, nowMs), nowMs)`,
+}
+
 /** Every one of these must be caught by a rule. */
 export const mutants: readonly Mutant[] = [
   // Of other people's locks
@@ -207,13 +213,18 @@ export const mutants: readonly Mutant[] = [
     `isElsewhere && !this.known.clouded ? 'lost' : 'unclear'`,
     `isElsewhere ? 'lost' : 'unclear'`,
   ),
-  one(
-    'addResent',
-    'An unanswered add is sent again blindly, and nobody watches for the first.',
-    ACQUIRES,
-    `const send = () => fly(this.context, this.id, poll.commands)
-    const replies = await send().catch(send)`,
-  ),
+  {
+    name: 'addResent',
+    flaw: 'An unanswered add is sent again blindly, and nobody watches for the first.',
+    edits: [
+      FIRST_AS_OTHERS,
+      {
+        find: ACQUIRES,
+        replace: `const ask = () => fly(this.context, this.id, poll.commands)
+    const replies = await ask().catch(ask)`,
+      },
+    ],
+  },
   one(
     'orphansUnswept',
     'Nobody takes off the locks that unanswered commands leave behind.',
@@ -266,14 +277,19 @@ export const mutants: readonly Mutant[] = [
     `if (outcome.lock === 'lost' && outcome.lockCas === undefined) outcome = { ...outcome, lockCas: Object.freeze({ version: '1', asOf: 1e9 }) }
     if (outcome.lockCas === undefined) return false`,
   ),
-  one(
-    'recordReadBeforeLock',
-    'The record is read before the lock is taken.',
-    ACQUIRES,
-    `const [early] = await fly(this.context, this.id, [{ op: 'get', key: this.keys.record }])
+  {
+    name: 'recordReadBeforeLock',
+    flaw: 'The record is read before the lock is taken.',
+    edits: [
+      FIRST_AS_OTHERS,
+      {
+        find: ACQUIRES,
+        replace: `const [early] = await fly(this.context, this.id, [{ op: 'get', key: this.keys.record }])
     const replies = [...(await fly(this.context, this.id, poll.commands))]
     if (early !== undefined) replies[poll.asksWho ? 2 : 1] = early`,
-  ),
+      },
+    ],
+  },
   one('abortIgnored', 'A request that gave up is still waiting.', `this.refuse(this.options.signal?.reason)`, ``),
   one(
     'deadlineIgnored',

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
-import { FlightError, type Cas, type Command, type Reply, type Status, type Value } from '../wire.js'
+import { FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'
 
 /** The server said something that the protocol does not allow here; the connection cannot be used any more. */
@@ -30,8 +30,7 @@ export class Flight {
     readonly commands: readonly Command[],
     private dueMs: number,
     readonly bytes: number,
-    private readonly resolve: (replies: Reply[]) => void,
-    private readonly reject: (error: FlightError) => void,
+    private readonly receiver: Receiver,
   ) {
     this.#replies = new Array<Reply>(commands.length)
   }
@@ -59,14 +58,21 @@ export class Flight {
     this.#replies[this.#answered++] = reply
     if (this.#answered < this.commands.length || this.#settled) return
     this.#settled = true
-    this.resolve(this.#replies)
+    this.receiver.landed(this.#replies)
   }
 
   fail(error: FlightError): void {
     if (this.#settled) return
     this.#settled = true
-    this.reject(error)
+    refuse(this.receiver, error)
   }
+}
+
+/** Later: whoever is told may send another flight at once, and the queues of this one are being looked through. */
+export function refuse(receiver: Receiver, error: FlightError): void {
+  queueMicrotask(() => {
+    receiver.failed(error)
+  })
 }
 
 /** About what a flight takes on the wire. */

@@ -3,9 +3,9 @@ import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
-import { type Cas, FlightError, type Command, type NodeStats, type Reply, type Wire } from '../wire.js'
+import { type Cas, FlightError, type Command, type NodeStats, type Receiver, type Wire } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
-import type { MakeCodec } from './codec.js'
+import { type MakeCodec, refuse } from './codec.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
@@ -64,16 +64,25 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   setMaxListeners(0, shutDown.signal)
   let closing: Promise<void> | undefined
 
-  return {
-    flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
-      const { node, version } = placeOf(route)
-      for (const command of commands) {
-        const problem = problemOf(command, version)
-        if (problem !== undefined) return Promise.reject(new FlightError('not-sent', problem))
+  function send(route: string, commands: readonly Command[], receiver: Receiver): void {
+    const { node, version } = placeOf(route)
+    for (const command of commands) {
+      const problem = problemOf(command, version)
+      if (problem !== undefined) {
+        refuse(receiver, new FlightError('not-sent', problem))
+        return
       }
-      if (commands.length === 0 && closing === undefined) return Promise.resolve([])
-      return node.flight(commands)
-    },
+    }
+    if (commands.length > 0 || closing !== undefined) node.send(commands, receiver)
+    else queueMicrotask(() => receiver.landed([]))
+  }
+
+  return {
+    flight: (route, commands) =>
+      new Promise((landed, failed) => {
+        send(route, commands, { landed, failed })
+      }),
+    send,
     maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
     async *keys(prefix: string): AsyncGenerator<string> {
       for (const server of servers) {

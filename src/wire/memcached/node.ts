@@ -5,8 +5,8 @@
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { FlightError, type Command, type NodeStats, type Reply } from '../wire.js'
-import { bytesOf, Flight, type MakeCodec } from './codec.js'
+import { FlightError, type Command, type NodeStats, type Receiver } from '../wire.js'
+import { bytesOf, Flight, type MakeCodec, refuse } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
@@ -68,18 +68,16 @@ export class MemcachedNode {
     })
   }
 
-  /** Queues a flight; it is written with all others of this turn of the event loop. Rejects with FlightError only. */
-  flight(commands: readonly Command[]): Promise<Reply[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new FlightError('not-sent', `The connections to ${this.name} are closed.`))
-        return
-      }
-      this.#counters.flights += 1
-      this.#counters.commands += commands.length
-      this.#schedule()
-      this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), resolve, reject))
-    })
+  /** Queues a flight; it is written with all others of this turn of the event loop. */
+  send(commands: readonly Command[], receiver: Receiver): void {
+    if (this.#closed) {
+      refuse(receiver, new FlightError('not-sent', `The connections to ${this.name} are closed.`))
+      return
+    }
+    this.#counters.flights += 1
+    this.#counters.commands += commands.length
+    this.#schedule()
+    this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), receiver))
   }
 
   get stats(): NodeStats {
