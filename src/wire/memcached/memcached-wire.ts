@@ -22,6 +22,7 @@ export interface MemcachedWireOptions {
 }
 
 export interface MemcachedWire extends Wire {
+  send(route: string, commands: readonly Command[], receiver: Receiver): void
   /** Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given. */
   keys(prefix: string): AsyncIterable<string>
   /** By the node's address, without credentials. */
