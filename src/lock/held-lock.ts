@@ -1,7 +1,7 @@
 import { MisuseError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
-import { type Cas, type Command, FlightError, type Value, valueBytes } from '../wire/wire.js'
+import { type Cas, type Command, FlightError, type Value } from '../wire/wire.js'
 import { lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
 import type { Handle } from './handle.js'
@@ -323,12 +323,10 @@ export class HeldLock implements Handle, Alarm {
 }
 
 /** What was read is a view of all that arrived with it: a short hold may keep that, a long one keeps its own bytes only. */
-function compact(record: StoredRecord | undefined): StoredRecord | undefined {
-  if (record === undefined) return undefined
-  const { bytes } = record
-  if (typeof bytes === 'string') return { ...record, bytes: valueBytes(bytes).toString('latin1') }
-  return bytes.length === bytes.buffer.byteLength ? record : { ...record, bytes: Buffer.copyBytesFrom(bytes) }
-}
+const compact = (record: StoredRecord | undefined): StoredRecord | undefined =>
+  record === undefined || typeof record.bytes === 'string' || record.bytes.length === record.bytes.buffer.byteLength
+    ? record
+    : { ...record, bytes: Buffer.copyBytesFrom(record.bytes) }
 
 function ignore(): void {
   // The caller of the work itself sees its failure.

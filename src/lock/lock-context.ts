@@ -1,4 +1,4 @@
-import { channels, type FlightEvent } from '../observe/channels.js'
+import { channels, type FlightEvent, isAnythingObserved } from '../observe/channels.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
@@ -82,21 +82,34 @@ export function fly(context: LockContext, id: string, commands: readonly Command
   return channels.flight.isObserved ? flyObserved(context, id, commands) : context.wire.flight(id, commands)
 }
 
-/** The same, told to `receiver`: without a promise where the wire can do without. */
+/**
+ * The same, told to `receiver`: without a promise where the wire can do without. While somebody listens to channels it
+ * is by promise, so that what is told of it is told in the asynchronous context of the request, and not of the socket.
+ */
 export function send(context: LockContext, id: string, commands: readonly Command[], receiver: Receiver): void {
-  if (context.wire.send !== undefined && !channels.flight.isObserved) {
-    context.counters.flights++
-    context.wire.send(id, commands, receiver)
+  if (context.wire.send === undefined || isAnythingObserved()) {
+    void tell(receiver, context, id, commands)
     return
   }
-  fly(context, id, commands).then(
-    (replies) => {
-      receiver.landed(replies)
-    },
-    (error: unknown) => {
-      receiver.failed(error)
-    },
-  )
+  context.counters.flights++
+  try {
+    context.wire.send(id, commands, receiver)
+  } catch (thrown) {
+    queueMicrotask(() => {
+      receiver.failed(thrown)
+    })
+  }
+}
+
+async function tell(receiver: Receiver, context: LockContext, id: string, commands: readonly Command[]): Promise<void> {
+  let replies: Reply[]
+  try {
+    replies = await fly(context, id, commands)
+  } catch (thrown) {
+    receiver.failed(thrown)
+    return
+  }
+  receiver.landed(replies)
 }
 
 function flyObserved(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {

@@ -16,7 +16,10 @@ export interface Cas {
   readonly asOf: number
 }
 
-/** Bytes; or text of Latin-1 characters, a byte each: cheaper where a text is at hand anyway. */
+/**
+ * Bytes; or text, cheaper where it is at hand anyway: of Latin-1 characters, a byte each, in what is sent, and of ASCII
+ * alone in a reply, so that it says the same in every encoding.
+ */
 export type Value = Buffer | string
 
 /** What a stored item carries besides its key. `flags` are memcached's 32 client bits. */
@@ -61,7 +64,7 @@ export const areSameBytes = (one: Value, other: Value): boolean =>
 /** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
 export interface Reply {
   readonly status: Status
-  /** As text only where it is all ASCII, and so the same in every encoding. */
+  /** As text only where it is all ASCII: it is taken for UTF-8 as it is. */
   readonly value: Value | undefined
   readonly flags: number
   readonly cas: Cas | undefined
@@ -123,9 +126,11 @@ export interface Wire {
 
   /**
    * As `flight`, but told to `receiver`, with the last reply and without the detour of a promise. `landed` must not
-   * throw: it runs in the middle of reading from a connection. A wire without it has `flight` alone.
+   * throw: it runs in the middle of reading from a connection, and in the asynchronous context of nobody in particular.
+   *
+   * A wire without it has `flight` alone, and that serves as well. Who wraps a wire wraps both, or leaves this out.
    */
-  send?(route: string, commands: readonly Command[], receiver: Receiver): void
+  send?: ((route: string, commands: readonly Command[], receiver: Receiver) => void) | undefined
 
   /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */
   nodeOf?(route: string): ObservedNode

@@ -91,8 +91,9 @@ export class Reads {
     const version = text.slice(lengthEnd + 1, lineEnd)
     if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
-      // A view of what arrived: whoever keeps a value for long copies it.
-      const value = isAscii ? text.slice(valueAt, valueEnd) : bytes.subarray(valueAt, valueEnd)
+      // Text is a copy, because a slice would keep all that arrived with it for as long as the session is in use. Bytes
+      // are a view: a session makes its text of them, and whoever keeps them for long copies them.
+      const value = isAscii ? bytes.toString('latin1', valueAt, valueEnd) : bytes.subarray(valueAt, valueEnd)
       this.#found[index] = replyOf('ok', casOf(version, asOf), value, flags)
     }
     this.#next = index + 1

@@ -1,0 +1,33 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { expect, it } from 'vitest'
+import { Flight } from '../../src/wire/memcached/codec.js'
+import type { Reply } from '../../src/wire/wire.js'
+import { makeCodec } from '../fuzz/codec-fuzz.js'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
+
+function usedBytes(): number {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+const VALUE = 'a small session, not a large one'
+
+it('a text that is kept does not keep what arrived with it', () => {
+  const codec = makeCodec('text')
+  const big = Buffer.from(`VALUE big 0 900000 1\r\n${'x'.repeat(900_000)}\r\nEND\r\n`)
+  const small = Buffer.from(`VALUE small 0 ${String(VALUE.length)} 2\r\n${VALUE}\r\nEND\r\n`)
+  const kept: Reply[] = []
+  const before = usedBytes()
+  for (let count = 0; count < 30; count++) {
+    const ask = (key: string, landed: (replies: Reply[]) => void): Flight =>
+      new Flight([{ op: 'get', key }], 0, 0, { landed, failed: () => undefined })
+    codec.encode([ask('big', () => undefined), ask('small', (replies) => void kept.push(...replies))])
+    codec.feed(Buffer.concat([big, small]))
+  }
+  expect(kept.map(({ value }) => value)).toEqual(Array.from({ length: 30 }, () => VALUE))
+  expect(usedBytes() - before).toBeLessThan(5_000_000)
+})
