@@ -2,19 +2,23 @@ import {
   FencedError,
   HeldTooLongError,
   ClosedError,
+  type Holder,
   LockLostError,
+  LockTimeoutError,
   type LatchkeyError,
   OutcomeUnknownError,
   RecordTooLargeError,
   ServerRefusedError,
   ServerUnavailableError,
   SessionGoneError,
+  TooManyWaitersError,
 } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { FlightError, type Reply } from '../wire/wire.js'
 import type { LossReason } from './lock-context.js'
+import { describeHolder } from './lock-token.js'
 
-/** The typed errors of the lock protocol, from what the wire said. */
+/** The typed errors of the lock protocol. */
 
 export const unavailable = (id: string, cause: unknown): ServerUnavailableError =>
   new ServerUnavailableError(
@@ -54,6 +58,19 @@ export const serverRefused = (id: string, reply: Reply): ServerRefusedError =>
     `The server refused to store the session (${reply.detail ?? reply.status}); nothing was stored. ` +
       'Look at its memory limit (-m) and its evictions.',
     { session: hashOf(id) },
+  )
+
+export const tooManyWaiters = (id: string, maxWaiters: number): TooManyWaitersError =>
+  new TooManyWaitersError(
+    `${String(maxWaiters)} requests of this process wait for this session already (maxWaiters). Try again later.`,
+    { session: hashOf(id) },
+  )
+
+export const lockTimeout = (id: string, waitedMs: number, waitMs: number, holder: Holder | undefined): LockTimeoutError =>
+  new LockTimeoutError(
+    `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(waitMs)}); it is held by ` +
+      `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.`,
+    { waitedMs, holder, session: hashOf(id) },
   )
 
 export function lossError(id: string, reason: LossReason, maxHoldMs: number): LatchkeyError {

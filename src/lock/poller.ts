@@ -1,10 +1,10 @@
-import type { Holder } from '../errors.js'
-import type { Cas, Command, Reply } from '../wire/wire.js'
+import { type Holder, type LatchkeyError, ServerRefusedError } from '../errors.js'
+import type { Cas, Command, Receiver, Reply } from '../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
-import { serverRefused } from './failures.js'
+import { asFlightError, serverRefused, unavailable } from './failures.js'
 import type { Acquisition } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext, replyAt } from './lock-context.js'
+import { fly, type LockContext, replyAt, send } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { hasBytes, recordOf } from './record.js'
 import type { Turn } from './turn.js'
@@ -17,8 +17,24 @@ interface Sight {
   readonly holder: Holder | undefined
 }
 
+/** The queue, as its poller sees it. */
+export interface PollerOwner {
+  /** The one that the next attempt is for; undefined when nobody waits. */
+  readonly head: Waiter | undefined
+  /** The lock is ours. */
+  onAcquired(acquired: Acquisition): void
+  /** Another process has it: the next attempt comes later. */
+  onLocked(): void
+  /** Nobody gets it, for that reason. */
+  onRefused(reason: () => LatchkeyError): void
+  /** A lock of ours may be left on the server with nobody to hold it. */
+  onOrphan(): void
+  /** Polling has ended without the lock. */
+  onEnded(): void
+}
+
 /** One attempt to take the lock. */
-export interface Poll {
+interface Poll {
   readonly commands: readonly Command[]
   readonly token: LockToken
   readonly label: string | undefined
@@ -28,19 +44,27 @@ export interface Poll {
   readonly sentAtMs: number
 }
 
-/** Asks the server for one session's lock, and remembers who was seen to have it. */
-export class Poller {
+/** What an attempt came to; undefined: another process has the session. */
+type Attempt = Promise<Acquisition | undefined>
+
+/** Asks the server for one session's lock until it has it, and remembers who was seen to have it. */
+export class Poller implements Receiver {
+  isPolling = false
+  /** The first attempt, while it is under way. */
+  private first: Poll | undefined
   private sight: Sight | undefined
   /** A lock that bears our name may stand on the server although nobody here holds it. */
   private suspect = false
   /** Whether the last poll found a record beside somebody else's lock. */
   seesRecord = false
+  private endPause: (() => void) | undefined
 
   constructor(
     private readonly context: LockContext,
     private readonly id: string,
     private readonly keys: SessionKeys,
     private readonly turn: Turn,
+    private readonly owner: PollerOwner,
   ) {}
 
   /** Who had the lock when it was last looked at. */
@@ -58,15 +82,111 @@ export class Poller {
     this.sight = { instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
   }
 
-  /** How long to wait before the next attempt. */
-  delayMs(): number {
-    const { clock, random } = this.context
-    const seenMs = this.sight === undefined ? 0 : clock.nowMs() - this.sight.sinceMs
-    return this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
+  /** Polls until the head of the queue has the lock, everybody is refused, or nobody waits. */
+  start(nowMs: number): void {
+    const { head } = this.owner
+    if (head === undefined) return
+    this.isPolling = true
+    this.first = this.poll(head, nowMs)
+    send(this.context, this.id, this.first.commands, this)
   }
 
-  /** The next poll, for the head of the queue. */
-  poll(head: Waiter, nowMs: number): Poll {
+  /** Nobody may be waiting any more: a pause is over. */
+  wake(): void {
+    this.endPause?.()
+  }
+
+  /** The first attempt was answered, and most often nobody is in the way. */
+  landed(replies: readonly Reply[]): void {
+    const { first } = this
+    if (first === undefined) return
+    this.first = undefined
+    try {
+      const answer = this.judge(first, replies)
+      if (answer === undefined || answer instanceof Promise) void this.goOn(answer, first.sentAtMs)
+      else this.finish(answer)
+    } catch (thrown) {
+      void this.goOn(Promise.reject(thrown), first.sentAtMs)
+    }
+  }
+
+  /** The first attempt failed. */
+  failed(thrown: unknown): void {
+    const { first } = this
+    this.first = undefined
+    void this.goOn(Promise.reject(thrown), first?.sentAtMs)
+  }
+
+  private async goOn(first: Attempt | undefined, sentAtMs = this.context.clock.nowMs()): Promise<void> {
+    let startedMs = sentAtMs
+    let retried = false
+    for (let attempt = first; ; ) {
+      try {
+        const acquired = await attempt
+        if (acquired !== undefined) {
+          this.finish(acquired)
+          return
+        }
+        retried = false
+        this.context.counters.polls++
+        this.owner.onLocked()
+        await this.pause()
+      } catch (thrown) {
+        if (thrown instanceof ServerRefusedError) {
+          this.owner.onRefused(() => thrown)
+          break
+        }
+        const failure = asFlightError(thrown)
+        if (failure.outcome === 'unknown') {
+          this.suspect = true
+          this.owner.onOrphan()
+        }
+        if (!failure.untrusted) {
+          // A connection that died under the request is worth one more try; a server that does not answer is not.
+          if (retried || this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2) {
+            this.owner.onRefused(() => unavailable(this.id, failure))
+            break
+          }
+          retried = true
+        }
+      }
+      const { head } = this.owner
+      if (head === undefined) break
+      startedMs = this.context.clock.nowMs()
+      attempt = this.attempt(head, startedMs)
+    }
+    this.isPolling = false
+    this.owner.onEnded()
+  }
+
+  private async attempt(head: Waiter, nowMs: number): Attempt {
+    const poll = this.poll(head, nowMs)
+    const replies = await fly(this.context, this.id, poll.commands)
+    return this.judge(poll, replies)
+  }
+
+  private finish(acquired: Acquisition): void {
+    this.isPolling = false
+    this.owner.onAcquired(acquired)
+  }
+
+  /** Until the next attempt is due, or nobody waits. */
+  private async pause(): Promise<void> {
+    if (this.owner.head === undefined) return
+    const { clock, random } = this.context
+    const seenMs = this.sight === undefined ? 0 : clock.nowMs() - this.sight.sinceMs
+    const delayMs = this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(resolve, delayMs)
+      this.endPause = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** An attempt for the head of the queue. */
+  private poll(head: Waiter, nowMs: number): Poll {
     const { label } = head.options
     const token = this.context.mint.mint(label)
     const asksWho = this.sight !== undefined || this.suspect
@@ -84,7 +204,7 @@ export class Poller {
    *
    * @throws FlightError; LATCHKEY_SERVER_REFUSED when the server has no memory for the lock.
    */
-  judge(poll: Poll, replies: readonly Reply[]): Acquisition | undefined | Promise<Acquisition | undefined> {
+  private judge(poll: Poll, replies: readonly Reply[]): Acquisition | undefined | Attempt {
     const added = replyAt(replies, 0)
     const found = recordOf(replyAt(replies, poll.asksWho ? 2 : 1))
     if (poll.asksLine) this.turn.learn(replies.slice(poll.asksWho ? 3 : 2))
@@ -101,7 +221,7 @@ export class Poller {
   }
 
   /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
-  private meet(poll: Poll, occupant: Reply): undefined | Promise<Acquisition | undefined> {
+  private meet(poll: Poll, occupant: Reply): undefined | Attempt {
     const nowMs = this.context.clock.nowMs()
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
     if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
@@ -117,7 +237,7 @@ export class Poller {
     return undefined
   }
 
-  private async takeOver(poll: Poll, cas: Cas): Promise<Acquisition | undefined> {
+  private async takeOver(poll: Poll, cas: Cas): Attempt {
     const token = this.context.mint.mint(poll.label)
     const sentAtMs = this.context.clock.nowMs()
     const replies = await fly(this.context, this.id, [

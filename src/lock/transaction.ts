@@ -85,7 +85,7 @@ export class Transaction implements Receiver {
     this.stamp = newStamp(context)
   }
 
-  /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Rejects with nothing. */
+  /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
   run(nowMs: number): Promise<Outcome> {
     this.sentAtMs = nowMs
     return new Promise((resolve) => {
@@ -95,7 +95,7 @@ export class Transaction implements Receiver {
     })
   }
 
-  /** The first flight was answered; there is seldom another. */
+  /** The first flight was answered, and there is seldom another. */
   landed(replies: readonly Reply[]): void {
     try {
       this.settle(this.judge(replies))
@@ -104,7 +104,7 @@ export class Transaction implements Receiver {
     }
   }
 
-  /** It was not. */
+  /** The first flight failed. */
   failed(thrown: unknown): void {
     this.settle(this.resolveAndRetry(thrown))
   }

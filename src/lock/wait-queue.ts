@@ -1,16 +1,15 @@
-import { ClosedError, type LatchkeyError, LockTimeoutError, ServerRefusedError, TooManyWaitersError } from '../errors.js'
+import { ClosedError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { failure, type Verdict } from '../observe/event-channel.js'
-import { hashOf } from '../system/session-hash.js'
-import type { Command, Receiver, Reply } from '../wire/wire.js'
-import { asFlightError, gone, unavailable } from './failures.js'
+import type { Command } from '../wire/wire.js'
+import { gone, lockTimeout, tooManyWaiters } from './failures.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext, type LossReason, send } from './lock-context.js'
-import { describeHolder, type LockToken, readToken } from './lock-token.js'
+import type { LockContext, LossReason } from './lock-context.js'
+import { type LockToken, readToken } from './lock-token.js'
 import { tellHandOff, tellLost, tellWait, tellWaitOver } from './observed.js'
-import { type Poll, Poller } from './poller.js'
+import { Poller, type PollerOwner } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from './record.js'
 import type { Change, Exit, Outcome } from './transaction.js'
 import { Turn } from './turn.js'
@@ -34,9 +33,6 @@ interface Departure {
   readonly extra: readonly Command[]
 }
 
-/** Undefined: another process has the session. */
-type Attempt = Promise<Acquisition | undefined>
-
 const NO_COMMANDS: readonly Command[] = []
 const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_COMMANDS }
 
@@ -46,19 +42,15 @@ const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_
  * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
  * one in the committing flight; after a turn it is granted to another process that stands in line.
  */
-export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
+export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
   private readonly waiters = new Waiters()
   private holder: HeldLock | undefined
-  private serving = false
   private closed = false
   private readonly turn: Turn
   private readonly poller: Poller
-  /** The first attempt, while it is under way. */
-  private firstPoll: Poll | undefined
   /** Counts arrivals and sightings of a record, so that a waiter knows whether there was one in its time. */
   private tick = 0
   private recordSeenTick = -1
-  private wake: (() => void) | undefined
 
   constructor(
     private readonly context: LockContext,
@@ -68,7 +60,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
     turnStartedAtMs: number,
   ) {
     this.turn = new Turn(context, id, keys, turnStartedAtMs)
-    this.poller = new Poller(context, id, keys, this.turn)
+    this.poller = new Poller(context, id, keys, this.turn, this)
   }
 
   get heldLock(): HeldLock | undefined {
@@ -90,20 +82,15 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
 
   /** Waits for the session; settles within `waitMs` and a flight. */
   acquire(options: AcquireOptions, nowMs: number): Promise<HeldLock> {
-    const busy = this.holder !== undefined || this.serving
+    const busy = this.holder !== undefined || this.poller.isPolling
     const { maxWaiters } = this.context.limits
-    if (busy && this.waiters.size >= maxWaiters) {
-      throw new TooManyWaitersError(
-        `${String(maxWaiters)} requests of this process wait for this session already (maxWaiters). Try again later.`,
-        { session: hashOf(this.id) },
-      )
-    }
+    if (busy && this.waiters.size >= maxWaiters) throw tooManyWaiters(this.id, maxWaiters)
     return new Promise<HeldLock>((resolve, reject) => {
-      const sawRecord = this.holder?.hasRecord ?? (this.serving && this.poller.seesRecord)
+      const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
       const waiter = new Waiter(options, nowMs, ++this.tick, sawRecord, resolve, reject, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
-      else this.serve(nowMs)
+      else this.poller.start(nowMs)
     })
   }
 
@@ -142,110 +129,35 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
   /** Settles everybody who waits; the holder may finish. */
   close(): void {
     this.closed = true
-    for (const waiter of this.waiters.all()) {
-      this.refuse(waiter, new ClosedError('The manager is closing; the session was not acquired.'))
-    }
-    this.wake?.()
+    this.onRefused(() => new ClosedError('The manager is closing; the session was not acquired.'))
+    this.poller.wake()
   }
 
-  // Acquiring: the head of the queue polls
+  // What the poller tells, and asks
 
-  private serve(nowMs = this.context.clock.nowMs()): void {
-    const { first } = this.waiters
-    if (first === undefined) return
-    this.serving = true
-    this.firstPoll = this.poller.poll(first, nowMs)
-    send(this.context, this.id, this.firstPoll.commands, this)
+  get head(): Waiter | undefined {
+    return this.waiters.first
   }
 
-  /** The first attempt was answered; most often nobody is in the way. */
-  landed(replies: readonly Reply[]): void {
-    const { firstPoll } = this
-    if (firstPoll === undefined) return
-    this.firstPoll = undefined
-    try {
-      const answer = this.poller.judge(firstPoll, replies)
-      if (answer === undefined || answer instanceof Promise) void this.keepServing(answer, firstPoll.sentAtMs)
-      else this.finishServing(answer)
-    } catch (thrown) {
-      void this.keepServing(Promise.reject(thrown), firstPoll.sentAtMs)
-    }
-  }
-
-  /** It was not. */
-  failed(thrown: unknown): void {
-    const { firstPoll } = this
-    this.firstPoll = undefined
-    void this.keepServing(Promise.reject(thrown), firstPoll?.sentAtMs)
-  }
-
-  /** Goes on from the first attempt, until one succeeds or nobody waits. */
-  private async keepServing(first: Attempt | undefined, sentAtMs = this.context.clock.nowMs()): Promise<void> {
-    let startedMs = sentAtMs
-    let retried = false
-    for (let attempt = first; ; ) {
-      try {
-        const acquired = await attempt
-        if (acquired !== undefined) {
-          this.finishServing(acquired)
-          return
-        }
-        retried = false
-        await this.standBack()
-      } catch (thrown) {
-        if (thrown instanceof ServerRefusedError) {
-          this.refuseAll(() => thrown)
-          break
-        }
-        const failure = asFlightError(thrown)
-        if (failure.outcome === 'unknown') this.markOrphan()
-        if (!failure.untrusted) {
-          // A connection that died under the request is worth one more try; a server that does not answer is not.
-          if (retried || this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2) {
-            this.refuseAll(() => unavailable(this.id, failure))
-            break
-          }
-          retried = true
-        }
-      }
-      const head = this.waiters.first
-      if (head === undefined) break
-      startedMs = this.context.clock.nowMs()
-      attempt = this.attempt(head, startedMs)
-    }
-    this.serving = false
-    this.proceed()
-  }
-
-  private async attempt(head: Waiter, nowMs: number): Attempt {
-    const poll = this.poller.poll(head, nowMs)
-    const replies = await fly(this.context, this.id, poll.commands)
-    return this.poller.judge(poll, replies)
-  }
-
-  private finishServing(acquired: Acquisition): void {
-    this.serving = false
+  onAcquired(acquired: Acquisition): void {
     this.give(acquired)
   }
 
-  /** Another process has the session. */
-  private async standBack(): Promise<void> {
-    this.context.counters.polls++
+  onLocked(): void {
     if (this.poller.seesRecord) this.recordSeenTick = ++this.tick
-    const next = this.waiters.first
-    if (next === undefined) return
-    this.arm(next)
-    await this.pause()
+    if (this.waiters.first !== undefined) this.arm(this.waiters.first)
   }
 
-  private pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.context.clock.setTimer(resolve, this.poller.delayMs())
-      this.wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
+  onRefused(reason: () => LatchkeyError): void {
+    for (const waiter of this.waiters.all()) this.refuse(waiter, reason())
+  }
+
+  onOrphan(): void {
+    this.host.onOrphan(this.id)
+  }
+
+  onEnded(): void {
+    this.proceed()
   }
 
   // Giving up: hand on, grant, or free
@@ -305,9 +217,9 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
   }
 
   private proceed(): void {
-    if (this.holder !== undefined || this.serving) return
+    if (this.holder !== undefined || this.poller.isPolling) return
     if (this.waiters.size > 0 && !this.closed) {
-      this.serve()
+      this.poller.start(this.context.clock.nowMs())
       return
     }
     this.turn.leaveLine()
@@ -316,7 +228,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
 
   private markOrphan(): void {
     this.poller.suspectOwnLock()
-    this.host.onOrphan(this.id)
+    this.onOrphan()
   }
 
   // Waiters
@@ -327,11 +239,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
     waiter.arm(clock, waiter.arrivedAtMs + limits.waitMs, () => {
       this.context.counters.timeouts++
       const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
-      const waitedMs = Math.round(clock.nowMs() - waiter.arrivedAtMs)
-      const message =
-        `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(limits.waitMs)}); it is held by ` +
-        `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.`
-      this.refuse(waiter, new LockTimeoutError(message, { waitedMs, holder, session: hashOf(this.id) }))
+      this.refuse(waiter, lockTimeout(this.id, Math.round(clock.nowMs() - waiter.arrivedAtMs), limits.waitMs, holder))
     })
   }
 
@@ -340,15 +248,11 @@ export class WaitQueue implements LockOwner, WaiterOwner, Receiver {
     this.onGone(waiter, error)
   }
 
-  private refuseAll(reason: () => LatchkeyError): void {
-    for (const waiter of this.waiters.all()) this.refuse(waiter, reason())
-  }
-
   /** It does not wait any more. */
   onGone(waiter: Waiter, reason: unknown): void {
     this.waiters.remove(waiter)
     if (waiter.hasWaited) this.noteWait(waiter, failure(reason))
-    if (this.waiters.size === 0) this.wake?.()
+    if (this.waiters.size === 0) this.poller.wake()
   }
 
   /** Its wait is over; `verdict`: why without the session. */

@@ -18,8 +18,8 @@ const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands
 
 /** Makes the first attempt one like those that come after it. */
 const FIRST_AS_OTHERS: Edit = {
-  find: `send(this.context, this.id, this.firstPoll.commands, this)`,
-  replace: `void this.keepServing(this.attempt(first, nowMs), nowMs)`,
+  find: `send(this.context, this.id, this.first.commands, this)`,
+  replace: `void this.goOn(this.attempt(head, nowMs), nowMs)`,
 }
 
 /** Every one of these must be caught by a rule. */
