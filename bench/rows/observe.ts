@@ -79,8 +79,8 @@ async function loadChannels(): Promise<typeof Channels> {
 }
 
 /** What an uncontended cycle asks: whether anybody listens to its acquisition, two flights, commit and release. */
-function questionsNs({ acquire, flight, commit, release }: (typeof Channels)['channels']): number {
-  const kinds = [acquire, flight, commit, release, flight]
+function questionsNs({ acquire, flight, fenced, wait, commit, release }: (typeof Channels)['channels']): number {
+  const kinds = [acquire, flight, fenced, wait, commit, release, flight, fenced, wait]
   const CYCLES = 200_000
   const rounds = Array.from({ length: 9 }, () => {
     let listened = 0

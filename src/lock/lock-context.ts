@@ -1,4 +1,4 @@
-import { channels, type FlightEvent, isAnythingObserved } from '../observe/channels.js'
+import { channels, type FlightEvent } from '../observe/channels.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
@@ -83,11 +83,12 @@ export function fly(context: LockContext, id: string, commands: readonly Command
 }
 
 /**
- * The same, told to `receiver`: without a promise where the wire can do without. While somebody listens to channels it
- * is by promise, so that what is told of it is told in the asynchronous context of the request, and not of the socket.
+ * The same, told to `receiver`: without a promise where the wire can do without. While somebody listens to what is told
+ * from there it is by promise, so as to be told in the asynchronous context of the request, and not of the socket.
  */
 export function send(context: LockContext, id: string, commands: readonly Command[], receiver: Receiver): void {
-  if (context.wire.send === undefined || isAnythingObserved()) {
+  const isHeard = channels.flight.isObserved || channels.fenced.isObserved || channels.wait.isObserved
+  if (context.wire.send === undefined || isHeard) {
     void tell(receiver, context, id, commands)
     return
   }

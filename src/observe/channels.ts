@@ -75,11 +75,3 @@ export const channels = {
   release: new EventChannel<ReleaseEvent>('latchkey:release'),
   flight: new EventChannel<FlightEvent>('latchkey:flight'),
 } as const
-
-const all = Object.values(channels)
-
-/** Whether anybody listens to any of them. */
-export function isAnythingObserved(): boolean {
-  for (const { isObserved } of all) if (isObserved) return true
-  return false
-}
