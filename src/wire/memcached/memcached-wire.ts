@@ -113,13 +113,18 @@ function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegE
 
 // memcached's protocol.txt: no control characters and no spaces; bytes above 0x7e are refused as well, because a key
 // is a string here and 250 is a number of bytes.
-const KEY = /^[\x21-\x7e]+$/
+const NOT_IN_A_KEY = /[^\x21-\x7e]/
 const MOST_KEY_BYTES = 250
+const SPACE = 32
+
+/** Asked for a character first, V8 makes a joined string flat at half the price that it has for a regular expression. */
+const isKey = (key: string): boolean =>
+  key.length <= MOST_KEY_BYTES && key.charCodeAt(0) > SPACE && !NOT_IN_A_KEY.test(key)
 
 /** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
 function problemOf(command: Command, version: RegExp): string | undefined {
   const { key } = command
-  if (key.length > MOST_KEY_BYTES || !KEY.test(key)) return 'A key is 1 to 250 visible ASCII characters.'
+  if (!isKey(key)) return 'A key is 1 to 250 visible ASCII characters.'
   switch (command.op) {
     case 'get':
     case 'delete':
