@@ -2,7 +2,7 @@ import { channels, type FlightEvent } from '../observe/channels.js'
 import type { Clock } from '../system/clock.js'
 import type { Random } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
-import type { Command, Receiver, Reply, Wire } from '../wire/wire.js'
+import { type Command, failLater, type Receiver, type Reply, type Wire } from '../wire/wire.js'
 import type { Alarms } from './alarms.js'
 import type { KeyLayout } from './key-layout.js'
 import type { TokenMint } from './lock-token.js'
@@ -96,9 +96,7 @@ export function send(context: LockContext, id: string, commands: readonly Comman
   try {
     context.wire.send(id, commands, receiver)
   } catch (thrown) {
-    queueMicrotask(() => {
-      receiver.failed(thrown)
-    })
+    failLater(receiver, thrown)
   }
 }
 

@@ -100,27 +100,26 @@ export class Poller implements Receiver {
   landed(replies: readonly Reply[]): void {
     const { first } = this
     if (first === undefined) return
-    this.first = undefined
     try {
       const answer = this.judge(first, replies)
-      if (answer === undefined || answer instanceof Promise) void this.goOn(answer, first.sentAtMs)
+      if (answer === undefined || answer instanceof Promise) void this.goOn(answer)
       else this.finish(answer)
     } catch (thrown) {
-      void this.goOn(Promise.reject(thrown), first.sentAtMs)
+      this.failed(thrown)
     }
   }
 
   /** The first attempt failed. */
   failed(thrown: unknown): void {
-    const { first } = this
-    this.first = undefined
-    void this.goOn(Promise.reject(thrown), first?.sentAtMs)
+    void this.goOn(Promise.reject(thrown))
   }
 
-  private async goOn(first: Attempt | undefined, sentAtMs = this.context.clock.nowMs()): Promise<void> {
-    let startedMs = sentAtMs
+  /** From what came of the first attempt. */
+  private async goOn(answer: Attempt | undefined): Promise<void> {
+    let startedMs = this.first?.sentAtMs ?? this.context.clock.nowMs()
+    this.first = undefined
     let retried = false
-    for (let attempt = first; ; ) {
+    for (let attempt = answer; ; ) {
       try {
         const acquired = await attempt
         if (acquired !== undefined) {
@@ -167,6 +166,7 @@ export class Poller implements Receiver {
 
   private finish(acquired: Acquisition): void {
     this.isPolling = false
+    this.first = undefined
     this.owner.onAcquired(acquired)
   }
 

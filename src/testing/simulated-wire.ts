@@ -1,5 +1,5 @@
 import type { Timer } from '../system/clock.js'
-import { type Command, FlightError, type Receiver, type Reply, type Wire } from '../wire/wire.js'
+import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../wire/wire.js'
 import type { SeededRandom } from './seeded-random.js'
 import type { Origin, SimulatedServer } from './simulated-server.js'
 import type { SimulatedHost, SimulatedTime } from './simulated-time.js'
@@ -96,7 +96,7 @@ export class SimulatedWire implements Wire {
       settle(outcome) {
         if (flight.isSettled) return
         flight.isSettled = true
-        if (outcome instanceof FlightError) queueMicrotask(() => receiver.failed(outcome))
+        if (outcome instanceof FlightError) failLater(receiver, outcome)
         else receiver.landed(outcome)
       },
     }

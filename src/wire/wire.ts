@@ -99,6 +99,13 @@ export interface Receiver {
   failed(error: unknown): void
 }
 
+/** Not at once: who is told may send another flight, and the queues that this one stood in may be being looked through. */
+export function failLater(receiver: Receiver, error: unknown): void {
+  queueMicrotask(() => {
+    receiver.failed(error)
+  })
+}
+
 /** What a node has done since its manager was made. Plain numbers. */
 export interface NodeStats {
   readonly flights: number

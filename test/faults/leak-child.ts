@@ -1,8 +1,7 @@
 /** Works through a proxy that breaks things, in a process of its own, and says what has piled up (leaks.test.ts). */
 import { getEventListeners } from 'node:events'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { LatchkeyError, SessionManager } from 'latchkey'
+import { collectGarbage } from '../support/garbage.js'
 
 /** What a process holds, after its garbage is collected. */
 export interface Holdings {
@@ -21,9 +20,6 @@ export type Report = { readonly order: Order; readonly holdings: Holdings } | { 
 
 const WORKERS = 8
 const IDS = 40
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 
 const manager = new SessionManager({
   savePath: process.env['SAVE_PATH'] ?? '',
@@ -73,7 +69,7 @@ async function request(id: string, turn: number): Promise<void> {
 }
 
 function holdings(): Holdings {
-  collect()
+  collectGarbage()
   const resources: Record<string, number> = {}
   for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
   const signalListeners = getEventListeners(gone.signal, 'abort').length

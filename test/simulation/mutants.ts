@@ -19,7 +19,7 @@ const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands
 /** Makes the first attempt one like those that come after it. */
 const FIRST_AS_OTHERS: Edit = {
   find: `send(this.context, this.id, this.first.commands, this)`,
-  replace: `void this.goOn(this.attempt(head, nowMs), nowMs)`,
+  replace: `void this.goOn(this.attempt(head, nowMs))`,
 }
 
 /** Every one of these must be caught by a rule. */

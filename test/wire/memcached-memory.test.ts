@@ -1,15 +1,11 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { Flight } from '../../src/wire/memcached/codec.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { makeCodec } from '../fuzz/codec-fuzz.js'
-
-setFlagsFromString('--expose-gc')
-const collect: () => void = runInNewContext('gc')
+import { collectGarbage } from '../support/garbage.js'
 
 function usedBytes(): number {
-  collect()
+  collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

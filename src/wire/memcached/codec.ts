@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
-import { FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
+import { failLater, type FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'
 
 /** The server said something that the protocol does not allow here; the connection cannot be used any more. */
@@ -64,15 +64,8 @@ export class Flight {
   fail(error: FlightError): void {
     if (this.#settled) return
     this.#settled = true
-    refuse(this.receiver, error)
+    failLater(this.receiver, error)
   }
-}
-
-/** Later: whoever is told may send another flight at once, and the queues of this one are being looked through. */
-export function refuse(receiver: Receiver, error: FlightError): void {
-  queueMicrotask(() => {
-    receiver.failed(error)
-  })
 }
 
 /** About what a flight takes on the wire. */

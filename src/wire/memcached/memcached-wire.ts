@@ -3,9 +3,10 @@ import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
-import { type Cas, FlightError, type Command, type NodeStats, type Receiver, type Wire } from '../wire.js'
+import { isKey } from '../key.js'
+import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
-import { type MakeCodec, refuse } from './codec.js'
+import type { MakeCodec } from './codec.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
@@ -70,7 +71,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     for (const command of commands) {
       const problem = problemOf(command, version)
       if (problem !== undefined) {
-        refuse(receiver, new FlightError('not-sent', problem))
+        failLater(receiver, new FlightError('not-sent', problem))
         return
       }
     }
@@ -110,16 +111,6 @@ function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegE
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }
 }
-
-// memcached's protocol.txt: no control characters and no spaces; bytes above 0x7e are refused as well, because a key
-// is a string here and 250 is a number of bytes.
-const NOT_IN_A_KEY = /[^\x21-\x7e]/
-const MOST_KEY_BYTES = 250
-const SPACE = 32
-
-/** Asked for a character first, V8 makes a joined string flat at half the price that it has for a regular expression. */
-const isKey = (key: string): boolean =>
-  key.length <= MOST_KEY_BYTES && key.charCodeAt(0) > SPACE && !NOT_IN_A_KEY.test(key)
 
 /** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
 function problemOf(command: Command, version: RegExp): string | undefined {

@@ -5,8 +5,8 @@
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { FlightError, type Command, type NodeStats, type Receiver } from '../wire.js'
-import { bytesOf, Flight, type MakeCodec, refuse } from './codec.js'
+import { failLater, FlightError, type Command, type NodeStats, type Receiver } from '../wire.js'
+import { bytesOf, Flight, type MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
@@ -71,7 +71,7 @@ export class MemcachedNode {
   /** Queues a flight; it is written with all others of this turn of the event loop. */
   send(commands: readonly Command[], receiver: Receiver): void {
     if (this.#closed) {
-      refuse(receiver, new FlightError('not-sent', `The connections to ${this.name} are closed.`))
+      failLater(receiver, new FlightError('not-sent', `The connections to ${this.name} are closed.`))
       return
     }
     this.#counters.flights += 1

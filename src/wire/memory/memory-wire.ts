@@ -1,5 +1,6 @@
 import type { Clock } from '../../system/clock.js'
 import { systemClock } from '../../system/clock.js'
+import { isKey } from '../key.js'
 import { type Command, FlightError, type Reply, valueBytes, type Wire } from '../wire.js'
 import { largestValueBytes, MemoryStore } from './memory-store.js'
 
@@ -25,8 +26,6 @@ export interface MemoryWire extends Wire {
 }
 
 const DEFAULT_MAX_ITEM_BYTES = 1024 * 1024
-/** memcached's keys: 1 to 250 bytes, none of them a space or a control character. */
-const KEY = /^[\x21-\x7e]{1,250}$/
 
 /**
  * memcached's semantics without memcached: the embedded default, and what tests run on.
@@ -99,7 +98,7 @@ class InMemoryWire implements MemoryWire {
 }
 
 function ownCopy(command: Command): Command {
-  if (!KEY.test(command.key)) {
+  if (!isKey(command.key)) {
     throw new FlightError('not-sent', 'a key must be 1 to 250 bytes of visible ASCII without spaces')
   }
   if ('ttlSec' in command && !(Number.isSafeInteger(command.ttlSec) && command.ttlSec >= 1)) {
