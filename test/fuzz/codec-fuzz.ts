@@ -1,6 +1,6 @@
 /** A codec, flights that it wrote, and a server that answers them: properly, out of order, or in shreds. */
 import { Socket } from 'node:net'
-import type { SeededRandom } from 'latchkey/testing'
+import { type SeededRandom, VirtualClock } from 'latchkey/testing'
 import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
 import { AuthenticationError, type Codec, Flight, ProtocolError } from '../../src/wire/memcached/codec.js'
 import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
@@ -28,7 +28,7 @@ export interface CodecRun {
 
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
-  const context = { socket, credentials: undefined, wallMs: () => 0 }
+  const context = { socket, credentials: undefined, clock: new VirtualClock() }
   return dialect === 'binary' ? createBinaryCodec(context) : createTextCodec(context)
 }
 

@@ -34,5 +34,6 @@ export async function memcachedSubject(protocol: Protocol, options: SubjectOptio
       await server.stop()
     },
     restart: () => server.restart(),
+    repeatsVersions: true,
   }
 }

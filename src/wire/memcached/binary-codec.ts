@@ -4,10 +4,11 @@
  */
 import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
-import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
+import { isDate, ServerClock } from './server-clock.js'
 
 const GET = 0x00
 const SET = 0x01
@@ -36,16 +37,18 @@ type Message = Parameters<Parameters<Server['onResponse']>[1]>[0]
 
 class BinaryCodec implements Codec {
   readonly #server: Server
-  readonly #wallMs: () => number
+  readonly #serverClock: ServerClock
   readonly #authenticates: boolean
   readonly #inbox = new Inbox()
   readonly #dues: Due[] = []
   #head = 0
   #sequence = 0
   #failure: Error | undefined
+  /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
+  #asksTime = false
 
-  constructor({ socket, credentials, wallMs }: CodecContext) {
-    this.#wallMs = wallMs
+  constructor({ socket, credentials, clock }: CodecContext) {
+    this.#serverClock = new ServerClock(clock)
     this.#authenticates = credentials !== undefined
     this.#server = new Server('', 0, credentials?.username, credentials?.password)
     // The constructor falls back to MEMCACHIER_* and MEMCACHE_* of the environment; only what it was told counts.
@@ -69,7 +72,7 @@ class BinaryCodec implements Codec {
         Buffer.concat([
           this.#askVersion(),
           this.#askStats('', reader, () => undefined),
-          this.#askStats('settings', reader, () => ready(reader.result())),
+          this.#askStats('settings', reader, ready),
         ]),
       )
     }
@@ -87,6 +90,10 @@ class BinaryCodec implements Codec {
     const parts: Buffer[] = []
     for (const flight of flights) {
       for (const command of flight.commands) parts.push(this.#request(command, flight))
+    }
+    if (this.#asksTime) {
+      this.#asksTime = false
+      parts.push(this.#askStats('', new GreetingReader(), () => undefined))
     }
     return parts.length === 1 ? (parts[0] ?? EMPTY) : Buffer.concat(parts)
   }
@@ -162,11 +169,19 @@ class BinaryCodec implements Codec {
     return Utils.makeRequestBuffer(VERSION, '', '', '', sequence)
   }
 
-  #askStats(group: string, reader: GreetingReader, done: () => void): Buffer {
+  #exptimeOf(ttlSec: number): number {
+    if (isDate(ttlSec) && this.#serverClock.isStale) this.#asksTime = true
+    return this.#serverClock.exptimeOf(ttlSec)
+  }
+
+  #askStats(group: string, reader: GreetingReader, done: (greeting: Greeting) => void): Buffer {
     const sequence = this.#next(STAT, undefined)
     const onStat = ({ key, val }: Message): void => {
       reader.take(key.toString('latin1'), val.toString('latin1'))
-      if (key.length === 0 && this.#failure === undefined) done()
+      if (key.length > 0 || this.#failure !== undefined) return
+      const greeting = reader.result()
+      if (greeting.timeSec !== undefined) this.#serverClock.set(greeting.timeSec)
+      done(greeting)
     }
     onStat.quiet = true
     this.#server.onResponse(sequence, onStat)
@@ -188,13 +203,13 @@ class BinaryCodec implements Codec {
         return withCas(Utils.makeRequestBuffer(opcode, command.key, EMPTY, EMPTY, sequence), command.cas)
       case 'touch': {
         const extras = Buffer.allocUnsafe(4)
-        extras.writeUInt32BE(exptimeOf(command.ttlSec, this.#wallMs), 0)
+        extras.writeUInt32BE(this.#exptimeOf(command.ttlSec), 0)
         return Utils.makeRequestBuffer(opcode, command.key, extras, EMPTY, sequence)
       }
       default: {
         const extras = Buffer.allocUnsafe(8)
         extras.writeUInt32BE(command.flags ?? 0, 0)
-        extras.writeUInt32BE(exptimeOf(command.ttlSec, this.#wallMs), 4)
+        extras.writeUInt32BE(this.#exptimeOf(command.ttlSec), 4)
         const request = Utils.makeRequestBuffer(opcode, command.key, extras, valueBytes(command.value), sequence)
         return command.op === 'cas' ? withCas(request, command.cas) : request
       }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
+import type { Clock } from '../../system/clock.js'
 import { failLater, type FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'
 
@@ -99,11 +100,11 @@ export interface Codec {
   readonly due: number
 }
 
-/** What a codec is made of: the connection's own socket (for its handshake), and the wall clock for long TTLs. */
+/** What a codec is made of: the connection's own socket (for its handshake), and the clock that dates are counted on. */
 export interface CodecContext {
   readonly socket: Socket
   readonly credentials: Credentials | undefined
-  readonly wallMs: () => number
+  readonly clock: Clock
 }
 
 /** Makes the codec of one connection. */
@@ -121,15 +122,4 @@ export function casOf(version: string, asOf: number): Cas | undefined {
 
 export function refusal(detail: string): Reply {
   return { status: 'refused', value: undefined, flags: 0, cas: undefined, detail }
-}
-
-const RELATIVE_LIMIT_SEC = 30 * 24 * 3600
-
-/**
- * A TTL as memcached reads it: up to 30 days it is relative, above that a date (memcached's protocol.txt, "Expiration
- * times"), so that longer ones are sent as dates. Dates end in 2038: the server keeps them in 32 bits with a sign.
- */
-export function exptimeOf(ttlSec: number, wallMs: () => number): number {
-  if (ttlSec <= RELATIVE_LIMIT_SEC) return ttlSec
-  return Math.min(Math.floor(wallMs() / 1000) + ttlSec, 0x7fffffff)
 }

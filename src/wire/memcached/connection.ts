@@ -70,7 +70,7 @@ export class Connection {
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
       const { socket, readyEvent } = dial(server, pem)
-      const codec = makeCodec({ socket, credentials: server.credentials, wallMs: () => clock.wallMs() })
+      const codec = makeCodec({ socket, credentials: server.credentials, clock })
       const connection = new Connection(name, socket, codec, clock)
       const giveUp = (): void => connection.destroy(new Error('the wire was closed'))
       const timer = clock.setTimer(

@@ -8,6 +8,8 @@ export interface Greeting {
    * undefined if the server does not say.
    */
   readonly process: string | undefined
+  /** The server's own time, in seconds since 1970; undefined if the server does not say. */
+  readonly timeSec: number | undefined
 }
 
 /** Picks a greeting out of the answers to `stats` and `stats settings`. */
@@ -27,6 +29,7 @@ export class GreetingReader {
     const known = pid !== undefined && time !== undefined && uptime !== undefined
     return {
       itemSizeMaxBytes: this.#numbers.get('item_size_max'),
+      timeSec: time,
       process: known ? `${String(pid)}@${String(time - uptime)}` : undefined,
     }
   }

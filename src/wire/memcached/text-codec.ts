@@ -7,11 +7,12 @@
  */
 import { isAscii } from 'node:buffer'
 import type { Command, Reply } from '../wire.js'
-import { AuthenticationError, casOf, exptimeOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
+import { isDate, ServerClock } from './server-clock.js'
 import { Reads } from './text-reads.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
@@ -34,12 +35,16 @@ type Due =
 
 class TextCodec implements Codec {
   readonly #context: CodecContext
+  readonly #serverClock: ServerClock
   readonly #inbox = new Inbox()
   #dues: Due[] = []
   #head = 0
+  /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
+  #asksTime = false
 
   constructor(context: CodecContext) {
     this.#context = context
+    this.#serverClock = new ServerClock(context.clock)
   }
 
   get due(): number {
@@ -49,18 +54,9 @@ class TextCodec implements Codec {
   greet(ready: (greeting: Greeting) => void): void {
     const { socket, credentials } = this.#context
     const reader = new GreetingReader()
-    const takeStat = (line: string): boolean => {
-      const [word, name, value] = line.split(' ')
-      if (word === 'STAT' && name !== undefined && value !== undefined) reader.take(name, value)
-      return word !== 'STAT'
-    }
-    const takeLast = (line: string): boolean => {
-      if (!takeStat(line)) return false
-      ready(reader.result())
-      return true
-    }
+    const takeLast = this.#statsTaker(reader, ready)
     const ask = (): void => {
-      for (const take of [takeVersion, takeStat, takeLast]) this.#dues.push({ kind: 'greeting', take })
+      for (const take of [takeVersion, takeStatsInto(reader), takeLast]) this.#dues.push({ kind: 'greeting', take })
       socket.write('version\r\nstats\r\nstats settings\r\n', 'latin1')
     }
     if (credentials === undefined) {
@@ -83,6 +79,7 @@ class TextCodec implements Codec {
   encode(flights: readonly Flight[]): Buffer | string {
     const outbox = new Outbox()
     for (const flight of flights) this.#encode(flight, outbox)
+    if (this.#asksTime) this.#askTime(outbox)
     return outbox.take()
   }
 
@@ -141,7 +138,7 @@ class TextCodec implements Codec {
           this.#encodeStore(command, outbox)
           break
         case 'touch':
-          this.#due(flight, outbox, `mg ${command.key} T${exptimeOf(command.ttlSec, this.#context.wallMs)} c\r\n`)
+          this.#due(flight, outbox, `mg ${command.key} T${this.#exptimeOf(command.ttlSec)} c\r\n`)
           break
         case 'cad':
           this.#due(flight, outbox, `md ${command.key} C${command.cas.version}\r\n`)
@@ -168,12 +165,35 @@ class TextCodec implements Codec {
   }
 
   #encodeStore(command: Store, outbox: Outbox): void {
-    const exptime = exptimeOf(command.ttlSec, this.#context.wallMs)
+    const exptime = this.#exptimeOf(command.ttlSec)
     const version = command.op === 'cas' ? ` ${command.cas.version}` : ''
     const flags = command.flags ?? 0
     outbox.text(`${command.op} ${command.key} ${flags} ${exptime} ${command.value.length}${version}\r\n`)
     outbox.value(command.value)
     outbox.text('\r\n')
+  }
+
+  #exptimeOf(ttlSec: number): number {
+    if (isDate(ttlSec) && this.#serverClock.isStale) this.#asksTime = true
+    return this.#serverClock.exptimeOf(ttlSec)
+  }
+
+  #askTime(outbox: Outbox): void {
+    this.#asksTime = false
+    outbox.text('stats\r\n')
+    this.#dues.push({ kind: 'greeting', take: this.#statsTaker(new GreetingReader(), () => undefined) })
+  }
+
+  /** Takes the lines of a `stats`, sets the server's clock by them, and then tells what they said. */
+  #statsTaker(reader: GreetingReader, done: (greeting: Greeting) => void): (line: string) => boolean {
+    const take = takeStatsInto(reader)
+    return (line) => {
+      if (!take(line)) return false
+      const greeting = reader.result()
+      if (greeting.timeSec !== undefined) this.#serverClock.set(greeting.timeSec)
+      done(greeting)
+      return true
+    }
   }
 
   /** Takes one line that is not a value's. */
@@ -214,6 +234,15 @@ export function createTextCodec(context: CodecContext): Codec {
 
 /** The form of the versions that this codec hands out: what `gets` prints. */
 export const TEXT_VERSION = /^\d{1,20}$/
+
+/** Takes the lines of a `stats`; says whether it was the last one. */
+function takeStatsInto(reader: GreetingReader): (line: string) => boolean {
+  return (line) => {
+    const [word, name, value] = line.split(' ')
+    if (word === 'STAT' && name !== undefined && value !== undefined) reader.take(name, value)
+    return word !== 'STAT'
+  }
+}
 
 function takeVersion(line: string): boolean {
   const [, major, minor] = /^VERSION (\d+)\.(\d+)/.exec(line) ?? []

@@ -20,6 +20,8 @@ export interface Subject {
   close(): Promise<void>
   /** The store starts anew, empty, at the same place. Absent where a store cannot outlive its wire. */
   restart?(): Promise<void>
+  /** Whether the store gives the same versions out again after a restart, as memcached does. Default false. */
+  readonly repeatsVersions?: boolean
 }
 
 export type MakeSubject = (options?: SubjectOptions) => Promise<Subject>
