@@ -22,7 +22,6 @@ const layerOf = (file: string): Layer => {
 const OWNERS: Record<string, (file: string) => boolean> = {
   memjs: (file) => file === 'wire/memcached/binary-codec.ts',
   'generic-pool': (file) => file === 'wire/memcached/pool.ts',
-  uuid: (file) => file === 'lock/lock-token.ts',
   'secure-json-parse': (file) => file === 'session/serializer.ts',
   debug: (file) => file === 'observe/debug-log.ts',
   'prom-client': (file) => file.startsWith('adapters/prometheus/'),

@@ -23,4 +23,6 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-process.exitCode = await run(process.argv.slice(2), systemTerminal, interruption.signal)
+void run(process.argv.slice(2), systemTerminal, interruption.signal).then((exitCode) => {
+  process.exitCode = exitCode
+})

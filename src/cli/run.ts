@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { type ErrorCode, LatchkeyError, UnknownKeyError } from '../errors.js'
 import { RecordFormat } from '../session/record-format.js'
 import { escaped } from '../system/plain-text.js'
+import { VERSION } from '../system/version.js'
 import { FlightError } from '../wire/wire.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
@@ -30,7 +30,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
         terminal.out(helpOf(invocation.command))
         return EXIT.fine
       case 'version':
-        terminal.out(`${version()}\n`)
+        terminal.out(`${VERSION}\n`)
         return EXIT.fine
       case 'command': {
         json = invocation.json ?? !terminal.isRead
@@ -109,12 +109,6 @@ function explained(error: unknown): Explained {
   }
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: 'USAGE', message: error.message }
   return { exitCode: EXIT.problem, code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
-}
-
-/** package.json is two folders up, from src/cli as from dist/cli. */
-function version(): string {
-  const found: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return typeof found === 'object' && found !== null && 'version' in found ? String(found.version) : '?'
 }
 
 /** What JSON leaves as it is could still move a cursor. */

@@ -1,4 +1,3 @@
-import { v4 as uuid } from 'uuid'
 import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 import { escaped, plainText } from '../system/plain-text.js'
@@ -31,7 +30,7 @@ export class TokenMint {
     random: Random,
     process: { readonly host: string; readonly pid: number },
   ) {
-    this.instance = uuid({ random: random.bytes(16) })
+    this.instance = Buffer.from(random.bytes(16)).toString('hex')
     this.head = `{"token":"${this.instance}.`
     this.middle = `","host":${ascii(process.host)},"pid":${String(process.pid)},"sinceMs":`
   }

@@ -51,10 +51,7 @@ export const jsonOf = ({ out, err }: Outcome): unknown => {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/**
- * The tool in one file, which starts five times as fast as through tsx. It must lie two folders below package.json,
- * as src/cli and dist/cli do.
- */
+/** The tool in one file, which starts five times as fast as through tsx. */
 export async function buildTool(name: string): Promise<string> {
   const outfile = join(ROOT, '.cache', name, 'main.mjs')
   await build({

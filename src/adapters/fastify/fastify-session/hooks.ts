@@ -22,7 +22,7 @@ export type HooksFor = (store: SessionStore) => SessionHooks
  */
 export async function loadFastifySession(app: FastifyInstance, options: FastifySessionOptions): Promise<HooksFor> {
   const installed = Promise.all([import('@fastify/session'), import('@fastify/cookie')])
-  const [{ default: plugin }, { default: cookie }] = await installed.catch((cause: unknown) => {
+  const [{ default: plugin }, { Signer }] = await installed.catch((cause: unknown) => {
     throw new InvalidOptionError('@fastify/session is missing: install it, or say fastifySession: false.', { cause })
   })
   const hooksWith = (given: FastifySessionOptions): SessionHooks => {
@@ -47,7 +47,7 @@ export async function loadFastifySession(app: FastifyInstance, options: FastifyS
   const { secret, algorithm } = options
   // Its own check comes first; then one signer does for all requests.
   hooksWith(options)
-  const signer = typeof secret === 'string' || Array.isArray(secret) ? new cookie.Signer(secret, algorithm) : secret
+  const signer = typeof secret === 'string' || Array.isArray(secret) ? new Signer(secret, algorithm) : secret
   return (store) => hooksWith({ ...options, secret: signer, store })
 }
 
