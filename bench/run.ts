@@ -12,6 +12,7 @@ import { http } from './rows/http.js'
 import { isolation } from './rows/isolation.js'
 import { observe } from './rows/observe.js'
 import { records } from './rows/records.js'
+import { shapes } from './rows/shapes.js'
 import { size } from './rows/size.js'
 import { waiters } from './rows/waiters.js'
 import { DIST } from './support/latchkey.js'
@@ -21,9 +22,9 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth, records, observe }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth, records, observe, shapes }
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
-const NOT_QUICK: readonly RowName[] = ['size', 'growth', 'records', 'observe']
+const NOT_QUICK: readonly RowName[] = ['size', 'growth', 'records', 'observe', 'shapes']
 const RESULTS = fileURLToPath(new URL('results', import.meta.url))
 
 /** False when a row failed; the others' results are shown all the same. */

@@ -30,6 +30,7 @@ const TARGETS: readonly Target[] = [
   { figure: 'waiters.bytesEach', kind: 'at most', limit: 2048 },
   { figure: 'growth.costAt1e6Ratio', kind: 'at most', limit: 1.1 },
   { figure: 'records.encryptionOverheadPct', kind: 'at most', limit: 10 },
+  { figure: 'shapes.sharedPct', kind: 'at least', limit: 90 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
 ]
 

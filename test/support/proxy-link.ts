@@ -63,7 +63,7 @@ export class Link {
     const changed = this.proxy.onRequest === undefined ? segment : this.proxy.onRequest(segment, this.number)
     if (changed === undefined) return
     const late = typeof fault === 'object' && 'delayRequestMs' in fault ? fault.delayRequestMs : 0
-    this.requests = this.inTurn(this.requests, late, () => write(this.upstream, changed))
+    this.requests = this.inTurn(this.requests, late, () => void write(this.upstream, changed))
   }
 
   private reply(segment: Buffer): void {
@@ -106,8 +106,8 @@ export class Link {
         write(this.client, Buffer.concat([segment, segment]))
         return
       default:
-        this.proxy.passed(segment)
-        write(this.client, segment)
+        // What comes for a wire that has gone passes to nobody: `foreignReply` must not take it for its own.
+        if (write(this.client, segment)) this.proxy.passed(segment)
     }
   }
 
@@ -120,6 +120,9 @@ export class Link {
   }
 }
 
-function write(socket: Socket, bytes: Buffer): void {
-  if (socket.writable) socket.write(bytes)
+/** Whether there was anybody to write to. */
+function write(socket: Socket, bytes: Buffer): boolean {
+  const { writable } = socket
+  if (writable) socket.write(bytes)
+  return writable
 }
