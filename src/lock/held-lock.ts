@@ -132,7 +132,9 @@ export class HeldLock implements Handle, Alarm {
   }
 
   touch(ttlSec: number): Promise<void> {
-    return this.owner.leave(this, this.hasRecord ? { kind: 'touch', ttlSec } : NOTHING, this.context.clock.nowMs())
+    const { record } = this.known
+    const change: Change = record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+    return this.owner.leave(this, change, this.context.clock.nowMs())
   }
 
   destroy(): Promise<void> {

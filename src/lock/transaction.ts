@@ -13,7 +13,8 @@ import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, 
 export type Change =
   | { readonly kind: 'none' }
   | { readonly kind: 'write'; readonly bytes: Value; readonly ttlSec: number }
-  | { readonly kind: 'touch'; readonly ttlSec: number }
+  /** The same bytes for another while: how long a record lives is a part of it, and fenced like the rest. */
+  | { readonly kind: 'touch'; readonly bytes: Value; readonly ttlSec: number }
   | { readonly kind: 'destroy' }
 
 /** What is to become of the lock in the same flight: kept and renewed, deleted, or put into other hands. */
@@ -174,11 +175,10 @@ export class Transaction implements Receiver {
     switch (change.kind) {
       case 'none':
         return undefined
-      case 'touch':
-        return { op: 'touch', key: this.keys.record, ttlSec: change.ttlSec }
       case 'destroy':
         return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))
       case 'write':
+      case 'touch':
         return this.fencedWrite(change.bytes, change.ttlSec)
     }
   }
@@ -230,9 +230,6 @@ export class Transaction implements Receiver {
   private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
-        if (this.change.kind === 'touch' && reply.cas?.version !== this.known.record?.cas?.version) {
-          return this.fencedOff(fenced(this.id))
-        }
         this.recordIsNow(reply.cas)
         return undefined
       case 'missing':
@@ -240,7 +237,7 @@ export class Transaction implements Receiver {
       case 'exists':
         return this.change.kind === 'destroy' ? this.bury() : this.judgeExists()
       case 'tooLarge': {
-        const sizeBytes = this.change.kind === 'write' ? this.change.bytes.length : 0
+        const sizeBytes = 'bytes' in this.change ? this.change.bytes.length : 0
         return this.maybe(tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
       }
       case 'outOfMemory':
@@ -264,7 +261,13 @@ export class Transaction implements Receiver {
       this.recordIsNow(seen.record?.cas)
       return undefined
     }
-    return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
+    if (!this.unanswered) return this.refusedBy(seen.record)
+    return this.change.kind === 'touch' ? this.deathOf(seen.record) : outcomeUnknown(this.id)
+  }
+
+  /** After a touch that may have been carried out: that the session lives on is all that it is for. */
+  private deathOf(now: StoredRecord | undefined): LatchkeyError | undefined {
+    return hasBytes(now) ? undefined : this.fencedOff(gone(this.id))
   }
 
   /**
@@ -300,8 +303,7 @@ export class Transaction implements Receiver {
         return this.end('lost')
       }
       if (this.change.kind !== 'touch') return this.giveUp(failure)
-      // That a session lives on is all that a touch is for.
-      if (!hasBytes(seen.record)) this.error = this.fencedOff(gone(this.id))
+      this.error = this.deathOf(seen.record)
       return this.end('unclear')
     }
     this.known.lockCas = seen.lockCas
@@ -322,12 +324,12 @@ export class Transaction implements Receiver {
   private isStored({ record }: Seen): boolean {
     const { change } = this
     if (record?.flags !== this.stamp) return false
-    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
+    return 'bytes' in change ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
   }
 
   private recordIsNow(cas: Cas | undefined): void {
     const { change, known, stamp: flags } = this
-    if (change.kind === 'write') known.record = { bytes: change.bytes, flags, cas }
+    if ('bytes' in change) known.record = { bytes: change.bytes, flags, cas }
     if (change.kind === 'destroy') known.record = { bytes: EMPTY, flags, cas }
   }
 

@@ -18,7 +18,7 @@ describe('a session of the application', () => {
     expect(again.data).toEqual({ n: 1 })
     expect(again.isNew).toBe(false)
     await again.release()
-    expect(wire.flights.at(-1)?.map((command) => command.op)).toEqual(['touch', 'cad'])
+    expect(wire.flights.at(-1)?.map(wire.names.of)).toEqual(['touch', 'cad'])
   })
 
   it('a new session in which nothing changed is not stored', async () => {

@@ -150,7 +150,7 @@ export class History {
   private recordCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
     if (command.op === 'get') return
     if (command.op === 'touch') {
-      if (reply.status === 'ok') truth.recordExpiresAtSec = this.nowSec() + command.ttlSec
+      if (reply.status === 'ok') this.touched(truth, command.ttlSec, origin)
       return
     }
     if (command.op === 'set' && reply.status !== 'ok') {
@@ -162,9 +162,35 @@ export class History {
     if (reply.status !== 'ok') return
     const text = 'value' in command ? opsOf(command.value.toString()) : ''
     const expiresAtSec = 'ttlSec' in command ? this.nowSec() + command.ttlSec : Infinity
-    if (truth.isCopy && this.isUnowned(truth, text)) this.copied(truth, text, expiresAtSec)
+    if (command.op === 'cas' && this.isProlonging(truth, text, origin)) this.prolonged(truth, command.ttlSec, origin)
+    else if (truth.isCopy && this.isUnowned(truth, text)) this.copied(truth, text, expiresAtSec)
     else if (text === '') this.destroyed(truth, expiresAtSec, origin)
     else this.stored(truth, text, expiresAtSec)
+  }
+
+  /** Whether it is written by nobody who is storing it now: the record as it is, for another while. */
+  private isProlonging(truth: SessionTruth, text: string, origin: Origin): boolean {
+    const attempt = this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))
+    if (text === '' || text !== truth.text || attempt === undefined) return false
+    return attempt.actor !== origin.actor || origin.sentAtMs >= attempt.settledAtMs
+  }
+
+  /** Only by its version, and for no longer than a request that had it then would have it live. */
+  private prolonged(truth: SessionTruth, ttlSec: number, { actor, sentAtMs }: Origin): void {
+    this.coverage.add('prolonged')
+    const stays = truth.stays.filter((one) => one.actor === actor && one.fromMs <= sentAtMs && one.toMs >= sentAtMs)
+    if (!stays.some(({ lifetimeSec }) => lifetimeSec >= ttlSec)) {
+      this.accuse('strangeLifetime', `nobody asked process ${String(actor)} that ${truth.id} live for ${String(ttlSec)} s`)
+    }
+    truth.recordExpiresAtSec = truth.recordDueAtSec = this.nowSec() + ttlSec
+    truth.changedAtMs = this.nowMs()
+  }
+
+  /** Without its version: right only under the lock, and of a session that is one. */
+  private touched(truth: SessionTruth, ttlSec: number, { actor }: Origin): void {
+    truth.recordExpiresAtSec = this.nowSec() + ttlSec
+    if (truth.text !== '' && truth.lock?.instance === this.instances.get(actor)) truth.recordDueAtSec = truth.recordExpiresAtSec
+    else this.accuse('strangeLifetime', `process ${String(actor)} lets ${truth.id} live for ${String(ttlSec)} s without its lock`)
   }
 
   /** Whether `text` is no write of this session's own: what it is born with, or its end when the old one did not end. */
@@ -226,14 +252,15 @@ export class History {
   ): void {
     const nowMs = this.nowMs()
     const last = truth.states.at(-1)
-    truth.recordExpiresAtSec = expiresAtSec
+    const isDue = truth.recordDueAtSec <= this.nowSec()
+    truth.recordExpiresAtSec = truth.recordDueAtSec = expiresAtSec
     truth.changedAtMs = nowMs
     if (why.destroys.length === 0 && why.kind !== 'overwrite') truth.removedAtMs = nowMs
     if (last === undefined || last.text === text) return
     const kept = new Set(text.split(' '))
     for (const op of last.text.split(' ')) {
       const attempt = kept.has(op) ? undefined : this.attempts.get(op)
-      if (attempt?.session === truth.id) attempt.removed = { ...why, atMs: nowMs }
+      if (attempt?.session === truth.id) attempt.removed = { ...why, atMs: nowMs, isDue }
     }
     last.toMs = nowMs
     truth.states.push({ text, fromMs: nowMs, toMs: Infinity })

@@ -117,6 +117,13 @@ export const mutants: readonly Mutant[] = [
     `return { op: 'set', key, value, ttlSec, flags }`,
   ),
   one(
+    'touchWithoutFence',
+    'Whoever changed nothing prolongs what stands there, whoever has stored it by then.',
+    `        return this.fencedWrite(change.bytes, change.ttlSec)`,
+    `        if (change.kind === 'touch') return { op: 'touch', key: this.keys.record, ttlSec: change.ttlSec }
+        return this.fencedWrite(change.bytes, change.ttlSec)`,
+  ),
+  one(
     'createWithoutFence',
     'A new session is set where there was nothing.',
     `if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }`,
@@ -192,8 +199,8 @@ export const mutants: readonly Mutant[] = [
     'stampIgnored',
     'Whatever stands there after an unanswered write counts as its doing.',
     `if (record?.flags !== this.stamp) return false
-    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'`,
-    `return change.kind === 'write' ? record !== undefined : change.kind === 'destroy'`,
+    return 'bytes' in change ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'`,
+    `return 'bytes' in change ? record !== undefined : change.kind === 'destroy'`,
   ),
   one(
     'refusedAfterUnanswered',

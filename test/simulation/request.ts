@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../../src/errors.js'
 import type { Session } from '../../src/session/session.js'
 import type { SessionStore } from '../../src/session/session-store.js'
-import { type Attempt, type Destroy, opsOf } from './truth.js'
+import { type Attempt, type Destroy, opsOf, type Stay } from './truth.js'
 import type { Plan } from './scenario.js'
 import type { SimulatedProcess, World } from './world.js'
 
@@ -34,6 +34,7 @@ export class Request {
   private baseAtMs = 0
   private face: Face | undefined
   private flightsDue = 0
+  private readonly stays: Stay[] = []
 
   constructor(
     readonly world: World,
@@ -68,6 +69,7 @@ export class Request {
       return
     } finally {
       this.phase = 'over'
+      for (const stay of this.stays) stay.toMs = world.time.nowMs
       world.active.delete(this)
       world.rules.ended(this)
     }
@@ -106,6 +108,7 @@ export class Request {
     const text = await this.call('read', () => face.read(), waits * world.scenario.waitMs, 2 * waits - 1)
     this.phase = 'held'
     this.face = face
+    this.stay()
     this.learn(opsOf(text))
     world.rules.wasRead(this, this.base)
     this.flightsDue += 2
@@ -151,6 +154,14 @@ export class Request {
     }
   }
 
+  /** From now on its calls may say how long the session lives. */
+  private stay(): void {
+    const { world, plan, process } = this
+    const stay: Stay = { actor: process.actor, lifetimeSec: plan.lifetimeSec, fromMs: world.time.nowMs, toMs: Infinity }
+    this.stays.push(stay)
+    world.history.session(this.session).stays.push(stay)
+  }
+
   private learn(ops: string): void {
     this.base = ops
     this.baseAtMs = this.world.time.nowMs
@@ -168,6 +179,7 @@ export class Request {
     const { plan } = this
     const signal = this.abortSignal()
     const options = { label: this.name, ...(signal === undefined ? {} : { signal }) }
+    const { lifetimeSec } = plan
     return {
       read: async () => {
         if (plan.mode === 'strictStore' && this.phase === 'waiting' && !(await store.validateId(plan.session, options))) {
@@ -175,9 +187,11 @@ export class Request {
         }
         return store.read(plan.session, options)
       },
-      save: (text) => store.save(plan.session, text),
+      save: (text) => store.save(plan.session, text, { lifetimeSec }),
       end: (kind, text) =>
-        kind === 'write' ? store.write(plan.session, text) : store.updateTimestamp(plan.session, text),
+        kind === 'write'
+          ? store.write(plan.session, text, { lifetimeSec })
+          : store.updateTimestamp(plan.session, text, { lifetimeSec }),
       destroy: () => store.destroy(plan.session),
       close: () => store.close(),
       get isHeld() {
@@ -207,6 +221,7 @@ export class Request {
       await this.destroying('regenerate', () => old.regenerate(), 4)
       this.world.cover('regenerate')
       this.session = old.id
+      this.stay()
       this.learn(text)
       this.phase = 'leaving'
       this.isAlone = false
@@ -214,7 +229,8 @@ export class Request {
     }
     return {
       read: async () => {
-        session = await manager.start(this.plan.session, { label: this.name, ...(signal === undefined ? {} : { signal }) })
+        const options = { label: this.name, lifetimeSec: this.plan.lifetimeSec, ...(signal === undefined ? {} : { signal }) }
+        session = await manager.start(this.plan.session, options)
         return session.data.ops === undefined ? '' : textOf(session.data.ops.join(' '))
       },
       save: (text) => put(text).save(),
@@ -252,15 +268,16 @@ export class Request {
     const op = `o${String(world.history.attempts.size + 1)}`
     const text = this.base === '' ? op : `${this.base} ${op}`
     const attempt: Attempt = {
-      ...{ op, session: this.session, request: this.name, base: this.base, text, baseAtMs: this.baseAtMs },
+      ...{ op, session: this.session, actor: this.process.actor, request: this.name, base: this.base, text, baseAtMs: this.baseAtMs },
       invokedAtMs: world.time.nowMs,
+      settledAtMs: Infinity,
       outcome: 'pending',
       stored: 0,
       removed: undefined,
     }
     world.history.attempts.set(op, attempt)
     try {
-      await this.call(`${what} ${op}`, () => work(text))
+      await this.call(`${what} ${op}`, () => work(text)).finally(() => (attempt.settledAtMs = world.time.nowMs))
     } catch (failure) {
       attempt.outcome = isUnknown(failure) ? 'unknown' : 'refused'
       world.rules.wasRefused(attempt, failure)

@@ -4,6 +4,7 @@ import type { LostEvent } from '../../src/session/session-engine.js'
 import { hashOf } from '../../src/system/session-hash.js'
 import type { Attempt, Destroy, ServerLock, SessionTruth } from './truth.js'
 import { nameOf, type Request } from './request.js'
+import { isShort } from './scenario.js'
 import type { SimulatedProcess, World } from './world.js'
 
 /** The back-off's cap with its jitter, and a flight or two when nothing is amiss. */
@@ -203,9 +204,9 @@ export class Rules {
 
   /** An uncontended cycle costs two flights. */
   flights(request: Request, flights: number, due: number): void {
-    const { leaseSec, isCalm, lifetimeSec } = this.world.scenario
+    const { leaseSec, isCalm, plans } = this.world.scenario
     // A record that ran out meanwhile costs a destroy a flight more.
-    if (!isCalm || lifetimeSec < 1000 || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
+    if (!isCalm || plans.some(({ lifetimeSec }) => isShort(lifetimeSec)) || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
     this.world.cover('uncontended')
     if (flights > due) this.world.accuse('flights', `${request.name} was alone and cost ${String(flights)} flights, not ${String(due)}`)
   }

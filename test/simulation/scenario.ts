@@ -13,6 +13,8 @@ export interface Plan {
   readonly thinkMs: number
   readonly end: 'write' | 'touch' | 'close' | 'destroy' | 'regenerate' | 'leak'
   readonly abortAfterMs: number | undefined
+  /** How long the session is to live after this request. */
+  readonly lifetimeSec: number
 }
 
 export type Disaster =
@@ -52,6 +54,9 @@ export interface Scenario {
   readonly calmFromMs: number
 }
 
+/** Short enough to run out during a run. */
+export const isShort = (lifetimeSec: number): boolean => lifetimeSec < 1000
+
 const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.35, zombie: 0, slow: 0, gap: 0.9 }
 const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
 
@@ -69,7 +74,7 @@ export function makeScenario(random: SeededRandom): Scenario {
   const maxHoldMs = random.pick([400, 2500, 60_000, 60_000, 60_000])
   const plans = makePlans(random, { places, sessions, spanMs, leaseSec, isCrowd, isStorm, maxHoldMs })
   const calmFromMs = spanMs + random.pick([100, 1000, leaseSec * 1000])
-  return {
+  const scenario = {
     isCalm,
     places,
     leaseSec,
@@ -81,10 +86,12 @@ export function makeScenario(random: SeededRandom): Scenario {
     connections: 1 + random.integer(3),
     knowsProcess: isCalm || chance(0.5),
     odds: isCalm ? CALM : isStorm ? STORM : makeOdds(random),
-    plans,
     disasters: isCalm ? [] : makeDisasters(random, { places, sessions, leaseSec, calmFromMs }),
     calmFromMs,
   }
+  const isMixed = chance(0.25)
+  const lifetimeSec = (): number => (isMixed ? random.pick([2, 5, 1440, 86_400]) : scenario.lifetimeSec)
+  return { ...scenario, plans: plans.map((plan) => ({ ...plan, lifetimeSec: lifetimeSec() })) }
 }
 
 function makeOdds(random: SeededRandom): Odds {
@@ -112,7 +119,7 @@ interface PlanFrame {
   readonly maxHoldMs: number
 }
 
-function makePlans(random: SeededRandom, frame: PlanFrame): Plan[] {
+function makePlans(random: SeededRandom, frame: PlanFrame): Omit<Plan, 'lifetimeSec'>[] {
   const { places, sessions, spanMs, leaseSec, isCrowd, isStorm, maxHoldMs } = frame
   const chance = (share: number): boolean => random.fraction() < share
   const thinkMs = (): number => {
@@ -120,7 +127,7 @@ function makePlans(random: SeededRandom, frame: PlanFrame): Plan[] {
     if (isStorm) return random.fraction() * 10
     return chance(0.1) ? random.fraction() * leaseSec * 1300 : random.fraction() * random.pick([0, 10, 60, 200])
   }
-  const plans: Plan[] = []
+  const plans: Omit<Plan, 'lifetimeSec'>[] = []
   const count = isStorm ? 30 : isCrowd ? 16 : 6 + random.integer(8)
   for (let i = 1; i <= count; i++) {
     const odd = isStorm && chance(0.4) ? 1 : random.fraction()

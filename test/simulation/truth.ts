@@ -2,6 +2,7 @@
 export interface Attempt {
   readonly op: string
   readonly session: string
+  readonly actor: number
   readonly request: string
   /** What its author had read, or stored, before. */
   readonly base: string
@@ -9,6 +10,7 @@ export interface Attempt {
   /** When that was. */
   readonly baseAtMs: number
   readonly invokedAtMs: number
+  settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
   stored: number
   removed: Removal | undefined
@@ -25,10 +27,20 @@ export interface Destroy {
   executed: 'no' | 'maybe' | 'yes'
 }
 
+/** A request's time with a session, from its read on, and how long it lets it live. */
+export interface Stay {
+  readonly actor: number
+  readonly lifetimeSec: number
+  readonly fromMs: number
+  toMs: number
+}
+
 export interface Removal {
   readonly kind: 'destroy' | 'eviction' | 'restart' | 'expiry' | 'overwrite' | 'refusedSet'
   readonly atMs: number
   readonly destroys: readonly Destroy[]
+  /** Its time had come, by what was asked for by those who had a right to. */
+  readonly isDue: boolean
 }
 
 export interface ServerLock {
@@ -52,6 +64,8 @@ interface State {
 export class SessionTruth {
   readonly states: State[] = [{ text: '', fromMs: 0, toMs: Infinity }]
   recordExpiresAtSec = Infinity
+  /** The same, had nobody but its writers and holders changed it. */
+  recordDueAtSec = Infinity
   lock: ServerLock | undefined
   /** Since when nobody has had the lock. */
   freeSinceMs = 0
@@ -62,6 +76,7 @@ export class SessionTruth {
   /** When a tombstone was put, as long as it was not evicted since. */
   readonly tombstonesAtMs: number[] = []
   readonly destroys: Destroy[] = []
+  readonly stays: Stay[] = []
   changedAtMs = 0
   /** When it last went without being destroyed: evicted, expired, or with a restart. */
   removedAtMs = -1

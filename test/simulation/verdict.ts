@@ -11,12 +11,12 @@ export function judgeRecords(world: World): void {
     if (attempt.outcome !== 'acked') continue
     const truth = world.history.session(attempt.session)
     const times = truth.text.split(' ').filter((op) => op === attempt.op).length
-    if (times === 1 || (times === 0 && isExcused(world, attempt))) continue
+    if (times === 1 || (times === 0 && isExcused(attempt))) continue
     world.accuse('ackedLost', `${attempt.op} was acknowledged and is ${String(times)} times in ${truth.id} (${attempt.removed?.kind ?? '-'})`)
   }
 }
 
-function isExcused(world: World, { removed, invokedAtMs }: Attempt): boolean {
+function isExcused({ removed, invokedAtMs }: Attempt): boolean {
   switch (removed?.kind) {
     case undefined:
     case 'overwrite':
@@ -25,7 +25,7 @@ function isExcused(world: World, { removed, invokedAtMs }: Attempt): boolean {
     case 'restart':
       return true
     case 'expiry':
-      return world.scenario.lifetimeSec < 1000
+      return removed.isDue
     case 'destroy':
     case 'refusedSet':
       // A destroy that had come to its end before this write began has no right to it, however late it is carried out.

@@ -2,6 +2,7 @@ import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 import { type Command, FlightError, type Reply, type Status, type Wire } from '../../src/wire/wire.js'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
+import { StepNames } from './step-names.js'
 
 /** What a flight may suffer: nothing sent; carried out or not, and no reply seen; carried out `laterMs` after it failed. */
 type Fault =
@@ -16,6 +17,7 @@ interface Planned {
 /** A wire that notes every flight and makes the planned ones fail. */
 export class FaultyWire implements Wire {
   readonly flights: (readonly Command[])[] = []
+  readonly names = new StepNames()
   /** How long a flight takes to reach the server. */
   latencyMs = 0
   private readonly planned: Planned[] = []
@@ -44,12 +46,13 @@ export class FaultyWire implements Wire {
 
   async flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
     this.flights.push(commands)
+    this.names.sent(commands)
     const at = this.planned.findIndex(({ matches }) => matches(commands))
     const fault = at < 0 ? undefined : this.planned.splice(at, 1)[0]?.fault
     if (this.latencyMs > 0) await new Promise<void>((resolve) => this.clock.setTimer(resolve, this.latencyMs))
     switch (fault?.kind) {
       case undefined:
-        return this.forged(commands) ?? this.inner.flight(route, commands)
+        return this.forged(commands) ?? this.carriedOut(route, commands)
       case 'not-sent':
         throw new FlightError('not-sent', 'connect ECONNREFUSED (planned)')
       case 'untrusted':
@@ -63,6 +66,12 @@ export class FaultyWire implements Wire {
       case 'lost-request':
         throw new FlightError('unknown', 'the request was lost (planned)')
     }
+  }
+
+  private async carriedOut(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    const replies = await this.inner.flight(route, commands)
+    this.names.answered(commands, replies)
+    return replies
   }
 
   private forged(commands: readonly Command[]): Promise<Reply[]> | undefined {

@@ -90,7 +90,7 @@ describe('the bare store', () => {
 
   it('get takes one flight without a lock, set two, and lets go', async () => {
     const { store, wire } = build()
-    const ops = (): string[][] => wire.flights.splice(0).map((commands) => commands.map(({ op }) => op))
+    const ops = (): string[][] => wire.flights.splice(0).map((commands) => commands.map(wire.names.of))
     await store.set('sid', sessionOf())
     expect(ops()).toEqual([['add', 'get'], ['add', 'cad']])
     await store.get('sid')

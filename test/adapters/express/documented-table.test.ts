@@ -9,7 +9,7 @@ import type { Command } from '../../../src/wire/wire.js'
 import { RequestStore } from '../../../src/adapters/express/request-store.js'
 import type { Browser } from './browser.js'
 import { endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
-import { storesRecord } from './tap-wire.js'
+import { storesRecord, type TapWire } from './tap-wire.js'
 
 /** The table of docs/adapters.md, row by row: what it says is what happens. */
 
@@ -177,8 +177,9 @@ const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> =
   cad: ['', 'free'],
   delete: ['', 'free'],
 }
-const word = ({ op, key }: Command): string => WORDS[op]?.[key.endsWith('-lck') ? 1 : 0] ?? op
-const inWords = (flights: readonly (readonly Command[])[]): string => flights.map((commands) => commands.map(word).join('+')).join(', ')
+const inWords = (wire: TapWire | undefined): string =>
+  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
+const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Express\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
@@ -205,7 +206,7 @@ describe.each(EXPRESSES)('the table of docs/adapters.md, %s', (_name, framework)
     const visitor = await site.visitor()
     calls = []
     const answer = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
-    const observed = [calls.join(', '), inWords(site.wire?.flights ?? []), held, String(answer?.status ?? '')]
+    const observed = [calls.join(', '), inWords(site.wire), held, String(answer?.status ?? '')]
     expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
     expect(await site.isFree(visitor.sid)).toBe(true)
   })

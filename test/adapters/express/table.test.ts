@@ -65,7 +65,7 @@ describe.each(EXPRESSES)('the table of express-session, %s', (_name, framework) 
     const site = await Site.start(() => undefined, { framework, resave: true })
     const visitor = await site.visitor()
     await visitor.get('/show')
-    expect(site.ops).toEqual([LOCK, STORE_AND_FREE])
+    expect(site.wire?.flights.map((commands) => commands.map(({ op }) => op))).toEqual([LOCK, STORE_AND_FREE])
   })
 
   it('explicit save(): keeps the lock until the end', async () => {

@@ -1,5 +1,6 @@
 import { FlightError, type Command, type Reply, type Wire } from '../../../src/wire/wire.js'
 import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
+import { StepNames } from '../../support/step-names.js'
 
 type Matches = (commands: readonly Command[]) => boolean
 
@@ -15,6 +16,7 @@ export interface StoppedFlight {
 /** The embedded store; notes every flight, and stops or refuses those it is told to. */
 export class TapWire implements Wire {
   readonly flights: (readonly Command[])[] = []
+  readonly names = new StepNames()
   /** The store itself. */
   readonly inner = createMemoryWire()
   private readonly stops: { matches: Matches; arrive: () => void; gate: Promise<'go' | 'fail'> }[] = []
@@ -36,12 +38,17 @@ export class TapWire implements Wire {
 
   async flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
     this.flights.push(commands)
+    this.names.sent(commands)
     const at = this.stops.findIndex(({ matches }) => matches(commands))
     const [stop] = at < 0 ? [] : this.stops.splice(at, 1)
     stop?.arrive()
     if ((await stop?.gate) === 'fail') throw new FlightError('not-sent', 'connect ECONNREFUSED (planned)')
     const refused = this.refusals.findIndex(({ matches }) => matches(commands))
-    if (refused < 0) return this.inner.flight(route, commands)
+    if (refused < 0) {
+      const replies = await this.inner.flight(route, commands)
+      this.names.answered(commands, replies)
+      return replies
+    }
     const [refusal] = this.refusals.splice(refused, 1)
     // Only its write is refused; the lock's exit in the same flight is carried out, as on a server.
     const rest = commands.filter((command) => !isWrite(command))

@@ -113,9 +113,10 @@ export class Site {
     return data === undefined ? undefined : withoutCookie(data)
   }
 
-  /** The commands of each flight since the visitor came, as `op` names. */
+  /** The commands of each flight since the visitor came, by their names. */
   get ops(): string[][] {
-    return (this.wire?.flights ?? []).map((commands) => commands.map(({ op }) => op))
+    const { wire } = this
+    return wire === undefined ? [] : wire.flights.map((commands) => commands.map(wire.names.of))
   }
 
   async isFree(...sids: string[]): Promise<boolean> {

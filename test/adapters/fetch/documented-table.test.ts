@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { Command } from '../../../src/wire/wire.js'
-import { storesRecord } from '../express/tap-wire.js'
+import { storesRecord, type TapWire } from '../express/tap-wire.js'
 import type { Answer, FetchBrowser } from './browser.js'
 import { endSitesAfterEach, type Handler, KINDS, Site, type SiteOptions } from './site.js'
 
@@ -138,8 +138,9 @@ const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> =
   cad: ['', 'free'],
   delete: ['', 'free'],
 }
-const word = ({ op, key }: Command): string => WORDS[op]?.[key.endsWith('-lck') ? 1 : 0] ?? op
-const inWords = (flights: readonly (readonly Command[])[]): string => flights.map((commands) => commands.map(word).join('+')).join(', ')
+const inWords = (wire: TapWire | undefined): string =>
+  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
+const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
 
 /** What the response says of the session's cookie. */
 function cookieIn({ setCookies }: Answer): string {
@@ -175,7 +176,7 @@ describe.each(KINDS)('the table of the Fetch section, %s', (kind) => {
     }
     site.around = under
     const answer = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
-    const observed = [inWords(site.wire?.flights ?? []), held, cookieIn(answer), String(answer.status)]
+    const observed = [inWords(site.wire), held, cookieIn(answer), String(answer.status)]
     expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
     expect(await site.isFree(sid, visitor.sid)).toBe(true)
     if (answer.status === 503) expect(answer.headers['retry-after']).toBe('1')

@@ -6,7 +6,7 @@ import type { Context } from 'koa'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RequestStore } from '../../../src/adapters/koa/request-store.js'
 import type { Command } from '../../../src/wire/wire.js'
-import { storesRecord } from '../express/tap-wire.js'
+import { storesRecord, type TapWire } from '../express/tap-wire.js'
 import type { KoaBrowser } from './browser.js'
 import { endSitesAfterEach, Site, type SiteOptions, type Visit } from './site.js'
 
@@ -156,8 +156,9 @@ const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> =
   cad: ['', 'free'],
   delete: ['', 'free'],
 }
-const word = ({ op, key }: Command): string => WORDS[op]?.[key.endsWith('-lck') ? 1 : 0] ?? op
-const inWords = (flights: readonly (readonly Command[])[]): string => flights.map((commands) => commands.map(word).join('+')).join(', ')
+const inWords = (wire: TapWire | undefined): string =>
+  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
+const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Koa\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
@@ -188,7 +189,7 @@ describe('the Koa section of docs/adapters.md', () => {
     const { sid } = visitor
     calls = []
     const { status } = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
-    const observed = [calls.join(', '), inWords(site.wire?.flights ?? []), held, String(status)]
+    const observed = [calls.join(', '), inWords(site.wire), held, String(status)]
     expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
     expect(await site.isFree(sid)).toBe(true)
   })

@@ -232,7 +232,7 @@ describe.each([['superjson', superjson], ['devalue', devalue]] as const)('%s', (
     await manager.run('sid', (session) => {
       expect(session.data).toEqual(data)
     })
-    expect(wire.flights.at(-1)?.map(({ op }) => op)).toEqual(['touch', 'cad'])
+    expect(wire.flights.at(-1)?.map(wire.names.of)).toEqual(['touch', 'cad'])
     expect(await manager.peek('sid')).toEqual(data)
   })
 })

@@ -46,7 +46,7 @@ describe('sessions that are encrypted', () => {
     expect((await recordOf(world))[1]).toBe(6)
     expect((await recordOf(world)).length).toBeLessThan(200)
     await manager.run('sid', () => undefined)
-    expect(wire.flights.at(-1)?.map(({ op }) => op)).toEqual(['touch', 'cad'])
+    expect(wire.flights.at(-1)?.map(wire.names.of)).toEqual(['touch', 'cad'])
     const session = await manager.start<Data>('sid')
     session.data.n = 1
     await session.save()
@@ -167,7 +167,7 @@ describe('sessions from before', () => {
     await world.process().manager.run<Data>('sid', increment)
     const { manager, wire } = world.process({ encryption: { keys: [NEW], acceptPlain: true } })
     await manager.run('sid', () => undefined)
-    expect(wire.flights.at(-1)?.map(({ op }) => op)).toEqual(['cas', 'cad'])
+    expect(wire.flights.at(-1)?.map(wire.names.of)).toEqual(['cas', 'cad'])
     expect((await recordOf(world))[1]).toBe(4)
     expect(await world.process(encrypted).manager.peek('sid')).toEqual({ n: 1 })
   })
