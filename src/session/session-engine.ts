@@ -12,6 +12,7 @@ import { SessionLocker } from '../lock/session-locker.js'
 import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
 import { createMemoryWire } from '../wire/memory/memory-wire.js'
 import type { Wire } from '../wire/wire.js'
+import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
 import type { RecordFormat } from './record-format.js'
 import { type SlowHoldEvent, SlowHolds } from './slow-holds.js'
@@ -30,6 +31,7 @@ export class SessionEngine {
   readonly counters: LockCounters = newCounters()
   readonly sessionLocker: SessionLocker | undefined
   readonly wire: Wire
+  readonly lateEndings: LateEndings
   private closing = false
   onLost: (event: LostEvent) => void = () => undefined
   onSlow: (event: SlowHoldEvent) => void = () => undefined
@@ -72,6 +74,7 @@ export class SessionEngine {
     }
     this.sessionLocker = settings.locking ? new SessionLocker(context) : undefined
     this.locker = this.sessionLocker ?? new NaiveLocker(context)
+    this.lateEndings = new LateEndings(this.locker, clock)
   }
 
   /** 32 characters of [0-9a-v], 160 random bits, as PHP makes them; none of them can end in a reserved suffix. */
@@ -107,6 +110,7 @@ export class SessionEngine {
 
   async close(graceMs: number): Promise<void> {
     this.closing = true
+    this.lateEndings.close()
     await this.locker.close(graceMs)
     await this.wire.close()
   }

@@ -1,4 +1,4 @@
-import { LockLostError, MisuseError, ReadOnlyError } from '../errors.js'
+import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/handle.js'
 import { tombstoneSec } from '../lock/lease.js'
 import { hashOf } from '../system/session-hash.js'
@@ -172,9 +172,12 @@ export class SessionStore {
   }
 
   /**
-   * Ends the session under this id, because it goes on under another, and frees its lock: the record as it was last
-   * stored stays for `graceSec` seconds as a copy that is only read, or, with 0, a tombstone takes its place.
-   * Either way only if nobody destroyed or changed it in the meantime. One flight. Errors as in `write`.
+   * Ends the session under this id, because it goes on under another, which is stored: the record as it was last
+   * stored stays for `graceSec` seconds as a copy that is only read, or, with 0, a tombstone takes its place. Frees the
+   * lock. One flight. Either way only if nobody destroyed or changed it in the meantime.
+   *
+   * Where no answer is seen it may have ended, so the other one must not be given up: this resolves, and the session is
+   * ended later, when the server answers again, if it is still as it was. Else errors as in `write`: it has not ended.
    */
   async retire(id: string, graceSec: number): Promise<true> {
     const engine = this.begin()
@@ -182,10 +185,17 @@ export class SessionStore {
       const hold = this.held(id)
       const { record } = hold.handle
       const { text } = engine.format.unpack(id, record)
-      if (checkedGraceSec(graceSec) === 0) await hold.handle.commit(NOTHING, tombstoneSec(engine.settings))
-      // What was never stored leaves no copy.
-      else if (text === '') await hold.handle.destroy()
-      else await hold.handle.commit(engine.format.pack(id, text, { isRetired: true }), graceSec)
+      const isKept = checkedGraceSec(graceSec) > 0 && text !== ''
+      const becomes = isKept ? engine.format.pack(id, text, { isRetired: true }) : NOTHING
+      const ttlSec = isKept ? graceSec : tombstoneSec(engine.settings)
+      try {
+        // What was never stored leaves no copy.
+        if (graceSec > 0 && !isKept) await hold.handle.destroy()
+        else await hold.handle.commit(becomes, ttlSec)
+      } catch (error) {
+        if (!(error instanceof OutcomeUnknownError)) throw error
+        if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, becomes, ttlSec })
+      }
       hold.isOver = true
       return true
     } finally {

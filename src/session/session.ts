@@ -1,4 +1,4 @@
-import { MisuseError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
+import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { protect } from './protect.js'
 import { checkedGraceSec } from './options.js'
@@ -179,7 +179,9 @@ export class Session<T extends object> implements AsyncDisposable {
    *
    * When the old session was destroyed or changed by another, that one has won: the new session is destroyed again,
    * this one is over, and the error is LATCHKEY_SESSION_GONE, LATCHKEY_FENCED or LATCHKEY_LOCK_LOST.
-   * Else LATCHKEY_READ_ONLY, LATCHKEY_INVALID_OPTION, and errors as in SessionStore.write().
+   * Where no answer to the old one's end is seen, the session goes on under the new id, and the old one is ended later
+   * (SessionStore.retire); with `keepOld` it may then be as it was last stored.
+   * Else LATCHKEY_READ_ONLY, LATCHKEY_INVALID_OPTION, and errors as in SessionStore.write(): the old one goes on.
    */
   async regenerate(options: RegenerateOptions = {}): Promise<void> {
     this.assertLive()
@@ -191,7 +193,7 @@ export class Session<T extends object> implements AsyncDisposable {
     try {
       id = await this.freshId(store)
       await store.save(id, text, this.options)
-      if (options.keepOld === true) await old.store.write(old.id, text, this.options)
+      if (options.keepOld === true) await old.store.write(old.id, text, this.options).catch(unlessUnknown)
       else await old.store.retire(old.id, graceSec)
     } catch (error) {
       await this.undo(store, id)
@@ -254,6 +256,11 @@ export class Session<T extends object> implements AsyncDisposable {
     this.assertChangeable()
     if (this.over) throw new MisuseError('The session was aborted or destroyed; start it again.')
   }
+}
+
+/** A session that may have been stored is not one that was not. */
+function unlessUnknown(error: unknown): void {
+  if (!(error instanceof OutcomeUnknownError)) throw error
 }
 
 async function locked(store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {

@@ -86,7 +86,8 @@ export class LockedRequest implements GateKeeper {
 
   isGivenUp(): boolean {
     if (!this.store.isFailureTold || this.res.statusCode < 400) return false
-    this.onBroken()
+    clearTimeout(this.graceTimer)
+    void this.store.complete()
     return true
   }
 
@@ -135,7 +136,7 @@ export class LockedRequest implements GateKeeper {
   private async release(): Promise<void> {
     const { req, store } = this
     const current: CurrentSession = req.session
-    if (current === null || current === undefined) return store.finish()
+    if (current === null || current === undefined) return store.complete()
     if (store.readOnlyReason !== undefined) return
     // As express-session does before its own last write.
     current.touch()
@@ -166,7 +167,7 @@ export class LockedRequest implements GateKeeper {
   }
 
   private async letGo(): Promise<SessionHttpError | undefined> {
-    await this.store.finish()
+    await this.store.complete()
     return this.store.failure
   }
 

@@ -6,7 +6,7 @@ import { hashOf } from '../../system/session-hash.js'
 import { CallLine } from '../http/call-line.js'
 import { HeldSession } from '../http/held-session.js'
 import { type SessionHttpError, toHttpError } from '../http/http-error.js'
-import { type Callback, quiet, settle } from '../http/settle.js'
+import { type Callback, ignore, quiet, settle } from '../http/settle.js'
 import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
 
 /**
@@ -69,7 +69,7 @@ export class RequestStore extends BareStore {
 
   /** Nothing is held and nothing under way. */
   get isIdle(): boolean {
-    return !this.isHolding && this.calls.isIdle
+    return !this.isHolding && this.held.replacedSid === undefined && this.calls.isIdle
   }
 
   /** Whether `session` differs from what is stored. A new one differs when there is anything in it. */
@@ -111,8 +111,9 @@ export class RequestStore extends BareStore {
   }
 
   /**
-   * express-session's Session.regenerate(). The old record is retired (SessionStore.retire) with the manager's
-   * `graceSec`, only if nobody destroyed or changed it in the meantime. One flight.
+   * express-session's Session.regenerate(). The old session stays locked and as it is until the new one is stored, or
+   * the response ends without it; then it is retired (SessionStore.retire) with the manager's `graceSec`, only if nobody
+   * destroyed or changed it in the meantime. Sends nothing by itself.
    */
   override regenerate(req: Parameters<session.Store['regenerate']>[0], callback: (error: unknown) => void): void {
     const sid = req.sessionID
@@ -126,7 +127,7 @@ export class RequestStore extends BareStore {
       }
       callback(error)
     }
-    void this.changing(sid, this.ifChangeable(sid, () => this.end(sid, () => this.held.retire(sid))), done)
+    void this.changing(sid, this.ifChangeable(sid, () => this.end(sid, () => this.held.setAside(sid))), done)
   }
 
   override createSession(...given: Parameters<session.Store['createSession']>): ReturnType<session.Store['createSession']> {
@@ -145,6 +146,7 @@ export class RequestStore extends BareStore {
       try {
         if (text === undefined) await this.keep(sid, session, true)
         else await this.write(sid, session, true, text)
+        await this.held.endOld()
       } finally {
         await this.letGo()
       }
@@ -156,6 +158,15 @@ export class RequestStore extends BareStore {
   /** Nobody waits for the answer any more: neither does this request for its session. */
   giveUpWaiting(): void {
     this.held.giveUpWaiting()
+  }
+
+  /** As `finish`, of a response that has ended: what regenerate() set aside ends, though nothing is stored in its place. */
+  async complete(): Promise<void> {
+    if (this.held.replacedSid !== undefined || !this.calls.isIdle) await this.calls.changing('', async () => {
+      const { replacedSid } = this.held
+      if (replacedSid !== undefined && !this.calls.hasFailedBeside(replacedSid)) await this.held.endOld()
+    }).catch(ignore)
+    return this.finish()
   }
 
   /** Lets go of what is still held, after what is under way; then every change is refused. Throws nothing. */

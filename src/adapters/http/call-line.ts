@@ -22,6 +22,11 @@ export class CallLine {
     return this.failed?.error
   }
 
+  /** Whether it was another session than `sid` whose last change failed. */
+  hasFailedBeside(sid: string): boolean {
+    return this.failed !== undefined && this.failed.sid !== sid
+  }
+
   /** It was the application's own call that came back with the failure. */
   get isFailureTold(): boolean {
     return this.failed?.isTold === true

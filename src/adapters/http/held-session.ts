@@ -19,6 +19,8 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   private hold: Hold | undefined
   /** A session that goes on under another id, until that one is stored. */
   private old: Hold | undefined
+  /** Why it could not be ended: no other one may begin then. */
+  private refusal: { readonly error: unknown } | undefined
   /** What is stored; outlives the lock. */
   private known: { readonly sid: string; readonly text: string } | undefined
   /** A session that was not found any more when it was read again. */
@@ -38,6 +40,11 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   /** The id of what is held. */
   get sid(): string | undefined {
     return this.hold?.sid
+  }
+
+  /** The id of a session that is to go on under another, which is not stored yet. */
+  get replacedSid(): string | undefined {
+    return this.old?.sid
   }
 
   isGone(sid: string): boolean {
@@ -76,6 +83,8 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   async read(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
     if (this.hold?.sid === sid) return this.readAgain(this.hold)
+    // It waits for nobody here: its lock is held.
+    if (this.old?.sid === sid) return null
     if (this.hold !== undefined || this.goneSid === sid) return this.peek(sid)
     const { store } = await this.lock(sid, this.leaving)
     let isKept = false
@@ -89,12 +98,17 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
     }
   }
 
-  /** Writes what is held, or begins it; `isLast` lets go as well. One flight; two for one that is begun. */
+  /**
+   * Writes what is held, or begins it; `isLast` lets go as well. One flight; two for one that is begun, and another one
+   * where it goes on for one that was set aside (`endOld`).
+   */
   async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal.error
     const hold = this.hold ?? (await this.lock(sid))
     if (isLast) await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
     else await hold.store.save(sid, text, { lifetimeSec })
     this.known = { sid, text }
+    if (this.old !== undefined) await this.endOld(sid)
   }
 
   /** As `write`; but what is stored already need only be prolonged. */
@@ -112,47 +126,51 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
     await this.store(sid, this.record.withCookie(sid, this.textOf(sid), session), lifetimeSec, isLast)
   }
 
+  /** What was set aside is about to end. */
+  override async prolong(sid: string, session: S): Promise<void> {
+    if (this.old?.sid !== sid) await super.prolong(sid, session)
+  }
+
   /** With its lock, if it is held, and with what was set aside for it. One flight each. */
   override async destroy(sid: string): Promise<void> {
     const { hold, old } = this
     if (this.known?.sid === sid) this.known = undefined
-    if (hold?.sid !== sid) return super.destroy(sid)
-    await this.last(hold, (store) => store.destroy(sid))
+    if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    else if (old?.sid !== sid) await super.destroy(sid)
     if (old === undefined) return
-    // It never came to be: the session is still the old one.
+    // Nothing came in its place: the session is still the old one.
     this.old = undefined
     await this.last(old, (store) => store.destroy(old.sid))
   }
 
-  /** Ends it because it goes on under another id (SessionStore.retire). One flight. */
-  async retire(sid: string): Promise<void> {
-    // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
-    if (this.hold?.sid !== sid) return this.destroy(sid)
-    this.known = undefined
-    await this.last(this.hold, (store) => store.retire(sid, this.manager.graceSec))
-  }
-
-  /** It goes on under another id; until that one is stored it stays as it is, and locked. */
-  async setAside(): Promise<void> {
+  /** The session goes on under another id; until that one is stored it stays as it is, and locked. */
+  async setAside(sid: string): Promise<void> {
     const { hold, old } = this
-    this.hold = this.known = undefined
-    this.old = old ?? hold
-    // This one never came to be.
-    if (old !== undefined && hold !== undefined) await this.last(hold, (store) => store.destroy(hold.sid))
+    this.known = undefined
+    if (hold?.sid === sid && old === undefined) {
+      this.hold = undefined
+      this.old = hold
+    }
+    // That one never came to be.
+    else if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
+    else if (old === undefined) await this.destroy(sid)
   }
 
   /**
-   * Ends what was set aside, now that `newSid` is stored. Where another has destroyed or changed it in the meantime,
-   * that one has won: the new session is destroyed, and this throws.
+   * Ends what was set aside (SessionStore.retire), now that `newSid` is stored, or that the request is over and nothing
+   * is to come in its place. One flight. Where another has destroyed or changed it in the meantime, that one has won:
+   * the new session is destroyed, no other one begins, and this throws.
    */
-  async retireOld(newSid: string): Promise<void> {
+  async endOld(newSid?: string): Promise<void> {
     const { old } = this
     if (old === undefined) return
     this.old = undefined
     try {
       await old.store.retire(old.sid, this.manager.graceSec)
     } catch (error) {
-      await this.destroy(newSid).catch(() => undefined)
+      this.refusal = { error }
+      if (newSid !== undefined) await this.destroy(newSid).catch(() => undefined)
       throw error
     } finally {
       await old.store.close()

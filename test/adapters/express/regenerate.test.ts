@@ -254,6 +254,52 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'root' })
   })
 
+  it('the new session cannot be stored: 503 without Set-Cookie, and the old one goes on as it was', async () => {
+    if (store === 'memcached') return
+    const { site, visitor } = await shop(0, EAGER)
+    const { sid } = visitor
+    site.wire?.refuse((commands) => storesRecord(commands) && commands.some(({ key }) => !key.includes(sid)))
+    expect(await visitor.get('/login')).toMatchObject({ status: 503, setCookies: [] })
+    expect(visitor.sid).toBe(sid)
+    expect(await site.stored(sid)).toEqual({ user: 'ada' })
+    await until(() => site.isFree(sid))
+  })
+
+  it('the old one ends also where nothing is stored in its place, and where that is destroyed', async () => {
+    const site = await Site.start(
+      (app) => {
+        app.get('/:end', (req, res, next) => {
+          req.session.regenerate((error: unknown) => {
+            if (error !== undefined && error !== null) return next(error)
+            if (req.params.end === 'destroy') req.session.destroy(() => res.json({}))
+            else if (req.params.end === 'release') void req.session.release().then(() => res.json({}))
+            else if (req.params.end === 'twice') req.session.regenerate(() => res.json({}))
+            else res.json({})
+          })
+        })
+      },
+      { saveUninitialized: false },
+    )
+    for (const end of ['empty', 'destroy', 'release', 'twice']) {
+      const visitor = await site.visitor()
+      const { sid } = visitor
+      expect((await visitor.get(`/${end}`)).status).toBe(200)
+      expect([end, await site.stored(sid)]).toEqual([end, undefined])
+      expect(site.manager.stats().held).toBe(0)
+    }
+  })
+
+  it('the end of the old session is not answered: the visitor goes on under the new id', async () => {
+    if (store === 'memcached') return
+    const { site, visitor } = await shop(0, EAGER)
+    const { sid } = visitor
+    site.wire?.loseReplies(2, (commands) => commands.some((command) => command.op === 'cas' && command.key.endsWith(sid)))
+    expect((await visitor.get('/login')).status).toBe(200)
+    expect(visitor.sid).not.toBe(sid)
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'root' })
+    await until(() => site.stored(sid).then((data) => data === undefined))
+  })
+
   it('a copy may be destroyed: that logs nobody out, and sets and clears no cookie', async () => {
     const { site, visitor } = await shop(2)
     const { sid: old } = visitor

@@ -20,6 +20,7 @@ export class TapWire implements Wire {
   /** The store itself. */
   readonly inner = createMemoryWire()
   private readonly stops: { matches: Matches; arrive: () => void; gate: Promise<'go' | 'fail'> }[] = []
+  private lossesDue: { readonly count: number; readonly matches: Matches } | undefined
   private readonly refusals: { matches: Matches; status: Reply['status'] }[] = []
 
   stop(matches: Matches): StoppedFlight {
@@ -36,7 +37,21 @@ export class TapWire implements Wire {
     this.refusals.push({ matches, status })
   }
 
+  /** The next flight that `matches` is carried out, and neither its reply arrives nor those of the `count` - 1 after it. */
+  loseReplies(count: number, matches: Matches): void {
+    this.lossesDue = { count, matches }
+  }
+
   async flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    const due = this.lossesDue
+    const isLost = due !== undefined && (due.matches(commands))
+    if (isLost) this.lossesDue = due.count > 1 ? { count: due.count - 1, matches: any } : undefined
+    const replies = await this.deliver(route, commands)
+    if (isLost) throw new FlightError('unknown', 'the reply was lost (planned)')
+    return replies
+  }
+
+  private async deliver(route: string, commands: readonly Command[]): Promise<Reply[]> {
     this.flights.push(commands)
     this.names.sent(commands)
     const at = this.stops.findIndex(({ matches }) => matches(commands))
@@ -71,6 +86,7 @@ export class TapWire implements Wire {
   }
 }
 
+const any: Matches = () => true
 const isLockKey = (key: string): boolean => key.endsWith('-lck')
 const isWrite = (command: Command): boolean =>
   (command.op === 'cas' || command.op === 'add' || command.op === 'set') && !isLockKey(command.key)

@@ -54,7 +54,7 @@ export class LockedRequest implements RequestSession {
     const { calls } = store
     await calls.settled()
     // The application was told, and answers so itself.
-    if (calls.isFailureTold && this.reply.statusCode >= 400) return store.finish()
+    if (calls.isFailureTold && this.reply.statusCode >= 400) return store.complete()
     // release() had failed: the response can store no more than it could.
     if (calls.failure !== undefined && store.protection === 'released') throw calls.failure
     calls.isAnswering = true
@@ -64,7 +64,7 @@ export class LockedRequest implements RequestSession {
         this.hooks.onSend(this.request, this.reply, undefined, done)
       })
     }
-    await store.finish()
+    await store.complete()
     if (calls.failure !== undefined) throw calls.failure
   }
 
@@ -83,7 +83,7 @@ export class LockedRequest implements RequestSession {
     store.isLast = true
     this.protect('released')
     if (mustSave) await session.save()
-    await store.finish()
+    await store.complete()
   }
 
   private regenerate(session: FastifySessionObject, original: Method, args: never[]): unknown {

@@ -3,8 +3,7 @@ import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../../../e
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
 import { HeldSession } from '../../http/held-session.js'
-import { type SessionHttpError, toHttpError } from '../../http/http-error.js'
-import { type Callback, quiet, settle } from '../../http/settle.js'
+import { type Callback, ignore, quiet, settle } from '../../http/settle.js'
 import { BareStore, type FastifyRecord, plainOf } from './bare-store.js'
 
 /**
@@ -15,8 +14,6 @@ export class RequestStore extends BareStore {
   private readonly held: HeldSession<Session>
   readonly calls = new CallLine()
   private readonly destroyed = new Set<string>()
-  /** Why regenerate() could not end the old session: a new one must not begin then. */
-  private dead: SessionHttpError | undefined
   /** Let go of for good: what is changed from now on cannot be stored. */
   private isReleased = false
   private readOnly: ReadOnlyReason | undefined
@@ -79,6 +76,15 @@ export class RequestStore extends BareStore {
     this.held.giveUpWaiting()
   }
 
+  /** As `finish`, of a response that leaves: what regenerate() set aside ends, though nothing is stored in its place. */
+  async complete(): Promise<void> {
+    if (this.held.replacedSid !== undefined || !this.calls.isIdle) await this.calls.changing('', async () => {
+      const { replacedSid } = this.held
+      if (replacedSid !== undefined && !this.calls.hasFailedBeside(replacedSid)) await this.held.endOld()
+    }).catch(ignore)
+    return this.finish()
+  }
+
   /** Lets go of what is still held, after what is under way; then every change is refused. Throws nothing. */
   async finish(): Promise<void> {
     await this.calls.inTurn(() => {
@@ -108,7 +114,6 @@ export class RequestStore extends BareStore {
   private async write(sid: string, session: Session): Promise<void> {
     const { held } = this
     if (this.readOnly !== undefined) throw new ReadOnlyError(this.readOnly)
-    if (this.dead !== undefined) throw this.dead
     if (this.destroyed.has(sid)) return
     if (held.sid !== undefined && held.sid !== sid) return held.overwrite(sid, session)
     if (this.isReleased || held.isGone(sid)) {
@@ -119,8 +124,7 @@ export class RequestStore extends BareStore {
     }
     const lifetimeSec = held.record.ttlSec(session)
     if (lifetimeSec > 0) await this.lasting(() => this.store(sid, session, lifetimeSec))
-    await this.retireOld(sid)
-    if (lifetimeSec <= 0) await this.end(sid)
+    else await this.end(sid)
   }
 
   private async store(sid: string, session: Session, lifetimeSec: number): Promise<void> {
@@ -140,20 +144,10 @@ export class RequestStore extends BareStore {
     await this.lasting(() => this.held.destroy(sid))
   }
 
-  /** regenerate() ends the old session first; it ends here when the new one is stored. */
+  /** regenerate() ends the old session first; here it ends when the new one is stored. */
   private async setAside(sid: string): Promise<void> {
     if (this.protection !== undefined) throw new ReadOnlyError(this.protection)
-    if (this.held.sid === sid) await this.held.setAside()
-    else await this.end(sid)
-  }
-
-  private async retireOld(newSid: string): Promise<void> {
-    try {
-      await this.held.retireOld(newSid)
-    } catch (error) {
-      this.dead = toHttpError(error)
-      throw this.dead
-    }
+    await this.held.setAside(sid)
   }
 
   /** After the last call nothing is held any more, whether or not it failed. */
