@@ -4,6 +4,8 @@
  * Match by `code`. No message or field holds a raw session id: `session` is a short keyed hash of it.
  */
 
+import { brand } from './system/brand.js'
+
 /** Who holds a session's lock, as the lock itself says. For operators: never put it into an HTTP body. */
 export interface Holder {
   /** Host name of the holding process; undefined when the lock was not written by latchkey. */
@@ -242,3 +244,32 @@ export class OutcomeUnknownError extends LatchkeyError {
 export class NotSupportedError extends LatchkeyError {
   readonly code = 'LATCHKEY_NOT_SUPPORTED'
 }
+
+brand({
+  LatchkeyError,
+  InvalidIdError,
+  InvalidOptionError,
+  InvalidSavePathError,
+  MisuseError,
+  ClosedError,
+  LockTimeoutError,
+  TooManyWaitersError,
+  LockLostError,
+  HeldTooLongError,
+  FencedError,
+  SessionGoneError,
+  ReadOnlyError,
+  RecordTooLargeError,
+  UndecodableError,
+  RecordTamperedError,
+  RecordMovedError,
+  RecordTruncatedError,
+  RecordNotEncryptedError,
+  UnknownKeyError,
+  RecordInflatesError,
+  UnserializableError,
+  ServerUnavailableError,
+  ServerRefusedError,
+  OutcomeUnknownError,
+  NotSupportedError,
+})

@@ -1,5 +1,6 @@
 import createDebug from 'debug'
 import { plainText } from '../system/plain-text.js'
+import { processWide } from '../system/process-wide.js'
 import { channels } from './channels.js'
 import type { EventChannel, TimedEvent } from './event-channel.js'
 
@@ -10,7 +11,7 @@ const NAMESPACES: Readonly<Record<string, readonly EventChannel[]>> = {
   'latchkey:wire': [channels.flight],
 }
 
-const written = new Set<string>()
+const written = processWide('written', () => new Set<string>())
 
 /** Writes events by `debug`: those whose namespace is enabled by now (DEBUG=latchkey:*). The others cost nothing. */
 export function logToDebug(): void {

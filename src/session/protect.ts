@@ -1,3 +1,5 @@
+import { processWide } from '../system/process-wide.js'
+
 type Thrower = () => never
 
 /** Methods that change what they belong to: of the kinds whose content is no property. */
@@ -13,7 +15,7 @@ const OF_ARRAYS = new Set(['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** What protect() made of an object, and of what it made. */
-const views = new WeakMap<object, object>()
+const views = processWide('views', () => new WeakMap<object, object>())
 
 /**
  * Makes a tree of session data unchangeable, in place and for good: from now on any attempt to change it throws what

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { inspect } from 'node:util'
 import { parseSavePath } from '../save-path.js'
+import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/alarms.js'
 import { KeyLayout } from '../lock/key-layout.js'
@@ -36,7 +37,7 @@ export class SessionEngine {
   onLost: (event: LostEvent) => void = () => undefined
   onSlow: (event: SlowHoldEvent) => void = () => undefined
   /** Tells this manager's events from those of others in the process. */
-  readonly name = `manager-${String(++managers)}`
+  readonly name = `manager-${String(++managers.count)}`
 
   constructor(readonly settings: Settings) {
     const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters } = settings
@@ -116,7 +117,7 @@ export class SessionEngine {
   }
 }
 
-let managers = 0
+const managers = processWide('managers', () => ({ count: 0 }))
 
 const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
 

@@ -3,6 +3,7 @@ import type { Holder } from '../errors.js'
 import type { LockCounters } from '../lock/lock-context.js'
 import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
+import { brand } from '../system/brand.js'
 import type { NodeStats } from '../wire/wire.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
@@ -189,3 +190,5 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent]; slow: [Slo
     return this.engine.close(options.graceMs ?? 5000)
   }
 }
+
+brand({ SessionManager })

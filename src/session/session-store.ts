@@ -1,7 +1,9 @@
 import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/handle.js'
 import { tombstoneSec } from '../lock/lease.js'
+import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
+import { VERSION } from '../system/version.js'
 import { checkedGraceSec, checkedLifetimeSec, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
@@ -24,7 +26,7 @@ interface Hold {
 
 const NOTHING = Buffer.alloc(0)
 
-const engines = new Map<string, SessionEngine>()
+const engines = processWide(`engines of ${VERSION}`, () => new Map<string, SessionEngine>())
 
 /** The process's engine for a save path, made with the default options when it is first asked for. */
 function engineFor(savePath: string): SessionEngine {

@@ -4,6 +4,7 @@
  * Everything above speaks commands, replies and time; everything below speaks sockets.
  */
 import type { ObservedNode } from '../observe/channels.js'
+import { brand } from '../system/brand.js'
 
 /**
  * An item's version, as one node handed it out. Opaque: only the wire that made it looks inside.
@@ -90,6 +91,8 @@ export class FlightError extends Error {
   }
   readonly untrusted: boolean
 }
+
+brand({ FlightError })
 
 /** Who is told how a flight ended: by one of the two, once, and not before the call that sent it has returned. */
 export interface Receiver {

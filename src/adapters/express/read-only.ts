@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { ReadOnlyReason } from '../../errors.js'
 import { protect } from '../../session/protect.js'
+import { processWide } from '../../system/process-wide.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure } from '../http/http-error.js'
 import type { Next, Request } from './locked-request.js'
 
-const marked = new WeakSet<IncomingMessage>()
+const marked = processWide('read-only-requests', () => new WeakSet<IncomingMessage>())
 
 export const isMarked = (req: IncomingMessage): boolean => marked.has(req)
 

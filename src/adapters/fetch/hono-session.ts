@@ -1,3 +1,4 @@
+import { processWide } from '../../system/process-wide.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
 import { RequestSession } from './request-session.js'
@@ -14,7 +15,7 @@ export interface HonoContext<T extends object> {
 }
 
 /** Requests whose session is there, as long as their handlers run. */
-const served = new WeakSet<Request>()
+const served = processWide('hono-requests', () => new WeakSet<Request>())
 
 /**
  * A middleware for Hono: the session is `c.get('session')` below it, and stored and free when those have run. Else as

@@ -1,4 +1,5 @@
 import { LatchkeyError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { brand } from '../../system/brand.js'
 import { hashOf } from '../../system/session-hash.js'
 
 /** What error handlers get: frameworks read `status` or `statusCode`, and `headers`; an application reads `code`. */
@@ -20,6 +21,8 @@ export class SessionHttpError extends Error {
     this.statusCode = status
   }
 }
+
+brand({ SessionHttpError })
 
 /** Why a wait is given up whose answer nobody reads any more. */
 export class ClientGoneError extends Error {

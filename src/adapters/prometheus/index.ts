@@ -2,6 +2,8 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, register, type Registry } from 'prom-client'
 import { InvalidOptionError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
+import { processWide } from '../../system/process-wide.js'
+import { VERSION } from '../../system/version.js'
 import type { ManagerStats, SessionManager } from '../../session/session-manager.js'
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>
@@ -109,7 +111,7 @@ class Exposition {
   }
 }
 
-const expositions = new WeakMap<AnyRegistry, Exposition>()
+const expositions = processWide(`expositions of ${VERSION}`, () => new WeakMap<AnyRegistry, Exposition>())
 
 function expositionOf(registry: AnyRegistry): Exposition {
   const known = expositions.get(registry)

@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { getRequestListener } from '@hono/node-server'
-import { describe, expect, it } from 'vitest'
-import { DELETE, GET, manager, POST } from '../../../examples/next-route/route.js'
+import { describe, expect, it, vi } from 'vitest'
+import { DELETE, GET, POST } from '../../../examples/next-route/app/api/cart/[item]/route.js'
+import { manager } from '../../../examples/next-route/app/sessions.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { portOf } from '../express/site.js'
 import { playShop, serving } from '../play-shop.js'
@@ -34,6 +35,12 @@ describe('examples/node-fetch', () => {
 })
 
 describe('examples/next-route', () => {
+  it('keeps its one manager when the development server runs its files anew', async () => {
+    vi.resetModules()
+    const { manager: again } = await import('../../../examples/next-route/app/sessions.js')
+    expect(again).toBe(manager)
+  })
+
   it('fills a cart from eight requests at once, as Next.js would call it', async () => {
     const routes = new Map([['GET', GET], ['POST', POST], ['DELETE', DELETE]])
     const listener = getRequestListener((request) => {

@@ -1,6 +1,6 @@
-/** app/api/cart/[item]/route.ts of a Next.js application: a visitor's cart. */
-import { SessionManager } from 'latchkey'
+/** app/api/cart/[item]/route.ts of a Next.js application: a visitor's cart. It exports handlers and nothing else. */
 import { withSession } from 'latchkey/fetch'
+import { manager } from '@/app/sessions'
 
 interface Shop {
   cart: Record<string, number>
@@ -10,11 +10,7 @@ interface Route {
   readonly params: Promise<{ item: string }>
 }
 
-const { MEMCACHE_SERVERS: servers, SESSION_SECRET: secret = 'the same in every process' } = process.env
-const savePath = servers === undefined ? 'memory:' : servers.split(',').map((server) => `tcp://${server}`).join(',')
-
-/** One per process. In Next.js it belongs into a file of its own, for all routes. */
-export const manager = new SessionManager({ savePath })
+const secret = process.env['SESSION_SECRET'] ?? 'the same in every process'
 
 export const POST = withSession<Shop, [Route]>({ manager, secret }, async (_request, session, { params }) => {
   const { item } = await params
