@@ -6,6 +6,7 @@ import {
   LockLostError,
   LockTimeoutError,
   type LatchkeyError,
+  NotSupportedError,
   OutcomeUnknownError,
   RecordTooLargeError,
   ServerRefusedError,
@@ -14,17 +15,23 @@ import {
   TooManyWaitersError,
 } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import { FlightError, type Reply } from '../wire/wire.js'
+import { FlightError, type Reply, UnsupportedStoreError } from '../wire/wire.js'
 import type { LossReason } from './lock-context.js'
 import { describeHolder } from './lock-token.js'
 
 /** The typed errors of the lock protocol. */
 
-export const unavailable = (id: string, cause: unknown): ServerUnavailableError =>
-  new ServerUnavailableError(
+export function unavailable(id: string, cause: unknown): ServerUnavailableError | NotSupportedError {
+  const session = hashOf(id)
+  const unsupported = unsupportedIn(cause)
+  if (unsupported !== undefined) {
+    return new NotSupportedError(`No session can be locked here. ${unsupported.message}.`, { cause, session })
+  }
+  return new ServerUnavailableError(
     `No memcached answered for this session (${messageOf(cause)}). Check that the server runs and can be reached.`,
-    { cause, session: hashOf(id) },
+    { cause, session },
   )
+}
 
 export const outcomeUnknown = (id: string, cause?: unknown): OutcomeUnknownError =>
   new OutcomeUnknownError(
@@ -98,6 +105,13 @@ export function lossError(id: string, reason: LossReason, maxHoldMs: number): La
 export function asFlightError(error: unknown): FlightError {
   if (error instanceof FlightError) return error
   throw error
+}
+
+function unsupportedIn(failure: unknown): UnsupportedStoreError | undefined {
+  for (let cause = failure; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof UnsupportedStoreError) return cause
+  }
+  return undefined
 }
 
 function messageOf(error: unknown): string {

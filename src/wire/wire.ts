@@ -94,6 +94,14 @@ export class FlightError extends Error {
 
 brand({ FlightError })
 
+/**
+ * A store that cannot keep a lock, whatever is sent to it; the message says why, and what to change. It is the cause of
+ * a FlightError 'not-sent': waiting or trying again changes nothing.
+ */
+export class UnsupportedStoreError extends Error {
+  override readonly name = 'UnsupportedStoreError'
+}
+
 /** Who is told how a flight ended: by one of the two, once, and not before the call that sent it has returned. */
 export interface Receiver {
   /** A reply for each command, in their order. */

@@ -6,9 +6,9 @@
 import type { Socket } from 'node:net'
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { FlightError } from '../wire.js'
+import { FlightError, UnsupportedStoreError } from '../wire.js'
 import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'
-import type { Greeting } from './greeting.js'
+import { flawOf, type Greeting } from './greeting.js'
 import { dial, readPemFiles } from './socket.js'
 
 /** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
@@ -141,6 +141,11 @@ export class Connection {
       this.#failOpening = reject
       this.socket.once(readyEvent, () => {
         this.codec.greet((greeting) => {
+          const flaw = flawOf(greeting)
+          if (flaw !== undefined) {
+            this.destroy(new UnsupportedStoreError(`${this.name}: ${flaw}`))
+            return
+          }
           this.#failOpening = undefined
           this.#greeting = greeting
           this.#openedAt = date(greeting)

@@ -10,13 +10,35 @@ export interface Greeting {
   readonly process: string | undefined
   /** The server's own time, in seconds since 1970; undefined if the server does not say. */
   readonly timeSec: number | undefined
+  /** Whether a proxy answered in a server's place. */
+  readonly isProxy: boolean
+  /** Whether the server counts the versions of its items; false for one that was started with `-C`. */
+  readonly hasVersions: boolean
+}
+
+/** Why no lock can be kept on the server that said this; undefined where one can. */
+export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
+  if (isProxy) {
+    return (
+      "a proxy answers here, and not memcached itself: a restart of the server behind it cannot be seen, so that an " +
+      'old version could match a record of somebody else. Name the servers themselves in the save path'
+    )
+  }
+  if (!hasVersions) {
+    return 'memcached runs without CAS (-C), without which nothing can be locked or fenced. Start it without -C'
+  }
+  return undefined
 }
 
 /** Picks a greeting out of the answers to `stats` and `stats settings`. */
 export class GreetingReader {
   readonly #numbers = new Map<string, number>()
+  #isProxy = false
+  #hasVersions = true
 
   take(name: string, text: string): void {
+    if (name.startsWith('proxy_')) this.#isProxy = true
+    if (name === 'cas_enabled') this.#hasVersions = text !== 'no'
     if (name !== 'item_size_max' && name !== 'pid' && name !== 'time' && name !== 'uptime') return
     const value = Number(text)
     if (Number.isSafeInteger(value) && value >= 0) this.#numbers.set(name, value)
@@ -30,6 +52,8 @@ export class GreetingReader {
     return {
       itemSizeMaxBytes: this.#numbers.get('item_size_max'),
       timeSec: time,
+      isProxy: this.#isProxy,
+      hasVersions: this.#hasVersions,
       process: known ? `${String(pid)}@${String(time - uptime)}` : undefined,
     }
   }
