@@ -219,9 +219,12 @@ export class History {
   }
 
   private destroysBy(truth: SessionTruth, { actor, sentAtMs }: Origin): Destroy[] {
-    return truth.destroys.filter(
-      (one) => one.actor === actor && one.invokedAtMs <= sentAtMs && one.settledAtMs >= sentAtMs,
-    )
+    const own = truth.destroys.filter((one) => one.actor === actor && one.invokedAtMs <= sentAtMs)
+    const underWay = own.filter(({ settledAtMs }) => settledAtMs >= sentAtMs)
+    if (underWay.length > 0) return underWay
+    const again = own.filter(({ isRetiring, outcome }) => isRetiring && outcome === 'acked')
+    if (again.length > 0) this.coverage.add('endedLater')
+    return again
   }
 
   private stored(truth: SessionTruth, text: string, expiresAtSec: number): void {

@@ -252,6 +252,28 @@ export const mutants: readonly Mutant[] = [
     `if (content?.instance === '' && occupant.cas !== undefined) {`,
   ),
 
+  // Of a session that goes on under another id
+  one(
+    'unknownEndUndone',
+    'An end of the old session that was not answered counts as none: the new session is destroyed.',
+    `        if (!(error instanceof OutcomeUnknownError)) throw error
+        if (record`,
+    `        throw error
+        if (record`,
+  ),
+  one(
+    'neverEndedLater',
+    'An old session whose end was not answered is left as it is.',
+    `engine.lateEndings.add({ id, was: record, becomes, ttlSec })`,
+    `engine.lateEndings.close()`,
+  ),
+  one(
+    'endedLaterBlindly',
+    'What another has stored under the old id in the meantime is ended with it.',
+    `if (record !== undefined && areSameBytes(record, was)) await`,
+    `if (record !== undefined && (record.length > 0 || areSameBytes(record, was))) await`,
+  ),
+
   // Of waiting and handing on
   one(
     'handOffAfterFailure',

@@ -218,7 +218,7 @@ export class Request {
       const old = started()
       // With what a save() could not store: it is in the session's data.
       const text = old.data.ops?.join(' ') ?? ''
-      await this.destroying('regenerate', () => old.regenerate(), 4)
+      await this.destroying('regenerate', () => old.regenerate(), { hooks: 4, isRetiring: true })
       this.world.cover('regenerate')
       this.session = old.id
       this.stay()
@@ -288,11 +288,12 @@ export class Request {
     world.rules.wasAcked(attempt)
   }
 
-  private async destroying(what: string, work: () => Promise<unknown>, hooks = 1): Promise<void> {
+  private async destroying(what: string, work: () => Promise<unknown>, { hooks = 1, isRetiring = false } = {}): Promise<void> {
     const { world } = this
     const destroy: Destroy = {
       ...{ actor: this.process.actor, session: this.session, invokedAtMs: world.time.nowMs, settledAtMs: Infinity },
       outcome: 'pending',
+      isRetiring,
       executed: 'no',
     }
     world.history.session(this.session).destroys.push(destroy)
@@ -300,8 +301,8 @@ export class Request {
       await this.call(what, work, 0, hooks)
       destroy.outcome = 'acked'
     } catch (failure) {
-      // Of a regenerate it is not known which part failed.
-      destroy.outcome = isUnknown(failure) || hooks > 1 ? 'unknown' : 'refused'
+      // A regenerate that fails has not ended the old session, whichever part of it failed.
+      destroy.outcome = isUnknown(failure) && !isRetiring ? 'unknown' : 'refused'
       throw failure
     } finally {
       destroy.settledAtMs = world.time.nowMs

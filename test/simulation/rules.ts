@@ -169,7 +169,7 @@ export class Rules {
     this.world.history.expire(truth)
     // A restart, or the end of its life, has done the same.
     const isGone = truth.text === '' && truth.removedAtMs >= destroy.invokedAtMs
-    if (destroy.outcome === 'acked' && destroy.executed === 'no' && !isGone) {
+    if (destroy.outcome === 'acked' && destroy.executed === 'no' && !isGone && !destroy.isRetiring) {
       this.world.accuse('ackedNotStored', `${request.name}'s destroy was acknowledged and never carried out`)
     }
     if (destroy.outcome === 'refused' && destroy.executed === 'yes') {

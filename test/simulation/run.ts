@@ -1,7 +1,7 @@
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { Request } from './request.js'
 import { makeScenario } from './scenario.js'
-import { judgeOrphans, judgeRecords } from './verdict.js'
+import { judgeEndings, judgeOrphans, judgeRecords } from './verdict.js'
 import { type SimulatedProcess, type Violation, World } from './world.js'
 
 export interface RunResult {
@@ -15,6 +15,9 @@ export interface RunResult {
 
 /** Longer than anything may take: whoever is still under way then hangs. */
 const HANG_MS = 400_000
+
+/** In which an end that was not answered in the storm is tried again in the calm: its intervals double. */
+const LATE_ENDINGS_MS = 90_000
 
 /** A run takes some hundreds, or a few thousand with long waits. */
 const MAX_EVENTS = 100_000
@@ -71,6 +74,8 @@ async function live(world: World, requests: readonly Request[]): Promise<void> {
   }
   await time.run(Math.max(time.nowMs, ...world.processes.map((one) => one.quietSinceMs)) + 3 * world.flightMs + 100)
   judgeOrphans(world)
+  if (scenario.isDeafAtRegenerate) await time.run(time.nowMs + LATE_ENDINGS_MS)
+  judgeEndings(world)
   await closeAll(world)
   judgeRecords(world)
 }

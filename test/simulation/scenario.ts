@@ -50,6 +50,8 @@ export interface Scenario {
   readonly odds: Odds
   readonly plans: readonly Plan[]
   readonly disasters: readonly Disaster[]
+  /** Who ends a session hears nothing for a while: neither whether it has, nor what has become of it. */
+  readonly isDeafAtRegenerate: boolean
   /** From here on nothing goes wrong any more. */
   readonly calmFromMs: number
 }
@@ -91,7 +93,10 @@ export function makeScenario(random: SeededRandom): Scenario {
   }
   const isMixed = chance(0.25)
   const lifetimeSec = (): number => (isMixed ? random.pick([2, 5, 1440, 86_400]) : scenario.lifetimeSec)
-  return { ...scenario, plans: plans.map((plan) => ({ ...plan, lifetimeSec: lifetimeSec() })) }
+  const lasting = plans.map((plan) => ({ ...plan, lifetimeSec: lifetimeSec() }))
+  const isDeafAtRegenerate = !isCalm && chance(0.06)
+  const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
+  return { ...scenario, isDeafAtRegenerate, plans: lasting.map((plan) => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan)) }
 }
 
 function makeOdds(random: SeededRandom): Odds {

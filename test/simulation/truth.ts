@@ -23,6 +23,8 @@ export interface Destroy {
   readonly invokedAtMs: number
   settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
+  /** Of a session that goes on under another id: an end that is not answered is tried again, when the call is over. */
+  readonly isRetiring: boolean
   /** 'maybe': it, or another that was under way at the same time. */
   executed: 'no' | 'maybe' | 'yes'
 }

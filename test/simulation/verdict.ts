@@ -35,6 +35,22 @@ function isExcused({ removed, invokedAtMs }: Attempt): boolean {
   }
 }
 
+/**
+ * A session that goes on under another id has ended under its old one, or has been changed there since. Where no answer
+ * was seen it ends later; by now the server has answered for long.
+ */
+export function judgeEndings(world: World): void {
+  for (const truth of world.history.sessions.values()) {
+    world.history.expire(truth)
+    for (const { actor, isRetiring, outcome, executed, invokedAtMs } of truth.destroys) {
+      if (!isRetiring || outcome !== 'acked' || executed !== 'no' || truth.text === '') continue
+      const owner = world.processes.find((one) => one.actor === actor)
+      if (owner === undefined || owner.host.isDead || owner.isClosing || truth.changedSince(invokedAtMs)) continue
+      world.accuse('notEnded', `${truth.id} goes on under another id, and is still "${truth.text}"`)
+    }
+  }
+}
+
 /** No lock that a live process of ours has left behind is still there. */
 export function judgeOrphans(world: World): void {
   for (const truth of world.history.sessions.values()) {

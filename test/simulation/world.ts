@@ -23,6 +23,8 @@ export interface SimulatedProcess {
   readonly manager: SessionManager
   /** When the last thing that was done to it has passed; rules about promptness count from here. */
   quietSinceMs: number
+  /** No reply arrives there until then: it has ended a session in a scenario that makes it deaf for that. */
+  deafUntilMs: number | undefined
   /** Flights sent for each session, those for the waiting line apart. */
   readonly flights: Map<string, number>
   isClosing: boolean
@@ -205,23 +207,36 @@ export class World {
     const manager = new SessionManager({
       ...{ wire, clock: host, random: random.fork(), leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
     })
-    const process: SimulatedProcess = { actor, host, manager, quietSinceMs: 0, flights, isClosing: false }
+    const process: SimulatedProcess = { actor, host, manager, quietSinceMs: 0, deafUntilMs: undefined, flights, isClosing: false }
     manager.on('lost', (event) => this.rules.lost(process, event))
     this.processes.push(process)
     this.places[place] = process
     if (this.server.isStopped) this.disturb(scenario.calmFromMs + scenario.leaseSec * 1000 + 8000, process)
   }
 
+  /** From the flight that ends a session on: for a look or two, or for longer than anybody asks. */
+  private isDeaf(process: SimulatedProcess, commands: readonly Command[]): boolean {
+    if (!this.scenario.isDeafAtRegenerate) return false
+    const ends = commands.some((command) => command.op === 'cas' && command.value.length === 0)
+    if (ends) process.deafUntilMs ??= this.time.nowMs + this.fates.fraction() * (4 * this.flightMs + 1000)
+    return this.time.nowMs < (process.deafUntilMs ?? 0)
+  }
+
   private fateOf(process: SimulatedProcess, commands: readonly Command[]): Fate {
     const { fates: random, flightMs } = this
-    const { odds, calmFromMs } = this.scenario
-    const isCalm = !this.isRough || this.time.nowMs >= calmFromMs
+    const { odds, calmFromMs, isDeafAtRegenerate } = this.scenario
+    const isCalm = (!this.isRough && !isDeafAtRegenerate) || this.time.nowMs >= calmFromMs
     const upMs = 0.1 + random.fraction() * 2
     const downMs = 0.1 + random.fraction() * 2
     const gapMs = !isCalm && random.fraction() < odds.gap ? random.fraction() * random.pick([0.5, 5]) : 0
     const pass: Fate = { ...PASS, kind: 'pass', upMs, downMs, gapMs }
     if (isCalm) return pass
     const noticedMs = random.fraction() < 0.5 ? undefined : random.fraction() * Math.min(20, flightMs)
+    if (this.isDeaf(process, commands)) {
+      this.cover('deaf')
+      this.disturb(this.time.nowMs + 2 * flightMs, process)
+      return { ...pass, kind: random.fraction() < 0.6 ? 'mute' : 'lost', noticedMs }
+    }
     let drawn = random.fraction()
     const isDrawn = (share: number): boolean => {
       drawn -= share
