@@ -22,7 +22,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: ['test/long/**', 'node_modules/**'],
-    testTimeout: 20_000,
+    // Against what hangs, not against what is slow: beside other work everything takes several times as long.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     // Vitest leaves one core free, which on two leaves one: the files wait for servers and processes more than they compute.
     maxWorkers: Math.max(2, availableParallelism() - 1),
   },

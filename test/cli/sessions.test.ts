@@ -67,7 +67,7 @@ describe('locks', () => {
     const [one, two] = [manager(), manager()]
     const held = await one.start('busy')
     const waiting = two.start('busy')
-    const seen = expect.poll(async () => jsonOf(await tool(['locks'])), { timeout: 5000 })
+    const seen = expect.poll(async () => jsonOf(await tool(['locks'])))
     await seen.toMatchObject({ locks: [{ processesWaiting: 1 }] })
     await held.abort()
     await (await waiting).abort()

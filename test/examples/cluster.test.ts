@@ -66,8 +66,8 @@ describe.concurrent('the command line of the cluster', () => {
     await run.printed('requests at once')
     process.kill(-(run.child.pid ?? 0), 'SIGKILL')
     const { stdout } = await run.ended
-    await expect.poll(() => answersAt(addressIn(stdout)), { timeout: 5000 }).toBe(false)
-    await expect.poll(() => isGroupAlive(run.child), { timeout: 5000 }).toBe(false)
+    await expect.poll(() => answersAt(addressIn(stdout))).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 
   it('says in one line what to do without memcached', async () => {

@@ -77,6 +77,6 @@ describe.concurrent('MemcachedServer', () => {
     const pid = Number(String(printed))
     expect(alive(pid)).toBe(true)
     owner.kill('SIGKILL')
-    await expect.poll(() => alive(pid), { interval: 5, timeout: 5000 }).toBe(false)
+    await expect.poll(() => alive(pid), { interval: 5 }).toBe(false)
   })
 })

@@ -167,7 +167,7 @@ export function barrier<T = void>(): { readonly passed: Promise<T>; readonly ope
 }
 
 /** Until `condition` holds, looking at each turn of the event loop; for what no promise tells. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
   const end = Date.now() + limitMs
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not within ${String(limitMs)} ms: ${condition.toString()}`)

@@ -291,7 +291,7 @@ describe.each(KINDS)('%s', (kind) => {
 
   it('handlerTimeout while the session is stored: the response is sent already, and is the only one', async () => {
     const site = await Site.start(kind, (app) => {
-      app.get('/slow', { handlerTimeout: 40 }, async (request) => {
+      app.get('/slow', { handlerTimeout: 400 }, async (request) => {
         visit(request).n = 1
         return {}
       })
@@ -301,7 +301,7 @@ describe.each(KINDS)('%s', (kind) => {
     const answer = visitor.get('/slow')
     await save?.arrived
     // Began later than Fastify's own timer, so it ends later.
-    await sleep(40)
+    await sleep(400)
     save?.go()
     expect((await answer).status).toBe(200)
     expect(site.errors).toEqual([])
