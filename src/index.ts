@@ -8,6 +8,7 @@ export type { EncryptionKey, EncryptionOptions } from './session/records/keyring
 export type { CompressionOptions } from './session/records/compression.js'
 export { jsonSerializer, type Serializer } from './session/serializer.js'
 export type { LostEvent } from './session/session-engine.js'
+export type { WireWarning } from './wire/wire.js'
 export type { SlowHoldEvent } from './session/slow-holds.js'
 export type {
   AcquireEvent,

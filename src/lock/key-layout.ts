@@ -24,6 +24,11 @@ export class KeyLayout {
   /** @param prefix goes before every id; visible ASCII, may be empty. Checked by the options. */
   constructor(readonly prefix: string) {}
 
+  /** Where processes say which servers they use. The line of no session: no id can lead here. */
+  get listsKey(): string {
+    return this.prefix + LINE_SUFFIX
+  }
+
   /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
   keysOf(id: string): SessionKeys {
     const flaw = this.flawOf(id)

@@ -12,7 +12,7 @@ import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
 import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
 import { createMemoryWire } from '../wire/memory/memory-wire.js'
-import type { Wire } from '../wire/wire.js'
+import type { Wire, WireWarning } from '../wire/wire.js'
 import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
 import type { RecordFormat } from './record-format.js'
@@ -36,6 +36,7 @@ export class SessionEngine {
   private closing = false
   onLost: (event: LostEvent) => void = () => undefined
   onSlow: (event: SlowHoldEvent) => void = () => undefined
+  onWarning: (warning: WireWarning) => void = () => undefined
   /** Tells this manager's events from those of others in the process. */
   readonly name = `manager-${String(++managers.count)}`
 
@@ -43,7 +44,7 @@ export class SessionEngine {
     const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters } = settings
     this.layout = new KeyLayout(settings.prefix)
     this.format = settings.format
-    this.wire = settings.wire ?? wireOf(settings)
+    this.wire = settings.wire ?? wireOf(settings, this.layout.listsKey, (warning) => this.onWarning(warning))
     const slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })
@@ -124,7 +125,7 @@ const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
 /** A call takes three flights at the most: its own, a read to resolve it, and the same once more. */
 const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineMs / 3)
 
-function wireOf(settings: Settings): Wire {
+function wireOf(settings: Settings, listsKey: string, onWarning: (warning: WireWarning) => void): Wire {
   const { clock } = settings
   const path = parseSavePath(settings.savePath)
   if (path.kind === 'memory') return createMemoryWire({ clock })
@@ -133,5 +134,7 @@ function wireOf(settings: Settings): Wire {
     clock,
     flightMs: flightMsOf(settings),
     connections: settings.connections,
+    listsKey,
+    onWarning,
   })
 }

@@ -4,7 +4,7 @@ import type { LockCounters } from '../lock/lock-context.js'
 import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
-import type { NodeStats } from '../wire/wire.js'
+import type { NodeStats, WireWarning } from '../wire/wire.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
@@ -29,9 +29,15 @@ export interface ManagerStats extends Readonly<LockCounters> {
  * One per process: configuration, connections and wait queues. Everything else is made from it.
  *
  * Emits `lost` (LostEvent) when a lock went away while it was held, and `slow` (SlowHoldEvent), once for each label,
- * when a lock has been held for longer than `slowHoldMs`.
+ * when a lock has been held for longer than `slowHoldMs`. Emits `warning` (WireWarning) when the servers are not what
+ * the save path takes them for: processes with different lists, or one address with two servers. Where nobody listens,
+ * it is a warning of the process, which Node writes to standard error.
  */
-export class SessionManager extends EventEmitter<{ lost: [LostEvent]; slow: [SlowHoldEvent] }> {
+export class SessionManager extends EventEmitter<{
+  lost: [LostEvent]
+  slow: [SlowHoldEvent]
+  warning: [WireWarning]
+}> {
   private readonly engine: SessionEngine
 
   /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
@@ -44,6 +50,12 @@ export class SessionManager extends EventEmitter<{ lost: [LostEvent]; slow: [Slo
     }
     this.engine.onSlow = (event) => {
       queueMicrotask(() => this.emit('slow', event))
+    }
+    this.engine.onWarning = (warning) => {
+      queueMicrotask(() => {
+        if (this.emit('warning', warning)) return
+        process.emitWarning(warning.message, { type: 'LatchkeyWarning', code: warning.code })
+      })
     }
     logToDebug()
   }

@@ -117,6 +117,19 @@ export function failLater(receiver: Receiver, error: unknown): void {
   })
 }
 
+/** What an operator should know of a store, and no single flight can be blamed for. */
+export interface WireWarning {
+  /**
+   * `LATCHKEY_SERVER_LISTS_DIFFER`: another process shares the sessions by another list of servers.
+   * `LATCHKEY_TWO_SERVERS`: one address leads now to one server and now to another.
+   */
+  readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS'
+  /** As in `stats`. */
+  readonly node: string
+  /** What is wrong, and what to do. */
+  readonly message: string
+}
+
 /** What a node has done since its manager was made. Plain numbers. */
 export interface NodeStats {
   readonly flights: number

@@ -222,6 +222,12 @@ describe.concurrent('doctor, on the way to the server', () => {
     expect(await examine(`tcp://${server.address}`)).toMatchObject({ exitCode: 3, codes: ['unreachable'] })
     expect(await examine(`tls://${server.address}`)).toMatchObject({ exitCode: 3, codes: ['unreachable'] })
   })
+
+  it('finds a process that uses the server with another list', async () => {
+    await using server = await MemcachedServer.start({ args: WELL })
+    await server.commandText('set sess:-line 0 60 27\r\n2 servers, 0123456789abcdef')
+    expect(await examine(`tcp://${server.address}`)).toMatchObject({ exitCode: 1, codes: ['server-lists-differ'] })
+  })
 })
 
 describe('the rules', () => {

@@ -1,6 +1,7 @@
 import { LatchkeyError, NotSupportedError, ServerUnavailableError } from '../../errors.js'
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import { AuthenticationError } from '../../wire/memcached/codec.js'
+import { fingerprintOf, shownList } from '../../wire/memcached/server-lists.js'
 import { bytes, duration } from '../format.js'
 import type { Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
@@ -46,7 +47,8 @@ async function examine(place: Place, server: ServerAddress): Promise<Examined> {
     findings.push(notAsked(error))
   }
   try {
-    return { server, facts, trial: await playSession(place, server), findings }
+    const trial = await playSession(place, server)
+    return { server, facts, trial, findings: [...findings, ...listsDiffer(place, trial)] }
   } catch (error) {
     place.signal.throwIfAborted()
     return { server, facts, trial: undefined, findings: [...findings, trialFailed(error, facts === undefined)] }
@@ -79,6 +81,19 @@ const notAsked = (error: unknown): Finding => ({
   message: `Its memory and settings cannot be looked at (${messageOf(error)})`,
   advice: 'Look at them on the machine itself.',
 })
+
+function listsDiffer({ servers }: Place, { usedList }: Trial): Finding[] {
+  const given = fingerprintOf(servers)
+  if (usedList === undefined || usedList === given) return []
+  return [
+    {
+      code: 'server-lists-differ',
+      severity: 'problem',
+      message: `A running process uses it with another list of servers (${shownList(usedList)}; given here: ${given})`,
+      advice: 'Give every process, and the doctor, the same servers in the same words; docs/reliability.md says how a list is changed.',
+    },
+  ]
+}
 
 /** Where nothing was learned before, the failure may be that the server cannot be reached at all. */
 function trialFailed(error: unknown, isFirstContact: boolean): Finding {

@@ -13,6 +13,7 @@ export type FindingCode =
   | 'credentials-refused'
   | 'stats-unavailable'
   | 'trial-failed'
+  | 'server-lists-differ'
   | 'version-too-old'
   | 'version-known-bad'
   | 'cas-disabled'

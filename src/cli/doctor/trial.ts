@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ServerAddress } from '../../save-path.js'
 import { SessionManager } from '../../session/session-manager.js'
 import { createMemcachedWire } from '../../wire/memcached/memcached-wire.js'
-import type { Wire } from '../../wire/wire.js'
+import { valueBytes, type Wire } from '../../wire/wire.js'
 import type { Place } from '../place.js'
 
 /** What is left if even the cleaning up fails goes away by itself. */
@@ -13,6 +13,8 @@ export interface Trial {
   readonly tookMs: number
   /** What a session may have, as far as the server's item size goes. */
   readonly largestSessionBytes: number
+  /** The list of servers of a running process that shares the sessions (see server-lists.ts); undefined: none runs. */
+  readonly usedList: string | undefined
 }
 
 /**
@@ -47,7 +49,9 @@ export async function playSession({ layout, clock, deadlineMs, signal }: Place, 
     const second = await manager.start(id)
     if (second.data['beat'] !== 1) throw new Error('what was stored is not what was read')
     await second.destroy()
-    return { tookMs: clock.nowMs() - startedMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record) }
+    const tookMs = clock.nowMs() - startedMs
+    const usedList = await leftList(wire, id, layout.listsKey)
+    return { tookMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record), usedList }
   } finally {
     await manager.close({ graceMs: 0 })
     const { record, lock, line } = layout.keysOf(id)
@@ -55,4 +59,9 @@ export async function playSession({ layout, clock, deadlineMs, signal }: Place, 
     await wire.flight(id, [record, lock, line].map((key) => ({ op: 'delete', key }))).catch(() => undefined)
     await wire.close()
   }
+}
+
+async function leftList(wire: Wire, route: string, key: string): Promise<string | undefined> {
+  const [left] = await wire.flight(route, [{ op: 'get', key }])
+  return left?.status === 'ok' && left.value !== undefined ? valueBytes(left.value).toString('latin1') : undefined
 }

@@ -4,12 +4,13 @@ import { InvalidOptionError } from '../../errors.js'
 import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { isKey } from '../key.js'
-import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire } from '../wire.js'
+import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from './codec.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
+import { fingerprintOf, ServerLists } from './server-lists.js'
 import { createTextCodec, TEXT_VERSION } from './text-codec.js'
 
 export interface MemcachedWireOptions {
@@ -20,6 +21,10 @@ export interface MemcachedWireOptions {
   readonly flightMs?: number
   /** The most connections to one server. Default 3, minimum 1. */
   readonly connections?: number
+  /** Told what an operator should know, each thing once. */
+  readonly onWarning?: ((warning: WireWarning) => void) | undefined
+  /** Where processes that share sessions leave the fingerprints of their lists of servers. Default: none is left. */
+  readonly listsKey?: string | undefined
 }
 
 export interface MemcachedWire extends Wire {
@@ -43,7 +48,7 @@ interface Place {
  * @throws {InvalidOptionError} when an option is out of its range.
  */
 export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWire {
-  const { servers, clock, flightMs = 2000, connections = 3 } = options
+  const { servers, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined } = options
   if (servers.length === 0) throw new InvalidOptionError('servers: a memcached wire needs at least one server.')
   if (!(flightMs >= 10 && flightMs <= 600_000)) {
     throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
@@ -53,7 +58,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   }
   const places = servers.map((server): Place => {
     const { makeCodec, version } = dialectOf(server)
-    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs, connections }), version }
+    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs, connections, warn }), version }
   })
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   const placeOf = (route: string): Place => {
@@ -65,6 +70,11 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   // Every list under way listens; Node would take more than ten for a leak.
   setMaxListeners(0, shutDown.signal)
   let closing: Promise<void> | undefined
+  const nodes = places.map(({ node }) => node)
+  const lists =
+    options.listsKey === undefined
+      ? undefined
+      : new ServerLists({ nodes, fingerprint: fingerprintOf(servers), key: options.listsKey, clock, warn })
 
   function send(route: string, commands: readonly Command[], receiver: Receiver): void {
     const { node, version } = placeOf(route)
@@ -96,11 +106,12 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     sweep: () => 0,
     close(): Promise<void> {
       shutDown.abort(new FlightError('not-sent', 'The connections were closed.'))
-      closing ??= Promise.all(places.map(({ node }) => node.close())).then(() => undefined)
+      lists?.close()
+      closing ??= Promise.all(nodes.map((node) => node.close())).then(() => undefined)
       return closing
     },
     nodeOf: (route) => placeOf(route).node.observed,
-    stats: () => Object.fromEntries(places.map(({ node }) => [node.name, node.stats])),
+    stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }
 }
 

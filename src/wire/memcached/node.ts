@@ -5,7 +5,7 @@
 import { describeServer, type ServerAddress } from '../../save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { failLater, FlightError, type Command, type NodeStats, type Receiver } from '../wire.js'
+import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
 import { bytesOf, Flight, type MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
@@ -19,7 +19,11 @@ export interface NodeOptions {
   readonly flightMs: number
   /** The most connections at a time. */
   readonly connections: number
+  readonly warn: (warning: WireWarning) => void
 }
+
+/** Of a restarted server's earlier processes so many are remembered. */
+const KNOWN_PROCESSES = 16
 
 // A batch holds its connection until its last reply, so a giant one would make small flights wait.
 const BATCH_BYTES = 256 * 1024
@@ -49,9 +53,13 @@ export class MemcachedNode {
   #turnMs = 0
   #ordinal = 0
   #itemSizeMaxBytes = DEFAULT_ITEM_SIZE_MAX_BYTES
+  /** The server's processes so far, the present one last. */
+  #processes: readonly string[] = []
   #closed = false
+  readonly #warn: NodeOptions['warn']
 
-  constructor({ server, clock, makeCodec, flightMs, connections }: NodeOptions) {
+  constructor({ server, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
+    this.#warn = warn
     this.name = describeServer(server)
     this.observed = observedOf(server)
     this.#clock = clock
@@ -78,6 +86,16 @@ export class MemcachedNode {
     this.#counters.commands += commands.length
     this.#schedule()
     this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), receiver))
+  }
+
+  flight(commands: readonly Command[]): Promise<Reply[]> {
+    return new Promise((landed, failed) => {
+      this.send(commands, { landed, failed })
+    })
+  }
+
+  get isConnected(): boolean {
+    return this.#pool.size > 0
   }
 
   get stats(): NodeStats {
@@ -107,8 +125,25 @@ export class MemcachedNode {
     if (process !== undefined) {
       if (this.#pool.knows(process)) return this.#ordinal
       this.#pool.forgetOthers(process)
+      this.#note(process)
     }
     return ++this.#ordinal
+  }
+
+  /** A process that has ended does not come back: if it seems to, there are two servers, and sessions on each of them. */
+  #note(process: string): void {
+    if (this.#processes.at(-1) === process) return
+    if (this.#processes.includes(process)) {
+      this.#warn({
+        code: 'LATCHKEY_TWO_SERVERS',
+        node: this.name,
+        message:
+          `${this.name} leads now to one memcached and now to another (a name with several addresses, or a balancer ` +
+          'between). A session is found on one of them only, and its lock holds on one only. Name each server by an ' +
+          'address of its own, separated by commas.',
+      })
+    }
+    this.#processes = [...this.#processes.filter((one) => one !== process), process].slice(-KNOWN_PROCESSES)
   }
 
   /** After the turn's I/O callbacks and all that they set off, so that the whole turn is in one write. */
