@@ -14,16 +14,57 @@ const OF_ARRAYS = new Set(['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** What protect() made of an object, and of what it made. */
-const views = processWide('views', () => new WeakMap<object, object>())
+/** What protect() made of an object of the session's own, and of what it made. */
+const views = processWide('protected-views', () => new WeakMap<object, object>())
+
+/** Objects that nobody but sessions can have made: what was decoded for one, and the objects of session frameworks. */
+const owned = processWide('owned-by-sessions', () => new WeakSet<object>())
+
+/** Marks one object as the session's own: protect() may change it in place. */
+export function own<T extends object>(data: T): T {
+  owned.add(data)
+  return data
+}
+
+/** As own(), of all that was just decoded, before anybody sees it: what is put into it later is not marked. */
+export function ownAll<T extends object>(decoded: T): T {
+  const todo: object[] = [decoded]
+  const mark = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null || owned.has(part)) return
+    owned.add(part)
+    todo.push(part)
+  }
+  owned.add(decoded)
+  for (let data = todo.pop(); data !== undefined; data = todo.pop()) {
+    if (Array.isArray(data)) for (const part of data) mark(part)
+    else if (!ArrayBuffer.isView(data)) markFields(data, mark)
+  }
+  return decoded
+}
+
+function markFields(data: object, mark: (part: unknown) => void): void {
+  const fields: Readonly<Record<string, unknown>> = { ...data }
+  for (const name in fields) mark(fields[name])
+  if (data instanceof Map || data instanceof Set) {
+    for (const [key, value] of data.entries() as Iterable<[unknown, unknown]>) {
+      mark(key)
+      mark(value)
+    }
+  }
+}
 
 /**
- * Makes a tree of session data unchangeable, in place and for good: from now on any attempt to change it throws what
- * `why` makes, at the moment of the attempt. Costs no round trip. Returns what to use in place of `data`.
+ * Makes a session's data unchangeable, for good: from now on any attempt to change it throws what `why` makes, at the
+ * moment of the attempt. Costs no round trip. Returns what to use in place of `data`.
  *
- * It reads, iterates, spreads and serializes as before. Through a reference that was taken earlier, assignments and the
- * methods of arrays, Maps, Sets and Dates throw the same error; a `delete` or a new `length` is a TypeError there, and
- * is ignored in sloppy mode, as with Object.freeze(). Left alone are bytes (typed arrays), functions, and objects with
+ * What is the session's own (own(), ownAll()) is protected in place, so that a reference which was taken earlier refuses
+ * as well: assignments and the methods of arrays, Maps, Sets and Dates throw the same error; a `delete` or a new `length`
+ * is a TypeError there, and is ignored in sloppy mode, as with Object.freeze().
+ * What the application put in is the application's, and other requests may use it: the session keeps a protected copy
+ * of it as it is now, and the object itself stays as it is. An instance of a class is not copied; its methods change
+ * the application's object, if they change anything.
+ *
+ * It reads, iterates, spreads and serializes as before. Left alone are bytes (typed arrays), functions, and objects with
  * a `toJSON` of their own: of those the session holds what they say, not the object.
  *
  * @param isShared whether somebody may have taken parts of it. If not (it was just read), parts are looked at when
@@ -33,45 +74,87 @@ export function protect<T extends object>(data: T, why: () => Error, isShared = 
   const refuse = (): never => {
     throw why()
   }
-  return new Protection(refuse, isShared).viewOf(data, innerOf(data) === undefined)
+  return new Protection(refuse, isShared).rootOf(data)
 }
 
 class Protection {
   private readonly guards = new Map<object | null, object>()
+  /** Of what the application owns: another session's view of it is another one. */
+  private readonly copies = new Map<object, object>()
+  /** What has its view, but is not protected yet. No recursion: a visitor's data may be deeper than the stack. */
+  private readonly todo: (() => void)[] = []
+  private isBusy = false
 
   constructor(
     private readonly refuse: Thrower,
     private readonly isShared: boolean,
   ) {}
 
-  viewOf<T extends object>(data: T, isProxied: boolean): T
-  viewOf(data: object, isProxied: boolean): object {
-    const known = views.get(data)
+  rootOf<T extends object>(data: T): T
+  rootOf(data: object): object {
+    const view = this.viewOf(data, innerOf(data) === undefined)
+    this.finish()
+    return view
+  }
+
+  private finish(): void {
+    if (this.isBusy) return
+    this.isBusy = true
+    for (let next = this.todo.pop(); next !== undefined; next = this.todo.pop()) next()
+    this.isBusy = false
+  }
+
+  private viewOf(data: object, isProxied: boolean): object {
+    const known = views.get(data) ?? this.copies.get(data)
     if (known !== undefined) return known
+    // What is frozen cannot answer with views of its parts: that takes a copy as well.
+    if (owned.has(data) && Object.isExtensible(data)) return this.inPlace(data, isProxied)
+    const copy = shellOf(data)
+    const view = copy === undefined ? this.windowOf(data) : this.inPlace(copy, isProxied, data)
+    this.copies.set(data, view)
+    return view
+  }
+
+  /** `source`: what it is to be a copy of. */
+  private inPlace(data: object, isProxied: boolean, source?: object): object {
     const { refuse } = this
     const traps = { set: refuse, deleteProperty: refuse, defineProperty: refuse, setPrototypeOf: refuse, preventExtensions: refuse }
     const view = isProxied ? new Proxy(data, traps) : data
     // Before its members: one of them may lead back to it.
     views.set(data, view)
     views.set(view, view)
+    this.todo.push(() => {
+      if (source !== undefined) fill(data, source)
+      this.close(data)
+    })
+    return view
+  }
+
+  private close(data: object): void {
     const inner = innerOf(data)
     if (inner !== undefined) this.members(data)
     this.properties(data)
     if (inner === undefined) Reflect.setPrototypeOf(data, this.guardOf(data))
     // With a Proxy as its prototype a Date would not be known as one any more.
-    else for (const name of inner) Reflect.defineProperty(data, name, { value: refuse })
+    else for (const name of inner) Reflect.defineProperty(data, name, { value: this.refuse })
     Reflect.preventExtensions(data)
-    return view
   }
 
   /** What a Map or Set holds is changed by nobody either. */
   private members(data: object): void {
-    if (data instanceof Set) for (const member of data) this.valueOf(member)
-    if (!(data instanceof Map)) return
-    for (const [key, member] of data) {
-      this.valueOf(key)
-      data.set(key, this.valueOf(member))
+    if (data instanceof Set) {
+      const members: unknown[] = [...(data as ReadonlySet<unknown>)]
+      const views = members.map((member) => this.valueOf(member))
+      if (views.some((view, at) => view !== members[at])) {
+        data.clear()
+        for (const view of views) data.add(view)
+      }
     }
+    if (!(data instanceof Map)) return
+    const entries: [unknown, unknown][] = [...(data as ReadonlyMap<unknown, unknown>)]
+    const views = entries.map(([key, member]): [unknown, unknown] => [this.valueOf(key), this.valueOf(member)])
+    data.clear()
+    for (const [key, view] of views) data.set(key, view)
   }
 
   /** Accessors without a way in; also for sloppy code, which would not be told of a read-only property. */
@@ -80,9 +163,8 @@ class Protection {
       const property = Reflect.getOwnPropertyDescriptor(data, key)
       if (property?.enumerable === true) {
         const value: unknown = property.value
-        // What cannot be configured answers with the part itself.
-        if (this.isShared || property.configurable === false) this.valueOf(value)
-        const get = property.get ?? ((): unknown => this.valueOf(value))
+        if (this.isShared) this.valueOf(value)
+        const get = property.get ?? ((): unknown => this.asked(value))
         if (property.configurable === true) Reflect.defineProperty(data, key, { get, set: this.refuse, configurable: false })
       }
       // Of what cannot be configured; and the methods that a framework gave its session are its own affair.
@@ -90,8 +172,36 @@ class Protection {
     }
   }
 
+  /** Somebody wants to see it: protected by then. */
+  private asked(value: unknown): unknown {
+    const view = this.valueOf(value)
+    this.finish()
+    return view
+  }
+
   private valueOf(value: unknown): unknown {
     return typeof value === 'object' && value !== null && isData(value) ? this.viewOf(value, isPlain(value)) : value
+  }
+
+  /** An instance of one of the application's classes, which cannot be copied: private members are not seen. */
+  private windowOf(data: object): object {
+    const { refuse } = this
+    const view = new Proxy(data, {
+      set: refuse,
+      deleteProperty: refuse,
+      defineProperty: refuse,
+      setPrototypeOf: refuse,
+      preventExtensions: refuse,
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target)
+        // What cannot be configured answers with the part itself.
+        if (Reflect.getOwnPropertyDescriptor(target, name)?.configurable === false) return value
+        // Its own methods need the instance itself as well.
+        return typeof value === 'function' && name !== 'constructor' ? (value.bind(target) as unknown) : this.asked(value)
+      },
+    })
+    views.set(view, view)
+    return view
   }
 
   /**
@@ -120,6 +230,34 @@ class Protection {
 /** For console.log(): the values, and not that they are accessors. */
 function shown(this: object): object {
   return Array.isArray(this) ? [...(this as readonly unknown[])] : { ...this }
+}
+
+/** An empty object of the same kind; undefined for instances of classes. */
+function shellOf(data: object): object | undefined {
+  const prototype = Reflect.getPrototypeOf(data)
+  const shell = emptyOf(data)
+  if (shell !== undefined && Reflect.getPrototypeOf(shell) !== prototype) Reflect.setPrototypeOf(shell, prototype)
+  return shell
+}
+
+function emptyOf(data: object): object | undefined {
+  if (Array.isArray(data)) return []
+  if (data instanceof Map) return new Map()
+  if (data instanceof Set) return new Set()
+  if (data instanceof Date) return new Date(data.getTime())
+  return isPlain(data) ? {} : undefined
+}
+
+function fill(copy: object, source: object): void {
+  if (source instanceof Map && copy instanceof Map) for (const [key, value] of source) copy.set(key, value)
+  if (source instanceof Set && copy instanceof Set) for (const value of source) copy.add(value)
+  for (const key of Reflect.ownKeys(source)) {
+    const property = Reflect.getOwnPropertyDescriptor(source, key)
+    if (property === undefined || (Array.isArray(copy) && key === 'length')) continue
+    if ('value' in property) Reflect.defineProperty(copy, key, { ...property, writable: true, configurable: true })
+    else Reflect.defineProperty(copy, key, { ...property, configurable: true })
+  }
+  if (Array.isArray(copy) && Array.isArray(source)) copy.length = source.length
 }
 
 const innerOf = (data: object): readonly string[] | undefined => INNER.find(([kind]) => data instanceof kind)?.[1]

@@ -1,6 +1,6 @@
 import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import { protect } from './protect.js'
+import { own, ownAll, protect } from './protect.js'
 import { checkedGraceSec } from './options.js'
 import type { SessionEngine } from './session-engine.js'
 import { decode, encode } from './serializer.js'
@@ -56,7 +56,7 @@ export class Session<T extends object> implements AsyncDisposable {
     this.currentId = id
     this.isNew = text === ''
     this.isStored = !this.isNew
-    this.current = this.isNew ? {} : decode(serializer, id, text)
+    this.current = this.isNew ? own({}) : ownAll(decode(serializer, id, text))
     this.baseline = this.isNew ? encode(serializer, id, {}) : text
     this.readOnly = readOnly
   }
@@ -123,7 +123,8 @@ export class Session<T extends object> implements AsyncDisposable {
 
   /**
    * Stores what changed and lets go: PHP's session_write_close(). One flight. From then on `data`, and all that was
-   * taken from it before, can only be read: a change throws LATCHKEY_READ_ONLY.
+   * taken from it before, can only be read: a change throws LATCHKEY_READ_ONLY. Objects that the application put into it
+   * stay the application's own: the session keeps a copy of them as they were stored.
    * A new session in which nothing changed is not stored. Does nothing when it is read-only, or was aborted or
    * destroyed before. Errors as in SessionStore.write().
    */

@@ -1,11 +1,12 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { protect } from '../../src/session/protect.js'
+import { ownAll, protect } from '../../src/session/protect.js'
 
 class Refused extends Error {}
 const refused = (): Error => new Refused()
-const locked = <T extends object>(data: T): T => protect(data, refused)
+/** Of a session's own, as what was decoded for it. */
+const locked = <T extends object>(data: T): T => protect(ownAll(data), refused)
 
 /** Sloppy-mode code: no error of the language's own. */
 const sloppily = (body: string, value: unknown): unknown => new Function('it', body)(value) as unknown
@@ -68,7 +69,7 @@ describe('protected data', () => {
   })
 
   it.each(Object.entries({ ...CHANGES, ...THROUGH_THE_VIEW }))('refuses %s where nobody has taken parts of it before', (_, change) => {
-    const view = protect(shop(), refused, false)
+    const view = protect(ownAll(shop()), refused, false)
     expect(() => sloppily(change, view)).toThrow(Refused)
     expect(view).toEqual(shop())
   })
@@ -168,7 +169,7 @@ describe('protected data', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.boolean(), (value, isShared) => {
         const text = JSON.stringify({ value })
-        const data = JSON.parse(text) as object
+        const data = ownAll(JSON.parse(text) as object)
         const places = isShared ? objectsIn(data) : []
         const view = protect(data, refused, isShared)
         expect(JSON.stringify(view)).toBe(text)
@@ -183,6 +184,85 @@ describe('protected data', () => {
       { numRuns: 300 },
     )
   })
+})
+
+describe("what the application owns", () => {
+  it.each(Object.entries({ ...CHANGES, ...THROUGH_THE_VIEW }))('%s is refused by the view', (_, change) => {
+    const data = shop()
+    const view = protect(data, refused)
+    expect(() => sloppily(change, view)).toThrow(Refused)
+    expect([view, data]).toEqual([shop(), shop()])
+  })
+
+  it.each(Object.entries(CHANGES))('allows %s', (_, change) => {
+    const data = shop()
+    const view = protect(Object.assign(ownAll({}), { user: data }), refused)
+    sloppily(change, data)
+    expect(view).toEqual({ user: shop() })
+    expect(() => sloppily(change, view.user)).toThrow(Refused)
+  })
+
+  it('is whole in each of the sessions that hold it, as it was at the time of each', () => {
+    const ada = { visits: 1, tags: ['a'], seen: new Map([[{ page: 1 }, new Set([1])]]) }
+    const first = protect(Object.assign(ownAll({}), { ada }), refused)
+    ada.visits++
+    ada.tags.push('b')
+    const second = protect(Object.assign(ownAll({}), { ada, again: ada }), refused)
+    expect([first.ada.visits, second.ada.visits]).toEqual([1, 2])
+    expect([first.ada.tags, second.ada.tags]).toEqual([['a'], ['a', 'b']])
+    expect(second.again).toBe(second.ada)
+    expect(() => (second.ada.visits = 5)).toThrow(Refused)
+    expect(() => second.ada.tags.push('c')).toThrow(Refused)
+    expect(() => [...second.ada.seen.keys()].forEach((page) => (page.page = 2))).toThrow(Refused)
+  })
+
+  it('may be frozen, sealed, without a prototype, and lead back to itself', () => {
+    const constant: { self?: object; deep: { n: number } } = { deep: { n: 1 } }
+    constant.self = constant
+    Object.freeze(constant)
+    const data = { constant, sealed: Object.seal({ n: 1 }), bare: Object.assign(Object.create(null) as object, { n: 1 }) }
+    const view = protect(data, refused)
+    expect(view.constant.self).toBe(view.constant)
+    expect(() => (view.constant.deep.n = 2)).toThrow(Refused)
+    expect(() => (view.sealed.n = 2)).toThrow(Refused)
+    expect(() => Object.assign(view.bare, { m: 1 })).toThrow(Refused)
+    constant.deep.n = 3
+    data.sealed.n = 3
+    expect([view.constant.deep.n, view.sealed.n]).toEqual([1, 1])
+  })
+
+  it('an instance keeps its methods and private members; what is assigned through the view is refused', () => {
+    class Cart {
+      readonly #limit = 2
+      items = ['a']
+      get isFull(): boolean {
+        return this.items.length >= this.#limit
+      }
+      add(item: string): void {
+        this.items.push(item)
+      }
+    }
+    const cart = new Cart()
+    const view = protect({ cart }, refused)
+    expect(view.cart).toBeInstanceOf(Cart)
+    expect(view.cart.isFull).toBe(false)
+    expect(() => (view.cart.items = [])).toThrow(Refused)
+    expect(() => view.cart.items.push('b')).toThrow(Refused)
+    cart.add('b')
+    expect(view.cart.isFull).toBe(true)
+  })
+})
+
+it('a hundred thousand levels are no deeper than one', () => {
+  const nested = (): object => {
+    let data = {}
+    for (let level = 0; level < 100_000; level++) data = { data }
+    return data
+  }
+  for (const data of [nested(), ownAll(nested())]) {
+    const view = protect(data, refused) as { data: { data: object } }
+    expect(() => (view.data.data = {})).toThrow(Refused)
+  }
 })
 
 function objectsIn(value: unknown): object[] {

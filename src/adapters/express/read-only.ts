@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { ReadOnlyReason } from '../../errors.js'
-import { protect } from '../../session/protect.js'
+import { own, protect } from '../../session/protect.js'
 import { processWide } from '../../system/process-wide.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure } from '../http/http-error.js'
@@ -55,6 +55,6 @@ export function protectSession(req: Request, reason: ReadOnlyReason, renew: () =
     return req.session
   }
   giveMethods(session, { touch, resetMaxAge: touch, reload, ...(reason === 'retired' ? {} : { destroy }) })
-  protect(session.cookie, why)
-  req.session = protect(session, why, reason === 'released')
+  protect(own(session.cookie), why)
+  req.session = protect(own(session), why, reason === 'released')
 }

@@ -1,7 +1,7 @@
 import { ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
 import { quiet } from '../http/settle.js'
-import { protect } from '../../session/protect.js'
+import { own, protect } from '../../session/protect.js'
 import type { RegenerateOptions, Session } from '../../session/session.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
@@ -25,7 +25,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   readonly isRetired: boolean
   private newId: string
   /** The data while nothing is stored. */
-  private fresh: Partial<T> = {}
+  private fresh: Partial<T> = own({})
   /** The data when nothing of it will be stored any more. */
   private ended: Partial<T> | undefined
   private state: 'live' | 'released' | 'destroyed' = 'live'

@@ -1,3 +1,4 @@
+import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
 import { BareSessions } from './bare-sessions.js'
@@ -222,7 +223,8 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   }
 
   private decoded(sid: string, text: string): Loaded | undefined {
-    return text === '' ? undefined : this.record.decode(sid, text)
+    const session = text === '' ? undefined : this.record.decode(sid, text)
+    return session && ownAll(session)
   }
 
   private textOf(sid: string): string {

@@ -1,4 +1,4 @@
-import { protect } from '../../session/protect.js'
+import { own, protect } from '../../session/protect.js'
 
 /** What koa-session's `commit` can be told. */
 export interface CommitOptions {
@@ -32,7 +32,7 @@ export function readOnlyView(session: object, why: () => Error, isShared: boolea
   const refuse = (): never => {
     throw why()
   }
-  protect(session, why, isShared)
+  protect(own(session), why, isShared)
   return new Proxy(session, {
     // koa-session's methods look for private members, which a Proxy has not.
     get: (target, name) => {

@@ -1,4 +1,5 @@
 import { ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
 import { ClientGoneError, type SessionHttpError, toHttpError } from '../http/http-error.js'
@@ -93,7 +94,7 @@ export class RequestStore {
   private decoded(sid: string, text: string): object | undefined {
     if (text === '') return undefined
     this.knownSid = sid
-    return this.manager.decode(sid, text)
+    return ownAll(this.manager.decode(sid, text))
   }
 
   private async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {

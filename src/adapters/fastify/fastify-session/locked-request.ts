@@ -1,7 +1,7 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ReadOnlyReason } from '../../../errors.js'
-import { protect } from '../../../session/protect.js'
+import { own, protect } from '../../../session/protect.js'
 import { giveMethods } from '../../http/give-methods.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../http/settle.js'
@@ -42,7 +42,7 @@ export class LockedRequest implements RequestSession {
     await reading.catch((thrown: unknown) => {
       const error = toHttpError(thrown)
       // @fastify/session leaves a bare `{}`, which is never stored.
-      if (this.session !== null) this.session = protect(this.session, () => error)
+      if (this.session !== null) this.session = protect(own(this.session), () => error)
       throw error
     })
     const { protection } = this.store
@@ -111,7 +111,7 @@ export class LockedRequest implements RequestSession {
   }
 
   private protect(reason: ReadOnlyReason): void {
-    if (isSession(this.session)) protect(this.session, readOnlyFailure(reason, this.session.sessionId))
+    if (isSession(this.session)) protect(own(this.session), readOnlyFailure(reason, this.session.sessionId))
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, LatchkeySession } from 'fastify'
 import { type ReadOnlyReason, SessionGoneError } from '../../../errors.js'
-import { protect } from '../../../session/protect.js'
+import { own, protect } from '../../../session/protect.js'
 import type { Session } from '../../../session/session.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
@@ -36,7 +36,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
     private readonly settings: OwnSessionSettings,
   ) {
     this.newId = manager.createSid()
-    this.current = withMethods({}, this)
+    this.current = withMethods(own({}), this)
     if (settings.isReadOnly) this.fix('readOnly')
   }
 
@@ -50,7 +50,8 @@ export class OwnSession implements RequestSession, LatchkeySession {
 
   set data(data: Data) {
     this.assertLive()
-    this.current = withMethods(data, this)
+    // A copy: what the application gives may be another request's as well.
+    this.current = withMethods(own({ ...data }), this)
     if (this.session !== undefined) this.session.data = this.current
   }
 
@@ -140,7 +141,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
     if (session.isNew) return
     this.session = session
     if (session.isReadOnly) {
-      this.current = withMethods({ ...session.data }, this)
+      this.current = withMethods(own({ ...session.data }), this)
       this.fix(isReadOnly ? 'readOnly' : 'retired')
     } else this.current = withMethods(session.data, this)
   }
