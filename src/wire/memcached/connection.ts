@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, UnsupportedStoreError } from '../wire.js'
 import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'
 import { flawOf, type Greeting } from './greeting.js'
+import type { Opening } from './opening.js'
 import { dial, readPemFiles } from './socket.js'
 
 /** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
@@ -18,7 +19,7 @@ export class ConnectError extends Error {
     message: string,
     /** When the attempt began; the clock's monotonic milliseconds. */
     readonly beganAtMs: number,
-    options: { readonly cause: unknown },
+    options?: { readonly cause: unknown },
   ) {
     super(message, options)
   }
@@ -39,9 +40,12 @@ export interface ConnectionOptions {
 export class Connection {
   #openedAt = 0
   #greeting: Greeting | undefined
+  #opening: Opening | undefined
   #failOpening: ((failure: Error) => void) | undefined
   #batch: readonly Flight[] = []
   #done: (() => void) | undefined
+  #sentAtMs = 0
+  #answeredAtMs = 0
   #dueAtMs = 0
   #timer: Timer | undefined
   #death: Error | undefined
@@ -51,10 +55,13 @@ export class Connection {
     private readonly socket: Socket,
     private readonly codec: Codec,
     private readonly clock: Clock,
+    opening: Opening,
   ) {
+    this.#opening = opening
+    opening.follow(socket)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', (error) => this.destroy(error))
-    socket.on('end', () => this.destroy(new Error(this.#whyClosed())))
+    socket.on('end', () => this.destroy(new Error(this.#opening?.whyClosed ?? 'the server closed the connection')))
     socket.on('close', () => this.destroy(new Error('the connection was closed')))
   }
 
@@ -63,20 +70,24 @@ export class Connection {
    *
    * @throws {ConnectError} within `openMs`, whatever happens.
    */
-  static async open({ server, clock, makeCodec, openMs, signal, date }: ConnectionOptions): Promise<Connection> {
+  static async open(
+    { server, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
+    opening: Opening,
+  ): Promise<Connection> {
     const name = describeServer(server)
-    const beganAtMs = clock.nowMs()
     try {
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
       const { socket, readyEvent } = dial(server, pem)
       const codec = makeCodec({ socket, credentials: server.credentials, clock })
-      const connection = new Connection(name, socket, codec, clock)
+      const connection = new Connection(name, socket, codec, clock, opening)
       const giveUp = (): void => connection.destroy(new Error('the wire was closed'))
-      const timer = clock.setTimer(
-        () => connection.destroy(new Error(`no answer within ${String(openMs)} ms`)),
-        openMs,
-      )
+      // After the turn's I/O, as in #watch().
+      const expire = (): void => {
+        if (connection.#opening === undefined) return
+        connection.destroy(new Error(`no answer within ${String(openMs)} ms: ${opening.awaited}`))
+      }
+      const timer = clock.setTimer(() => setImmediate(expire), openMs)
       signal.addEventListener('abort', giveUp, { once: true })
       try {
         await connection.#greet(readyEvent, date)
@@ -88,13 +99,23 @@ export class Connection {
     } catch (error) {
       const reason = error instanceof Error ? reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
-      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, beganAtMs, { cause: error })
+      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, opening.beganAtMs, { cause: error })
     }
   }
 
   /** The node's date of this connection: it may carry only a CAS that is dated this or later. */
   get openedAt(): number {
     return this.#openedAt
+  }
+
+  /** Whether nothing has come over it since then, and nothing is under way: it may be dead, and nobody knows. */
+  isIdleSince(thenMs: number): boolean {
+    return this.#done === undefined && this.#answeredAtMs < thenMs
+  }
+
+  /** When the last batch was written; the clock's monotonic milliseconds. */
+  get sentAtMs(): number {
+    return this.#sentAtMs
   }
 
   /** What the server told in the handshake. */
@@ -115,6 +136,7 @@ export class Connection {
   run(batch: readonly Flight[], dueAtMs: number, done: () => void): void {
     this.#batch = batch
     this.#dueAtMs = dueAtMs
+    this.#sentAtMs = this.clock.nowMs()
     this.#done = done
     this.socket.ref()
     this.#watch()
@@ -147,6 +169,8 @@ export class Connection {
             return
           }
           this.#failOpening = undefined
+          this.#opening = undefined
+          this.#answeredAtMs = this.clock.nowMs()
           this.#greeting = greeting
           this.#openedAt = date(greeting)
           this.socket.unref()
@@ -154,11 +178,6 @@ export class Connection {
         })
       })
     })
-  }
-
-  #whyClosed(): string {
-    if (this.#failOpening === undefined) return 'the server closed the connection'
-    return 'the server closed the connection in the handshake (it may want TLS, or SASL credentials)'
   }
 
   #receive(chunk: Buffer): void {
@@ -175,6 +194,7 @@ export class Connection {
     }
     if (this.codec.due > 0 || this.#done === undefined) return
     this.socket.unref()
+    this.#answeredAtMs = this.clock.nowMs()
     this.#finish(undefined)
   }
 

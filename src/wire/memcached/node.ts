@@ -70,7 +70,6 @@ export class MemcachedNode {
       clock,
       makeCodec,
       openMs: flightMs - this.#answerMs,
-      acquireMs: flightMs,
       max: connections,
       date: (greeting) => this.#date(greeting),
     })
@@ -200,15 +199,17 @@ export class MemcachedNode {
     }
     this.#counters.batches += 1
     connection.run(batch, first.dueAtMs, () => {
-      if (!connection.alive) this.#countUnanswered(batch)
+      if (!connection.alive) this.#unanswered(batch, connection.sentAtMs)
       // Not if a batch waits for one.
       if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) this.#pool.giveBack(connection)
       else this.#kept = connection
     })
   }
 
-  #countUnanswered(batch: readonly Flight[]): void {
+  #unanswered(batch: readonly Flight[], sentAtMs: number): void {
+    const failed = this.#counters.failed
     for (const flight of batch) if (!flight.isAnswered) this.#counters.failed += 1
+    if (this.#counters.failed > failed) this.#pool.doubt(sentAtMs)
   }
 
   /** Takes from what is pending, in its order: as much as a batch holds. */
@@ -255,7 +256,9 @@ export class MemcachedNode {
   #isLate(flight: Flight, nowMs: number): boolean {
     if (flight.settled) return true
     if (nowMs < flight.dueAtMs - this.#answerMs) return false
-    this.#refuse(flight, `No connection to ${this.name} came free in time.`)
+    const cause = this.#pool.obstacleSince(flight.dueAtMs - this.#flightMs)
+    const why = cause?.message ?? 'All that are open wait for its answers: it is slow, or stands still.'
+    this.#refuse(flight, `No connection to ${this.name} came free in time. ${why}`, { cause })
     return true
   }
 
@@ -275,13 +278,15 @@ export class MemcachedNode {
   #watch(): void {
     const [first] = this.#pending
     if (this.#timer !== undefined || first === undefined) return
-    const check = (): void => {
+    const expire = (): void => {
       this.#timer = undefined
       const nowMs = this.#clock.nowMs()
       this.#pending = this.#pending.filter((flight) => !this.#isLate(flight, nowMs))
       this.#watch()
     }
-    // In the background: a borrow under way has a timer of its own that keeps the process alive.
+    // After the turn's I/O: a process that was held up finds timers due before it has seen that it is connected.
+    const check = (): void => void setImmediate(expire)
+    // In the background: what a borrow waits for (an attempt to connect, a batch) keeps the process alive.
     const leftMs = Math.max(1, first.dueAtMs - this.#answerMs - this.#clock.nowMs())
     this.#timer = this.#clock.setTimer(check, leftMs, { background: true })
   }

@@ -1,25 +1,24 @@
 /** The connections of one node, kept by generic-pool: last in, first out, so that few of them stay warm. */
 import { createPool, type Pool } from 'generic-pool'
+import { describeServer } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { ConnectError, Connection, type ConnectionOptions } from './connection.js'
+import { Opening } from './opening.js'
 
 export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
   readonly clock: Clock
   /** The most connections at a time. */
   readonly max: number
-  /** How long a borrow may wait, connecting included. */
-  readonly acquireMs: number
 }
 
 /** At most one attempt to connect in this time: it is all that keeps a dead server from being hammered. */
 const ATTEMPT_EVERY_MS = 50
 
 /**
- * A failed attempt, handed out in place of a connection: whoever waits learns at once why there is none. A `create`
- * that rejects would tell nobody, and generic-pool would try again without a pause.
+ * A failed attempt, handed out in place of a connection when no other one lives: whoever waits learns at once why there
+ * is none. A `create` that rejects would tell nobody, and generic-pool would try again without a pause.
  */
 class Failure {
-  readonly alive = false
   constructor(
     readonly error: ConnectError,
     readonly atMs: number,
@@ -32,6 +31,8 @@ export class ConnectionPool {
   readonly #closing = new AbortController()
   readonly #connections = new Set<Connection>()
   #nextAttemptMs = -Infinity
+  #lastFailure: Failure | undefined
+  #opening: Opening | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -42,17 +43,12 @@ export class ConnectionPool {
           if (resource instanceof Connection) this.#discard(resource, 'the connection is of no use any more')
           return Promise.resolve()
         },
-        // A failure that nobody waited for is no news to whoever comes later.
-        validate: (resource) =>
-          Promise.resolve(
-            resource instanceof Failure ? options.clock.nowMs() - resource.atMs < ATTEMPT_EVERY_MS : resource.alive,
-          ),
+        validate: (resource) => Promise.resolve(resource instanceof Failure ? this.#isNews(resource) : resource.alive),
       },
       {
         max: options.max,
         fifo: false,
         testOnBorrow: true,
-        acquireTimeoutMillis: options.acquireMs,
         // The node waits for one connection at a time.
         maxWaitingClients: 1,
       },
@@ -62,7 +58,9 @@ export class ConnectionPool {
   /**
    * A live connection for one batch, to be given back with `giveBack`.
    *
-   * @throws {ConnectError} as soon as an attempt to connect fails, or after `acquireMs`.
+   * Waits while connections live that may come free, so that who waits needs a deadline of its own.
+   *
+   * @throws {ConnectError} as soon as an attempt to connect has failed and no connection lives.
    */
   async borrow(): Promise<Connection> {
     const resource = await this.#pool.acquire()
@@ -84,18 +82,57 @@ export class ConnectionPool {
     await this.#pool.clear()
   }
 
+  /**
+   * Opens a connection. While other ones live, a failed attempt is followed by the next: whoever waits is served by what
+   * comes first, this connection or one that is given back.
+   */
   async #create(): Promise<Connection | Failure> {
+    for (;;) {
+      const resource = await this.#attempt()
+      if (resource instanceof Connection || this.size === 0 || this.#pool.pending === 0) return resource
+    }
+  }
+
+  async #attempt(): Promise<Connection | Failure> {
     const { clock } = this.#options
     const waitMs = this.#nextAttemptMs - clock.nowMs()
     if (waitMs > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
     try {
-      const connection = await Connection.open({ ...this.#options, signal: this.#closing.signal })
+      const opening = new Opening(this.#options.server, clock.nowMs())
+      this.#opening = opening
+      const connection = await Connection.open({ ...this.#options, signal: this.#closing.signal }, opening)
       this.#connections.add(connection)
       return connection
     } catch (cause) {
       const error = cause instanceof ConnectError ? cause : new ConnectError(String(cause), clock.nowMs(), { cause })
       this.#nextAttemptMs = clock.nowMs() + ATTEMPT_EVERY_MS
-      return new Failure(error, clock.nowMs())
+      this.#lastFailure = new Failure(error, clock.nowMs())
+      return this.#lastFailure
+    } finally {
+      this.#opening = undefined
+    }
+  }
+
+  /** Whether a failed attempt is to be told: not while a connection lives, and not to whoever comes later. */
+  #isNews({ atMs }: Failure): boolean {
+    return this.size === 0 && this.#options.clock.nowMs() - atMs < ATTEMPT_EVERY_MS
+  }
+
+  /** Why a connection has not come free since then, where it is not that all of them are busy. */
+  obstacleSince(thenMs: number): ConnectError | undefined {
+    if (this.#lastFailure !== undefined && this.#lastFailure.atMs >= thenMs) return this.#lastFailure.error
+    if (this.#opening === undefined || this.size > 0) return undefined
+    const { awaited, beganAtMs } = this.#opening
+    return new ConnectError(`Cannot connect to ${describeServer(this.#options.server)}: ${awaited}.`, beganAtMs)
+  }
+
+  /**
+   * Gives up the connections over which nothing has come since then: one that was not answered tells that these may be
+   * dead as well, and each would cost a flight its deadline.
+   */
+  doubt(thenMs: number): void {
+    for (const connection of this.#connections) {
+      if (connection.isIdleSince(thenMs)) this.#discard(connection, 'it was idle when another connection went unanswered')
     }
   }
 

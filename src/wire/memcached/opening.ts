@@ -1,0 +1,55 @@
+/** An attempt to connect: what it waits for, for whoever must say why there is no connection. */
+import * as net from 'node:net'
+import type { ServerAddress } from '../../save-path.js'
+
+type Stage = 'files' | 'name' | 'connection' | 'tls' | 'handshake'
+
+export class Opening {
+  #stage: Stage = 'files'
+  readonly #protocol: string
+
+  constructor(
+    private readonly server: ServerAddress,
+    /** The clock's monotonic milliseconds. */
+    readonly beganAtMs: number,
+  ) {
+    this.#protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
+  }
+
+  /** Follows a socket that has begun to connect. */
+  follow(socket: net.Socket): void {
+    const { endpoint, tls } = this.server
+    this.#stage = endpoint.kind === 'tcp' && net.isIP(endpoint.host) === 0 ? 'name' : 'connection'
+    socket.once('lookup', () => (this.#stage = 'connection'))
+    socket.once('connect', () => (this.#stage = tls === undefined ? 'handshake' : 'tls'))
+    socket.once('secureConnect', () => (this.#stage = 'handshake'))
+  }
+
+  /** What has not happened yet. */
+  get awaited(): string {
+    switch (this.#stage) {
+      case 'files':
+        return 'its PEM files could not be read yet'
+      case 'name':
+        return 'its name was not resolved (look at the name server)'
+      case 'connection':
+        return 'it did not take the connection'
+      case 'tls':
+        return 'it took the connection and did not answer in TLS (does it speak it?)'
+      case 'handshake':
+        return (
+          'it took the connection and did not answer ' +
+          `(does it run, and is it memcached that speaks protocol=${this.#protocol}?)`
+        )
+    }
+  }
+
+  /** What it may mean that the server closed the connection. */
+  get whyClosed(): string {
+    const wants = this.server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
+    const proxy = this.#protocol === 'text' ? '; a proxy that does not pass `stats` on, as twemproxy, cannot be used' : ''
+    return this.#stage === 'tls'
+      ? 'the server closed the connection in the TLS handshake (it may not speak TLS)'
+      : `the server closed the connection in the handshake (it may want ${wants}${proxy})`
+  }
+}
