@@ -14,6 +14,11 @@ export interface Handle {
   /** Aborts, with the typed error as its reason, when the lock is lost. */
   readonly signal: AbortSignal
 
+  /**
+   * From now on the record that was read lives for `lifetimeSec` from each renewal on, so that it does not run out while
+   * it is held; undefined: its time is not known, and is left as it is. Sends nothing by itself.
+   */
+  keepAlive(lifetimeSec: number | undefined): void
   /** Stores the record and lets go. One flight. */
   commit(bytes: Value, ttlSec: number): Promise<void>
   /** Stores the record and keeps the lock, with a full lease from now. One flight. */

@@ -1,4 +1,4 @@
-import { MisuseError, type LatchkeyError } from '../errors.js'
+import { FencedError, MisuseError, OutcomeUnknownError, SessionGoneError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
 import { type Cas, type Command, FlightError, type Value } from '../wire/wire.js'
@@ -6,11 +6,11 @@ import { lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
 import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
-import { renewAfterMs, usableLeaseMs } from './lease.js'
+import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { isObserved, tellLost, traceTransaction } from './observed.js'
-import { hasBytes, look, type StoredRecord } from './record.js'
+import { hasBytes, isSame, look, type StoredRecord } from './record.js'
 import { type Change, type Exit, type LockKnowledge, type Outcome, Transaction } from './transaction.js'
 
 /** The wait queue, as a lock sees it: it says who comes next. */
@@ -52,6 +52,10 @@ export class HeldLock implements Handle, Alarm {
   private leaseUntilMs: number
   /** When the next renewal is due. */
   private renewAtMs = 0
+  /** How long the record is to live from each prolonging on; undefined: nobody knows. */
+  private lifetimeSec: number | undefined
+  /** When the next renewal has to keep the record alive as well. */
+  private prolongAtMs = Infinity
   /** When this hold is to be reported as a slow one; Infinity when it was. */
   private slowAtMs: number
   /** The alarm of the renewal, of a slow hold, or of the end of lease or hold. */
@@ -123,6 +127,14 @@ export class HeldLock implements Handle, Alarm {
     }
   }
 
+  keepAlive(lifetimeSec: number | undefined): void {
+    this.lifetimeSec = lifetimeSec
+    // What is left of its time cannot be known: it is given a new one with the first renewal.
+    this.prolongAtMs =
+      lifetimeSec === undefined ? Infinity : Math.min(this.renewAtMs, this.acquiredAtMs + prolongAfterMs(lifetimeSec))
+    if (this.state === 'held' && this.prolongAtMs < this.renewAtMs) this.schedule(this.renewAtMs)
+  }
+
   commit(bytes: Value, ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     this.loseIfOverdue(nowMs)
@@ -132,9 +144,7 @@ export class HeldLock implements Handle, Alarm {
   }
 
   touch(ttlSec: number): Promise<void> {
-    const { record } = this.known
-    const change: Change = record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
-    return this.owner.leave(this, change, this.context.clock.nowMs())
+    return this.owner.leave(this, this.prolonging(ttlSec), this.context.clock.nowMs())
   }
 
   destroy(): Promise<void> {
@@ -153,6 +163,7 @@ export class HeldLock implements Handle, Alarm {
       this.loseIfOverdue(nowMs)
       this.assertUsable()
       const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, KEEP, NO_COMMANDS, nowMs, dueAtMs)
+      if (outcome.error === undefined) this.livesFrom(outcome.sentAtMs, ttlSec)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
     })
@@ -266,7 +277,7 @@ export class HeldLock implements Handle, Alarm {
   private schedule(renewAtMs: number): void {
     this.renewAtMs = renewAtMs
     const endMs = Math.min(this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
-    this.context.alarms.set(this, Math.min(renewAtMs, endMs, this.slowAtMs))
+    this.context.alarms.set(this, Math.min(renewAtMs, this.prolongAtMs, endMs, this.slowAtMs))
   }
 
   private reportSlow(nowMs: number): void {
@@ -280,23 +291,53 @@ export class HeldLock implements Handle, Alarm {
     if (nowMs >= this.slowAtMs) this.reportSlow(nowMs)
     if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
     else if (nowMs >= this.leaseUntilMs) this.lose('lapsed')
-    else if (nowMs < this.renewAtMs) this.schedule(this.renewAtMs)
+    else if (nowMs < this.renewAtMs && nowMs < this.prolongAtMs) this.schedule(this.renewAtMs)
     else if (this.busy === undefined) void this.serially(() => this.renew())
-    else this.schedule(nowMs + this.retryMs())
+    else {
+      this.prolongAtMs = Math.max(this.prolongAtMs, nowMs + this.retryMs())
+      this.schedule(nowMs + this.retryMs())
+    }
   }
 
   private async renew(): Promise<void> {
     const dueAtMs = this.afterFlights(RENEWAL_FLIGHTS)
+    const nowMs = this.context.clock.nowMs()
+    const { lifetimeSec } = this
     this.known.record = compact(this.known.record)
-    const outcome = await this.transact(NOTHING, KEEP, NO_COMMANDS, this.context.clock.nowMs(), dueAtMs)
+    const isDue = lifetimeSec !== undefined && nowMs >= this.prolongAtMs
+    const outcome = await this.transact(isDue ? this.prolonging(lifetimeSec) : NOTHING, KEEP, NO_COMMANDS, nowMs, dueAtMs)
+    if (isDue) this.afterProlonging(outcome, lifetimeSec)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
+  }
+
+  private prolonging(ttlSec: number): Change {
+    const { record } = this.known
+    return record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+  }
+
+  private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {
+    const { record } = this.known
+    if (error === undefined) this.livesFrom(sentAtMs, lifetimeSec)
+    // Not ours to prolong any more: what is written will be refused for the same reason.
+    else if (error instanceof FencedError || error instanceof SessionGoneError) this.prolongAtMs = Infinity
+    else {
+      this.prolongAtMs = this.context.clock.nowMs() + Math.min(this.retryMs(), prolongAfterMs(lifetimeSec) / 4)
+      // It may have got another version.
+      if (error instanceof OutcomeUnknownError && record !== undefined) this.known.record = { ...record, cas: undefined }
+    }
+  }
+
+  private livesFrom(sentAtMs: number, lifetimeSec: number): void {
+    this.lifetimeSec = lifetimeSec
+    this.prolongAtMs = sentAtMs + prolongAfterMs(lifetimeSec)
   }
 
   /** An unanswered renewal may have moved the lock's version on: learn it, or that the lock is gone. */
   private async findOut(): Promise<void> {
     const seen = await look(this.context, this.id, this.keys, this.token)
     if (seen instanceof FlightError) return
+    if (isSame(this.known.record, seen.record)) this.known.record = seen.record
     if (seen.mine) this.known.lockCas = seen.lockCas
     else this.lose('taken')
   }

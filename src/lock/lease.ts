@@ -9,6 +9,12 @@ export const usableLeaseMs = (leaseSec: number): number => (leaseSec - 1) * 1000
 /** When to renew, after the sending of the last acknowledged add or renewal. */
 export const renewAfterMs = (leaseSec: number): number => Math.min((leaseSec * 1000) / 3, usableLeaseMs(leaseSec) / 2)
 
+/** When to prolong a record that is held, after the sending of what gave it its time: well before that is over. */
+export const prolongAfterMs = (lifetimeSec: number): number => Math.max(renewAfterMs(lifetimeSec), SHORTEST_PROLONG_MS)
+
+/** A record of one second may live for hardly any: it cannot be kept alive for sure, and is not worth more flights. */
+const SHORTEST_PROLONG_MS = 250
+
 /**
  * How long a tombstone must stay: no request that read the old record, or found none, may outlive it
  * (it waits, holds and pauses for no longer than this).

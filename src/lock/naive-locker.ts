@@ -53,6 +53,10 @@ class NaiveHandle implements Handle {
     private readonly one: (command: Command) => Promise<Reply>,
   ) {}
 
+  keepAlive(): void {
+    // Nothing is renewed.
+  }
+
   async commit(bytes: Value, ttlSec: number): Promise<void> {
     await this.save(bytes, ttlSec)
   }

@@ -63,9 +63,11 @@ export function tellFenced(context: LockContext, id: string, token: LockToken, c
 
 /** What a transaction is, to those who listen: a renewal; or a commit, a release, or both. */
 export const isObserved = (change: Change, exit: Exit): boolean =>
-  exit.kind === 'keep' && change.kind === 'none'
-    ? channels.renew.isObserved
-    : channels.commit.isObserved || channels.release.isObserved
+  isRenewal(change, exit) ? channels.renew.isObserved : channels.commit.isObserved || channels.release.isObserved
+
+/** It keeps the lock, and may keep the record alive as well. */
+const isRenewal = (change: Change, exit: Exit): boolean =>
+  exit.kind === 'keep' && (change.kind === 'none' || change.kind === 'touch')
 
 export function traceTransaction(
   context: LockContext,
@@ -77,7 +79,7 @@ export function traceTransaction(
   const { clock } = context
   const event = about(context, id, labelOf(token))
   const keepsLock = exit.kind === 'keep'
-  if (change.kind === 'none' && keepsLock) return channels.renew.trace({ ...event, heldMs }, clock, work, renewed)
+  if (isRenewal(change, exit)) return channels.renew.trace({ ...event, heldMs }, clock, work, renewed)
   const commit = (): Promise<Outcome> => {
     if (change.kind === 'none') return work()
     const committed: CommitEvent = { ...event, change: change.kind, keepsLock }

@@ -83,7 +83,8 @@ export class Transaction implements Receiver {
     private readonly dueAtMs: number,
   ) {
     this.change = change
-    this.stamp = newStamp(context)
+    // Prolonged, it is the same record still.
+    this.stamp = change.kind === 'touch' && known.record !== undefined ? known.record.flags : newStamp(context)
   }
 
   /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
@@ -261,11 +262,12 @@ export class Transaction implements Receiver {
       this.recordIsNow(seen.record?.cas)
       return undefined
     }
-    if (!this.unanswered) return this.refusedBy(seen.record)
-    return this.change.kind === 'touch' ? this.deathOf(seen.record) : outcomeUnknown(this.id)
+    // Another one has only prolonged it, and so has done what this was for.
+    if (this.change.kind === 'touch' && (this.unanswered || isSame(this.known.record, seen.record))) return this.deathOf(seen.record)
+    return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
   }
 
-  /** After a touch that may have been carried out: that the session lives on is all that it is for. */
+  /** After a touch that may have been carried out, or by another: that the session lives on is all that it is for. */
   private deathOf(now: StoredRecord | undefined): LatchkeyError | undefined {
     return hasBytes(now) ? undefined : this.fencedOff(gone(this.id))
   }
@@ -324,7 +326,7 @@ export class Transaction implements Receiver {
   private isStored({ record }: Seen): boolean {
     const { change } = this
     if (record?.flags !== this.stamp) return false
-    return 'bytes' in change ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
+    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
   }
 
   private recordIsNow(cas: Cas | undefined): void {

@@ -7,8 +7,11 @@ import { VERSION } from '../system/version.js'
 import { checkedGraceSec, checkedLifetimeSec, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
-/** How a read waits. */
-export type ReadOptions = AcquireOptions
+/** How a read waits, and what is to be done while the session is held. */
+export interface ReadOptions extends AcquireOptions {
+  /** Seconds that the record lives from each renewal of the lock on. At least 1. Default: the manager's `lifetimeSec`. */
+  readonly lifetimeSec?: number | undefined
+}
 
 export interface WriteOptions {
   /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
@@ -85,6 +88,7 @@ export class SessionStore {
   /**
    * Locks the session, waiting for it if need be, and returns its data; '' when there is none.
    * Called again for the same id it reads again under the lock. One flight when nobody holds it.
+   * While it is held, the renewals of the lock keep the record alive (`lifetimeSec`).
    * A retired copy is not kept locked (one more flight); `isRetired` tells it.
    *
    * @throws LATCHKEY_INVALID_ID, LATCHKEY_LOCK_TIMEOUT (names the holder), LATCHKEY_TOO_MANY_WAITERS,
@@ -94,10 +98,12 @@ export class SessionStore {
   async read(id: string, options: ReadOptions = {}): Promise<string> {
     const engine = this.begin()
     try {
+      const lifetimeSec = lifetimeOf(engine, options)
       const hold = this.hold ?? this.adopt(id, await this.acquire(engine, id, options))
       if (!this.isOpen) await this.refuse(hold)
       if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
-      if (!hold.unread) await hold.handle.reload()
+      if (hold.unread) hold.handle.keepAlive(lifetimeSec)
+      else await hold.handle.reload()
       hold.unread = false
       this.retiredId = undefined
       let isKept = false
@@ -112,6 +118,14 @@ export class SessionStore {
     } finally {
       this.busy = false
     }
+  }
+
+  /**
+   * How long the session that was read lives from each renewal of its lock on, where that is known from its data only:
+   * at least 1 second; undefined: it is not kept alive. Sends nothing.
+   */
+  keepAlive(lifetimeSec: number | undefined): void {
+    this.hold?.handle.keepAlive(lifetimeSec === undefined ? undefined : checkedLifetimeSec(lifetimeSec))
   }
 
   /**
@@ -335,5 +349,5 @@ export class SessionStore {
 
 const misuse = (message: string, id: string): MisuseError => new MisuseError(message, { session: hashOf(id) })
 
-const lifetimeOf = (engine: SessionEngine, options: WriteOptions): number =>
+const lifetimeOf = (engine: SessionEngine, options: ReadOptions | WriteOptions): number =>
   options.lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(options.lifetimeSec)

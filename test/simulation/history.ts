@@ -30,6 +30,8 @@ export class History {
     private readonly beforeLockChanges: (truth: SessionTruth, next: ServerLock | undefined) => void,
     /** Told of a lock's new expiry. */
     private readonly onLease: (truth: SessionTruth) => void,
+    /** Told before a record goes because its time is over. */
+    private readonly beforeExpiry: (truth: SessionTruth) => void,
   ) {}
 
   session(id: string): SessionTruth {
@@ -55,7 +57,10 @@ export class History {
       this.lockIsNow(truth, undefined)
     }
     if (truth.recordExpiresAtSec > nowSec) return
-    if (truth.text !== '') truth.tombstonesAtMs.length = 0
+    if (truth.text !== '') {
+      this.beforeExpiry(truth)
+      truth.tombstonesAtMs.length = 0
+    }
     this.recordIsNow(truth, '', Infinity, { kind: 'expiry', destroys: [] })
   }
 
@@ -162,20 +167,16 @@ export class History {
     if (reply.status !== 'ok') return
     const text = 'value' in command ? opsOf(command.value.toString()) : ''
     const expiresAtSec = 'ttlSec' in command ? this.nowSec() + command.ttlSec : Infinity
-    if (command.op === 'cas' && this.isProlonging(truth, text, origin)) this.prolonged(truth, command.ttlSec, origin)
+    const stamp = 'flags' in command ? command.flags : undefined
+    const isSame = text !== '' && text === truth.text && stamp === truth.stamp
+    truth.stamp = stamp
+    if (command.op === 'cas' && isSame) this.prolonged(truth, command.ttlSec, origin)
     else if (truth.isCopy && this.isUnowned(truth, text)) this.copied(truth, text, expiresAtSec)
     else if (text === '') this.destroyed(truth, expiresAtSec, origin)
     else this.stored(truth, text, expiresAtSec)
   }
 
-  /** Whether it is written by nobody who is storing it now: the record as it is, for another while. */
-  private isProlonging(truth: SessionTruth, text: string, origin: Origin): boolean {
-    const attempt = this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))
-    if (text === '' || text !== truth.text || attempt === undefined) return false
-    return attempt.actor !== origin.actor || origin.sentAtMs >= attempt.settledAtMs
-  }
-
-  /** Only by its version, and for no longer than a request that had it then would have it live. */
+  /** The record as it is, its stamp included, for another while. Only by its version, and for no longer than a request that had it then would have it live. */
   private prolonged(truth: SessionTruth, ttlSec: number, { actor, sentAtMs }: Origin): void {
     this.coverage.add('prolonged')
     const stays = truth.stays.filter((one) => one.actor === actor && one.fromMs <= sentAtMs && one.toMs >= sentAtMs)

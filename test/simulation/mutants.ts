@@ -124,6 +124,18 @@ export const mutants: readonly Mutant[] = [
         return this.fencedWrite(change.bytes, change.ttlSec)`,
   ),
   one(
+    'recordNotKeptAlive',
+    'A record runs out while a request has it.',
+    `const isDue = lifetimeSec !== undefined && nowMs >= this.prolongAtMs`,
+    `const isDue = lifetimeSec !== undefined && nowMs < 0`,
+  ),
+  one(
+    'keptAliveForLong',
+    'The renewal lets every session live for a day.',
+    `isDue ? this.prolonging(lifetimeSec) : NOTHING`,
+    `isDue ? this.prolonging(Math.max(lifetimeSec, 86_401)) : NOTHING`,
+  ),
+  one(
     'createWithoutFence',
     'A new session is set where there was nothing.',
     `if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }`,
@@ -199,8 +211,8 @@ export const mutants: readonly Mutant[] = [
     'stampIgnored',
     'Whatever stands there after an unanswered write counts as its doing.',
     `if (record?.flags !== this.stamp) return false
-    return 'bytes' in change ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'`,
-    `return 'bytes' in change ? record !== undefined : change.kind === 'destroy'`,
+    return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'`,
+    `return change.kind === 'write' ? record !== undefined : change.kind === 'destroy'`,
   ),
   one(
     'refusedAfterUnanswered',

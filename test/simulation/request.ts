@@ -30,8 +30,9 @@ export class Request {
   /** Nobody else had to do with the session in its time. */
   isAlone = true
   /** What the session held by all that this request knows, and since when it knows. */
-  private base = ''
+  base = ''
   private baseAtMs = 0
+  heldSinceMs = Infinity
   private face: Face | undefined
   private flightsDue = 0
   private readonly stays: Stay[] = []
@@ -107,6 +108,7 @@ export class Request {
     const waits = plan.mode === 'strictStore' ? 2 : 1
     const text = await this.call('read', () => face.read(), waits * world.scenario.waitMs, 2 * waits - 1)
     this.phase = 'held'
+    this.heldSinceMs = world.time.nowMs
     this.face = face
     this.stay()
     this.learn(opsOf(text))
@@ -178,8 +180,8 @@ export class Request {
   private storeFace(store: SessionStore): Face {
     const { plan } = this
     const signal = this.abortSignal()
-    const options = { label: this.name, ...(signal === undefined ? {} : { signal }) }
     const { lifetimeSec } = plan
+    const options = { label: this.name, lifetimeSec, ...(signal === undefined ? {} : { signal }) }
     return {
       read: async () => {
         if (plan.mode === 'strictStore' && this.phase === 'waiting' && !(await store.validateId(plan.session, options))) {
@@ -268,16 +270,15 @@ export class Request {
     const op = `o${String(world.history.attempts.size + 1)}`
     const text = this.base === '' ? op : `${this.base} ${op}`
     const attempt: Attempt = {
-      ...{ op, session: this.session, actor: this.process.actor, request: this.name, base: this.base, text, baseAtMs: this.baseAtMs },
+      ...{ op, session: this.session, request: this.name, base: this.base, text, baseAtMs: this.baseAtMs },
       invokedAtMs: world.time.nowMs,
-      settledAtMs: Infinity,
       outcome: 'pending',
       stored: 0,
       removed: undefined,
     }
     world.history.attempts.set(op, attempt)
     try {
-      await this.call(`${what} ${op}`, () => work(text)).finally(() => (attempt.settledAtMs = world.time.nowMs))
+      await this.call(`${what} ${op}`, () => work(text))
     } catch (failure) {
       attempt.outcome = isUnknown(failure) ? 'unknown' : 'refused'
       world.rules.wasRefused(attempt, failure)

@@ -1,4 +1,4 @@
-import { renewAfterMs } from '../../src/lock/lease.js'
+import { prolongAfterMs, renewAfterMs } from '../../src/lock/lease.js'
 import { type ErrorCode, LatchkeyError } from '../../src/errors.js'
 import type { LostEvent } from '../../src/session/session-engine.js'
 import { hashOf } from '../../src/system/session-hash.js'
@@ -82,6 +82,21 @@ export class Rules {
       history.expire(truth)
       this.watchExpiry(truth)
     })
+  }
+
+  /** A record does not run out under the hands of one who has had the time to prolong it. */
+  recordExpires(truth: SessionTruth): void {
+    const { time, server, scenario, flightMs } = this.world
+    const endsMs = time.nowMs + server.untilSec(truth.recordExpiresAtSec)
+    for (const request of this.world.active) {
+      if (request.phase !== 'held' || request.isDead || !request.believesHeld) continue
+      const { plan, process, base } = request
+      if (request.session !== truth.id || base !== truth.text || !this.isItsLock(request, truth)) continue
+      const firstMs = Math.min(renewAfterMs(scenario.leaseSec), prolongAfterMs(plan.lifetimeSec))
+      const sinceMs = Math.max(request.heldSinceMs, process.quietSinceMs)
+      if (plan.lifetimeSec < 2 || endsMs - sinceMs <= firstMs + 2 * flightMs) continue
+      this.once('expiredWhileHeld', request.name, () => `${truth.id} ran out after ${request.name} had had it for ${(endsMs - sinceMs).toFixed()} ms`)
+    }
   }
 
   /** Before a lock changes: has anybody waited for too long for one that was to be had? */

@@ -2,7 +2,6 @@
 export interface Attempt {
   readonly op: string
   readonly session: string
-  readonly actor: number
   readonly request: string
   /** What its author had read, or stored, before. */
   readonly base: string
@@ -10,7 +9,6 @@ export interface Attempt {
   /** When that was. */
   readonly baseAtMs: number
   readonly invokedAtMs: number
-  settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
   stored: number
   removed: Removal | undefined
@@ -65,6 +63,8 @@ interface State {
 /** What really stood on the server for one session, from the beginning to the end. */
 export class SessionTruth {
   readonly states: State[] = [{ text: '', fromMs: 0, toMs: Infinity }]
+  /** Of its latest writing. */
+  stamp: number | undefined
   recordExpiresAtSec = Infinity
   /** The same, had nobody but its writers and holders changed it. */
   recordDueAtSec = Infinity

@@ -71,6 +71,7 @@ export class World {
       ({ sentAtMs }) => this.isLate(sentAtMs),
       (truth, next) => this.rules.lockChanges(truth, next),
       (truth) => this.rules.watchExpiry(truth),
+      (truth) => this.rules.recordExpires(truth),
     )
     this.server.onExecuted = (command, reply, origin) => this.history.executed(command, reply, origin)
     this.time.afterEach = () => this.rules.held()

@@ -93,6 +93,7 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
       const session = this.decoded(sid, this.textOf(sid))
       if (session !== undefined && store.isRetired) this.retiredSid = sid
       isKept = session !== undefined && !store.isRetired
+      if (session !== undefined && isKept) store.keepAlive(this.record.keptSec(session))
       return session ?? null
     } finally {
       if (!isKept) await this.letGo()

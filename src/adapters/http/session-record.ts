@@ -73,6 +73,16 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     return this.ttl ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
   }
 
+  /**
+   * For how long a session that was read is kept alive while a request has it: no longer than it has left, where it says
+   * so. Undefined: it does not, and is not prolonged by every request, or only the application's `ttl` knows for how long.
+   */
+  keptSec(session: Loaded): number | undefined {
+    const isUnknown = typeof this.ttl === 'function' || this.touchAfterSec === Infinity
+    if (isUnknown && expiryMs(session) === undefined) return undefined
+    return Math.max(this.ttlSec(session), 1)
+  }
+
   /** Whether the data differs, the cookie aside: what express-session calls modified. */
   isModified(sid: string, session: S, text: string): boolean {
     try {

@@ -85,6 +85,7 @@ export class RequestStore {
       const session = this.decoded(sid, store.text)
       if (store.isRetired) this.protection = 'retired'
       isKept = session !== undefined && !store.isRetired
+      if (session !== undefined) this.held?.store.keepAlive(this.leftSec(session))
       return session
     } finally {
       if (!isKept) await this.letGo()
@@ -186,6 +187,12 @@ export class RequestStore {
 
   private assertChangeable(): void {
     if (this.protection !== undefined) throw new ReadOnlyError(this.protection)
+  }
+
+  /** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
+  private leftSec(session: object): number | undefined {
+    const endsMs = '_expire' in session ? session._expire : undefined
+    return typeof endsMs === 'number' ? Math.max(this.lifetimeSecOf(endsMs - Date.now()), 1) : undefined
   }
 
   private lifetimeSecOf(maxAgeMs: unknown): number {
