@@ -1,7 +1,9 @@
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
-import { InvalidOptionError } from '../../errors.js'
+import { InvalidOptionError, MisuseError } from '../../errors.js'
+import { own, protect } from '../../session/protect.js'
+import type { KoaSession } from './koa-session.js'
 import type { RequestStore } from './request-store.js'
 import { LockedRequest } from './locked-request.js'
 import { type LatchkeyOptions, settingsOf } from './options.js'
@@ -26,6 +28,8 @@ export interface LatchkeySession {
 }
 
 const served = new WeakMap<Context, LockedRequest>()
+/** Requests whose `ctx.session` was looked at by a middleware above. */
+const lookedAt = new WeakSet<Context>()
 
 /**
  * koa-session with locks: `app.use(latchkey({ manager, ...koa-session's options }, app))` in place of
@@ -35,19 +39,31 @@ const served = new WeakMap<Context, LockedRequest>()
  * flight that stores, before Koa responds. A refused save is thrown (503, no cookie), and a session that stays locked
  * is a 503 with Retry-After. Two flights a request.
  *
- * @throws LATCHKEY_INVALID_OPTION when `manager` is missing, `store` or `ContextStore` is given, `graceMs`, `label` or
- *   `readOnly` is none, or the application has a session already; and what koa-session says of its own options.
+ * A middleware above sees an empty session, as with koa-session; if it changes that, the request fails with
+ * LATCHKEY_MISUSE.
+ *
+ * @throws LATCHKEY_INVALID_OPTION when `manager` or `app` is missing, `store` or `ContextStore` is given, `graceMs`,
+ *   `label` or `readOnly` is none, or the application has a session already; and what koa-session says of its own
+ *   options.
  */
 export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
   const settings = settingsOf(options)
+  const given: unknown = app
+  if (typeof given !== 'object' || given === null || !('context' in given)) {
+    throw new InvalidOptionError('app is missing: app.use(latchkey({ manager, ... }, app)).')
+  }
   if ('session' in app.context) {
     throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
   }
   // latchkey commits by itself, so that it can tell what the end of a request stores from what the application does.
   const session = koaSession({ ...settings.rest, autoCommit: false, ContextStore }, app)
   return async (ctx: Context, next: Next) => {
+    const known = served.get(ctx)
     // Mounted twice on the way of one request: the session is locked already.
-    if (served.has(ctx)) return next()
+    if (known?.keepsSameAs(settings) === true) return next()
+    if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
+    if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
+    if (lookedAt.has(ctx)) endEarlyLook(ctx)
     const request = new LockedRequest(ctx, settings)
     served.set(ctx, request)
     let isRead = false
@@ -67,15 +83,42 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
 
 export default latchkey
 
-/** What koa-session makes for every request; the request has its store already. */
-class ContextStore {
-  private readonly store: RequestStore | undefined
+const TWO_SESSIONS =
+  'Another session middleware runs below latchkey in the same request, and ctx.session is one: take one of them out.'
+const OTHER_APP =
+  'latchkey was given another app than the one that serves this request (one that is mounted in it?): ' +
+  'pass the outermost app, app.use(latchkey({ manager, ... }, app)).'
+const NO_REQUEST =
+  'ctx.session belongs to a request. To put something in its place for all of them (in a test, say): ' +
+  "Object.defineProperty(app.context, 'session', { value, writable: true })."
+const TOO_EARLY =
+  'ctx.session was changed by a middleware above latchkey, before the session was read: nothing of it would be ' +
+  'stored. Mount latchkey above that middleware.'
 
-  constructor(ctx: Context) {
-    this.store = served.get(ctx)?.store
+/** What a middleware above was shown is no session of this request: it was not read yet. */
+function endEarlyLook(ctx: Context): void {
+  const early: KoaSession | null = ctx['session']
+  const refused = (): MisuseError => new MisuseError(TOO_EARLY)
+  if (early === null || early.populated || early._requireSave) throw refused()
+  protect(own(early), refused)
+}
+
+/** What koa-session makes for every request, at the first look at its session. */
+class ContextStore {
+  private isRead = false
+
+  constructor(private readonly ctx: Context) {
+    if (!('req' in ctx)) throw new MisuseError(NO_REQUEST)
+    if (!served.has(ctx)) lookedAt.add(ctx)
+  }
+
+  private get store(): RequestStore | undefined {
+    return served.get(this.ctx)?.store
   }
 
   get(sid: string): Promise<object | undefined> | undefined {
+    if (this.isRead) throw new MisuseError(TWO_SESSIONS)
+    this.isRead = true
     return this.store?.get(sid)
   }
 

@@ -8,6 +8,9 @@ import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOn
 import type { Settings } from './options.js'
 import { RequestStore } from './request-store.js'
 
+const isKoaSession = (session: unknown): boolean =>
+  session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
+
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
 export class LockedRequest {
   readonly store: RequestStore
@@ -44,8 +47,15 @@ export class LockedRequest {
     })
   }
 
+  /** Whether another middleware with these settings keeps the same session. */
+  keepsSameAs({ manager, key }: Settings): boolean {
+    return manager === this.settings.manager && key === this.settings.key
+  }
+
   /** Everything below this middleware; koa-session has read the session. */
   async serve(next: Next): Promise<void> {
+    // The application has put something of its own in its place (a test's mock, say): there is nothing to store.
+    if (!isKoaSession(Reflect.get(this.ctx, 'session'))) return next()
     this.begin()
     try {
       await next()
