@@ -1,3 +1,4 @@
+import type { SignalSource } from '../system/shared-signal.js'
 import type { Value } from '../wire/wire.js'
 
 /**
@@ -34,11 +35,9 @@ export interface Handle {
 }
 
 /** What is used of an AbortSignal. Any object that has it will do: a signal takes longer to make than a lock to take. */
-export interface Cancellation {
+export interface Cancellation extends SignalSource {
   readonly reason: unknown
   throwIfAborted(): void
-  addEventListener(type: 'abort', listener: { handleEvent(): void }, options: { readonly once: true }): void
-  removeEventListener(type: 'abort', listener: { handleEvent(): void }): void
 }
 
 export interface AcquireOptions {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../system/clock.js'
+import { listenTo, stopListening } from '../system/shared-signal.js'
 import type { AcquireOptions } from './handle.js'
 import type { HeldLock } from './held-lock.js'
 
@@ -25,7 +26,7 @@ export class Waiter {
     private readonly reject: (reason: unknown) => void,
     private readonly owner: WaiterOwner,
   ) {
-    options.signal?.addEventListener('abort', this, { once: true })
+    if (options.signal !== undefined) listenTo(options.signal, this)
   }
 
   /** The signal's listener: an object, so that waiting costs no closure. */
@@ -61,6 +62,6 @@ export class Waiter {
 
   private disarm(): void {
     this.timer?.cancel()
-    this.options.signal?.removeEventListener('abort', this)
+    if (this.options.signal !== undefined) stopListening(this.options.signal, this)
   }
 }

@@ -116,6 +116,48 @@ describe('waiting for a session', () => {
     expect(await world.get(LOCK)).toBeUndefined()
   })
 
+  it('many may wait for one signal without a warning of Node, and it stops them all', async () => {
+    const world = new World()
+    const { manager } = world.process()
+    const holder = manager.store()
+    await holder.read('sid')
+    const warnings: Error[] = []
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
+    const leaving = new AbortController()
+    const others = Array.from({ length: 15 }, () => manager.store())
+    const waits = Promise.allSettled(others.map((store) => store.read('sid', { signal: leaving.signal })))
+    // Warnings come in a turn of their own.
+    await new Promise((resolve) => setImmediate(resolve))
+    leaving.abort(new Error('left'))
+    const outcomes = await world.until(waits)
+    process.off('warning', warn)
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && String(outcome.reason))).toEqual(
+      others.map(() => 'Error: left'),
+    )
+    expect(warnings).toEqual([])
+    expect(manager.stats().waiting).toBe(0)
+    await holder.write('sid', 'x')
+  })
+
+  it('one signal for many waits, of which some are over, stops those that are left', async () => {
+    const world = new World()
+    const { manager } = world.process()
+    const holders = [manager.store(), manager.store()]
+    await holders[0]?.read('one')
+    await holders[1]?.read('two')
+    const leaving = new AbortController()
+    const first = manager.store()
+    const served = first.read('one', { signal: leaving.signal })
+    const stopped = manager.store().read('two', { signal: leaving.signal }).catch(String)
+    await holders[0]?.write('one', 'x')
+    expect(await world.until(served)).toBe('x')
+    leaving.abort(new Error('left'))
+    expect(await world.until(stopped)).toBe('Error: left')
+    await first.write('one', 'y')
+    expect(await manager.store().read('one', { signal: new AbortController().signal })).toBe('y')
+  })
+
   it('an aborted waiter in the middle of the queue is passed over', async () => {
     const world = new World()
     const { manager } = world.process()
