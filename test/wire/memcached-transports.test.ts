@@ -5,9 +5,10 @@ import { createServer, type Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseSavePath } from '../../src/save-path.js'
+import { parseSavePath, type ServerAddress } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import { dumpKeys } from '../../src/wire/memcached/operator/key-dump.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 
@@ -34,6 +35,13 @@ async function roundTrip(savePath: string): Promise<string[]> {
   } finally {
     await wire.close()
   }
+}
+
+function serverOf(savePath: string): ServerAddress {
+  const path = parseSavePath(savePath)
+  const [server] = path.kind === 'memcached' ? path.servers : []
+  if (server === undefined) throw new Error('not memcached')
+  return server
 }
 
 function casOf(reply: Reply | undefined): { version: string; asOf: number } {
@@ -223,5 +231,31 @@ describe("the text protocol's own login", () => {
     ['no password', () => `tcp://${address()}?protocol=text`],
   ])('%s is a clear error', async (_name, path) => {
     await expect(roundTrip(path())).rejects.toThrow(/credentials/)
+  })
+})
+
+describe('credentials for a server that wants none', () => {
+  let server: MemcachedServer | undefined
+  beforeAll(async () => {
+    server = await MemcachedServer.start()
+  })
+  afterAll(() => server?.stop())
+  const address = (protocol: string): string => `tcp://me:secret@${server?.address ?? ''}?protocol=${protocol}`
+  const itemsStored = async (): Promise<number | undefined> => server?.stat('total_items')
+
+  it('are not sent in text, where they would be stored for everybody to read', async () => {
+    await expect(roundTrip(address('text'))).rejects.toThrow(/runs without -Y/)
+    expect(await itemsStored()).toBe(0)
+  })
+
+  it('nor are they by a list of keys, nor by an operator', async () => {
+    const keys = dumpKeys({ server: serverOf(address('text')), clock: systemClock, silenceMs: 2000 }, '')
+    await expect(keys).rejects.toThrow(/runs without -Y/)
+    expect(await itemsStored()).toBe(0)
+  })
+
+  it('nor stored in binary', async () => {
+    await expect(roundTrip(address('binary'))).rejects.toThrow(/credentials|authentication/i)
+    expect(await itemsStored()).toBe(0)
   })
 })

@@ -6,6 +6,7 @@ import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
 import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
+import { isTurnedAwayBytes, turnedAway } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { isDate, ServerClock } from './server-clock.js'
@@ -121,6 +122,7 @@ class BinaryCodec implements Codec {
     const opcode = bytes.readUInt8(at + 1)
     const bodyBytes = bytes.readUInt32BE(at + 8)
     const opaque = bytes.readUInt32BE(at + 12)
+    if (due.flight === undefined && isTurnedAwayBytes(bytes)) throw turnedAway()
     if (bytes.readUInt8(at) !== 0x81) throw new ProtocolError('this is not the binary protocol (wrong magic byte)')
     if (opcode !== due.opcode || opaque !== due.sequence) {
       throw new ProtocolError(

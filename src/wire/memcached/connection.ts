@@ -97,7 +97,7 @@ export class Connection {
       }
       return connection
     } catch (error) {
-      const reason = error instanceof Error ? reasonOf(error) : String(error)
+      const reason = error instanceof Error ? opening.reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
       throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, opening.beganAtMs, { cause: error })
     }
@@ -229,10 +229,4 @@ export class Connection {
     // In the background: while a batch runs, its socket keeps the process alive.
     this.#timer = this.clock.setTimer(check, leftMs, { background: true })
   }
-}
-
-/** AggregateError, which a host name with several addresses gives, has an empty message of its own. */
-function reasonOf(error: Error): string {
-  if (error instanceof AggregateError) return error.errors.map(String).join(', ')
-  return (error.message || error.name).replace(/[.!]+$/, '')
 }

@@ -44,6 +44,17 @@ export class Opening {
     }
   }
 
+  /** Why it came to nothing, in words that lead on. */
+  reasonOf(error: Error): string {
+    // A host name with several addresses; its own message is empty.
+    if (error instanceof AggregateError) return error.errors.map(String).join(', ')
+    const code = 'code' in error ? error.code : undefined
+    if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'it answered, but not in TLS'
+    const isTaken = this.#stage === 'tls' || this.#stage === 'handshake'
+    if (isTaken && (code === 'ECONNRESET' || code === 'EPIPE')) return this.whyClosed
+    return (error.message || error.name).replace(/[.!\n]+$/, '')
+  }
+
   /** What it may mean that the server closed the connection. */
   get whyClosed(): string {
     const wants = this.server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'

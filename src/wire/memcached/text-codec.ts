@@ -6,9 +6,11 @@
  * only if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and a touch that tells the CAS.
  */
 import { isAscii } from 'node:buffer'
+import type { Credentials } from '../../save-path.js'
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
+import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
@@ -63,17 +65,32 @@ class TextCodec implements Codec {
       ask()
       return
     }
-    // memcached -Y: the first command is a `set` of anything, with "user password" as its data.
-    const secret = Buffer.from(`${credentials.username} ${credentials.password}`)
+    // Asked for first, and alone: a server that wants no credentials would store them as an item like any other.
+    this.#dues.push({
+      kind: 'greeting',
+      take: (line) => {
+        if (!wantsCredentials(line)) {
+          takeVersion(line)
+          throw credentialsUnwanted()
+        }
+        this.#logIn(credentials, ask)
+        return true
+      },
+    })
+    socket.write('version\r\n', 'latin1')
+  }
+
+  /** memcached -Y: the first command is a `set` of anything, with "user password" as its data. */
+  #logIn({ username, password }: Credentials, done: () => void): void {
     this.#dues.push({
       kind: 'greeting',
       take: (line) => {
         if (line !== 'STORED') throw new AuthenticationError(`the server refused the credentials (${line})`)
-        ask()
+        done()
         return true
       },
     })
-    socket.write(Buffer.concat([Buffer.from(`set auth 0 0 ${String(secret.length)}\r\n`), secret, Buffer.from('\r\n')]))
+    this.#context.socket.write(loginOf(username, password))
   }
 
   encode(flights: readonly Flight[]): Buffer | string {
@@ -212,7 +229,6 @@ class TextCodec implements Codec {
         due.flight.answer(lineReply(line, due.flight.asOf))
         break
       case 'greeting':
-        if (line.startsWith('CLIENT_ERROR unauth')) throw new AuthenticationError('the server wants credentials')
         if (!due.take(line)) return
         break
     }
@@ -245,6 +261,8 @@ function takeStatsInto(reader: GreetingReader): (line: string) => boolean {
 }
 
 function takeVersion(line: string): boolean {
+  if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
+  if (isTurnedAway(line)) throw turnedAway()
   const [, major, minor] = /^VERSION (\d+)\.(\d+)/.exec(line) ?? []
   if (major === undefined) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
   // `md` and `mg` came with 1.6.

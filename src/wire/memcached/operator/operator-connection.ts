@@ -6,10 +6,11 @@
  */
 import type { Socket } from 'node:net'
 import { NotSupportedError } from '../../../errors.js'
-import { describeServer, type ServerAddress } from '../../../save-path.js'
+import { type Credentials, describeServer, type ServerAddress } from '../../../save-path.js'
 import type { Clock, Timer } from '../../../system/clock.js'
 import { FlightError } from '../../wire.js'
 import { AuthenticationError } from '../codec.js'
+import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from '../first-words.js'
 import { dial, readPemFiles } from '../socket.js'
 
 export interface OperatorOptions {
@@ -56,7 +57,7 @@ export class OperatorConnection implements Disposable {
 
   /**
    * Connects, authenticates (`-Y`) where the address has credentials, and makes sure that memcached answers in text.
-   * Two round trips at the most.
+   * Three round trips at the most.
    *
    * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: the address wants SASL.
    * @throws FlightError 'not-sent': not reached; its cause says why (AuthenticationError: wrong credentials).
@@ -138,17 +139,23 @@ export class OperatorConnection implements Disposable {
 
   private async greet(): Promise<void> {
     const { credentials } = this.options.server
+    let version = await this.exchange('version\r\n')
     if (credentials !== undefined) {
-      const secret = Buffer.from(`${credentials.username} ${credentials.password}`).toString('latin1')
-      const answer = await this.exchange(`set auth 0 0 ${String(secret.length)}\r\n${secret}\r\n`)
-      if (answer !== 'STORED') throw new AuthenticationError('the server refused the credentials')
+      if (version.startsWith('VERSION ')) throw credentialsUnwanted()
+      if (wantsCredentials(version)) version = await this.logIn(credentials)
     }
-    const version = await this.exchange('version\r\n')
-    if (version.startsWith('CLIENT_ERROR unauth')) throw new AuthenticationError('the server wants credentials')
-    if (version.startsWith('ERROR Too many open')) throw new Error('all its connections are in use (see its -c)')
+    if (wantsCredentials(version)) throw new AuthenticationError('the server wants credentials')
+    if (isTurnedAway(version)) throw turnedAway()
     if (!version.startsWith('VERSION ')) {
       throw new Error(`it does not speak memcached's text protocol (${version.slice(0, 60)})`)
     }
+  }
+
+  /** The server's version. */
+  private async logIn({ username, password }: Credentials): Promise<string> {
+    const answer = await this.exchange(loginOf(username, password).toString('latin1'))
+    if (answer !== 'STORED') throw new AuthenticationError('the server refused the credentials')
+    return this.exchange('version\r\n')
   }
 
   private exchange(bytes: string, take: (line: string) => void = () => undefined): Promise<string> {
