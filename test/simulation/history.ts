@@ -124,9 +124,8 @@ export class History {
       if (next.instance !== mine) this.coverage.add('grant')
       else if (command.op === 'cas') this.coverage.add('passedOn')
     }
-    if (next?.label !== undefined && next.instance !== undefined) {
+    if (next?.label !== undefined) {
       if (!truth.lockedAtMs.has(next.label)) truth.lockedAtMs.set(next.label, origin.startedAtMs)
-      truth.lastLabel.set(next.instance, next.label)
       // Its lease is shorter than anybody can know.
       if (this.isBehind()) {
         truth.robbed.add(next.label)
@@ -171,7 +170,7 @@ export class History {
     const isSame = text !== '' && text === truth.text && stamp === truth.stamp
     truth.stamp = stamp
     if (command.op === 'cas' && isSame) this.prolonged(truth, command.ttlSec, origin)
-    else if (truth.isCopy && this.isUnowned(truth, text)) this.copied(truth, text, expiresAtSec)
+    else if (this.isBirth(truth, text, command)) this.copied(truth, text, expiresAtSec)
     else if (text === '') this.destroyed(truth, expiresAtSec, origin)
     else this.stored(truth, text, expiresAtSec)
   }
@@ -194,8 +193,13 @@ export class History {
     else this.accuse('strangeLifetime', `process ${String(actor)} lets ${truth.id} live for ${String(ttlSec)} s without its lock`)
   }
 
-  /** Whether `text` is no write of this session's own: what it is born with, or its end when the old one did not end. */
-  private isUnowned(truth: SessionTruth, text: string): boolean {
+  /**
+   * Whether it is no write of this session's own, but what a rotated one is born with, or its end when the old one did
+   * not end. Until something was added only the request that made it knows its id; after that it may still be born
+   * again, by an `add` that comes when its record has run out: absence has no fence.
+   */
+  private isBirth(truth: SessionTruth, text: string, { op }: Command): boolean {
+    if (!truth.isRotated || (truth.wasWritten && op !== 'add')) return false
     return this.attempts.get(text.slice(text.lastIndexOf(' ') + 1))?.session !== truth.id
   }
 

@@ -1,24 +1,28 @@
 /**
  * The simulation's command line.
  *
- *   npm run simulate -- --runs 100000 --json      all runs and all mutants, as one JSON object on standard output
+ *   npm run simulate -- --runs 100000 --json      fresh runs and all mutants, as one JSON object on standard output
+ *   npm run simulate -- --first-seed 1            the runs from that seed on; without it the first is drawn, and said
  *   npm run simulate -- --seed 4711               one run again, with its timeline
  *   npm run simulate -- --mutant NAME [--seed N]  one mutant
+ *   npm run simulate -- --workers 1               on one thread; default: as many as there are processors, two at least
  *
  * Exit code 1: a rule was broken, a mutant survived, or something that is to be tested hardly ever happened.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Mutant, mutants } from './mutants.js'
-import { simulate } from './pool.js'
-import { type Report, isCrash } from './report.js'
+import { freshSeed, simulate } from './pool.js'
+import { Progress } from './progress.js'
+import { describeFailure, isCrash, type Report } from './report.js'
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '10000' },
-    'first-seed': { type: 'string', default: '1' },
+    'first-seed': { type: 'string', default: String(freshSeed()) },
     seed: { type: 'string' },
     mutant: { type: 'string' },
+    workers: { type: 'string', default: String(Math.max(availableParallelism(), 2)) },
     'no-mutants': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -32,12 +36,12 @@ const REQUIRED = [
   ...['heldTooLong', 'lockTimeout', 'outOfMemory', 'regenerate', 'shutdown', 'uncontended', 'deaf', 'prolonged'],
 ]
 const MUTANT_RUNS = 150_000
-const workers = Math.max(availableParallelism(), 2)
+const workers = natural('workers', values.workers, 1)
 const say = (text: string): void => void process.stderr.write(text)
 const chosen = values.mutant === undefined ? undefined : find(values.mutant)
 
 if (values.seed === undefined) await runAll()
-else await replay(Number(values.seed))
+else await replay(natural('seed', values.seed))
 
 async function replay(seed: number): Promise<void> {
   const report = await simulate({ firstSeed: seed, runs: 1, workers: 1, mutant: chosen, wantsTimeline: true })
@@ -65,7 +69,7 @@ async function runAll(): Promise<void> {
   const rare = REQUIRED.filter((what) => (coverage[what] ?? 0) < LEAST_SHARE)
   if (rare.length > 0) say(`Hardly ever happened: ${rare.join(', ')}\n`)
   const { runs, operations, acknowledged, failures } = report
-  const result = { runs, operations, acknowledged, violations: failures.length, coverage, mutants: caught }
+  const result = { firstSeed: Number(values['first-seed']), runs, operations, acknowledged, violations: failures.length, coverage, mutants: caught }
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
   else process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`)
   say(`${String(runs)} runs in ${seconds.toFixed(1)} s\n`)
@@ -74,20 +78,15 @@ async function runAll(): Promise<void> {
 }
 
 async function runUnweakened(): Promise<Report> {
-  let toldMs = 0
-  const report = await simulate({
-    firstSeed: Number(values['first-seed']),
-    runs: Number(values.runs),
-    workers,
-    onProgress(runs) {
-      if (performance.now() - toldMs < 1000) return
-      toldMs = performance.now()
-      say(`${String(runs)} runs\n`)
-    },
-  })
-  for (const { seed, details } of report.failures.slice(0, 20)) {
-    say(`Seed ${String(seed)} (again: npm run simulate -- --seed ${String(seed)})\n  ${details.join('\n  ')}\n`)
+  const firstSeed = natural('first-seed', values['first-seed'])
+  const runs = natural('runs', values.runs, 1)
+  say(`${String(runs)} runs from seed ${String(firstSeed)} on (again: --first-seed ${String(firstSeed)})\n`)
+  const progress = new Progress(runs)
+  const onPortion = (portion: Report): void => {
+    for (const failure of portion.failures) say(`${describeFailure(failure)}\n`)
+    progress.add(portion.runs)
   }
+  const report = await simulate({ firstSeed, runs, workers, onPortion })
   const [first] = report.failures
   if (first !== undefined) {
     const again = await simulate({ firstSeed: first.seed, runs: 1, workers: 1, wantsTimeline: true })
@@ -111,6 +110,12 @@ function sharesOf({ coverage, runs }: Report): Record<string, number> {
       .map(([what, count]): [string, number] => [what, Number((count / runs).toFixed(4))])
       .sort(([one], [other]) => one.localeCompare(other)),
   )
+}
+
+function natural(name: string, text: string, least = 0): number {
+  const number = Number(text)
+  if (Number.isSafeInteger(number) && number >= least) return number
+  throw new Error(`--${name} is a whole number from ${String(least)} on, not "${text}"`)
 }
 
 function find(name: string): Mutant {

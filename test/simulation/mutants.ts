@@ -208,6 +208,14 @@ export const mutants: readonly Mutant[] = [
     `this.error ??= unavailable(this.id, cause)`,
   ),
   one(
+    'oneLockForAll',
+    'Everybody who waits in a process is given its lock at once.',
+    `      next.accept(lock)
+      return`,
+    `      next.accept(lock)
+      if (this.waiters.first === undefined) return`,
+  ),
+  one(
     'stampIgnored',
     'Whatever stands there after an unanswered write counts as its doing.',
     `if (record?.flags !== this.stamp) return false

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,8 +13,8 @@ export interface Options {
   readonly workers: number
   readonly mutant?: Mutant | undefined
   readonly wantsTimeline?: boolean
-  /** Told after every portion. */
-  readonly onProgress?: (runs: number) => void
+  /** Told after every portion: what has come of it. */
+  readonly onPortion?: (report: Report) => void
 }
 
 const PORTION = 250
@@ -25,12 +26,15 @@ export async function simulate(options: Options): Promise<Report> {
     const file = join(folder, 'worker.mjs')
     await bundle(file, options.mutant)
     const portions = portionsOf(options)
-    const reports = await Promise.all(Array.from({ length: options.workers }, () => drive(file, portions, options)))
-    return merge(reports.flat())
+    const sums = Array.from({ length: options.workers }, () => drive(file, portions, options))
+    return (await Promise.all(sums)).reduce(sumOf)
   } finally {
     await rm(folder, { recursive: true })
   }
 }
+
+/** A seed for runs that nobody has seen yet; what follows from it fits into the 32 bits that count of a seed. */
+export const freshSeed = (): number => randomInt(1_000_000, 2 ** 31)
 
 function* portionsOf({ firstSeed, runs, mutant, wantsTimeline = false }: Options): Generator<Job> {
   const stopsAtViolation = mutant !== undefined
@@ -39,21 +43,21 @@ function* portionsOf({ firstSeed, runs, mutant, wantsTimeline = false }: Options
   }
 }
 
-let done = 0
+const NOTHING: Report = { runs: 0, operations: 0, acknowledged: 0, coverage: {}, failures: [], timelines: [] }
 
-async function drive(file: string, portions: Generator<Job>, options: Options): Promise<Report[]> {
+async function drive(file: string, portions: Generator<Job>, options: Options): Promise<Report> {
   const worker = new Worker(file, { execArgv: [] })
-  const reports: Report[] = []
+  let sum = NOTHING
   try {
     for (const job of portions) {
       const report = await ask(worker, job)
-      reports.push(report)
-      done += report.runs
-      options.onProgress?.(done)
+      // Portion by portion, so that two million runs take no more memory than two thousand.
+      sum = sumOf(sum, report)
+      options.onPortion?.(report)
       // Closes the generator for the other workers too.
       if (job.stopsAtViolation && report.runs < job.count) break
     }
-    return reports
+    return sum
   } finally {
     await worker.terminate()
   }
@@ -77,18 +81,15 @@ function ask(worker: Worker, job: Job): Promise<Report> {
   })
 }
 
-function merge(reports: readonly Report[]): Report {
-  const coverage: Record<string, number> = {}
-  for (const report of reports) {
-    for (const [what, runs] of Object.entries(report.coverage)) coverage[what] = (coverage[what] ?? 0) + runs
-  }
-  const sum = (of: (report: Report) => number): number => reports.reduce((total, report) => total + of(report), 0)
+function sumOf(one: Report, other: Report): Report {
+  const coverage = { ...one.coverage }
+  for (const [what, runs] of Object.entries(other.coverage)) coverage[what] = (coverage[what] ?? 0) + runs
   return {
-    runs: sum(({ runs }) => runs),
-    operations: sum(({ operations }) => operations),
-    acknowledged: sum(({ acknowledged }) => acknowledged),
+    runs: one.runs + other.runs,
+    operations: one.operations + other.operations,
+    acknowledged: one.acknowledged + other.acknowledged,
     coverage,
-    failures: reports.flatMap(({ failures }) => failures).sort((one, other) => one.seed - other.seed),
-    timelines: reports.flatMap(({ timelines }) => timelines),
+    failures: [...one.failures, ...other.failures].sort((left, right) => left.seed - right.seed),
+    timelines: [...one.timelines, ...other.timelines],
   }
 }

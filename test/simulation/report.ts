@@ -13,9 +13,20 @@ export interface Report {
   readonly acknowledged: number
   /** In how many runs each thing happened. */
   readonly coverage: Readonly<Record<string, number>>
-  readonly failures: readonly { readonly seed: number; readonly rules: readonly string[]; readonly details: readonly string[] }[]
+  readonly failures: readonly Failure[]
   readonly timelines: readonly string[]
 }
+
+/** A run in which a rule was broken. */
+export interface Failure {
+  readonly seed: number
+  readonly rules: readonly string[]
+  readonly details: readonly string[]
+}
+
+/** Which rules, and how to see it again. */
+export const describeFailure = ({ seed, details }: Failure): string =>
+  `Seed ${String(seed)} (again: npm run simulate -- --seed ${String(seed)})\n  ${details.join('\n  ')}`
 
 /** A weakened code that merely crashes is not caught by a rule. */
 export function isCrash(rule: string): boolean {

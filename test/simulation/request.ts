@@ -24,7 +24,7 @@ export class Request {
   phase: 'idle' | 'waiting' | 'held' | 'leaving' | 'over' = 'idle'
   invokedAtMs = 0
   arrivedAtMs = 0
-  /** See Rules.labelOf(). */
+  /** See Rules.heldLabel(). */
   lockLabel: string | undefined
   lockToken: string | undefined
   /** Nobody else had to do with the session in its time. */

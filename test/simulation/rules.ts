@@ -42,6 +42,9 @@ export class Rules {
   /** "process/session" => when a request there last ended; "session" => the same in any process. */
   private readonly endedAtMs = new Map<string, number>()
 
+  /** Given their session since the last event. */
+  private readonly newHolders: Request[] = []
+
   constructor(private readonly world: World) {}
 
   arrived(request: Request): void {
@@ -62,12 +65,22 @@ export class Rules {
 
   /** While a handle calls itself held, the server's lock is its own. */
   held(): void {
+    for (let one = this.newHolders.pop(); one !== undefined; one = this.newHolders.pop()) this.holdsAlone(one)
     for (const request of this.world.active) {
       if (request.phase !== 'held' || request.isDead || !request.believesHeld) continue
       const truth = this.truthOf(request)
       this.world.history.expire(truth)
-      if (this.isItsLock(request, truth) || truth.robbed.has(this.labelOf(request, truth) ?? '')) continue
+      if (this.isItsLock(request, truth) || truth.robbed.has(request.lockLabel ?? '')) continue
       this.once('heldButNotOwner', request.name, () => `${request.name} believes to hold ${truth.id}, but the server's lock is ${truth.lock?.label ?? 'none'}`)
+    }
+  }
+
+  /** Its process may take one lock for two requests; on the server there is one. */
+  private holdsAlone(request: Request): void {
+    for (const other of this.world.active) {
+      if (other === request || other.process !== request.process || other.session !== request.session) continue
+      if (other.phase !== 'held' || other.isDead || !other.believesHeld) continue
+      this.once('heldTwice', request.name, () => `${request.name} was given ${request.session}, which ${other.name} holds`)
     }
   }
 
@@ -143,9 +156,11 @@ export class Rules {
   wasRead(request: Request, text: string): void {
     const truth = this.truthOf(request)
     this.world.history.expire(truth)
-    const label = this.labelOf(request, truth)
+    request.lockLabel ??= truth.lock?.label === request.name ? request.name : this.heldLabel(request)
+    const label = request.lockLabel
     // A later add of the same request, carried out late, is another lock.
     if (truth.lock?.label === label) request.lockToken ??= truth.lock?.token
+    this.newHolders.push(request)
     const lockedAtMs = label === undefined ? undefined : truth.lockedAtMs.get(label)
     if (lockedAtMs === undefined) {
       this.world.accuse('heldWithoutLock', `${request.name} was given ${truth.id}, and its lock never stood on the server`)
@@ -219,9 +234,11 @@ export class Rules {
 
   /** An uncontended cycle costs two flights. */
   flights(request: Request, flights: number, due: number): void {
-    const { leaseSec, isCalm, plans } = this.world.scenario
-    // A record that ran out meanwhile costs a destroy a flight more.
-    if (!isCalm || plans.some(({ lifetimeSec }) => isShort(lifetimeSec)) || this.world.time.nowMs - request.arrivedAtMs >= renewAfterMs(leaseSec)) return
+    const { leaseSec, maxHoldMs, isCalm, plans } = this.world.scenario
+    // A record that ran out meanwhile costs a destroy a flight more; a renewal is a flight, and so is taking a lock off
+    // the server that was held for too long.
+    const heldMs = this.world.time.nowMs - request.arrivedAtMs
+    if (!isCalm || plans.some(({ lifetimeSec }) => isShort(lifetimeSec)) || heldMs >= Math.min(renewAfterMs(leaseSec), maxHoldMs)) return
     this.world.cover('uncontended')
     if (flights > due) this.world.accuse('flights', `${request.name} was alone and cost ${String(flights)} flights, not ${String(due)}`)
   }
@@ -252,24 +269,17 @@ export class Rules {
   }
 
   /**
-   * The label on the lock that `request` holds: its own, or that of one who gave up before the lock that was taken in
-   * its name came.
+   * The label on the lock that `request` has been given: its own name, or that of one who stood before it in the queue
+   * and has given up since. Only its process knows which, so that it is asked; what it says must stand on the server.
    */
-  private labelOf(request: Request, truth: SessionTruth): string | undefined {
-    const instance = this.world.history.instanceOf(request.process.actor) ?? ''
-    request.lockLabel ??=
-      truth.lockedAtMs.has(request.name) && !this.isInherited(truth, instance) ? request.name : truth.lastLabel.get(instance)
-    return request.lockLabel
-  }
-
-  /** Passed on by its own process to one who has given up since: the next in the queue has it under that name. */
-  private isInherited({ lock }: SessionTruth, instance: string): boolean {
-    return lock?.instance === instance && ![...this.world.active].some(({ name, isDead }) => name === lock.label && !isDead)
+  private heldLabel({ process, session }: Request): string | undefined {
+    const hash = hashOf(session)
+    return process.manager.locks().find((held) => held.session === hash)?.label
   }
 
   private isItsLock(request: Request, truth: SessionTruth): boolean {
     const { lock } = truth
-    return lock !== undefined && lock.label === this.labelOf(request, truth) && lock.token === (request.lockToken ?? lock.token)
+    return lock !== undefined && lock.label === request.lockLabel && lock.token === (request.lockToken ?? lock.token)
   }
 
   private truthOf(request: Request): SessionTruth {

@@ -1,11 +1,10 @@
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { Request } from './request.js'
-import { makeScenario } from './scenario.js'
+import { makeScenario, type Scenario } from './scenario.js'
 import { judgeEndings, judgeOrphans, judgeRecords } from './verdict.js'
 import { type SimulatedProcess, type Violation, World } from './world.js'
 
 export interface RunResult {
-  readonly seed: number
   readonly operations: number
   readonly acknowledged: number
   readonly violations: readonly Violation[]
@@ -23,10 +22,14 @@ const LATE_ENDINGS_MS = 90_000
 const MAX_EVENTS = 100_000
 
 /** One run: everything in it follows from the seed. */
-export async function run(seed: number, wantsTimeline = false): Promise<RunResult> {
+export function run(seed: number, wantsTimeline = false): Promise<RunResult> {
   const random = new SeededRandom(seed)
-  const scenario = makeScenario(random.fork())
-  const world = new World(scenario, random.fork(), wantsTimeline)
+  return play(makeScenario(random.fork()), random.fork(), wantsTimeline)
+}
+
+/** The run of one scenario; what it leaves to chance is drawn from `random`. */
+export async function play(scenario: Scenario, random: SeededRandom, wantsTimeline = false): Promise<RunResult> {
+  const world = new World(scenario, random, wantsTimeline)
   const { time } = world
   if (wantsTimeline) {
     const { plans, disasters, odds, ...rest } = scenario
@@ -56,7 +59,6 @@ export async function run(seed: number, wantsTimeline = false): Promise<RunResul
     if (handOffs > 0) world.cover('handoff')
   }
   return {
-    seed,
     operations: world.operations,
     acknowledged: world.acknowledged,
     violations: world.violations,

@@ -82,19 +82,12 @@ export class SessionTruth {
   changedAtMs = 0
   /** When it last went without being destroyed: evicted, expired, or with a restart. */
   removedAtMs = -1
-  /** The label that the latest lock of each manager bore. */
-  readonly lastLabel = new Map<string, string>()
 
   /** Begun by a regenerate: what it is born with was copied from the old session. */
   readonly isRotated: boolean
 
   constructor(readonly id: string) {
     this.isRotated = !/^s\d+$/.test(id)
-  }
-
-  /** A rotated session to which nothing was added yet: only the request that made it knows its id. */
-  get isCopy(): boolean {
-    return this.isRotated && !this.wasWritten
   }
 
   wasWritten = false

@@ -36,14 +36,14 @@ async function work({ from, count, stopsAtViolation, wantsTimeline }: Job): Prom
     for (const what of result.coverage) coverage[what] = (coverage[what] ?? 0) + 1
     if (wantsTimeline) timelines.push(result.timeline)
     if (result.violations.length > 0 || strays.length > 0) {
-      failures.push(failureOf(result))
+      failures.push(failureOf(seed, result))
       if (stopsAtViolation && result.violations.some(({ rule }) => !isCrash(rule))) break
     }
   }
   return { runs, operations, acknowledged, coverage, failures, timelines }
 }
 
-function failureOf({ seed, violations }: RunResult): Report['failures'][number] {
+function failureOf(seed: number, { violations }: RunResult): Report['failures'][number] {
   return {
     seed,
     rules: [...violations.map(({ rule }) => rule), ...strays.map(() => 'unhandled')],

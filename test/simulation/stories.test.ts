@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { SeededRandom } from '../../src/testing/seeded-random.js'
+import type { Origin } from '../../src/testing/simulated-server.js'
+import { History } from './history.js'
+import { play } from './run.js'
+import type { Odds, Plan, Scenario } from './scenario.js'
+import { Timeline } from './timeline.js'
+import type { Attempt } from './truth.js'
+
+/** What the rules once took for a fault and is none: each was found by a seed, and is told here without one. */
+
+const NO_ODDS: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
+
+const request = (name: string, atMs: number, plan: Partial<Plan> = {}): Plan => ({
+  ...{ name, atMs, place: 0, session: 's1', mode: 'store', steps: [], thinkMs: 0, end: 'write' },
+  ...{ abortAfterMs: undefined, lifetimeSec: 1440, ...plan },
+})
+
+const scenario = (plans: readonly Plan[], rest: Partial<Scenario> = {}): Scenario => ({
+  ...{ isCalm: true, places: 1, leaseSec: 15, deadlineMs: 900, waitMs: 20_000, maxHoldMs: 60_000, maxWaiters: 100 },
+  ...{ isDeafAtRegenerate: false, lifetimeSec: 1440, connections: 1, knowsProcess: true, odds: NO_ODDS, disasters: [], calmFromMs: 4000, plans },
+  ...rest,
+})
+
+describe('the rules', () => {
+  it('a lock that is held for too long costs a flight: it is taken off the server', async () => {
+    const plan = request('r1', 10, { mode: 'session', thinkMs: 1000, end: 'destroy' })
+    const { violations, coverage } = await play(scenario([plan], { maxHoldMs: 400 }), new SeededRandom(1), true)
+    expect(coverage).toContain('lost')
+    expect(violations).toEqual([])
+  })
+
+  it('a lock that was asked for in the name of one who was refused meanwhile is that of the next in the queue', async () => {
+    const lockIsEvicted = { kind: 'evict', atMs: 1000, session: 's1', suffix: '-lck' } as const
+    const recordIsEvicted = { kind: 'evict', atMs: 1000, session: 's1', suffix: '' } as const
+    const plans = [
+      request('holder', 1, { steps: [{ kind: 'save', thinkMs: 10 }], thinkMs: 3000 }),
+      // They come before there is a record, find none, and stand in line once more: behind the one who saw one.
+      request('strict', 5, { mode: 'strictStore', thinkMs: 50 }),
+      request('another', 6, { mode: 'strictStore' }),
+      request('refused', 100),
+    ]
+    const disasters = [lockIsEvicted, recordIsEvicted]
+    const { violations, timeline } = await play(scenario(plans, { isCalm: false, leaseSec: 4, disasters }), new SeededRandom(1), true)
+    expect(timeline).toContain('refused read s1: LATCHKEY_SESSION_GONE')
+    expect(timeline).toContain('strict read s1: ""')
+    expect(violations).toEqual([])
+  })
+
+  it.each([
+    ['without data', '', ''],
+    ['with data', 'o0 o1', 'o0 o1 o2'],
+  ])('a rotated session %s may be born again when its record has run out', (_which, born, written) => {
+    const { history, accused, attempt, store, letTimePass } = makeHistory()
+    if (born !== '') attempt('old', born)
+    store('add', born)
+    attempt('rotated', written === '' ? 'o3' : written)
+    store('cas', written === '' ? 'o3' : written)
+    letTimePass()
+    store('add', born)
+    expect(accused).toEqual([])
+    expect(history.session('rotated').text).toBe(born)
+  })
+
+  it('a rotated session does not lose what was added to it', () => {
+    const { accused, attempt, store } = makeHistory()
+    store('add', '')
+    attempt('rotated', 'o3')
+    store('cas', 'o3')
+    store('cas', '')
+    expect(accused).toEqual(['strangeDestroy'])
+  })
+})
+
+/** A checker beside a session `rotated` that lives for two seconds. */
+function makeHistory() {
+  let nowMs = 0
+  const nothing = (): void => undefined
+  const accused: string[] = []
+  const clock = (): number => nowMs
+  const history = new History(
+    ...([clock, () => Math.floor(nowMs / 1000), () => false] as const),
+    (rule) => void accused.push(rule),
+    new Timeline(false, clock),
+    ...([() => false, nothing, nothing, nothing] as const),
+  )
+  return {
+    history,
+    accused,
+    letTimePass: () => void (nowMs += 3000),
+    attempt(session: string, text: string): void {
+      const op = text.slice(text.lastIndexOf(' ') + 1)
+      const attempt: Attempt = {
+        ...{ op, session, actor: 0, request: 'r1', base: text.replace(/ ?o\d+$/, ''), text, baseAtMs: nowMs },
+        ...{ invokedAtMs: nowMs, settledAtMs: Infinity, outcome: 'pending', stored: 0, removed: undefined },
+      }
+      history.attempts.set(op, attempt)
+    },
+    store(op: 'add' | 'cas', text: string): void {
+      const item = { key: 'sess:rotated', value: Buffer.from(text), ttlSec: 2, flags: 0 }
+      const origin: Origin = { actor: 0, sentAtMs: nowMs, startedAtMs: nowMs, isZombie: false }
+      const command = op === 'add' ? { op, ...item } : { op, ...item, cas: { version: '1', asOf: 0 }, wantCas: true }
+      history.executed(command, { status: 'ok', value: undefined, flags: 0, cas: undefined }, origin)
+    },
+  }
+}
