@@ -53,9 +53,11 @@ export function toHttpError(error: unknown): SessionHttpError {
     case 'LATCHKEY_SESSION_GONE':
       return as(409, 'The session ended while this request waited for it.')
     case 'LATCHKEY_FENCED':
-    case 'LATCHKEY_LOCK_LOST':
-    case 'LATCHKEY_HELD_TOO_LONG':
       return as(503, 'Another request changed the session first. Try again.', BUSY)
+    case 'LATCHKEY_LOCK_LOST':
+      return as(503, 'The request lost its session while it worked, and what it changed there was not stored. Try again.', BUSY)
+    case 'LATCHKEY_HELD_TOO_LONG':
+      return as(503, 'The request held its session for too long, and what it changed there was not stored.', BUSY)
     case 'LATCHKEY_OUTCOME_UNKNOWN':
       return as(503, 'It is not known whether the session was stored.')
     case 'LATCHKEY_SERVER_UNAVAILABLE':
