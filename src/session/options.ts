@@ -35,7 +35,7 @@ export interface SessionManagerOptions {
    * each label. 0: never. At most 86 400 000. Default 5000.
    */
   readonly slowHoldMs?: number
-  /** Requests of one process that may wait for one session; one more is refused. At least 1. Default 100. */
+  /** Requests of one process that may wait for one session; one more is refused. At least 1. Default 1000. */
   readonly maxWaiters?: number
   /** Milliseconds that any call but a waiting read may take. 30 to 60 000. Default 3000. */
   readonly deadlineMs?: number
@@ -113,7 +113,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     waitMs: checked(options, 'waitMs', 20_000),
     maxHoldMs: checked(options, 'maxHoldMs', 60_000),
     slowHoldMs: checked(options, 'slowHoldMs', 5000),
-    maxWaiters: checkedSec(options, 'maxWaiters', 100),
+    maxWaiters: checkedSec(options, 'maxWaiters', 1000),
     deadlineMs: checked(options, 'deadlineMs', 3000),
     connections: checkedSec(options, 'connections', 3),
     locking: flag('locking', options.locking, true),

@@ -3,6 +3,7 @@ import session, { type SessionOptions } from 'express-session'
 import type { SessionManager } from '../../session/session-manager.js'
 import { BareSessions } from '../http/bare-sessions.js'
 import { checkOptions } from '../http/check-options.js'
+import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { BareStore, recordOf, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
@@ -81,7 +82,9 @@ export interface LatchkeyMiddleware {
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options, 'latchkey({ manager, ... })')
-  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...given } = options
+  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
+  const genid = checkedIds({ manager, name: 'genid', make: rest.genid })
+  const given = genid === undefined ? rest : { ...rest, genid }
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const store = new BareStore(new BareSessions(manager, record))
   // Checks express-session's own options, and warns of those that are missing: now, and not with every request.

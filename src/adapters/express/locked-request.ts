@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type session from 'express-session'
 import type { SessionData } from 'express-session'
 import { giveMethods } from '../http/give-methods.js'
-import { SessionHttpError, toHttpError } from '../http/http-error.js'
+import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { quiet } from '../http/settle.js'
 import { protectSession } from './read-only.js'
@@ -57,6 +57,7 @@ export class LockedRequest implements GateKeeper {
         // One that is new was made by express-session itself.
         if (current !== null && current !== undefined && !('release' in current)) this.equip(current)
         this.protect()
+        this.tellRetry(error)
         this.next(error)
       }
       return
@@ -104,6 +105,7 @@ export class LockedRequest implements GateKeeper {
   }
 
   onRefused(error: SessionHttpError): void {
+    this.tellRetry(error)
     this.next(error)
   }
 
@@ -115,6 +117,11 @@ export class LockedRequest implements GateKeeper {
   private get isTakenOn(): boolean {
     const shown: object | undefined = this.req.sessionStore
     return shown === this.store
+  }
+
+  private tellRetry(error: unknown): void {
+    const { res } = this
+    if (!res.headersSent) tellRetry(error, (name, value) => void res.setHeader(name, value))
   }
 
   private readonly equip = (session: object): void => {

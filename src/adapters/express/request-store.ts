@@ -120,7 +120,13 @@ export class RequestStore extends BareStore {
     const done = (error: unknown): void => {
       // What can only be read goes on being what it is.
       if (this.readOnlyReason === undefined) {
-        req.sessionStore.generate(req)
+        try {
+          req.sessionStore.generate(req)
+        } catch (thrown) {
+          // The application's `genid`. There is no session under another id then, and this one goes on.
+          callback(toHttpError(thrown))
+          return
+        }
         // An application's `genid` may make the same one again.
         this.ended = this.ended.filter((id) => id !== req.sessionID)
         this.onSession(req.session)

@@ -28,6 +28,10 @@ declare module 'fastify' {
     regenerate(): Promise<void>
     /** Ends it: at every logout. From then on a change throws LATCHKEY_SESSION_GONE. One flight. */
     destroy(): Promise<void>
+    /** What is kept under the name, for plugins that ask so (@fastify/passport). */
+    get(name: string): unknown
+    /** Keeps it under the name; undefined takes it out. */
+    set(name: string, value: unknown): void
   }
 
   interface FastifyRequest {

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { tellRetry } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
 
@@ -48,6 +49,7 @@ export class LifeCycle {
       // Answered while it waited (handlerTimeout): nothing is left to be done.
       if (this.sends > 0) return void this.session.finish()
       this.state = 'running'
+      this.tellRetry(error)
       done(errorOf(error))
     }
     this.session.begin().then(() => {
@@ -93,6 +95,7 @@ export class LifeCycle {
       this.state = 'refused'
       discard(payload)
       for (const name of WITHDRAWN) reply.removeHeader(name)
+      this.tellRetry(error)
     }
     try {
       done(error)
@@ -101,6 +104,11 @@ export class LifeCycle {
       if (reply.raw.headersSent) reply.raw.destroy(errorOf(thrown))
       else reply.send(errorOf(thrown))
     }
+  }
+
+  private tellRetry(error: unknown): void {
+    const { reply } = this
+    if (!reply.raw.headersSent) tellRetry(error, (name, value) => void reply.header(name, value))
   }
 
   private readonly onClose = (): void => {

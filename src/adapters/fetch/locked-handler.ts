@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../../errors.js'
-import { ClientGoneError, type SessionHttpError, toHttpError } from '../http/http-error.js'
+import { ClientGoneError, type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { checkOptions, type SessionOptions } from './options.js'
 import { RequestSession } from './request-session.js'
 import { SessionCookie } from './session-cookie.js'
@@ -56,7 +56,7 @@ export class LockedHandler<T extends object> {
     const { cookieId: id } = session
     if (id === undefined) return undefined
     if (id === null) return this.cookie.isIn(request) ? this.cookie.cleared() : undefined
-    return this.cookie.isRolling || this.cookie.idIn(request) !== id ? this.cookie.of(id) : undefined
+    return this.cookie.isRolling || !this.cookie.isAsOf(request, id) ? this.cookie.of(id) : undefined
   }
 
   private refuse(error: unknown, request: Request): Promise<Response> {
@@ -66,7 +66,8 @@ export class LockedHandler<T extends object> {
   }
 
   private async told(refusal: SessionHttpError, request: Request): Promise<Response> {
-    return (await this.options.onRefused?.(refusal, request)) ?? plain(refusal)
+    const page = await this.options.onRefused?.(refusal, request)
+    return page === undefined ? plain(refusal) : withRetry(page, refusal)
   }
 }
 
@@ -80,6 +81,16 @@ function refusalOf(error: unknown): SessionHttpError | undefined {
 function plain({ message, status, headers }: SessionHttpError): Response {
   const all = { ...headers, 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }
   return new Response(`${message}\n`, { status, headers: all })
+}
+
+/** The application's own page; a copy, as in withCookie(). */
+function withRetry(page: Response, refusal: SessionHttpError): Response {
+  if (page.type === 'error') return page
+  const copy = new Response(page.body, page)
+  tellRetry(refusal, (name, value) => {
+    if (!copy.headers.has(name)) copy.headers.set(name, value)
+  })
+  return copy
 }
 
 /** Another one: the handler's may be frozen, or a constant that it answers every visitor with. */

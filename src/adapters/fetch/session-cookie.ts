@@ -45,14 +45,23 @@ export class SessionCookie {
     return undefined
   }
 
+  /** Whether the request has the session's cookie as it is set now: an earlier secret has not signed it. */
+  isAsOf(request: Request, id: string): boolean {
+    return this.valueIn(request) === this.signed(id)
+  }
+
   /** The Set-Cookie header for a session. */
   of(id: string): string {
-    return serialize(this.name, sign(id, this.secrets[0] ?? ''), this.attributes)
+    return serialize(this.name, this.signed(id), this.attributes)
   }
 
   /** The Set-Cookie header that takes it back. */
   cleared(): string {
     return serialize(this.name, '', { ...this.attributes, maxAge: 0 })
+  }
+
+  private signed(id: string): string {
+    return sign(id, this.secrets[0] ?? '')
   }
 
   private valueIn(request: Request): string | undefined {

@@ -77,6 +77,12 @@ export function toHttpError(error: unknown): SessionHttpError {
   }
 }
 
+/** Retry-After, also where the application answers with an error page of its own. */
+export function tellRetry(error: unknown, setHeader: (name: string, value: string) => void): void {
+  if (!(error instanceof SessionHttpError)) return
+  for (const [name, value] of Object.entries(error.headers)) setHeader(name, value)
+}
+
 /** For protect(): what an attempt to change the session throws, with a status for whoever lets it pass. */
 export const readOnlyFailure = (reason: ReadOnlyReason, sid: string) => (): SessionHttpError =>
   toHttpError(new ReadOnlyError(reason, { session: hashOf(sid) }))

@@ -3,6 +3,7 @@ import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
 import { InvalidOptionError, MisuseError } from '../../errors.js'
 import { own, protect } from '../../session/protect.js'
+import { tellRetry } from '../http/http-error.js'
 import type { KoaSession } from './koa-session.js'
 import type { RequestStore } from './request-store.js'
 import { LockedRequest } from './locked-request.js'
@@ -74,6 +75,8 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
       })
     } catch (error) {
       if (!isRead) request.refuse(error)
+      // koa's own error page has them from the error; one of a middleware above is given them here.
+      if (!ctx.headerSent) tellRetry(error, (name, value) => void ctx.set(name, value))
       throw error
     } finally {
       await request.finish()

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import type { CreateSessionOptions } from 'koa-session'
 import { InvalidOptionError } from '../../errors.js'
+import { checkedIds } from '../http/checked-id.js'
 import { SessionManager } from '../../session/session-manager.js'
 
 /** koa-session's options, but for `store` and `ContextStore`, and these. */
@@ -50,6 +51,7 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     if (value === undefined || typeof value === 'function') continue
     throw new InvalidOptionError(`${name} is ${String(value)}; it must be a function of the context.`)
   }
+  const genid = checkedIds<[Context]>({ manager, name: 'genid', make: rest.genid })
   return {
     manager,
     isReadOnly: (ctx) => readOnly?.(ctx) === true,
@@ -57,6 +59,6 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     graceMs,
     isCommitting: rest.autoCommit ?? true,
     key: rest.key ?? 'koa.sess',
-    rest,
+    rest: genid === undefined ? rest : { ...rest, genid },
   }
 }

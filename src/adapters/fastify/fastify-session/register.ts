@@ -1,5 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { checkedIds } from '../../http/checked-id.js'
 import { BareSessions } from '../../http/bare-sessions.js'
 import { LifeCycle } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
@@ -16,7 +17,9 @@ interface Served {
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
-  const { label = labelOf, graceMs = 10_000, readOnly, ...given } = others
+  const { label = labelOf, graceMs = 10_000, readOnly, ...rest } = others
+  const idGenerator = checkedIds({ manager, name: 'idGenerator', make: rest.idGenerator })
+  const given = idGenerator === undefined ? rest : { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const bareStore = new BareStore(new BareSessions(manager, record))

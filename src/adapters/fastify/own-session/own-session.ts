@@ -55,6 +55,15 @@ export class OwnSession implements RequestSession, LatchkeySession {
     if (this.session !== undefined) this.session.data = this.current
   }
 
+  get(name: string): unknown {
+    return this.current[name]
+  }
+
+  set(name: string, value: unknown): void {
+    if (value === undefined) Reflect.deleteProperty(this.current, name)
+    else this.current[name] = value
+  }
+
   async begin(): Promise<void> {
     try {
       await this.read()

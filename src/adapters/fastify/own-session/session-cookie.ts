@@ -15,15 +15,24 @@ export class SessionCookie {
 
   /** Undefined without a cookie, and with one that nobody here has signed. */
   idOf(request: FastifyRequest): string | undefined {
-    const signed = request.cookies[this.name]
-    const { valid, value } = signed === undefined ? { valid: false, value: null } : request.unsignCookie(signed)
-    return valid && value !== null ? value : undefined
+    return this.found(request)?.id
   }
 
-  /** With a maxAge also for the same id: it counts from the last response. */
+  /**
+   * With a maxAge also for the same id: it counts from the last response. And where another secret than the first has
+   * signed it: that one can be dropped when every visitor has been here once.
+   */
   set(request: FastifyRequest, reply: FastifyReply, id: string): void {
-    if (this.attributes.maxAge === undefined && this.idOf(request) === id) return
+    const found = this.found(request)
+    if (this.attributes.maxAge === undefined && found?.id === id && !found.isOutdated) return
     reply.setCookie(this.name, id, { ...this.attributes, signed: true })
+  }
+
+  private found(request: FastifyRequest): { readonly id: string; readonly isOutdated: boolean } | undefined {
+    const signed = request.cookies[this.name]
+    if (signed === undefined) return undefined
+    const { valid, renew, value } = request.unsignCookie(signed)
+    return valid && value !== null ? { id: value, isOutdated: renew } : undefined
   }
 
   clear(request: FastifyRequest, reply: FastifyReply): void {
