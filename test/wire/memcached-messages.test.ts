@@ -13,7 +13,7 @@ import { MemcachedServer } from '../support/memcached-server.js'
 import { ScriptedServer } from './memcached-scripted-server.js'
 
 /** The error of a flight to that save path. */
-async function failureOf(savePath: string, flightMs = 600): Promise<FlightError> {
+async function failureOf(savePath: string, flightMs = 20_000): Promise<FlightError> {
   const path = parseSavePath(savePath)
   if (path.kind !== 'memcached') throw new Error('not memcached')
   const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
@@ -30,6 +30,8 @@ async function failureOf(savePath: string, flightMs = 600): Promise<FlightError>
 }
 
 const local = (port: number, protocol = 'text'): string => `tcp://127.0.0.1:${String(port)}?protocol=${protocol}`
+/** The deadline of a flight to a server that says nothing: long enough for a busy machine to connect in. */
+const SILENT_MS = 3000
 const NO_ANSWER = (protocol: string): string =>
   `it took the connection and did not answer (does it run, and is it memcached that speaks protocol=${protocol}?)`
 
@@ -37,7 +39,7 @@ describe.concurrent.each(['text', 'binary'])('%s: the error says what happened f
   it('a server that stands still', async () => {
     await using server = await MemcachedServer.start()
     await server.pause()
-    const error = await failureOf(local(server.port, protocol))
+    const error = await failureOf(local(server.port, protocol), SILENT_MS)
     expect(error.message).toContain(NO_ANSWER(protocol))
     expect(error.cause).toMatchObject({ name: 'ConnectError' })
   })
@@ -62,7 +64,7 @@ describe.concurrent.each(['text', 'binary'])('%s: the error says what happened f
     await using server = await MemcachedServer.start()
     const path = parseSavePath(local(server.port, protocol))
     if (path.kind !== 'memcached') throw new Error('not memcached')
-    const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 600, connections: 1 })
+    const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 4000, connections: 1 })
     await wire.flight('r', [{ op: 'get', key: 'k' }])
     await server.pause()
     const sent = wire.flight('r', [{ op: 'get', key: 'k' }]).catch((error: unknown) => error)
@@ -76,7 +78,7 @@ describe.concurrent.each(['text', 'binary'])('%s: the error says what happened f
   it('a server that speaks the other protocol only', async () => {
     const other = protocol === 'text' ? 'binary' : 'ascii'
     await using server = await MemcachedServer.start({ args: ['-B', other] })
-    const { message } = await failureOf(local(server.port, protocol))
+    const { message } = await failureOf(local(server.port, protocol), SILENT_MS)
     expect(message).toMatch(/protocol=|SASL/)
     expect(message).not.toMatch(/came free in time\.$/)
   })

@@ -137,7 +137,7 @@ describe('several connections that are dead at once, without a word', () => {
   it.each(PROTOCOLS)('the first unanswered flight is the last, %s', async (protocol) => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const wire = wireTo(proxy.address, 1000, protocol)
+    const wire = wireTo(proxy.address, 1500, protocol)
     await widen(wire, proxy, 3)
     proxy.onRequest = (segment, connection) => (connection <= 3 ? undefined : segment)
     const outcomes = []
@@ -148,7 +148,7 @@ describe('several connections that are dead at once, without a word', () => {
   it('a connection that was answered since keeps its place, and what was read over it its trust', async () => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const wire = wireTo(proxy.address, 1000)
+    const wire = wireTo(proxy.address, 1500)
     await widen(wire, proxy, 2)
     const [added] = await wire.flight('r', [{ op: 'add', key: 'mine', value: Buffer.from('x'), ttlSec: 100 }])
     const lost = proxy.next('dropReply', { when: (request) => String(request).includes('lost') })
@@ -165,7 +165,7 @@ describe('several connections that are dead at once, without a word', () => {
   it.each(PROTOCOLS)('a commit over the first of them is resolved over a fresh one, %s', async (protocol) => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const manager = new SessionManager({ savePath: `tcp://${proxy.address}?protocol=${protocol}`, deadlineMs: 3000 })
+    const manager = new SessionManager({ savePath: `tcp://${proxy.address}?protocol=${protocol}`, deadlineMs: 4500 })
     open.push({ close: () => manager.close({ graceMs: 0 }) })
     while (proxy.counts.connections < 3) {
       const all = []
