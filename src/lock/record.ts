@@ -15,7 +15,7 @@ export interface StoredRecord {
   readonly cas: Cas | undefined
 }
 
-export const EMPTY = Buffer.alloc(0)
+export const EMPTY: Buffer = Buffer.alloc(0)
 
 /** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
 export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({

@@ -1,45 +1,40 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { Stranger } from './stranger.js'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const README = await readFile(join(ROOT, 'README.md'), 'utf8')
+const tarball = inject('tarball')
 
-/** The pack as a stranger gets it: checked, installed into an empty project, imported and required. */
+/** The pack as a stranger gets it: checked, installed as the README says, imported, required, and tested with Jest. */
 
-let directory: string
-let tarball: string
+let stranger: Stranger
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'latchkey-pack-'))
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', directory], { cwd: ROOT })
-  // `prepare` may print before the JSON.
-  const [pack] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as { filename: string }[]
-  tarball = join(directory, pack?.filename ?? '')
-  await writeFile(join(directory, 'package.json'), '{"name":"stranger","private":true}')
-  await run('npm', ['install', '--prefer-offline', tarball, 'express-session@1', 'express@5'], { cwd: directory })
-}, 120_000)
-
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
+  const [, packages = ''] = /npm install latchkey (.*)/.exec(README) ?? []
+  stranger = await Stranger.settle(...packages.split(' '), 'jest@30')
 })
+
+afterAll(() => stranger[Symbol.asyncDispose]())
 
 const local = (command: string): string => join(ROOT, 'node_modules/.bin', command)
 
 async function node(file: string, text: string): Promise<string> {
-  await writeFile(join(directory, file), text)
-  const { stdout } = await run(process.execPath, [file], { cwd: directory })
-  return stdout.trim()
+  await stranger.write({ [file]: text })
+  return (await stranger.run(process.execPath, [file])).trim()
 }
 
 describe('the pack', () => {
   it('publint finds nothing', async () => {
-    const { stdout } = await run(local('publint'), ['--strict', tarball], { cwd: directory })
+    const { stdout } = await run(local('publint'), ['--strict', tarball], { cwd: stranger.directory })
     expect(stdout).toContain('All good!')
   })
 
@@ -72,28 +67,50 @@ describe('the pack', () => {
     expect(await node('cjs.cjs', text)).toBe('{"n":2} function')
   })
 
-  it('has types that a strict project compiles against', async () => {
-    await writeFile(
-      join(directory, 'typed.mts'),
-      `import { LockTimeoutError, type Session, SessionManager } from 'latchkey'
-       const manager = new SessionManager({ leaseSec: 5 })
-       const session: Session<{ n: number }> = await manager.start<{ n: number }>('id')
-       const n: number | undefined = session.data.n
-       // @ts-expect-error: n is a number
-       session.data.n = 'text'
-       // @ts-expect-error: there is no such option
-       new SessionManager({ leaseMs: 5 })
-       export const seen = (error: LockTimeoutError): 'LATCHKEY_LOCK_TIMEOUT' => error.code
-       console.log(n)`,
-    )
-    const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--lib', 'es2023,esnext.disposable']
-    await run(local('tsc'), [...options, '--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types'), 'typed.mts'], { cwd: directory })
+  it('is required by Jest as it is, without options', async () => {
+    await stranger.write({
+      'visits.test.js': `
+        const { SessionManager, ReadOnlyError } = require('latchkey')
+        const { latchkey } = require('latchkey/express')
+        test('counts', async () => {
+          const manager = new SessionManager()
+          latchkey({ manager, secret: 'x', resave: false, saveUninitialized: false })
+          await manager.run('id', ({ data }) => { data.n = 1 })
+          expect(await manager.peek('id')).toEqual({ n: 1 })
+          const session = await manager.start('id')
+          await session.release()
+          await expect(session.save()).rejects.toThrow(ReadOnlyError)
+          await manager.close()
+        })`,
+    })
+    await stranger.run('npx', ['--no-install', 'jest', '--ci'], { CI: 'true' })
+  })
+
+  it("runs README's first snippet, in a project that npm init -y has begun", async () => {
+    await using server = await MemcachedServer.start()
+    const [, snippet = ''] = /<!-- test: express -->\n```js\n([^]*?)```/.exec(README) ?? []
+    const [, file = ''] = /\(`(\S+)`/.exec(README.slice(0, README.indexOf(snippet)).split('\n').slice(-5).join('\n')) ?? []
+    await stranger.write({ [file]: snippet.replace('127.0.0.1:11211', server.address).replace('app.listen(3000)', "app.listen(0, '127.0.0.1', function () { console.log(this.address().port) })") })
+    const child = spawn(process.execPath, [file], { cwd: stranger.directory, stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const [port] = (await once(child.stdout, 'data')) as [Buffer]
+      expect(await (await fetch(`http://127.0.0.1:${String(port).trim()}/`)).text()).toBe('visit 1')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
+  it('has what its README links to', async () => {
+    const installed = stranger.path('node_modules/latchkey')
+    const links = [...(await readFile(join(installed, 'README.md'), 'utf8')).matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, link = '']) => link)
+    expect(links.length).toBeGreaterThan(10)
+    expect(links.filter((link) => !link.startsWith('https://') && !existsSync(join(installed, link)))).toEqual([])
   })
 
   it('has the tool, as npx finds it', async () => {
     await using server = await MemcachedServer.start()
     const npx = (...args: string[]): ReturnType<typeof run> =>
-      run('npx', ['--no-install', 'latchkey', ...args], { cwd: directory, env: { ...process.env, MEMCACHE_SERVERS: server.address } })
+      run('npx', ['--no-install', 'latchkey', ...args], { cwd: stranger.directory, env: { ...process.env, MEMCACHE_SERVERS: server.address } })
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }
     expect((await npx('--version')).stdout).toBe(`${version}\n`)
     expect(JSON.parse(String((await npx('doctor')).stdout))).toMatchObject({ ok: true })
