@@ -180,6 +180,8 @@ export class HeldLock implements Handle, Alarm {
       }
       this.known.lockCas = seen.lockCas
       this.known.record = seen.record
+      // The hold may have come to its end meanwhile: another one has the session then, and what was read is old.
+      this.assertUsable()
     })
   }
 

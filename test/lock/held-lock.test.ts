@@ -165,6 +165,19 @@ describe('one lock: its cost, its fence, its lease', () => {
     expect(await world.get(LOCK)).toBeUndefined()
   })
 
+  it('a reload does not answer after the lock went to another while it was under way', async () => {
+    const world = new World()
+    const { manager, wire } = world.process({ maxHoldMs: 1000 })
+    const hog = manager.store()
+    const next = manager.store()
+    await hog.read('sid')
+    wire.latencyMs = 20
+    await world.clock.advance(990)
+    const reloading = codeOf(hog.read('sid'))
+    await world.until(next.read('sid'))
+    expect(await reloading).toBe('LATCHKEY_HELD_TOO_LONG')
+  })
+
   it('a commit waits for a renewal under way, and neither fences the other', async () => {
     const world = new World()
     const { manager, wire } = world.process({ leaseSec: 3 })

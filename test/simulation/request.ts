@@ -70,7 +70,8 @@ export class Request {
       return
     } finally {
       this.phase = 'over'
-      for (const stay of this.stays) stay.toMs = world.time.nowMs
+      // What nobody lets go is kept alive until maxHoldMs, also where the request has failed.
+      if (plan.end !== 'leak') for (const stay of this.stays) stay.toMs = world.time.nowMs
       world.active.delete(this)
       world.rules.ended(this)
     }
