@@ -262,8 +262,14 @@ export class Transaction implements Receiver {
       this.recordIsNow(seen.record?.cas)
       return undefined
     }
-    // Another one has only prolonged it, and so has done what this was for.
-    if (this.change.kind === 'touch' && (this.unanswered || isSame(this.known.record, seen.record))) return this.deathOf(seen.record)
+    if (this.change.kind === 'touch') {
+      // Another one has only prolonged it, and so has done what this was for.
+      const isProlonged = isSame(this.known.record, seen.record)
+      // Its version has moved on, and the next write is to go by that. What somebody has stored is for the next holder
+      // to start from: this one has not read it, and must not overwrite it.
+      if (isProlonged || this.exit.kind === 'pass') this.known.record = seen.record
+      if (isProlonged || this.unanswered) return this.deathOf(seen.record)
+    }
     return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
   }
 

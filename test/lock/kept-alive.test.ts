@@ -118,6 +118,24 @@ describe('what keeps it alive is fenced', () => {
     expect(await world.get(RECORD)).toBe('mine')
   })
 
+  it.each(['its renewal', 'its end'])('one whose lock is gone prolongs as well, and fences nobody off: neither by %s', async (which) => {
+    const world = await seeded(1440)
+    const sleeper = world.process().manager.store()
+    const { manager } = world.process()
+    const [holder, next] = [manager.store(), manager.store()]
+    await sleeper.read('sid')
+    await world.evict(LOCK)
+    await holder.read('sid')
+    const waiting = next.read('sid')
+    await sleeper.updateTimestamp('sid', 'base')
+    if (which === 'its renewal') {
+      await world.clock.advance(6000)
+      expect(await holder.write('sid', 'base')).toBe(true)
+    } else expect(await holder.updateTimestamp('sid', 'base')).toBe(true)
+    expect(await world.until(waiting)).toBe('base')
+    expect(await next.write('sid', 'next')).toBe(true)
+  })
+
   it('the next one here starts from it', async () => {
     const world = await seeded(1440)
     const { manager } = world.process()
