@@ -11,6 +11,7 @@ import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
 import { UpgradedStore } from './upgraded-sessions.js'
+import { warnOfMissing } from './warn-of-missing.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
@@ -87,13 +88,14 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const given = genid === undefined ? rest : { ...rest, genid }
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const store = new BareStore(new BareSessions(manager, record))
-  // Checks express-session's own options, and warns of those that are missing: now, and not with every request.
-  const bareSession = session({ ...given, store })
+  warnOfMissing(given, latchkey)
+  const { resave = true, saveUninitialized = true } = given
+  const sessionOptions = { ...given, resave, saveUninitialized }
+  // Checks express-session's own options: now, and not with every request.
+  const bareSession = session({ ...sessionOptions, store })
   let isReady = true
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
-  const { resave = true, saveUninitialized = true } = given
-  const sessionOptions = { ...given, resave, saveUninitialized }
   const cookieName = nameOf(given)
   const onLateFailure = (error: unknown): void => void store.emit('failure', error)
   const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure }

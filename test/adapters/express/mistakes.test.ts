@@ -64,6 +64,21 @@ const signed = (sid: string, secret = SECRET): string => {
   return `connect.sid=${encodeURIComponent(`s:${sid}.${signature}`)}`
 }
 
+it('warns of a missing resave and saveUninitialized, and names the line that lacks them', async () => {
+  const warnings: Error[] = []
+  const listener = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', listener)
+  latchkey({ manager, secret: SECRET, saveUninitialized: false })
+  latchkey({ manager, secret: SECRET })
+  latchkey(base)
+  await until(() => warnings.length >= 2)
+  process.off('warning', listener)
+  expect(warnings).toMatchObject([
+    { name: 'DeprecationWarning', message: expect.stringMatching(/without resave: .*mistakes\.test\.ts:\d+/) as string },
+    { name: 'DeprecationWarning', message: expect.stringMatching(/without resave and saveUninitialized: .*mistakes\.test\.ts:\d+/) as string },
+  ])
+})
+
 describe.each(EXPRESSES)('%s: a cookie that is no session\'s counts as none', (_name, framework) => {
   it.each([
     ['over length', signed('x'.repeat(251))],
