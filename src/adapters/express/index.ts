@@ -3,6 +3,7 @@ import session, { type SessionOptions } from 'express-session'
 import type { SessionManager } from '../../session/session-manager.js'
 import { BareSessions } from '../http/bare-sessions.js'
 import { checkOptions } from '../http/check-options.js'
+import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { BareStore, recordOf, type Ttl } from './bare-store.js'
@@ -114,9 +115,15 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         next(error)
       })
     } else {
-      const requestStore = new RequestStore(manager, record, label(req), isMarked(req) || readOnly?.(req) === true)
-      const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
-      session({ ...sessionOptions, store: requestStore })(req, res, proceed)
+      const isReading = isMarked(req) || readOnly?.(req) === true
+      const begin = (): void => {
+        const requestStore = new RequestStore(manager, record, label(req), isReading)
+        const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
+        session({ ...sessionOptions, store: requestStore })(req, res, proceed)
+      }
+      // Nobody is to wait for a session while another client uploads slowly.
+      if (!isReading && isBodyDue(req)) onBodyArrived(req, begin)
+      else begin()
     }
   }
   return Object.assign(middleware, { store })

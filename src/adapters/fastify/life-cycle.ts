@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { tellRetry } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
@@ -52,9 +53,15 @@ export class LifeCycle {
       this.tellRetry(error)
       done(errorOf(error))
     }
-    this.session.begin().then(() => {
-      go()
-    }, go)
+    const begin = (): void => {
+      this.session.begin().then(() => {
+        go()
+      }, go)
+    }
+    const { raw } = this.reply.request
+    // Nobody is to wait for a session while another client uploads slowly.
+    if (isBodyDue(raw)) onBodyArrived(raw, begin)
+    else begin()
   }
 
   onSend(payload: unknown, done: Done): void {

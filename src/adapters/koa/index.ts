@@ -2,6 +2,7 @@ import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
 import { InvalidOptionError, MisuseError } from '../../errors.js'
+import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { own, protect } from '../../session/protect.js'
 import { tellRetry } from '../http/http-error.js'
 import type { KoaSession } from './koa-session.js'
@@ -65,6 +66,8 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
     if (lookedAt.has(ctx)) endEarlyLook(ctx)
+    // Nobody is to wait for a session while another client uploads slowly.
+    if (isBodyDue(ctx.req)) await new Promise<void>((resolve) => onBodyArrived(ctx.req, resolve))
     const request = new LockedRequest(ctx, settings)
     served.set(ctx, request)
     let isRead = false
