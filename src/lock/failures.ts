@@ -73,12 +73,24 @@ export const tooManyWaiters = (id: string, maxWaiters: number): TooManyWaitersEr
     { session: hashOf(id) },
   )
 
-export const lockTimeout = (id: string, waitedMs: number, waitMs: number, holder: Holder | undefined): LockTimeoutError =>
+/** @param isOurs whether this process holds it: then it may well be the very request that waits, which never ends. */
+export const lockTimeout = (
+  id: string,
+  waitedMs: number,
+  waitMs: number,
+  holder: Holder | undefined,
+  isOurs: boolean,
+): LockTimeoutError =>
   new LockTimeoutError(
     `The session stayed locked for ${String(waitedMs)} ms (waitMs is ${String(waitMs)}); it is held by ` +
-      `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.`,
+      `${describeHolder(holder)}. Try again, hold it for less, or raise waitMs.` +
+      (isOurs ? SELF : ''),
     { waitedMs, holder, session: hashOf(id) },
   )
+
+const SELF =
+  ' That is this process: a request that starts its own session once more (a run() within a run() of the same id, or a ' +
+  "page that asks its own server with the visitor's cookie) waits for itself. Use the session that it has, or release() it first."
 
 export function lossError(id: string, reason: LossReason, maxHoldMs: number): LatchkeyError {
   const session = hashOf(id)

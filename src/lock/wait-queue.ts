@@ -239,7 +239,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
     waiter.arm(clock, waiter.arrivedAtMs + limits.waitMs, () => {
       this.context.counters.timeouts++
       const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
-      this.refuse(waiter, lockTimeout(this.id, Math.round(clock.nowMs() - waiter.arrivedAtMs), limits.waitMs, holder))
+      this.refuse(waiter, lockTimeout(this.id, Math.round(clock.nowMs() - waiter.arrivedAtMs), limits.waitMs, holder, this.holder !== undefined))
     })
   }
 

@@ -85,7 +85,7 @@ export interface LatchkeyMiddleware {
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options, 'latchkey({ manager, ... })')
   const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
-  const genid = checkedIds({ manager, name: 'genid', make: rest.genid })
+  const genid = checkedIds({ name: 'genid', make: rest.genid })
   const given = genid === undefined ? rest : { ...rest, genid }
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const store = new BareStore(new BareSessions(manager, record))

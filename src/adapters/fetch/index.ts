@@ -16,6 +16,8 @@ export type { RequestSession } from './request-session.js'
  * a body that streams holds nothing. A new session that stays empty is not stored and sets no cookie. Two flights a
  * request; none for a visitor without a session.
  *
+ * Within another handler of the same request, manager and cookie it is that one's session, which stores it.
+ *
  * A session that is busy, or that cannot be stored, is a 503 with Retry-After (409 when it was ended by another) in
  * place of the handler's Response. When the handler throws, nothing is stored, the lock is let go, and the error goes
  * on; so does every error of latchkey that is neither: LATCHKEY_UNDECODABLE,
@@ -30,11 +32,13 @@ export function withSession<T extends object = Record<string, unknown>, Rest ext
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   const locked = new LockedHandler<T>(options)
   return async (request, ...rest) => {
+    const around = locked.around(request)
+    if (around !== undefined) return checked(await handler(request, around, ...rest))
     const session = await locked.begin(request)
     if (!(session instanceof RequestSession)) return session
     let response: Response
     try {
-      response = checked(await handler(request, session, ...rest))
+      response = await locked.within(request, session, async () => checked(await handler(request, session, ...rest)))
     } catch (error) {
       const refusal = await locked.fail(request, session, error)
       if (refusal === undefined) throw error

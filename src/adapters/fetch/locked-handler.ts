@@ -4,6 +4,15 @@ import { checkOptions, type SessionOptions } from './options.js'
 import { RequestSession } from './request-session.js'
 import { SessionCookie } from './session-cookie.js'
 
+/** Requests whose sessions are there, as long as their handlers run. */
+const served = new WeakMap<Request, readonly Served[]>()
+
+interface Served {
+  readonly manager: SessionOptions['manager']
+  readonly cookieName: string
+  readonly session: object
+}
+
 /** What one set of options does to a request: a session before it, and a cookie, or a refusal, after it. */
 export class LockedHandler<T extends object> {
   private readonly cookie: SessionCookie
@@ -28,6 +37,25 @@ export class LockedHandler<T extends object> {
     } catch (error) {
       const reason = signal.aborted && error === signal.reason ? new ClientGoneError('The client has gone.') : error
       return this.refuse(reason, request)
+    }
+  }
+
+  /** The session that this request has already: the same handlers, mounted or wrapped twice on its way. */
+  around(request: Request): RequestSession<T> | undefined {
+    const { manager } = this.options
+    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === this.cookie.name)?.session
+    // What is in a session, the application says.
+    return found instanceof RequestSession ? (found as RequestSession<T>) : undefined
+  }
+
+  /** Runs `work` as the handler of a request that has its session. */
+  async within<R>(request: Request, session: RequestSession<T>, work: () => R | Promise<R>): Promise<R> {
+    const before = served.get(request) ?? []
+    served.set(request, [...before, { manager: this.options.manager, cookieName: this.cookie.name, session }])
+    try {
+      return await work()
+    } finally {
+      served.set(request, before)
     }
   }
 

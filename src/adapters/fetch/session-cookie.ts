@@ -7,7 +7,7 @@ const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as
 
 /** The signed cookie that holds a session's id. */
 export class SessionCookie {
-  private readonly name: string
+  readonly name: string
   private readonly attributes: NonNullable<SessionOptions['cookie']>
   private readonly secrets: readonly string[]
 

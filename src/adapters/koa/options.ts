@@ -51,7 +51,7 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     if (value === undefined || typeof value === 'function') continue
     throw new InvalidOptionError(`${name} is ${String(value)}; it must be a function of the context.`)
   }
-  const genid = checkedIds<[Context]>({ manager, name: 'genid', make: rest.genid })
+  const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid })
   return {
     manager,
     isReadOnly: (ctx) => readOnly?.(ctx) === true,

@@ -18,7 +18,7 @@ interface Served {
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
   const { label = labelOf, graceMs = 10_000, readOnly, ...rest } = others
-  const idGenerator = checkedIds({ manager, name: 'idGenerator', make: rest.idGenerator })
+  const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator })
   const given = idGenerator === undefined ? rest : { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)

@@ -1,0 +1,52 @@
+import { SessionManager } from 'latchkey'
+import { withSession } from 'latchkey/fetch'
+import { afterEach, describe, expect, it } from 'vitest'
+
+interface Visit {
+  n: number
+  outer: number
+}
+
+let manager = new SessionManager()
+afterEach(async () => {
+  expect(manager.stats()).toMatchObject({ held: 0, waiting: 0 })
+  await manager.close()
+  manager = new SessionManager()
+})
+
+const ask = (cookie = ''): Request => new Request('http://shop.test/', { headers: { cookie } })
+const cookiesOf = (response: Response): string => response.headers.getSetCookie().map((one) => one.split(';')[0]).join('; ')
+
+describe('withSession within withSession', () => {
+  it('of the same cookie: one session, stored once, by the outer one', async () => {
+    const options = { manager, secret: 's' }
+    const inner = withSession<Visit>(options, (_request, session) => {
+      session.data.n = (session.data.n ?? 0) + 1
+      return Response.json(session.data)
+    })
+    const outer = withSession<Visit>(options, (request, { data }) => {
+      data.outer = (data.outer ?? 0) + 1
+      return inner(request)
+    })
+    const first = await outer(ask())
+    expect(first.headers.getSetCookie()).toHaveLength(1)
+    const second = await outer(ask(cookiesOf(first)))
+    expect(await second.json()).toEqual({ n: 2, outer: 2 })
+    // And on its own, afterwards.
+    expect(await (await inner(ask(cookiesOf(first)))).json()).toEqual({ n: 3, outer: 2 })
+  })
+
+  it('of two cookies: two sessions', async () => {
+    const inner = withSession<Visit>({ manager, secret: 's', cookieName: 'inner' }, (_request, session) => {
+      session.data.n = (session.data.n ?? 0) + 1
+      return Response.json(session.data)
+    })
+    const outer = withSession<Visit>({ manager, secret: 's', cookieName: 'outer' }, (request, { data }) => {
+      data.outer = 1
+      return inner(request)
+    })
+    const first = await outer(ask())
+    expect(first.headers.getSetCookie()).toHaveLength(2)
+    expect(await (await outer(ask(cookiesOf(first)))).json()).toEqual({ n: 2 })
+  })
+})
