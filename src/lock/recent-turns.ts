@@ -9,7 +9,7 @@ const SLOTS = 256
  * in line a moment, and nothing else.
  */
 export class RecentTurns {
-  private readonly ids: string[] = Array.from({ length: SLOTS }, () => '')
+  private readonly ids: string[] = new Array<string>(SLOTS).fill('')
   private readonly startedAtMs = new Float64Array(SLOTS)
   private readonly endedAtMs = new Float64Array(SLOTS)
 

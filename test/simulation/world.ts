@@ -30,8 +30,6 @@ export interface SimulatedProcess {
   isClosing: boolean
 }
 
-const PASS = { commands: 0, laterMs: 0, noticedMs: undefined }
-
 /** One run's server and processes, and the hand of fate. */
 export class World {
   readonly time = new SimulatedTime()
@@ -230,7 +228,7 @@ export class World {
     const upMs = 0.1 + random.fraction() * 2
     const downMs = 0.1 + random.fraction() * 2
     const gapMs = !isCalm && random.fraction() < odds.gap ? random.fraction() * random.pick([0.5, 5]) : 0
-    const pass: Fate = { ...PASS, kind: 'pass', upMs, downMs, gapMs }
+    const pass: Fate = { kind: 'pass', upMs, downMs, gapMs, commands: 0, laterMs: 0, noticedMs: undefined }
     if (isCalm) return pass
     const noticedMs = random.fraction() < 0.5 ? undefined : random.fraction() * Math.min(20, flightMs)
     if (this.isDeaf(process, commands)) {
