@@ -294,6 +294,7 @@ export class Request {
     const { world } = this
     const destroy: Destroy = {
       ...{ actor: this.process.actor, session: this.session, invokedAtMs: world.time.nowMs, settledAtMs: Infinity },
+      base: this.base,
       outcome: 'pending',
       isRetiring,
       executed: 'no',

@@ -47,6 +47,20 @@ describe('the rules', () => {
     expect(violations).toEqual([])
   })
 
+  it('a session that was changed by others before its regenerate began is not ended by it, where no answer was seen', async () => {
+    const lockIsEvicted = { kind: 'evict', atMs: 50, session: 's1', suffix: '-lck' } as const
+    const plans = [
+      request('seeds', 1),
+      request('first', 20, { mode: 'session', thinkMs: 300, end: 'regenerate' }),
+      request('other', 100, { place: 1 }),
+    ]
+    const deaf = { isCalm: false, isDeafAtRegenerate: true, places: 2, disasters: [lockIsEvicted] }
+    const { violations, timeline, coverage } = await play(scenario(plans, deaf), new SeededRandom(1), true)
+    expect(timeline).toContain('first  regenerate s1: ok')
+    expect(coverage).toContain('deaf')
+    expect(violations).toEqual([])
+  })
+
   it.each([
     ['without data', '', ''],
     ['with data', 'o0 o1', 'o0 o1 o2'],

@@ -18,6 +18,8 @@ export interface Attempt {
 export interface Destroy {
   readonly actor: number
   readonly session: string
+  /** The session as its author knows it: what another has made of it since is not the author's to end, and stays. */
+  readonly base: string
   readonly invokedAtMs: number
   settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'

@@ -42,8 +42,8 @@ function isExcused({ removed, invokedAtMs }: Attempt): boolean {
 export function judgeEndings(world: World): void {
   for (const truth of world.history.sessions.values()) {
     world.history.expire(truth)
-    for (const { actor, isRetiring, outcome, executed, invokedAtMs } of truth.destroys) {
-      if (!isRetiring || outcome !== 'acked' || executed !== 'no' || truth.text === '') continue
+    for (const { actor, isRetiring, outcome, executed, invokedAtMs, base } of truth.destroys) {
+      if (!isRetiring || outcome !== 'acked' || executed !== 'no' || truth.text === '' || truth.text !== base) continue
       const owner = world.processes.find((one) => one.actor === actor)
       if (owner === undefined || owner.host.isDead || owner.isClosing || truth.changedSince(invokedAtMs)) continue
       world.accuse('notEnded', `${truth.id} goes on under another id, and is still "${truth.text}"`)
