@@ -208,13 +208,6 @@ export const mutants: readonly Mutant[] = [
     `this.error ??= unavailable(this.id, cause)`,
   ),
   one(
-    'reloadAfterTheEnd',
-    'A reload answers although another one was given the session while it was under way.',
-    `and what was read is old.
-      this.assertUsable()`,
-    `and what was read is old.`,
-  ),
-  one(
     'oneLockForAll',
     'Everybody who waits in a process is given its lock at once.',
     `      next.accept(lock)
