@@ -21,8 +21,19 @@ import { describeHolder } from './lock-token.js'
 
 /** The typed errors of the lock protocol. */
 
-export function unavailable(id: string, cause: unknown): ServerUnavailableError | NotSupportedError {
+/** After a flight that brought nothing, and that cannot have changed the record. */
+export function unavailable(
+  id: string,
+  cause: FlightError,
+): ServerUnavailableError | ServerRefusedError | NotSupportedError {
   const session = hashOf(id)
+  if (cause.answer !== undefined) {
+    return new ServerRefusedError(
+      `The server answered with an error (${cause.answer}): the session is neither read nor changed. Look at the server, ` +
+        'and at what stands before it.',
+      { cause, session },
+    )
+  }
   const unsupported = unsupportedIn(cause)
   if (unsupported !== undefined) {
     return new NotSupportedError(`No session can be locked here. ${unsupported.message}.`, { cause, session })
@@ -60,9 +71,10 @@ export const tooLarge = (id: string, sizeBytes: number, limitBytes: number): Rec
     { sizeBytes, limitBytes, session: hashOf(id) },
   )
 
-export const serverRefused = (id: string, reply: Reply): ServerRefusedError =>
+/** After a reply that says for certain that nothing was stored. */
+export const serverRefused = (id: string, { status }: Reply): ServerRefusedError =>
   new ServerRefusedError(
-    `The server refused to store the session (${reply.detail ?? reply.status}); nothing was stored. ` +
+    `The server refused to store the session (${status}); nothing was stored. ` +
       'Look at its memory limit (-m) and its evictions.',
     { session: hashOf(id) },
   )

@@ -242,7 +242,6 @@ export class Transaction implements Receiver {
         return this.maybe(tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
       }
       case 'outOfMemory':
-      case 'refused':
         return this.maybe(serverRefused(this.id, reply))
     }
   }

@@ -12,9 +12,11 @@ import type { SimulatedHost, SimulatedTime } from './simulated-time.js'
  * - `lost`: it never arrives. `mute`: it is carried out, the reply never arrives.
  * - `partial`: the first `commands` are carried out, the rest never arrives, and no reply.
  * - `zombie`: given up by its sender, and carried out later (`laterMs`), from the command `commands` on.
+ * - `unclear`: the first `commands` are carried out, and an error answers in place of all their replies: the server
+ *   refused to read, or a proxy gave up waiting.
  */
 export interface Fate {
-  readonly kind: 'pass' | 'refused' | 'lost' | 'mute' | 'partial' | 'zombie'
+  readonly kind: 'pass' | 'refused' | 'lost' | 'mute' | 'partial' | 'zombie' | 'unclear'
   readonly upMs: number
   readonly downMs: number
   /** Time between its commands: they are in order, but another connection's may come in between. */
@@ -252,7 +254,8 @@ export class SimulatedWire implements Wire {
     }
     if (fate.kind === 'lost') return
     const origin: Origin = { actor: this.o.actor, sentAtMs: time.nowMs, startedAtMs: -1, isZombie: false }
-    const until = fate.kind === 'partial' || fate.kind === 'zombie' ? fate.commands : flight.commands.length
+    const isCutShort = fate.kind === 'partial' || fate.kind === 'zombie' || fate.kind === 'unclear'
+    const until = isCutShort ? fate.commands : flight.commands.length
     const replies: Reply[] = []
     const carryOut = (index: number, end: number, then: () => void): void => {
       server.arrive(connection.epoch, () => {
@@ -276,6 +279,7 @@ export class SimulatedWire implements Wire {
     time.after(fate.upMs, () => {
       carryOut(0, until, () => {
         if (fate.kind === 'pass') this.answer(connection, flight, replies, fate.downMs)
+        if (fate.kind === 'unclear') this.answer(connection, flight, BUSY, fate.downMs)
       })
     })
     if (fate.kind === 'zombie') {
@@ -285,19 +289,14 @@ export class SimulatedWire implements Wire {
     }
   }
 
-  private answer(connection: Connection, flight: Flight, replies: readonly Reply[], downMs: number): void {
+  private answer(connection: Connection, flight: Flight, replies: readonly Reply[] | FlightError, downMs: number): void {
     this.o.time.after(downMs, () => {
       this.o.host.deliver(() => {
         if (!connection.isAlive || connection.flight !== flight) return
         connection.timer?.cancel()
         connection.flight = undefined
         this.idle.push(connection)
-        const { asOf } = flight
-        flight.settle(
-          replies.map((reply) =>
-            reply.cas === undefined ? reply : { ...reply, cas: { version: reply.cas.version, asOf } },
-          ),
-        )
+        flight.settle(replies instanceof FlightError ? replies : replies.map((reply) => datedBy(reply, flight.asOf)))
         this.dispatch()
       })
     })
@@ -316,3 +315,8 @@ export class SimulatedWire implements Wire {
     if (this.pending.length > 0) this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
   }
 }
+
+const BUSY = new FlightError('unknown', 'the server answered with an error', { answer: 'SERVER_ERROR busy' })
+
+const datedBy = (reply: Reply, asOf: number): Reply =>
+  reply.cas === undefined ? reply : { ...reply, cas: { version: reply.cas.version, asOf } }

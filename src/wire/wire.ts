@@ -55,21 +55,25 @@ export type Command =
   | { readonly op: 'delete'; readonly key: string }
   | { readonly op: 'cad'; readonly key: string; readonly cas: Cas }
 
-export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory' | 'refused'
+/**
+ * What became of one command, for certain. There is no status for an error: a flight in which the server answered any
+ * command with one fails as a whole (`FlightError.answer`), so that nobody can take a read that was refused for one that
+ * found nothing, or a write that a proxy timed out on for one that was not carried out.
+ */
+export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory'
 
 export const valueBytes = (value: Value): Buffer => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
 
 export const areSameBytes = (one: Value, other: Value): boolean =>
   typeof one === 'string' && typeof other === 'string' ? one === other : valueBytes(one).equals(valueBytes(other))
 
-/** The server's answer to one command. `refused` is any other definite "no"; `detail` then says which. */
+/** The server's answer to one command. `tooLarge` and `outOfMemory` answer stores only. */
 export interface Reply {
   readonly status: Status
   /** As text only where it is all ASCII: it is taken for UTF-8 as it is. */
   readonly value: Value | undefined
   readonly flags: number
   readonly cas: Cas | undefined
-  readonly detail?: string
 }
 
 /**
@@ -77,19 +81,22 @@ export interface Reply {
  *
  * `outcome` 'not-sent': no byte left this process, nothing happened. 'unknown': it may have been carried out, in part
  * or whole, or still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in it is older than the only
- * connection at hand; read again and use the fresh CAS.
+ * connection at hand; read again and use the fresh CAS. `answer` (always 'unknown'): the server, or a proxy before it,
+ * answered with this error, which says nothing certain of what was carried out; the connection is as good as ever.
  */
 export class FlightError extends Error {
   override readonly name = 'FlightError'
   constructor(
     readonly outcome: 'not-sent' | 'unknown',
     message: string,
-    options: { readonly cause?: unknown; readonly untrusted?: boolean } = {},
+    options: { readonly cause?: unknown; readonly untrusted?: boolean; readonly answer?: string } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.untrusted = options.untrusted === true
+    this.answer = options.answer
   }
   readonly untrusted: boolean
+  readonly answer: string | undefined
 }
 
 brand({ FlightError })

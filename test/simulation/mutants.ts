@@ -361,4 +361,17 @@ export const mutants: readonly Mutant[] = [
     `if (hold !== undefined && !hold.isOver) await hold.handle.release()`,
     `if (hold !== undefined && !hold.isOver && !hold.handle.isHeld) await hold.handle.release()`,
   ),
+  // Of errors in place of replies
+  one(
+    'refusedReadIsEmpty',
+    'A read that the server refused counts as one that found nothing.',
+    `this.answer(connection, flight, BUSY, fate.downMs)`,
+    `this.answer(connection, flight, flight.commands.map(({ op }, at) => (op === 'get' ? undefined : replies[at]) ?? { status: 'missing', value: undefined, flags: 0, cas: undefined }), fate.downMs)`,
+  ),
+  one(
+    'errorMeansNotDone',
+    'An error of which nobody knows what it says counts as "nothing was carried out".',
+    `const BUSY = new FlightError('unknown', `,
+    `const BUSY = new FlightError('not-sent', `,
+  ),
 ]

@@ -34,6 +34,8 @@ export interface Odds {
   readonly zombie: number
   readonly slow: number
   readonly gap: number
+  /** Answered by an error that says nothing of what was carried out. */
+  readonly unclear: number
 }
 
 export interface Scenario {
@@ -59,8 +61,8 @@ export interface Scenario {
 /** Short enough to run out during a run. */
 export const isShort = (lifetimeSec: number): boolean => lifetimeSec < 1000
 
-const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.35, zombie: 0, slow: 0, gap: 0.9 }
-const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
+const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.35, zombie: 0, slow: 0, gap: 0.9, unclear: 0 }
+const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0, unclear: 0 }
 
 /** Everything that is decided before a run begins. */
 export function makeScenario(random: SeededRandom): Scenario {
@@ -111,6 +113,7 @@ function makeOdds(random: SeededRandom): Odds {
     zombie: odds(0.05),
     slow: odds(0.05),
     gap: odds(0.3),
+    unclear: odds(0.05),
   }
 }
 

@@ -9,7 +9,7 @@ import type { Attempt } from './truth.js'
 
 /** What the rules once took for a fault and is none: each was found by a seed, and is told here without one. */
 
-const NO_ODDS: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0 }
+const NO_ODDS: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0, unclear: 0 }
 
 const request = (name: string, atMs: number, plan: Partial<Plan> = {}): Plan => ({
   ...{ name, atMs, place: 0, session: 's1', mode: 'store', steps: [], thinkMs: 0, end: 'write' },

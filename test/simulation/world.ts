@@ -257,6 +257,7 @@ export class World {
       const first = random.fraction() < 0.7 ? 0 : most
       return spoilt({ ...pass, kind: 'zombie', noticedMs, laterMs, commands: first }, laterMs + 2 * flightMs)
     }
+    if (isDrawn(odds.unclear)) return spoilt({ ...pass, kind: 'unclear', commands: most }, 2 * flightMs)
     if (isDrawn(odds.slow)) {
       const extraMs = random.fraction() * 1.4 * flightMs
       const up = random.fraction() < 0.5

@@ -4,7 +4,7 @@
  */
 import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
-import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { isTurnedAwayBytes, turnedAway } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
@@ -193,9 +193,10 @@ class BinaryCodec implements Codec {
   #request(command: Command, flight: Flight): Buffer {
     const opcode = opcodeOf(command)
     const sequence = this.#next(opcode, flight)
-    const wantsValue = command.op === 'get'
     this.#server.onResponse(sequence, (message) => {
-      flight.answer(toReply(message, wantsValue, flight.asOf))
+      const reply = toReply(message, command.op, flight.asOf)
+      if (typeof reply === 'string') flight.answerUnclear(reply)
+      else flight.answer(reply)
     })
     switch (command.op) {
       case 'get':
@@ -251,11 +252,16 @@ function withCas(request: Buffer, cas: Cas): Buffer {
   return request
 }
 
-function toReply(message: Message, wantsValue: boolean, asOf: number): Reply {
-  switch (message.header.status) {
+/**
+ * The reply to a command; a string is an error that says nothing certain. Only memcached's "too large" and "out of
+ * memory" say that nothing was stored, and only of a store.
+ */
+function toReply(message: Message, op: Command['op'], asOf: number): Reply | string {
+  const { status } = message.header
+  switch (status) {
     case 0x00: {
       const cas = casOf(message.header.cas.toString('hex', 0, 8), asOf)
-      if (!wantsValue) return replyOf('ok', cas, undefined, 0)
+      if (op !== 'get') return replyOf('ok', cas, undefined, 0)
       // Not copied again: memjs has just put this one message into a buffer of its own, which nobody else sees.
       return replyOf('ok', cas, message.val, message.extras.length >= 4 ? message.extras.readUInt32BE(0) : 0)
     }
@@ -265,10 +271,13 @@ function toReply(message: Message, wantsValue: boolean, asOf: number): Reply {
     case 0x05:
       return replyOf('exists', undefined, undefined, 0)
     case 0x03:
-      return replyOf('tooLarge', undefined, undefined, 0)
+      if (isStore(op)) return replyOf('tooLarge', undefined, undefined, 0)
+      break
     case 0x82:
-      return replyOf('outOfMemory', undefined, undefined, 0)
-    default:
-      return refusal(`status 0x${message.header.status.toString(16)}: ${message.val.toString('latin1', 0, 100)}`)
+      if (isStore(op)) return replyOf('outOfMemory', undefined, undefined, 0)
+      break
   }
+  return `status 0x${status.toString(16)}: ${message.val.toString('latin1', 0, 100)}`
 }
+
+const isStore = (op: Command['op']): boolean => op === 'add' || op === 'set' || op === 'cas'

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
-import { failLater, type FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
+import { failLater, FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'
 
 /** The server said something that the protocol does not allow here; the connection cannot be used any more. */
@@ -18,6 +18,9 @@ export class ProtocolError extends Error {
 export class AuthenticationError extends Error {
   override readonly name = 'AuthenticationError'
 }
+
+/** What is repeated of an error, in characters. */
+const LONGEST_ANSWER = 100
 
 /** A flight under way: its commands, and the replies so far. Settles once, whatever is called afterwards. */
 export class Flight {
@@ -60,6 +63,16 @@ export class Flight {
     if (this.#answered < this.commands.length || this.#settled) return
     this.#settled = true
     this.receiver.landed(this.#replies)
+  }
+
+  /**
+   * Takes an error in place of the next reply. Of what was carried out it says nothing certain (a proxy that gave up
+   * waiting says `SERVER_ERROR` as well), so the flight fails as 'unknown', and whoever sent it reads what is there.
+   */
+  answerUnclear(text: string): void {
+    this.#answered++
+    const answer = text.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
+    this.fail(new FlightError('unknown', `The server answered with an error: ${answer}`, { answer }))
   }
 
   fail(error: FlightError): void {
@@ -118,8 +131,4 @@ export function replyOf(status: Status, cas: Cas | undefined, value: Value | und
 /** The CAS that a server printed; a server that runs without them (`-C`) prints 0 for all. */
 export function casOf(version: string, asOf: number): Cas | undefined {
   return version.startsWith('0') && /^0+$/.test(version) ? undefined : { version, asOf }
-}
-
-export function refusal(detail: string): Reply {
-  return { status: 'refused', value: undefined, flags: 0, cas: undefined, detail }
 }

@@ -8,14 +8,14 @@
 import { isAscii } from 'node:buffer'
 import type { Credentials } from '../../save-path.js'
 import type { Command, Reply } from '../wire.js'
-import { AuthenticationError, casOf, ProtocolError, refusal, replyOf } from './codec.js'
+import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
 import { isDate, ServerClock } from './server-clock.js'
-import { Reads } from './text-reads.js'
+import { isError, Reads } from './text-reads.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
@@ -221,12 +221,14 @@ class TextCodec implements Codec {
         break
       case 'store': {
         const reply = storeReply(line)
-        if (due.reads === undefined) due.flight.answer(reply)
-        else due.reads.storeReply = reply
+        if (due.reads !== undefined) due.reads.storeReply = reply
+        else if (typeof reply === 'string') due.flight.answerUnclear(reply)
+        else due.flight.answer(reply)
         break
       }
       case 'line':
-        due.flight.answer(lineReply(line, due.flight.asOf))
+        if (isError(line)) due.flight.answerUnclear(line)
+        else due.flight.answer(lineReply(line, due.flight.asOf))
         break
       case 'greeting':
         if (!due.take(line)) return
@@ -272,7 +274,11 @@ function takeVersion(line: string): boolean {
   return true
 }
 
-function storeReply(line: string): Reply {
+/**
+ * The reply to a store; a string is an error that says nothing certain. Only the two errors by which memcached itself
+ * refuses an item say that nothing was stored (protocol.txt, "Error strings"; process_update_command in its source).
+ */
+function storeReply(line: string): Reply | string {
   switch (line) {
     case 'STORED':
       return OK
@@ -286,7 +292,7 @@ function storeReply(line: string): Reply {
     case 'SERVER_ERROR out of memory storing object':
       return replyOf('outOfMemory', undefined, undefined, 0)
     default:
-      if (line.startsWith('SERVER_ERROR ')) return refusal(line)
+      if (line.startsWith('SERVER_ERROR ')) return line
       // Anything else means that the server took the data for commands.
       throw new ProtocolError(`an answer that fits no store (${line.slice(0, 60)})`)
   }
@@ -305,7 +311,6 @@ function lineReply(line: string, asOf: number): Reply {
       return replyOf('missing', undefined, undefined, 0)
     default:
       if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
-      if (/^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)) return refusal(line)
       throw new ProtocolError(`an answer that fits no command (${line.slice(0, 60)})`)
   }
 }

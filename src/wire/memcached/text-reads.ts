@@ -1,6 +1,6 @@
 /** One `gets` line of the text protocol: the keys, who asked for them, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { casOf, ProtocolError, refusal, replyOf, type Flight } from './codec.js'
+import { casOf, ProtocolError, replyOf, type Flight } from './codec.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
@@ -22,8 +22,8 @@ export interface Arrived {
 }
 
 export class Reads {
-  /** What the store that these reads follow was answered. */
-  storeReply: Reply | undefined
+  /** What the store that these reads follow was answered: a reply, or the text of an error. */
+  storeReply: Reply | string | undefined
   readonly #store: (Command & { readonly op: 'add' | 'cas' }) | undefined
   readonly #keys: string[]
   #keyCount = 0
@@ -113,40 +113,55 @@ export class Reads {
 
   /** Takes the line that ends the values, and answers the store and the `get`s in their order. */
   finish(line: string, flight: Flight): void {
-    const failed = line === 'END' ? undefined : refusal(line)
-    if (failed !== undefined && !line.startsWith('SERVER_ERROR ')) {
-      throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
+    if (line !== 'END') {
+      if (!isError(line)) throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
+      const count = this.#getCount + (this.#store === undefined ? 0 : 1)
+      for (let at = 0; at < count; at++) flight.answerUnclear(line)
+      return
     }
-    if (this.#store !== undefined) flight.answer(this.#answerStore(this.#store))
+    if (this.#store !== undefined) this.#answerStore(this.#store, flight)
     for (let at = 0; at < this.#getCount; at++) {
       const found = this.#found[this.#gets[at] ?? 0]
-      flight.answer(found ?? failed ?? replyOf('missing', undefined, undefined, 0))
+      flight.answer(found ?? replyOf('missing', undefined, undefined, 0))
     }
   }
 
   /** Whether the first key's value is asked for, and not only its CAS. */
   get #readsFirst(): boolean {
-    return this.#store === undefined || this.storeReply?.status !== 'ok' || this.#getsFirst
+    return this.#store === undefined || !this.#isStored || this.#getsFirst
+  }
+
+  get #isStored(): boolean {
+    const reply = this.storeReply
+    return typeof reply === 'object' && reply.status === 'ok'
   }
 
   /** Between a store and its read anybody could have written: the CAS is ours only if all else is. */
   #isOurs(text: string, bytes: Buffer, from: number, to: number, flags: number): boolean {
     const store = this.#store
-    if (store === undefined || this.storeReply?.status !== 'ok' || flags !== (store.flags ?? 0)) return false
+    if (store === undefined || !this.#isStored || flags !== (store.flags ?? 0)) return false
     const { value } = store
     if (value.length !== to - from) return false
     return typeof value === 'string' ? text.slice(from, to) === value : bytes.compare(value, 0, value.length, from, to) === 0
   }
 
-  #answerStore(store: Command & { readonly op: 'add' | 'cas' }): Reply {
+  #answerStore(store: Command & { readonly op: 'add' | 'cas' }, flight: Flight): void {
     const reply = this.storeReply
     if (reply === undefined) throw new ProtocolError('values before the answer to a store')
+    if (typeof reply === 'string') flight.answerUnclear(reply)
+    else flight.answer(this.#storeReplyWithCas(store, reply))
+  }
+
+  #storeReplyWithCas(store: Command & { readonly op: 'add' | 'cas' }, reply: Reply): Reply {
     if (reply.status === 'ok') return this.#stored === undefined ? reply : replyOf('ok', this.#stored, undefined, 0)
     const occupant = this.#found[0]
     if (reply.status !== 'exists' || store.op !== 'add' || occupant === undefined) return reply
     return replyOf('exists', occupant.cas, occupant.value, occupant.flags)
   }
 }
+
+/** Whether a line is one of the errors that may answer any command (protocol.txt, "Error strings"). */
+export const isError = (line: string): boolean => /^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)
 
 /** The number that `bytes` spell from `from` to `to`; NaN when it is none. */
 function numberIn(bytes: Buffer, from: number, to: number): number {

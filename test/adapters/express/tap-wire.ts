@@ -70,8 +70,8 @@ export class TapWire implements Wire {
     const replies = await this.inner.flight(route, rest)
     return commands.map((command) =>
       isWrite(command)
-        ? { status: refusal?.status ?? 'refused', value: undefined, flags: 0, cas: undefined }
-        : (replies.shift() ?? { status: 'refused', value: undefined, flags: 0, cas: undefined }),
+        ? { status: refusal?.status ?? 'outOfMemory', value: undefined, flags: 0, cas: undefined }
+        : (replies.shift() ?? { status: 'missing', value: undefined, flags: 0, cas: undefined }),
     )
   }
 

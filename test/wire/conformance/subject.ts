@@ -52,7 +52,7 @@ export function only(replies: readonly Reply[]): Reply {
 
 /** The CAS that a reply must have. */
 export function casOf(reply: Reply): Cas {
-  if (reply.cas === undefined) throw new Error(`a reply without CAS: ${reply.status} ${reply.detail ?? ''}`)
+  if (reply.cas === undefined) throw new Error(`a reply without CAS: ${reply.status}`)
   return reply.cas
 }
 
