@@ -2,7 +2,7 @@ import { type ErrorCode, LatchkeyError, UnknownKeyError } from '../errors.js'
 import { RecordFormat } from '../session/record-format.js'
 import { escaped } from '../system/plain-text.js'
 import { VERSION } from '../system/version.js'
-import { FlightError } from '../wire/wire.js'
+import { FlightError, unsupportedIn } from '../wire/wire.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
 import { locks } from './commands/locks.js'
@@ -105,10 +105,16 @@ function explained(error: unknown): Explained {
     return { exitCode: EXIT_OF[error.code] ?? EXIT.problem, code: error.code, message: error.message }
   }
   if (error instanceof FlightError) {
-    return { exitCode: EXIT.unreachable, code: 'LATCHKEY_SERVER_UNAVAILABLE', message: error.message }
+    const code = codeOf(error)
+    return { exitCode: EXIT_OF[code] ?? EXIT.unreachable, code, message: error.message }
   }
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: 'USAGE', message: error.message }
   return { exitCode: EXIT.problem, code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
+}
+
+function codeOf(error: FlightError): ErrorCode {
+  if (unsupportedIn(error) !== undefined) return 'LATCHKEY_NOT_SUPPORTED'
+  return error.answer === undefined ? 'LATCHKEY_SERVER_UNAVAILABLE' : 'LATCHKEY_SERVER_REFUSED'
 }
 
 /** What JSON leaves as it is could still move a cursor. */

@@ -15,7 +15,7 @@ import {
   TooManyWaitersError,
 } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import { FlightError, type Reply, UnsupportedStoreError } from '../wire/wire.js'
+import { FlightError, type Reply, unsupportedIn } from '../wire/wire.js'
 import type { LossReason } from './lock-context.js'
 import { describeHolder } from './lock-token.js'
 
@@ -129,13 +129,6 @@ export function lossError(id: string, reason: LossReason, maxHoldMs: number): La
 export function asFlightError(error: unknown): FlightError {
   if (error instanceof FlightError) return error
   throw error
-}
-
-function unsupportedIn(failure: unknown): UnsupportedStoreError | undefined {
-  for (let cause = failure; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof UnsupportedStoreError) return cause
-  }
-  return undefined
 }
 
 function messageOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import { type Holder, type LatchkeyError, ServerRefusedError } from '../errors.js'
-import type { Cas, Command, Receiver, Reply } from '../wire/wire.js'
+import { type Cas, type Command, FlightError, type Receiver, type Reply, UnsupportedStoreError } from '../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
 import { asFlightError, serverRefused, unavailable } from './failures.js'
 import type { Acquisition } from './held-lock.js'
@@ -43,6 +43,11 @@ interface Poll {
   readonly asksLine: boolean
   readonly sentAtMs: number
 }
+
+/** A lock without a version can be neither renewed nor let go of: waiting for it would not help. */
+const NO_VERSIONS = new FlightError('not-sent', 'the store counts no versions', {
+  cause: new UnsupportedStoreError('The store answers reads without a version (CAS), and nothing can be locked or fenced without'),
+})
 
 /** What an attempt came to; undefined: another process has the session. */
 type Attempt = Promise<Acquisition | undefined>
@@ -223,6 +228,7 @@ export class Poller implements Receiver {
   /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
   private meet(poll: Poll, occupant: Reply): undefined | Attempt {
     const nowMs = this.context.clock.nowMs()
+    if (occupant.value !== undefined && occupant.cas === undefined) throw NO_VERSIONS
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
     if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
       return this.takeOver(poll, occupant.cas)

@@ -109,6 +109,14 @@ export class UnsupportedStoreError extends Error {
   override readonly name = 'UnsupportedStoreError'
 }
 
+/** The UnsupportedStoreError among the causes of a failure, if there is one. */
+export function unsupportedIn(failure: unknown): UnsupportedStoreError | undefined {
+  for (let cause = failure; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof UnsupportedStoreError) return cause
+  }
+  return undefined
+}
+
 /** Who is told how a flight ended: by one of the two, once, and not before the call that sent it has returned. */
 export interface Receiver {
   /** A reply for each command, in their order. */

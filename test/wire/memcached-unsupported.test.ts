@@ -31,6 +31,15 @@ describe.each(['text', 'binary'] as const)('%s', (protocol) => {
     await expectRefused(`tcp://${server.address}?protocol=${protocol}`, /without CAS \(-C\).*Start it without -C/)
   })
 
+  it('an engine that counts no versions and does not say so', async () => {
+    await using engine = await ScriptedServer.start({ protocol, onRequest: (socket, request) => socket.write(unversioned(request, protocol)) })
+    const manager = new SessionManager({ savePath: `tcp://127.0.0.1:${String(engine.port)}?protocol=${protocol}`, waitMs: 600_000 })
+    const entered = manager.run('visitor', () => expect.unreachable('the session was entered'))
+    await expect(entered).rejects.toMatchObject({ code: 'LATCHKEY_NOT_SUPPORTED' })
+    await expect(entered).rejects.toThrow(/without a version \(CAS\)/)
+    await manager.close({ graceMs: 0 })
+  })
+
   it("memcached's own proxy, which hides a restart of the server behind it", async () => {
     await using proxy = await ScriptedServer.start({
       protocol,
@@ -55,4 +64,22 @@ function binaryHandshake(handshake: Buffer): Buffer {
   stat.writeUInt16BE(name.length, 2)
   const [version, ...rest] = binaryRequests(handshake).map(binaryReply)
   return Buffer.concat([version ?? binaryReplies(handshake), stat, ...rest])
+}
+
+/** Answers as if everything were there, in version 0. */
+function unversioned(request: Buffer, protocol: 'text' | 'binary'): Buffer {
+  if (protocol === 'binary') {
+    const extras = Buffer.alloc(4)
+    const found = binaryRequests(request).map(({ opcode, opaque }) =>
+      opcode === 0x00 ? binaryReply({ opcode, opaque, extras, value: Buffer.from('x') }) : binaryReply({ opcode, opaque }),
+    )
+    return Buffer.concat(found)
+  }
+  const lines = [...request.toString('latin1').matchAll(/^(add|gets|md) (.*)$/gm)].map(([, op, rest = '']) => {
+    if (op === 'add') return 'STORED\r\n'
+    if (op === 'md') return 'EX\r\n'
+    const keys = rest.trim().split(' ')
+    return `${keys.map((key) => `VALUE ${key} 0 1 0\r\nx\r\n`).join('')}END\r\n`
+  })
+  return Buffer.from(lines.join(''))
 }

@@ -99,7 +99,8 @@ export class Connection {
     } catch (error) {
       const reason = error instanceof Error ? opening.reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
-      throw new ConnectError(`Cannot connect to ${name}: ${reason}.${hint}`, opening.beganAtMs, { cause: error })
+      const failed = error instanceof UnsupportedStoreError ? reason : `Cannot connect to ${name}: ${reason}`
+      throw new ConnectError(`${failed}.${hint}`, opening.beganAtMs, { cause: error })
     }
   }
 

@@ -113,14 +113,15 @@ export class Reads {
 
   /** Takes the line that ends the values, and answers the store and the `get`s in their order. */
   finish(line: string, flight: Flight): void {
-    if (line !== 'END') {
-      if (!isError(line)) throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
-      const count = this.#getCount + (this.#store === undefined ? 0 : 1)
-      for (let at = 0; at < count; at++) flight.answerUnclear(line)
-      return
-    }
+    const isRead = line === 'END'
+    if (!isRead && !isError(line)) throw new ProtocolError(`an answer that ends no values (${line.slice(0, 60)})`)
+    // The store has its own answer: without the read only its CAS is not learned.
     if (this.#store !== undefined) this.#answerStore(this.#store, flight)
     for (let at = 0; at < this.#getCount; at++) {
+      if (!isRead) {
+        flight.answerUnclear(line)
+        continue
+      }
       const found = this.#found[this.#gets[at] ?? 0]
       flight.answer(found ?? replyOf('missing', undefined, undefined, 0))
     }
