@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
@@ -91,6 +92,11 @@ export class Session<T extends object> implements AsyncDisposable {
   set data(data: Partial<T>) {
     this.assertChangeable()
     this.current = data
+  }
+
+  /** A session in a log must show neither the id, which opens it to whoever reads the log, nor what visitors keep in it. */
+  [inspect.custom](): string {
+    return `Session { session: '${hashOf(this.currentId)}', isHeld: ${String(this.isHeld)}, isNew: ${String(this.isNew)} }`
   }
 
   /** Started with `readOnly`, released, or the copy that a regenerated session left behind. */

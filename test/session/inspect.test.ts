@@ -13,6 +13,15 @@ it('no dump of a manager, store or session shows the credentials of its save pat
   await manager.close()
 })
 
+it('no dump of a session shows its id or its data', async () => {
+  await using manager = Object.assign(new SessionManager(), { [Symbol.asyncDispose]: () => manager.close() })
+  await using session = await manager.start('the-raw-id')
+  session.data['password'] = 'hunter2'
+  const dump = inspect({ session }, { depth: 20, showHidden: true })
+  expect(dump).toContain('Session {')
+  expect(dump).not.toMatch(/the-raw-id|hunter2/)
+})
+
 it.each(['hunter2', '{"user":"ada","password":hunter2}', '{"password":"x"}hunter2'])(
   'no error shows what an undecodable record (%s) holds',
   async (text) => {

@@ -1,4 +1,5 @@
 import session, { type SessionData } from 'express-session'
+import { MisuseError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { BareSessions } from '../http/bare-sessions.js'
 import { hasCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
@@ -15,6 +16,21 @@ export type ExpressRecord = SessionRecord<AnySession, SessionData>
 /** How express-session's sessions become records. */
 export function recordOf(manager: SessionManager, ttl: Ttl | undefined, touchAfterSec: number): ExpressRecord {
   return new SessionRecord(manager, ttl, (data): data is SessionData => hasCookie(data), touchAfterSec)
+}
+
+/**
+ * express-session sets `generate` on the object that it is given as its `store`. Given this one, which takes no lock in
+ * `get`, it would run, and lose what other requests store: the mistake is caught when the middleware is made.
+ */
+export function refuseToBeTheStore(store: BareStore): void {
+  Object.defineProperty(store, 'generate', {
+    set() {
+      throw new MisuseError(
+        'latchkey({...}).store is for code outside of requests and cannot be express-session\'s "store": its requests would ' +
+          'not lock. Write app.use(latchkey({ manager, secret, ... })) instead of app.use(session(...)).',
+      )
+    },
+  })
 }
 
 /** A session of a list, which otherwise could not be told from the others. */

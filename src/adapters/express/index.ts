@@ -6,7 +6,7 @@ import { checkOptions } from '../http/check-options.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
-import { BareStore, recordOf, type Ttl } from './bare-store.js'
+import { BareStore, recordOf, refuseToBeTheStore, type Ttl } from './bare-store.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
@@ -126,6 +126,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       else begin()
     }
   }
+  refuseToBeTheStore(store)
   return Object.assign(middleware, { store })
 }
 

@@ -52,6 +52,12 @@ describe('options', () => {
     for (const options of limits) expect(() => latchkey({ ...base, ...options })).not.toThrow()
   })
 
+  it("the store for code outside of requests, as express-session's store, throws and says what to write instead", () => {
+    const { store } = latchkey(base)
+    const mistaken = errorOf(() => session({ secret: SECRET, resave: false, saveUninitialized: false, store }))
+    expect(mistaken).toMatchObject({ code: 'LATCHKEY_MISUSE', message: expect.stringContaining('app.use(latchkey(') })
+  })
+
   it("a SessionStore as express-session's store throws and says what to write instead", () => {
     const options = { secret: SECRET, resave: false, saveUninitialized: false, store: manager.store() }
     const error = errorOf(() => Reflect.apply(session, undefined, [options]))
