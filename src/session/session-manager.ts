@@ -5,6 +5,7 @@ import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
 import type { NodeStats, WireWarning } from '../wire/wire.js'
+import { Nesting } from './nesting.js'
 import { type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
@@ -39,6 +40,7 @@ export class SessionManager extends EventEmitter<{
   warning: [WireWarning]
 }> {
   private readonly engine: SessionEngine
+  private readonly nesting = new Nesting()
 
   /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
   constructor(options: SessionManagerOptions = {}) {
@@ -73,12 +75,14 @@ export class SessionManager extends EventEmitter<{
    * Errors as in SessionStore.read(), and LATCHKEY_UNDECODABLE.
    */
   start<T extends object = Record<string, unknown>>(id?: string, options: StartOptions = {}): Promise<Session<T>> {
-    return Session.start<T>(this.engine, id, options)
+    const flaw = options.readOnly === true || !this.isLocking ? undefined : this.nesting.flawOf(id)
+    return flaw === undefined ? Session.start<T>(this.engine, id, options) : Promise.reject(flaw)
   }
 
   /**
    * Starts a session, runs `work`, and stores what it changed; if it throws, nothing is stored and the error goes on.
-   * `session.signal` aborts when the lock is lost.
+   * `session.signal` aborts when the lock is lost. To ask for the same session within `work`, by `run` or `start`, is
+   * LATCHKEY_MISUSE at once: it would wait for itself.
    */
   async run<T extends object = Record<string, unknown>, R = void>(
     id: string | undefined,
@@ -88,7 +92,7 @@ export class SessionManager extends EventEmitter<{
     const session = await this.start<T>(id, options)
     let result: R
     try {
-      result = await work(session)
+      result = await this.nesting.within(session, () => work(session))
     } catch (error) {
       await session.abort()
       throw error

@@ -3,13 +3,40 @@ import { World } from '../support/world.js'
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : '')
 
-it('a run() within a run() of the same id: the error says that this process waits for itself', async () => {
+it.each(['run', 'start'] as const)('a %s() within a run() of the same id is told at once', async (how) => {
   const world = new World()
   const { manager } = world.process()
-  const nested = manager.run('sid', () => manager.run('sid', () => undefined))
-  const told = await world.until(nested.catch((error: unknown) => error))
+  const startedMs = world.clock.nowMs()
+  const again = (): Promise<unknown> => (how === 'run' ? manager.run('sid', () => undefined) : manager.start('sid'))
+  const nested = manager.run('sid', () => manager.run('another', again))
+  expect(await nested.catch((error: unknown) => error)).toMatchObject({ code: 'LATCHKEY_MISUSE' })
+  expect(world.clock.nowMs()).toBe(startedMs)
+})
+
+it('within a run() another session, a released one, a look, and what begins after it are as ever', async () => {
+  const { manager } = new World().process()
+  let later: () => Promise<void> = () => Promise.resolve()
+  await manager.run('sid', async (session) => {
+    session.data['n'] = 1
+    await manager.run('another', () => undefined)
+    await manager.start('sid', { readOnly: true })
+    await session.release()
+    await manager.run('sid', (again) => {
+      expect(again.data['n']).toBe(1)
+    })
+    later = () => manager.run('sid', () => undefined)
+  })
+  await later()
+})
+
+it('start() within start(): the error says, when the wait is over, that this process waits for itself', async () => {
+  const world = new World()
+  const { manager } = world.process()
+  const session = await manager.start('sid')
+  const told = await world.until(manager.start('sid').catch((error: unknown) => error))
   expect(told).toMatchObject({ code: 'LATCHKEY_LOCK_TIMEOUT' })
   expect(messageOf(told)).toContain('waits for itself')
+  await session.abort()
 })
 
 it('a wait for another process says nothing of that', async () => {
