@@ -126,14 +126,16 @@ export class SessionGoneError extends LatchkeyError {
 }
 
 /**
- * Why a session cannot be changed: it was opened to be read only; it was released, and a change would go nowhere; or it
- * is the copy that a regenerated session left behind.
+ * Why a session cannot be changed: it was opened to be read only; it was released, aborted or destroyed, and a change
+ * would go nowhere; or it is the copy that a regenerated session left behind.
  */
-export type ReadOnlyReason = 'readOnly' | 'released' | 'retired'
+export type ReadOnlyReason = 'readOnly' | 'released' | 'aborted' | 'destroyed' | 'retired'
 
 const READ_ONLY: Readonly<Record<ReadOnlyReason, string>> = {
   readOnly: 'The session was opened to be read only. Open it without readOnly to change it.',
   released: 'The session was released: a change would not be stored. Change it before release().',
+  aborted: 'The session was aborted: a change would not be stored. Start it again.',
+  destroyed: 'The session was destroyed: a change would not be stored. Start a new one.',
   retired: 'The session goes on under another id: this is the copy that regenerate() left behind, and it is only read.',
 }
 

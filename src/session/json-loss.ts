@@ -1,9 +1,19 @@
+import { MAX_DEPTH, TOO_DEEP } from './depth.js'
+
 /** What JSON.stringify would refuse, or leave out in silence, and where it is. */
 export interface Loss {
   /** `cart.items[3].price`; '' is the data itself. */
   readonly path: string
-  /** `a Map`, `a function`. */
+  /** `JSON has no form for a Map`. */
   readonly what: string
+}
+
+/** One look at a session's data. */
+export interface Look {
+  /** The objects on the way to the one that is looked at; only where a cycle is suspected. */
+  readonly ancestors?: Set<object>
+  /** Something that says itself, with toJSON(), what becomes of it: it was not looked into. */
+  hasOwnForm: boolean
 }
 
 /** Objects of which JSON.stringify keeps nothing, or an object of indexes. Not those with a toJSON of their own. */
@@ -19,54 +29,63 @@ const LOST = new Set([
  * session of 400 bytes; a replacer function would take 1.3 µs. Data that JSON.stringify has taken has no cycle:
  * `ancestors` is for the others.
  */
-export function lossOf(value: unknown, ancestors?: Set<object>): Loss | undefined {
+export function lossOf(value: unknown, look: Look, level = 1): Loss | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
     case 'undefined':
       return undefined
     case 'number':
-      return Number.isFinite(value) ? undefined : { path: '', what: String(value) }
+      return Number.isFinite(value) ? undefined : without(String(value))
     case 'object':
-      return value === null ? undefined : lossIn(value, ancestors)
+      return value === null ? undefined : lossIn(value, look, level)
     case 'bigint':
       // Applications give it one.
-      return 'toJSON' in BigInt.prototype ? undefined : { path: '', what: 'a BigInt' }
+      return 'toJSON' in BigInt.prototype ? undefined : without('a BigInt')
     default:
-      return { path: '', what: `a ${typeof value}` }
+      return without(`a ${typeof value}`)
   }
 }
 
-function lossIn(value: object, ancestors: Set<object> | undefined): Loss | undefined {
-  if (ancestors?.has(value) === true) return { path: '', what: 'an object that contains itself' }
+const without = (what: string): Loss => ({ path: '', what: `JSON has no form for ${what}` })
+
+function lossIn(value: object, look: Look, level: number): Loss | undefined {
+  const { ancestors } = look
+  if (ancestors?.has(value) === true) return without('an object that contains itself')
+  if (level > MAX_DEPTH) return { path: '', what: TOO_DEEP }
   if (isFields(value) && Object.getPrototypeOf(value) !== Object.prototype) {
     // What has a toJSON says itself what becomes of it.
-    if (typeof value['toJSON'] === 'function') return lossOfDate(value)
+    if (typeof value['toJSON'] === 'function') return lossOfOwnForm(value, look)
     const [, tag = ''] = /^\[object (\w+)\]$/.exec(Object.prototype.toString.call(value)) ?? []
-    if (LOST.has(tag)) return { path: '', what: /^[AEIO]/.test(tag) ? `an ${tag}` : `a ${tag}` }
+    if (LOST.has(tag)) return without(/^[AEIO]/.test(tag) ? `an ${tag}` : `a ${tag}`)
   }
   ancestors?.add(value)
   let found: Loss | undefined
-  if (isList(value)) found = lossInList(value, ancestors)
-  else if (isFields(value)) found = lossInFields(value, ancestors)
+  if (isList(value)) found = lossInList(value, look, level + 1)
+  else if (isFields(value)) found = lossInFields(value, look, level + 1)
   ancestors?.delete(value)
   return found
 }
 
-function lossInList(list: readonly unknown[], ancestors: Set<object> | undefined): Loss | undefined {
+function lossInList(list: readonly unknown[], look: Look, level: number): Loss | undefined {
+  if ('toJSON' in list) look.hasOwnForm = true
   for (let at = 0; at < list.length; at++) {
-    const loss = lossOf(list[at], ancestors)
+    const loss = lossOf(list[at], look, level)
     if (loss !== undefined) return under(`[${String(at)}]`, loss)
   }
   return undefined
 }
 
-function lossInFields(fields: Fields, ancestors: Set<object> | undefined): Loss | undefined {
+function lossInFields(fields: Fields, look: Look, level: number): Loss | undefined {
+  // What is inherited JSON.stringify does not look at, nor at anything where there is a toJSON.
+  if (typeof fields['toJSON'] === 'function') {
+    look.hasOwnForm = true
+    return undefined
+  }
   // Object.entries() and Object.keys() make lists, which takes four times as long.
   for (const name in fields) {
-    const loss = lossOf(fields[name], ancestors)
-    // What is inherited JSON.stringify does not look at, nor at anything where there is a toJSON.
-    if (loss !== undefined && Object.hasOwn(fields, name) && typeof fields['toJSON'] !== 'function') {
+    const loss = lossOf(fields[name], look, level)
+    if (loss !== undefined && Object.hasOwn(fields, name)) {
       return under(IDENTIFIER.test(name) ? name : `[${JSON.stringify(name)}]`, loss)
     }
   }
@@ -85,5 +104,8 @@ const under = (step: string, { path, what }: Loss): Loss => ({
   what,
 })
 
-const lossOfDate = (value: object): Loss | undefined =>
-  value instanceof Date && Number.isNaN(value.getTime()) ? { path: '', what: 'an invalid Date' } : undefined
+function lossOfOwnForm(value: object, look: Look): Loss | undefined {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? without('an invalid Date') : undefined
+  look.hasOwnForm = true
+  return undefined
+}

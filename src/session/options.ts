@@ -5,7 +5,7 @@ import type { Wire } from '../wire/wire.js'
 import { RecordFormat } from './record-format.js'
 import { Compression, type CompressionOptions } from './records/compression.js'
 import { type EncryptionOptions, Keyring } from './records/keyring.js'
-import { jsonSerializer, type Serializer } from './serializer.js'
+import { jsonSerializer, limited, type Serializer } from './serializer.js'
 
 /** Every option of a SessionManager. All have a default; the unit of a number is in its name. */
 export interface SessionManagerOptions {
@@ -103,6 +103,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
     throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
   }
+  const serializer = withMethods('serializer', options.serializer, ['stringify', 'parse'])
   return {
     savePath: text('savePath', options.savePath) ?? 'memory:',
     prefix,
@@ -118,7 +119,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     connections: checkedSec(options, 'connections', 3),
     locking: flag('locking', options.locking, true),
     label: text('label', options.label),
-    serializer: withMethods('serializer', options.serializer, ['stringify', 'parse']) ?? jsonSerializer,
+    serializer: serializer === undefined || serializer === jsonSerializer ? jsonSerializer : limited(serializer),
     format: new RecordFormat({
       keys: options.encryption === undefined ? undefined : Keyring.of(options.encryption),
       compression: Compression.of(options.compression),

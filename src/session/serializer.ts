@@ -1,6 +1,7 @@
 import { parse } from 'secure-json-parse'
 import { UndecodableError, UnserializableError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
+import { isTextTooDeep, isTooDeep, isTreeTooDeep, TOO_DEEP } from './depth.js'
 import { type Loss, lossOf } from './json-loss.js'
 
 /** Turns a session's data into text and back. Both may throw; the manager wraps what they throw. */
@@ -23,39 +24,75 @@ export const jsonSerializer: Serializer = {
     try {
       text = JSON.stringify(data)
     } catch (cause) {
-      throw lossError(lossOf(data, new Set())) ?? cause
+      throw lossError(lossOf(data, { ancestors: new Set(), hasOwnForm: false })) ?? cause
     }
-    const loss = lossError(lossOf(data))
+    const look = { hasOwnForm: typeof data === 'object' && data !== null && 'toJSON' in data }
+    const loss = lossError(lossOf(data, look))
     if (loss !== undefined) throw loss
     if (typeof text !== 'string') throw new TypeError('JSON has no form for it')
+    if (look.hasOwnForm) {
+      if (isTextTooDeep(text)) throw new UnwritableValueError(TOO_DEEP)
+      if (!/^[[{]/.test(text)) throw new UnwritableValueError('its toJSON() returns no object', '')
+    }
     if (SUSPICIOUS.test(text)) parse(text)
     return text
   },
   parse(text) {
     const data: unknown = parse(text)
+    if (isTreeTooDeep(data)) throw new TypeError(TOO_DEEP)
     return data
   },
 }
+
+/** A serializer of the application's, with the same limits. */
+export const limited = (serializer: Serializer): Serializer => ({
+  stringify(data) {
+    if (isTooDeep(data)) throw new UnwritableValueError(TOO_DEEP)
+    const text: unknown = serializer.stringify(data)
+    if (typeof text !== 'string') throw new TypeError(`the serializer returned ${typeof text}, not a string`)
+    // No bytes are no session.
+    if (text === '') throw new TypeError('the serializer returned an empty text')
+    const hasOwnForm = typeof data === 'object' && data !== null && 'toJSON' in data
+    if (hasOwnForm && !isObject(serializer.parse(text))) throw new UnwritableValueError('its toJSON() returns no object', '')
+    return text
+  },
+  parse(text) {
+    const data = serializer.parse(text)
+    if (isTooDeep(data)) throw new TypeError(TOO_DEEP)
+    return data
+  },
+})
+
+const isObject = (data: unknown): data is object => typeof data === 'object' && data !== null
 
 /** Where in the data the value is that could not be written down. devalue's errors say it too. */
 class UnwritableValueError extends TypeError {
   constructor(
     what: string,
-    readonly path: string,
+    readonly path?: string,
   ) {
-    super(`JSON has no form for ${what}`)
+    super(what)
   }
 }
 
 const lossError = (loss: Loss | undefined): UnwritableValueError | undefined =>
   loss === undefined ? undefined : new UnwritableValueError(loss.what, loss.path)
 
+/** Before it is anybody's data: what is no object could be stored, and not be read. @throws LATCHKEY_UNSERIALIZABLE */
+export function assertObject(id: string, data: unknown): asserts data is object {
+  if (isObject(data)) return
+  const what = data === null ? 'null' : `a ${typeof data}`
+  throw new UnserializableError(`The session's data must be an object, and is ${what}; nothing was stored.`, {
+    session: hashOf(id),
+    path: '',
+  })
+}
+
 /** @throws UnserializableError LATCHKEY_UNSERIALIZABLE with the `path` of the value; nothing was sent. */
 export function encode(serializer: Serializer, id: string, data: unknown): string {
+  assertObject(id, data)
   try {
-    const text: unknown = serializer.stringify(data)
-    if (typeof text === 'string') return text
-    throw new TypeError(`the serializer returned ${typeof text}, not a string`)
+    return serializer.stringify(data)
   } catch (cause) {
     const path = pathOf(cause)
     const where = path === undefined || path === '' ? '' : ` at ${path.slice(0, 200)}`
@@ -71,7 +108,7 @@ export function encode(serializer: Serializer, id: string, data: unknown): strin
 export function decode(serializer: Serializer, id: string, text: string): object {
   try {
     const data: unknown = serializer.parse(text)
-    if (typeof data === 'object' && data !== null) return data
+    if (isObject(data)) return data
     throw new TypeError(`it holds ${data === null ? 'null' : `a ${typeof data}`}, not an object`)
   } catch (error) {
     const cause = unquoted(error)

@@ -4,7 +4,7 @@ import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
 import { checkedGraceSec } from './options.js'
 import type { SessionEngine } from './session-engine.js'
-import { decode, encode } from './serializer.js'
+import { assertObject, decode, encode } from './serializer.js'
 import { type ReadOptions, SessionStore, type WriteOptions } from './session-store.js'
 
 export interface StartOptions extends ReadOptions, WriteOptions {
@@ -44,7 +44,6 @@ export class Session<T extends object> implements AsyncDisposable {
   /** The text that was read or last stored; undefined forces the next store. */
   private baseline: string | undefined
   private isStored: boolean
-  private over = false
   private readOnly: ReadOnlyReason | undefined
 
   private constructor(
@@ -85,12 +84,13 @@ export class Session<T extends object> implements AsyncDisposable {
    * throws LATCHKEY_READ_ONLY at that moment, with the `reason`.
    */
   get data(): Partial<T> {
-    if (this.readOnly !== undefined) this.protect(this.readOnly)
+    this.protect()
     return this.current
   }
 
   set data(data: Partial<T>) {
     this.assertChangeable()
+    assertObject(this.currentId, data)
     this.current = data
   }
 
@@ -99,7 +99,7 @@ export class Session<T extends object> implements AsyncDisposable {
     return `Session { session: '${hashOf(this.currentId)}', isHeld: ${String(this.isHeld)}, isNew: ${String(this.isNew)} }`
   }
 
-  /** Started with `readOnly`, released, or the copy that a regenerated session left behind. */
+  /** Started with `readOnly`, released, aborted, destroyed, or the copy that a regenerated session left behind. */
   get isReadOnly(): boolean {
     return this.readOnly !== undefined
   }
@@ -120,7 +120,7 @@ export class Session<T extends object> implements AsyncDisposable {
 
   /** Stores the session now and keeps the lock. One flight. LATCHKEY_READ_ONLY, and errors as in SessionStore.write(). */
   async save(): Promise<void> {
-    this.assertLive()
+    this.assertChangeable()
     const text = this.encode()
     await this.store.save(this.currentId, text, this.options)
     this.baseline = text
@@ -135,40 +135,49 @@ export class Session<T extends object> implements AsyncDisposable {
    * destroyed before. Errors as in SessionStore.write().
    */
   async release(): Promise<void> {
-    if (this.over || this.isReadOnly) return
+    if (this.isReadOnly) return
     const storing = this.finish()
-    // Now: what is changed while the flight is under way is not in it.
-    if (this.isReadOnly) this.protect('released')
-    await storing
+    try {
+      // Now: what is changed while the flight is under way is not in it.
+      this.protect()
+    } finally {
+      await storing
+    }
   }
 
   /** As `release()`, but that what was taken from `data` before is not looked after: its block has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.over || this.isReadOnly) return
+    if (this.isReadOnly) return
     try {
       await this.finish()
     } catch (error) {
       // It could not be written down, and nobody is left to mend that: it is not held any longer.
-      if (!this.over) await this.abort()
+      if (!this.isReadOnly) await this.abort()
       throw error
     }
   }
 
-  /** Lets go and stores nothing: PHP's session_abort(). One flight. */
+  /** Lets go and stores nothing: PHP's session_abort(). One flight. A change from then on throws LATCHKEY_READ_ONLY. */
   async abort(): Promise<void> {
-    this.over = true
-    await this.store.close()
+    this.readOnly ??= 'aborted'
+    try {
+      this.protect()
+    } finally {
+      await this.store.close()
+    }
   }
 
   /**
-   * Destroys the session and lets go. One flight. A retired copy may be destroyed as well.
+   * Destroys the session and lets go. One flight. A retired copy may be destroyed as well. A change from then on throws
+   * LATCHKEY_READ_ONLY.
    * LATCHKEY_READ_ONLY where it was started with `readOnly` or released, and errors as in SessionStore.destroy().
    */
   async destroy(): Promise<void> {
-    if (this.readOnly !== 'retired' || this.over) this.assertLive()
-    this.over = true
-    await this.store.open()
+    if (this.readOnly !== 'retired') this.assertChangeable()
+    this.readOnly = 'destroyed'
     try {
+      this.protect()
+      await this.store.open()
       await this.store.destroy(this.currentId)
     } finally {
       await this.store.close()
@@ -191,7 +200,7 @@ export class Session<T extends object> implements AsyncDisposable {
    * Else LATCHKEY_READ_ONLY, LATCHKEY_INVALID_OPTION, and errors as in SessionStore.write(): the old one goes on.
    */
   async regenerate(options: RegenerateOptions = {}): Promise<void> {
-    this.assertLive()
+    this.assertChangeable()
     const graceSec = checkedGraceSec(options.graceSec ?? this.engine.settings.graceSec)
     const text = this.encode()
     const old = { id: this.currentId, store: this.store }
@@ -215,7 +224,6 @@ export class Session<T extends object> implements AsyncDisposable {
 
   private async finish(): Promise<void> {
     const text = this.encode()
-    this.over = true
     this.readOnly = 'released'
     try {
       if (text !== this.baseline) await this.store.write(this.currentId, text, this.options)
@@ -241,14 +249,16 @@ export class Session<T extends object> implements AsyncDisposable {
     // Where the server does not answer, the new record dies with its lifetime; nobody knows its id.
     if (id !== undefined) await store.destroy(id).catch(() => undefined)
     await store.close()
-    if (this.store.isHeld) return
-    this.over = true
-    await this.store.close()
+    if (!this.store.isHeld) await this.abort()
   }
 
-  private protect(reason: ReadOnlyReason): void {
+  /** What the application has taken from it, too; of what was only just read it has nothing. */
+  private protect(): void {
+    const { readOnly: reason } = this
+    if (reason === undefined) return
     const session = hashOf(this.currentId)
-    this.current = protect(this.current, () => new ReadOnlyError(reason, { session }), reason === 'released')
+    const isShared = reason !== 'readOnly' && reason !== 'retired'
+    this.current = protect(this.current, () => new ReadOnlyError(reason, { session }), isShared)
   }
 
   private encode(): string {
@@ -257,11 +267,6 @@ export class Session<T extends object> implements AsyncDisposable {
 
   private assertChangeable(): void {
     if (this.readOnly !== undefined) throw new ReadOnlyError(this.readOnly, { session: hashOf(this.currentId) })
-  }
-
-  private assertLive(): void {
-    this.assertChangeable()
-    if (this.over) throw new MisuseError('The session was aborted or destroyed; start it again.')
   }
 }
 

@@ -98,7 +98,7 @@ describe('a session of the application', () => {
     expect(await manager.peek('sid')).toEqual({ n: 1 })
     const session = await manager.start<Data>('sid')
     await session.destroy()
-    expect(await codeOf(session.save())).toBe('LATCHKEY_MISUSE')
+    expect(await codeOf(session.save())).toBe('LATCHKEY_READ_ONLY')
     expect(await manager.peek('sid')).toBeUndefined()
   })
 

@@ -105,7 +105,7 @@ export async function stores(store: SessionStore): Promise<void> {
 
 export function errors(error: unknown): ErrorCode | undefined {
   if (error instanceof ReadOnlyError) {
-    const reason: 'readOnly' | 'released' | 'retired' = error.reason
+    const reason: 'readOnly' | 'released' | 'aborted' | 'destroyed' | 'retired' = error.reason
     return reason === 'retired' ? error.code : undefined
   }
   if (error instanceof LockTimeoutError) {

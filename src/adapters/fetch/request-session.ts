@@ -2,6 +2,7 @@ import { ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
 import { quiet } from '../http/settle.js'
 import { own, protect } from '../../session/protect.js'
+import { assertObject } from '../../session/serializer.js'
 import type { RegenerateOptions, Session } from '../../session/session.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
@@ -69,6 +70,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   set data(data: Partial<T>) {
     this.assertLive()
+    assertObject(this.id, data)
     if (this.session === undefined) this.fresh = data
     else this.session.data = data
   }
@@ -132,8 +134,11 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     if (!this.isRetired) this.assertLive()
     // At once: a Response that does not wait for it must not store the session again.
     this.state = 'destroyed'
-    this.end(() => this.refusal())
-    await this.inTurn('destroy', async () => this.session?.destroy())
+    try {
+      this.end(() => this.refusal())
+    } finally {
+      await this.inTurn('destroy', async () => this.session?.destroy())
+    }
   }
 
   /**
@@ -151,10 +156,13 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   async abandon(): Promise<void> {
     if (this.state === 'live') this.state = 'released'
     await this.turn
-    this.end(() => this.refusal())
-    await this.session?.abort().catch(() => {
-      // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-    })
+    try {
+      this.end(() => this.refusal())
+    } finally {
+      await this.session?.abort().catch(() => {
+        // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
+      })
+    }
   }
 
   /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */

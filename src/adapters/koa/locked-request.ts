@@ -80,8 +80,11 @@ export class LockedRequest {
   async finish(): Promise<void> {
     this.isOver = true
     clearTimeout(this.graceTimer)
-    if (this.store.protection === undefined) this.protect('released')
-    await this.store.finish()
+    try {
+      if (this.store.protection === undefined) this.protect('released')
+    } finally {
+      await this.store.finish()
+    }
   }
 
   private begin(): void {

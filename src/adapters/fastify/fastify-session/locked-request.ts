@@ -36,7 +36,7 @@ export class LockedRequest implements RequestSession {
 
   async begin(): Promise<void> {
     const { hooks, request, reply } = this
-    const reading = called((done) => {
+    const reading = this.called((done) => {
       hooks.onRequest(request, reply, done)
     })
     await reading.catch((thrown: unknown) => {
@@ -60,7 +60,7 @@ export class LockedRequest implements RequestSession {
     calls.isAnswering = true
     store.isLast = true
     if (store.mayChange) {
-      await called((done) => {
+      await this.called((done) => {
         this.hooks.onSend(this.request, this.reply, undefined, done)
       })
     }
@@ -74,6 +74,22 @@ export class LockedRequest implements RequestSession {
 
   finish(): Promise<void> {
     return this.store.finish()
+  }
+
+  /** A hook's answer, or what it throws, also in a callback of the store: an `idGenerator` of the application's, say. */
+  private async called(call: (done: (error?: Error) => void) => void): Promise<void> {
+    const { store } = this
+    try {
+      await new Promise<void>((resolve, reject) => {
+        store.onThrow = reject
+        call((error) => {
+          if (error === undefined || error === null) resolve()
+          else reject(error)
+        })
+      })
+    } finally {
+      store.onThrow = undefined
+    }
   }
 
   private async release(session: FastifySessionObject): Promise<void> {
@@ -119,16 +135,6 @@ type Method = (...args: never[]) => unknown
 
 /** What the application may drop: that it failed is told with the response. */
 const unawaited = (answer: unknown): unknown => (answer instanceof Promise ? quiet(answer) : answer)
-
-/** A callback's answer. Its own `this` and arguments are @fastify/session's. */
-function called(call: (done: (error?: Error) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    call((error) => {
-      if (error === undefined || error === null) resolve()
-      else reject(error)
-    })
-  })
-}
 
 /** It puts a bare `{}` on a request whose path its cookie is not for. */
 const isSession = (session: Current | undefined): session is FastifySessionObject =>

@@ -21,6 +21,8 @@ export class RequestStore extends BareStore {
   isLast = false
   /** `destroy` comes from regenerate(). */
   isRegenerating = false
+  /** @fastify/session is waited for: what it throws in a callback of its own nobody else would catch. */
+  onThrow: ((error: unknown) => void) | undefined
 
   constructor(
     manager: SessionManager,
@@ -51,7 +53,7 @@ export class RequestStore extends BareStore {
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
-    return quiet(settle(this.calls.inTurn(() => this.read(sid)), callback))
+    return quiet(settle(this.calls.inTurn(() => this.read(sid)), callback && this.guarded(callback)))
   }
 
   override set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
@@ -97,10 +99,22 @@ export class RequestStore extends BareStore {
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
     // Without an error @fastify/session's own store says nothing, and applications see what it says.
-    const told = callback && ((error: unknown) => {
+    const told = callback && this.guarded((error: unknown) => {
       callback(error ?? undefined)
     })
     return quiet(settle(this.calls.changing(sid, work), told))
+  }
+
+  private guarded<T>(callback: Callback<T>): Callback<T> {
+    return (error, value) => {
+      try {
+        callback(error, value)
+      } catch (thrown) {
+        // The application's own callbacks throw as after any I/O.
+        if (this.onThrow === undefined) throw thrown
+        this.onThrow(thrown)
+      }
+    }
   }
 
   private async read(sid: string): Promise<Session | null> {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest, LatchkeySession } from 'fastify'
 import { type ReadOnlyReason, SessionGoneError } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
+import { assertObject } from '../../../session/serializer.js'
 import type { Session } from '../../../session/session.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
@@ -50,6 +51,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
 
   set data(data: Data) {
     this.assertLive()
+    assertObject(this.id, data)
     // A copy: what the application gives may be another request's as well.
     this.current = withMethods(own({ ...data }), this)
     if (this.session !== undefined) this.session.data = this.current
@@ -129,7 +131,14 @@ export class OwnSession implements RequestSession, LatchkeySession {
   }
 
   async finish(): Promise<void> {
-    if (this.state === 'live' && this.session !== undefined) this.end('cut short')
+    try {
+      if (this.state === 'live' && this.session !== undefined) this.end('cut short')
+    } finally {
+      await this.letGo()
+    }
+  }
+
+  private async letGo(): Promise<void> {
     await this.calls.inTurn(async () => {
       await this.session?.abort()
     }).catch(() => {
