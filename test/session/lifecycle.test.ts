@@ -232,7 +232,7 @@ describe('a regenerated session', () => {
       const created = one.wire.flights.flat().find(({ op, key }) => op === 'add' && !key.endsWith('-lck'))
       expect(await one.get(created?.key ?? '')).toBe('')
       expect(await one.get(`${created?.key ?? ''}-lck`)).toBeUndefined()
-      expect(await codeOf(session.save())).toBe('LATCHKEY_MISUSE')
+      expect(await codeOf(session.save())).toBe('LATCHKEY_READ_ONLY')
       expect(one.manager.stats().held).toBe(0)
     }
   })
@@ -261,7 +261,7 @@ describe('a regenerated session', () => {
       expect(await one.manager.peek('sid')).toEqual({ user: 'ada', cart: ['a'] })
       const created = one.wire.flights.flat().find(({ op, key }) => op === 'add' && !key.endsWith('-lck'))
       expect(await one.get(created?.key ?? '')).toBe('')
-      expect(await codeOf(session.save())).toBe('LATCHKEY_MISUSE')
+      expect(await codeOf(session.save())).toBe('LATCHKEY_READ_ONLY')
     }
   })
 
