@@ -2,19 +2,22 @@ import type { Timer } from '../system/clock.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import { readToken } from './lock-token.js'
 
-const PER_PASS = 50
-const MAX_WATCHED = 10_000
+/** Locks that are looked at in one pass over a node that answers: the wire makes a few batches of them. */
+const PER_PASS = 1000
+/** The same of a node that did not answer in the pass before: enough to see that it is back. */
+const PER_PROBE = 5
+/** For each node; what comes above it is left to its lease. */
+const MAX_WATCHED = 20_000
 
 /**
- * Takes off the server what unanswered commands of ours may have left there, or may still leave: a stopped server
+ * Takes off the servers what unanswered commands of ours may have left there, or may still leave: a stopped server
  * carries out, seconds later, what was sent to it on connections that are long gone.
  *
- * A lock that bears this manager's name, for a session that nobody here holds or waits for, is nobody's.
+ * A lock that bears this manager's name, for a session that nobody here holds or waits for, is nobody's. Each node is
+ * swept by itself: one that does not answer holds up no other.
  */
 export class OrphanSweeper {
-  /** Session id => since when its lock has been seen to be clean; undefined when it has not. */
-  private readonly watched = new Map<string, number | undefined>()
-  private timer: Timer | undefined
+  private readonly nodes = new Map<string, NodeSweeper>()
 
   constructor(
     private readonly context: LockContext,
@@ -23,12 +26,39 @@ export class OrphanSweeper {
 
   /** Watches `id` until its lock has been clean for a whole call's deadline after the server answered. */
   watch(id: string): void {
+    const name = this.context.wire.nodeOf?.(id)?.name ?? ''
+    let node = this.nodes.get(name)
+    if (node === undefined) {
+      node = new NodeSweeper(this.context, this.isActive)
+      this.nodes.set(name, node)
+    }
+    node.watch(id)
+  }
+
+  /** One last pass, as far as the servers answer. */
+  async close(): Promise<void> {
+    await Promise.all([...this.nodes.values()].map((node) => node.close()))
+  }
+}
+
+/** The sweeper of one node. */
+class NodeSweeper {
+  /** Session id => since when its lock has been seen to be clean; undefined when it has not. Next to be looked at: first. */
+  private readonly watched = new Map<string, number | undefined>()
+  private perPass = PER_PASS
+  private timer: Timer | undefined
+
+  constructor(
+    private readonly context: LockContext,
+    private readonly isActive: (id: string) => boolean,
+  ) {}
+
+  watch(id: string): void {
     if (this.watched.size >= MAX_WATCHED) return
     this.watched.set(id, undefined)
     this.schedule()
   }
 
-  /** One last pass, as far as the server answers. */
   async close(): Promise<void> {
     this.timer?.cancel()
     await this.pass()
@@ -50,31 +80,47 @@ export class OrphanSweeper {
   }
 
   private async pass(): Promise<void> {
-    const due = [...this.watched.keys()].filter((id) => !this.isActive(id)).slice(0, PER_PASS)
-    await Promise.all(due.map((id) => this.check(id)))
+    const due: string[] = []
+    for (const id of this.watched.keys()) {
+      if (due.length >= this.perPass) break
+      if (!this.isActive(id)) due.push(id)
+    }
+    const answered = await Promise.all(due.map((id) => this.check(id)))
+    if (due.length > 0) this.perPass = answered.includes(true) ? PER_PASS : PER_PROBE
   }
 
-  private async check(id: string): Promise<void> {
+  /** Whether the server answered. */
+  private async check(id: string): Promise<boolean> {
     const { lock } = this.context.layout.keysOf(id)
     try {
       const occupant = replyAt(await fly(this.context, id, [{ op: 'get', key: lock }]), 0)
-      if (this.isActive(id)) return
+      if (this.isActive(id)) return true
       const ours = occupant.value !== undefined && readToken(occupant.value).instance === this.context.mint.instance
       if (!ours || occupant.cas === undefined) {
         this.seenClean(id)
-        return
+        return true
       }
-      this.watched.set(id, undefined)
+      this.lookAgain(id, undefined)
       await fly(this.context, id, [{ op: 'cad', key: lock, cas: occupant.cas }])
+      return true
     } catch {
-      // Not answered yet: it stays watched.
+      // Not answered yet: it stays watched, and others come first.
+      if (this.watched.has(id)) this.lookAgain(id, this.watched.get(id))
+      return false
     }
   }
 
   private seenClean(id: string): void {
     const nowMs = this.context.clock.nowMs()
     const sinceMs = this.watched.get(id)
-    if (sinceMs === undefined) this.watched.set(id, nowMs)
+    if (sinceMs === undefined) this.lookAgain(id, nowMs)
     else if (nowMs - sinceMs >= 3 * this.context.limits.flightMs) this.watched.delete(id)
+    else this.lookAgain(id, sinceMs)
+  }
+
+  /** After all others that are watched. */
+  private lookAgain(id: string, cleanSinceMs: number | undefined): void {
+    this.watched.delete(id)
+    this.watched.set(id, cleanSinceMs)
   }
 }

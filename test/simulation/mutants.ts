@@ -52,7 +52,7 @@ export const mutants: readonly Mutant[] = [
   one(
     'sweepsActive',
     'The sweeper takes off a lock that was acquired while it looked.',
-    `if (this.isActive(id)) return`,
+    `if (this.isActive(id)) return true`,
     ``,
   ),
   one(
