@@ -37,7 +37,7 @@ export class HeldHead {
 
   /** Throws what Node would if the head were written now. */
   check(): void {
-    if (!this.isSealed) checkStatus([this.res.statusCode])
+    if (!this.isSealed) checkStatus([this.res.statusCode, this.res.statusMessage])
   }
 
   /** Written as it is now, if it was not before. */

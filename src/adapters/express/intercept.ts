@@ -71,6 +71,7 @@ export class Raw {
   private readonly inherited: Inherited
   /** `headersSent` as the response had it for its own; undefined when it is not replaced there. */
   private readonly getter: { readonly before: PropertyDescriptor | undefined } | undefined
+  private depth = 0
 
   constructor(
     private readonly res: Response,
@@ -87,7 +88,17 @@ export class Raw {
   }
 
   call(name: Method, args: readonly unknown[]): unknown {
-    return Reflect.apply(this.methodOf(name), this.res, args)
+    this.depth++
+    try {
+      return Reflect.apply(this.methodOf(name), this.res, args)
+    } finally {
+      this.depth--
+    }
+  }
+
+  /** Whether one of them is on the stack: what it calls in turn (an `end` that writes, as HTTP/2's) is its own doing. */
+  get isCalling(): boolean {
+    return this.depth > 0
   }
 
   get headersSent(): boolean {
@@ -188,7 +199,13 @@ function eachMethod(make: (name: Method) => Call): Methods {
 function callAt(place: object, name: Method): Call {
   const method: unknown = Reflect.get(place, name)
   if (isCall(method)) return method
+  if (name === '_implicitHeader') return writeOwnHead
   throw new TypeError(`The response has no method ${name}()`)
+}
+
+/** HTTP/2's response has no `_implicitHeader`, which express-session calls so that its cookie is set in time. */
+function writeOwnHead(this: Response): void {
+  if (!this.headersSent) this.writeHead(this.statusCode)
 }
 
 /** What answers `headersSent` for whoever inherits from `place`, or is it. */

@@ -50,6 +50,8 @@ export class ResponseGate implements Interceptor {
   private readonly raw: Raw
   private readonly waiting: Operation[] = []
   private ending = false
+  /** The real response has been ended, by its own methods or those that a middleware before this one put in their place. */
+  private isLetOut = false
   /** What the handler gave to its `res.end()`. */
   private body: readonly unknown[] = []
   /** express-session's end is on the stack, and whoever called it: what is thrown now is theirs. */
@@ -69,6 +71,7 @@ export class ResponseGate implements Interceptor {
   }
 
   call(name: Method, args: readonly unknown[]): unknown {
+    if (this.isOwnDoing(name)) return this.raw.call(name, args)
     switch (name) {
       case 'write':
         return this.write(args)
@@ -83,6 +86,15 @@ export class ResponseGate implements Interceptor {
       default:
         return this.head.change(name, args)
     }
+  }
+
+  /**
+   * Whether the real response calls its own methods: a middleware before this one has an `end` that writes (a minifier),
+   * at once or when its work is done. What it writes is the body, which would be lost here.
+   */
+  private isOwnDoing(name: Method): boolean {
+    if (name !== 'write' && name !== 'end' && name !== 'flushHeaders') return false
+    return this.raw.isCalling || (this.isLetOut && !this.res.writableEnded)
   }
 
   get headersSent(): boolean {
@@ -218,6 +230,7 @@ export class ResponseGate implements Interceptor {
     if (failure !== undefined) this.keeper.onLateFailure(failure)
     this.letOut()
     this.state = 'over'
+    this.isLetOut = true
     this.head.passing(() => this.raw.call('end', this.body))
   }
 
