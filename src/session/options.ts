@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.js'
 import { type Clock, systemClock } from '../system/clock.js'
+import { nearestName } from '../system/nearest-name.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
 import { RecordFormat } from './record-format.js'
@@ -94,11 +95,7 @@ const KNOWN = new Set<string>([
  * @throws InvalidOptionError LATCHKEY_INVALID_OPTION: unknown or out of range, with the value and the limit.
  */
 export function settingsOf(options: SessionManagerOptions): Settings {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) {
-      throw new InvalidOptionError(`There is no option "${name}". The options are ${[...KNOWN].join(', ')}.`)
-    }
-  }
+  checkNames(options, KNOWN)
   const prefix = options.prefix ?? 'sess:'
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
     throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
@@ -132,7 +129,34 @@ export function settingsOf(options: SessionManagerOptions): Settings {
 
 /** A record's lifetime that came with a call: whole seconds, at least 1. */
 export function checkedLifetimeSec(lifetimeSec: number): number {
-  return checkedSec({ lifetimeSec: Math.ceil(lifetimeSec) }, 'lifetimeSec', 1)
+  // Not rounded before it is known to be a number: Math.ceil() would make one of a string.
+  const rounded = typeof lifetimeSec === 'number' ? Math.ceil(lifetimeSec) : NaN
+  return checkedSec({ lifetimeSec: rounded }, 'lifetimeSec', 1)
+}
+
+/** The options of `start` and `run`, before anything is sent or waited for. */
+export function checkStartOptions(options: { readonly lifetimeSec?: number | undefined }): void {
+  checkNames(options, START_OPTIONS)
+  if (options.lifetimeSec !== undefined) checkedLifetimeSec(options.lifetimeSec)
+}
+
+const START_OPTIONS = new Set(['strict', 'readOnly', 'lifetimeSec', 'signal', 'label'])
+
+const MAX_CLOSE_GRACE_MS = 3_600_000
+
+/** How long holders may go on when their manager closes: 0 to 3 600 000 ms. */
+export function checkedCloseGraceMs(graceMs: number): number {
+  if (typeof graceMs === 'number' && graceMs >= 0 && graceMs <= MAX_CLOSE_GRACE_MS) return graceMs
+  throw new InvalidOptionError(`graceMs is ${shown(graceMs)}; it must be a number from 0 to ${String(MAX_CLOSE_GRACE_MS)}.`)
+}
+
+function checkNames(options: object, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue
+    const meant = nearestName(name, known)
+    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+    throw new InvalidOptionError(`There is no option "${name}".${hint} The options are ${[...known].join(', ')}.`)
+  }
 }
 
 /** A grace that came with a call: whole seconds, 0 to 3600. */

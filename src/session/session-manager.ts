@@ -6,7 +6,7 @@ import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
 import type { NodeStats, WireWarning } from '../wire/wire.js'
 import { Nesting } from './nesting.js'
-import { type SessionManagerOptions, settingsOf } from './options.js'
+import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
@@ -75,6 +75,11 @@ export class SessionManager extends EventEmitter<{
    * Errors as in SessionStore.read(), and LATCHKEY_UNDECODABLE.
    */
   start<T extends object = Record<string, unknown>>(id?: string, options: StartOptions = {}): Promise<Session<T>> {
+    try {
+      checkStartOptions(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     const flaw = options.readOnly === true || !this.isLocking ? undefined : this.nesting.flawOf(id)
     return flaw === undefined ? Session.start<T>(this.engine, id, options) : Promise.reject(flaw)
   }
@@ -201,9 +206,11 @@ export class SessionManager extends EventEmitter<{
   /**
    * Refuses new work, settles who waits (LATCHKEY_CLOSED), lets holders finish for `graceMs` (default 5000), frees
    * what they still hold then, and closes every connection. Idempotent.
+   *
+   * @throws LATCHKEY_INVALID_OPTION: `graceMs` is not 0 to 3 600 000; the manager stays open.
    */
-  close(options: { readonly graceMs?: number } = {}): Promise<void> {
-    return this.engine.close(options.graceMs ?? 5000)
+  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    await this.engine.close(checkedCloseGraceMs(options.graceMs ?? 5000))
   }
 }
 

@@ -21,12 +21,15 @@ class SystemTimer implements Timer {
   }
 }
 
+/** What setTimeout counts in: 31 bits, some 24 days. */
+const MAX_DELAY_MS = 0x7fffffff
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   setTimer(fn, delayMs, options) {
-    // Rounded up: setTimeout truncates, and a lease timer must never fire early.
-    const timeout = setTimeout(fn, Math.ceil(delayMs))
+    // Rounded up: setTimeout truncates, and a lease timer must never fire early. Above its limit it would fire at once.
+    const timeout = setTimeout(fn, Math.min(Math.ceil(delayMs), MAX_DELAY_MS))
     if (options?.background === true) timeout.unref()
     return new SystemTimer(timeout)
   },
