@@ -42,7 +42,8 @@ export type ListedSession = SessionData & { readonly id: string }
  * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go: it is for
  * whoever knows the whole session. To change a part of it, use `manager.run(id, ...)`.
  *
- * Emits `failure` (SessionHttpError) for what no error handler could answer: a stream whose session was not stored.
+ * Emits `failure` (SessionHttpError) for what no error handler could answer: a stream whose session was not stored, a
+ * `set`, `touch` or `destroy` without a callback.
  */
 export class BareStore extends session.Store {
   constructor(protected readonly sessions: BareSessions<AnySession, SessionData>) {
@@ -56,17 +57,27 @@ export class BareStore extends session.Store {
 
   /** Locks, writes, lets go: two flights. */
   override set(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.overwrite(sid, data), callback)
+    return this.settled(async () => this.sessions.overwrite(sid, data), callback)
   }
 
   /** Prolongs the session, takes over its cookie, and leaves its data alone. Two flights. */
   override touch(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.prolong(sid, data), callback)
+    return this.settled(async () => this.sessions.prolong(sid, data), callback)
   }
 
   /** One flight. Whoever holds the session is fenced. */
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.destroy(sid), callback)
+    return this.settled(async () => this.sessions.destroy(sid), callback)
+  }
+
+  /**
+   * What `work` throws is a rejection as well: data that cannot be written down is refused before anything is sent. A
+   * failure that no callback is told of goes to the event, or a promise that is dropped would end the process.
+   */
+  private settled(work: () => Promise<void>, callback: Callback<void> | undefined): Promise<void> {
+    const settled = settle(work(), callback)
+    if (callback === undefined) settled.catch((error: unknown) => void this.emit('failure', error))
+    return settled
   }
 
   /**

@@ -50,6 +50,17 @@ describe('the bare store', () => {
     expect(calls).toHaveLength(5)
   })
 
+  it('tells by the event what nobody waits for: a dropped promise ends no process', async () => {
+    const { store, wire } = build()
+    const failures: unknown[] = []
+    store.on('failure', (failure) => failures.push(failure))
+    wire.refuse((commands) => commands.some(({ op, key }) => op === 'add' && key === 'sess:sid'))
+    void store.set('sid', sessionOf())
+    // Refused before anything is sent: a throw here would be the caller's, who expects a promise.
+    void store.set('sid', sessionOf({}, { n: Number.NaN }))
+    await expect.poll(() => failures).toMatchObject([{ code: 'LATCHKEY_UNSERIALIZABLE' }, { code: 'LATCHKEY_SERVER_REFUSED' }])
+  })
+
   it('tells failures both ways, with status and code', async () => {
     const { store, wire } = build()
     wire.refuse((commands) => commands.some(({ op, key }) => op === 'add' && key === 'sess:sid'))
