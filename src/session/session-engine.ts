@@ -12,6 +12,7 @@ import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
 import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
 import { createMemoryWire } from '../wire/memory/memory-wire.js'
+import { openNamedMemory } from '../wire/memory/named-memory.js'
 import type { Wire, WireWarning } from '../wire/wire.js'
 import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
@@ -128,7 +129,7 @@ const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineM
 function wireOf(settings: Settings, listsKey: string, onWarning: (warning: WireWarning) => void): Wire {
   const { clock } = settings
   const path = parseSavePath(settings.savePath)
-  if (path.kind === 'memory') return createMemoryWire({ clock })
+  if (path.kind === 'memory') return path.name === '' ? createMemoryWire({ clock }) : openNamedMemory(path.name, clock)
   return createMemcachedWire({
     servers: path.servers,
     clock,
