@@ -40,7 +40,8 @@ export type ListedSession = SessionData & { readonly id: string }
  * Sessions outside of any request (socket.io, scripts): `latchkey(...).store`. Callbacks and promises alike.
  *
  * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go: it is for
- * whoever knows the whole session. To change a part of it, use `manager.run(id, ...)`.
+ * whoever knows the whole session. An object that `get` has given is stored only if the session is still what it was
+ * then, its cookie aside. To change a part of it, use `manager.run(id, ...)`.
  *
  * Emits `failure` (SessionHttpError) for what no error handler could answer: a stream whose session was not stored, a
  * `set`, `touch` or `destroy` without a callback.
@@ -55,7 +56,7 @@ export class BareStore extends session.Store {
     return settle(this.sessions.peek(sid), callback)
   }
 
-  /** Locks, writes, lets go: two flights. */
+  /** Locks, writes, lets go: two flights. LATCHKEY_FENCED or LATCHKEY_SESSION_GONE for an object that `get` gave before that. */
   override set(sid: string, data: AnySession, callback?: Callback<void>): Promise<void> {
     return this.settled(async () => this.sessions.overwrite(sid, data), callback)
   }
@@ -68,6 +69,13 @@ export class BareStore extends session.Store {
   /** One flight. Whoever holds the session is fenced. */
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
     return this.settled(async () => this.sessions.destroy(sid), callback)
+  }
+
+  /** express-session makes its Session of what `get` has given. */
+  override createSession(...[req, data]: Parameters<session.Store['createSession']>): ReturnType<session.Store['createSession']> {
+    const created = super.createSession(req, data)
+    this.sessions.follow(created, data)
+    return created
   }
 
   /**

@@ -36,6 +36,7 @@ export class LockedRequest implements GateKeeper {
   ) {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
+    store.onLateFailure = options.onLateFailure
     onceClosed(res, () => {
       this.onClose()
     })
@@ -72,7 +73,9 @@ export class LockedRequest implements GateKeeper {
     if (current === null || current === undefined) return eventStream ? this.letGo() : undefined
     // An event stream may last for hours: this is its last write.
     if (eventStream) return this.release().then(() => undefined, toHttpError)
-    return this.mustSave(current) ? this.saveNow(current) : undefined
+    if (this.mustSave(current)) return this.saveNow(current)
+    // Whoever reads the body may take as long as he likes, and nobody is to wait for him.
+    return this.store.isHolding ? this.letGoUnchanged(current) : undefined
   }
 
   beforeEnd(): void {
@@ -82,6 +85,7 @@ export class LockedRequest implements GateKeeper {
   decided(): Promise<SessionHttpError | undefined> | undefined {
     clearTimeout(this.graceTimer)
     const { store } = this
+    store.endAnswer()
     return store.isIdle && store.failure === undefined ? undefined : this.letGo()
   }
 
@@ -155,17 +159,28 @@ export class LockedRequest implements GateKeeper {
 
   private mustSave(current: Request['session']): boolean {
     const { req, store } = this
-    return store.isModified(req.sessionID, current) || (!store.isHolding && this.options.saveUninitialized)
+    return store.isModified(req.sessionID, current) || (!store.isKnown(req.sessionID) && this.options.saveUninitialized)
   }
 
-  private async saveNow(current: Request['session']): Promise<SessionHttpError | undefined> {
-    try {
-      await new Promise<void>((resolve, reject) => {
-        current.save((error: unknown) => {
-          if (error === null || error === undefined) resolve()
-          else reject(toHttpError(error))
-        })
+  private saveNow(current: Request['session']): Promise<SessionHttpError | undefined> {
+    const saving = new Promise<void>((resolve, reject) => {
+      current.save((error: unknown) => {
+        if (error === null || error === undefined) resolve()
+        else reject(toHttpError(error))
       })
+    })
+    return this.failureOf(saving)
+  }
+
+  private letGoUnchanged(current: Request['session']): Promise<SessionHttpError | undefined> {
+    // As express-session does before its own last write.
+    current.touch()
+    return this.failureOf(this.store.letGoUnchanged(this.req.sessionID, current))
+  }
+
+  private async failureOf(storing: Promise<void>): Promise<SessionHttpError | undefined> {
+    try {
+      await storing
       return undefined
     } catch (error) {
       await this.store.finish()

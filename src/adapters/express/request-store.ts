@@ -19,12 +19,16 @@ export class RequestStore extends BareStore {
   private reading: 'not yet' | 'under way' | 'done' | 'failed' = 'not yet'
   /** Let go of for good: what is changed from now on cannot be stored. */
   private isReleased = false
+  /** The response's end is decided: nothing that comes after it may keep a lock. */
+  private isAnswered = false
   /** What this request has destroyed, or goes on with under another id: nothing brings it back. */
   private ended: readonly string[] = NONE
   /** The session that can only be read, and why. */
   private readOnly: { readonly sid: string; readonly reason: ReadOnlyReason } | undefined
   /** The request has a session, or another in its place. */
   onSession: (session: object) => void = () => undefined
+  /** A change that was refused after the response's end, when an application mostly gives no callback. */
+  onLateFailure: (error: SessionHttpError) => void = () => undefined
 
   constructor(
     manager: SessionManager,
@@ -53,6 +57,14 @@ export class RequestStore extends BareStore {
     this.calls.isAnswering = true
   }
 
+  /**
+   * The response's end is decided. What the application still does (socket.io keeps the session of its handshake) is
+   * done call by call: reads take no lock, and what is stored must follow from what was read.
+   */
+  endAnswer(): void {
+    this.isAnswered = true
+  }
+
   /** Why the session is not stored as it is. */
   get failure(): SessionHttpError | undefined {
     return this.calls.failure
@@ -70,6 +82,11 @@ export class RequestStore extends BareStore {
   /** Nothing is held and nothing under way. */
   get isIdle(): boolean {
     return !this.isHolding && this.held.replacedSid === undefined && this.calls.isIdle
+  }
+
+  /** Whether the session was found, or stored by this request. */
+  isKnown(sid: string): boolean {
+    return this.held.isKnown(sid)
   }
 
   /** Whether `session` differs from what is stored. A new one differs when there is anything in it. */
@@ -136,7 +153,7 @@ export class RequestStore extends BareStore {
     void this.changing(sid, this.ifChangeable(sid, () => this.end(sid, () => this.held.setAside(sid))), done)
   }
 
-  override createSession(...given: Parameters<session.Store['createSession']>): ReturnType<session.Store['createSession']> {
+  override createSession(...given: Parameters<BareStore['createSession']>): ReturnType<BareStore['createSession']> {
     const created = super.createSession(...given)
     this.onSession(created)
     return created
@@ -159,6 +176,14 @@ export class RequestStore extends BareStore {
     })
     this.readOnly = { sid, reason: 'released' }
     return releasing
+  }
+
+  /**
+   * Prolongs the session and lets go, in one flight. It may still be changed: what is stored then must follow from what
+   * was read (HeldSession.write).
+   */
+  letGoUnchanged(sid: string, session: AnySession): Promise<void> {
+    return this.changing(sid, () => this.keep(sid, session, true))
   }
 
   /** Nobody waits for the answer any more: neither does this request for its session. */
@@ -184,12 +209,19 @@ export class RequestStore extends BareStore {
   }
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
-    return quiet(settle(this.calls.changing(sid, work), callback))
+    const { isAnswered } = this
+    const changed = quiet(settle(this.calls.changing(sid, work), callback))
+    if (isAnswered) changed.catch((error: unknown) => {
+      this.onLateFailure(toHttpError(error))
+    })
+    return changed
   }
 
   private async read(sid: string): Promise<SessionData | null> {
     const { held } = this
-    if (this.isReleased || this.readOnlyReason !== undefined) return held.peek(sid)
+    if (this.readOnlyReason !== undefined) return held.peek(sid)
+    // The request's last call has let go, or is about to.
+    if (this.isReleased || (this.calls.isAnswering && !this.isHolding)) return held.look(sid)
     const isFirst = this.reading === 'not yet'
     let isRead = false
     if (isFirst) this.reading = 'under way'
@@ -206,13 +238,12 @@ export class RequestStore extends BareStore {
   private async write(sid: string, session: AnySession, isLast = this.calls.isAnswering, text?: string): Promise<void> {
     const { held } = this
     if (this.ended.includes(sid)) throw new SessionGoneError('This request has ended the session: it cannot be stored again.')
-    if (held.sid !== undefined && held.sid !== sid) return held.overwrite(sid, session)
-    if (this.isReleased || held.isGone(sid)) {
-      if (held.isUnchanged(sid, session)) return
-      throw this.isReleased
-        ? new MisuseError('The session was let go already (a stream began, or its client left): it cannot be changed.')
-        : new SessionGoneError('The session was not there any more when it was reloaded.')
-    }
+    // Of another session it has no lock; what it had a look at it may have an object of.
+    if ((held.sid !== undefined && held.sid !== sid) || held.isKnownObject(sid, session)) return held.overwrite(sid, session)
+    const isOver = this.isReleased && !this.isAnswered
+    if (held.isLeftAsItWas(sid, session, isOver ? new MisuseError(LET_GO) : undefined)) return
+    // With `resave`, at the end of a response whose head has let go of it.
+    if (isLast && !this.isAnswered && !this.isHolding && held.isUnchanged(sid, session)) return
     const lifetimeSec = held.record.ttlSec(session)
     if (lifetimeSec <= 0) return held.destroy(sid)
     await held.write(sid, text ?? held.record.encode(sid, session), lifetimeSec, isLast)
@@ -250,5 +281,6 @@ export class RequestStore extends BareStore {
   }
 }
 
+const LET_GO = 'The session was let go already (its client left): it cannot be changed.'
 const NONE: readonly string[] = []
 const nothing = (): Promise<void> => Promise.resolve()

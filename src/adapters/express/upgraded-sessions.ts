@@ -1,37 +1,28 @@
 import type { SessionData } from 'express-session'
-import { FencedError, SessionGoneError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { hashOf } from '../../system/session-hash.js'
 import { BareSessions } from '../http/bare-sessions.js'
 import { CallLine } from '../http/call-line.js'
 import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
 
-/**
- * The session of a WebSocket, which lives for hours without a lock: what it stores must follow from what it read or
- * stored last, or somebody else's change would be lost, and a session that was ended would come back.
- */
+/** The session of a WebSocket, which lives for hours without a lock: what it stores must follow from what it read or stored last. */
 class UpgradedSessions extends BareSessions<AnySession, SessionData> {
   private known: { readonly sid: string; readonly text: string } | undefined
   private readonly calls = new CallLine()
 
-  override overwrite(sid: string, session: AnySession): Promise<void> {
-    const text = this.record.encode(sid, session)
-    return this.calls.inTurn(() => super.overwrite(sid, session, text))
-  }
-
-  protected override saw(sid: string, text: string): void {
+  override async peek(sid: string): Promise<SessionData | null> {
+    const text = this.manager.flawOf(sid) === undefined ? await this.manager.store().peek(sid) : ''
     this.known = { sid, text }
+    return text === '' ? null : (this.record.decode(sid, text) ?? null)
   }
 
-  /** Its cookie may have changed: requests prolong the session. */
-  protected override assertMayReplace(sid: string, stored: string): void {
-    const known = this.known?.sid === sid ? this.known.text : ''
-    if (stored === known) return
-    const details = { session: hashOf(sid) }
-    if (stored === '') throw new SessionGoneError('The session has ended since this WebSocket read it.', details)
-    const read = known === '' ? undefined : this.record.decode(sid, known)
-    if (read !== undefined && !this.record.isModified(sid, read, stored)) return
-    throw new FencedError('The session was changed since this WebSocket read it: reload() it, change it, save() it.', details)
+  override async overwrite(sid: string, session: AnySession): Promise<void> {
+    const lifetimeSec = this.record.ttlSec(session)
+    if (lifetimeSec <= 0) return this.destroy(sid)
+    const text = this.record.encode(sid, session)
+    await this.calls.inTurn(async () => {
+      await this.replace(sid, text, lifetimeSec, this.known?.sid === sid ? this.known.text : '')
+      this.known = { sid, text }
+    })
   }
 }
 

@@ -1,11 +1,20 @@
 import type { SessionManager } from '../../session/session-manager.js'
 import type { AnySession, SessionRecord } from './session-record.js'
 
+/** What a session object was made of. */
+interface Source {
+  readonly sid: string
+  readonly text: string
+}
+
 /**
  * A manager's sessions in a framework's form, each call for itself: what is locked is let go by the same call.
  * An id that no key can be made of is no session's.
  */
 export class BareSessions<S extends AnySession, Loaded extends S = S> {
+  /** What was stored when `peek` made the object, or when it was last stored. */
+  private readonly sources = new WeakMap<object, Source>()
+
   constructor(
     protected readonly manager: SessionManager,
     readonly record: SessionRecord<S, Loaded>,
@@ -15,33 +24,46 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
   async peek(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
     const text = await this.manager.store().peek(sid)
-    this.saw(sid, text)
-    return text === '' ? null : (this.record.decode(sid, text) ?? null)
+    const session = text === '' ? undefined : this.record.decode(sid, text)
+    if (session !== undefined) this.sources.set(session, { sid, text })
+    return session ?? null
   }
 
-  /** Locks, writes over what is there, lets go: two flights. `encoded`: the session as it was when it was to be stored. */
+  /** `copy` goes on for a session that `peek` has given: express-session makes one of its own of it. */
+  follow(copy: object, session: object): void {
+    const source = this.sources.get(session)
+    if (source !== undefined) this.sources.set(copy, source)
+  }
+
+  /** Whether `peek` has given it, as the session of this id. */
+  isKnownObject(sid: string, session: object): boolean {
+    return this.sources.get(session)?.sid === sid
+  }
+
+  /**
+   * Locks, writes, lets go: two flights. Over whatever is there, but for an object that `peek` has given: what is stored
+   * must be what it was made of then (SessionRecord.assertFollows). `encoded`: the session as it was when it was to be stored.
+   */
   async overwrite(sid: string, session: S, encoded?: string): Promise<void> {
     const lifetimeSec = this.record.ttlSec(session)
     if (lifetimeSec <= 0) return this.destroy(sid)
-    const store = this.manager.store()
     const text = encoded ?? this.record.encode(sid, session)
+    const source = this.sources.get(session)
+    const isFollowing = source?.sid === sid
+    await this.replace(sid, text, lifetimeSec, isFollowing ? source.text : undefined)
+    if (isFollowing) this.sources.set(session, { sid, text })
+  }
+
+  /** `read`: what must be stored, or only its cookie be another; undefined: whatever is. */
+  protected async replace(sid: string, text: string, lifetimeSec: number, read: string | undefined): Promise<void> {
+    const store = this.manager.store()
     try {
-      this.assertMayReplace(sid, await store.read(sid))
+      const stored = await store.read(sid)
+      if (read !== undefined) this.record.assertFollows(sid, read, stored)
       await store.write(sid, text, { lifetimeSec })
-      this.saw(sid, text)
     } finally {
       await store.close()
     }
-  }
-
-  /** What is stored now, as far as is known. */
-  protected saw(_sid: string, _text: string): void {
-    // Each call is for itself.
-  }
-
-  /** Throws where what is stored must not be written over. */
-  protected assertMayReplace(_sid: string, _stored: string): void {
-    // Whoever overwrites knows the whole session.
   }
 
   /** Takes over the session's cookie, and leaves the stored data alone. Two flights. */

@@ -1,3 +1,4 @@
+import { type LatchkeyError, SessionGoneError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
@@ -48,10 +49,6 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
     return this.old?.sid
   }
 
-  isGone(sid: string): boolean {
-    return this.goneSid === sid
-  }
-
   /** Whether the session was found, or stored by this request. */
   isKnown(sid: string): boolean {
     return this.textOf(sid) !== ''
@@ -65,6 +62,17 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   /** Whether the request has read the session, and has `session` as it was. */
   isUnchanged(sid: string, session: S): boolean {
     return this.known?.sid === sid && !this.isModified(sid, session)
+  }
+
+  /**
+   * Whether it need not be stored where it cannot be any more: it is as it was. Throws why it cannot otherwise: `letGo`,
+   * of a request that may store nothing any more; or that it was not there any more when it was read again.
+   */
+  isLeftAsItWas(sid: string, session: S, letGo?: LatchkeyError): boolean {
+    const isGone = this.goneSid === sid
+    if (letGo === undefined && !isGone) return false
+    if (this.isUnchanged(sid, session)) return true
+    throw letGo ?? new SessionGoneError('The session was not there any more when it was reloaded.')
   }
 
   /** Whether it need not be prolonged (SessionRecord.isFresh). */
@@ -101,12 +109,27 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
   }
 
   /**
+   * As it is now, of a session that is not held any more: nobody waits, and nothing is locked. What is stored afterwards
+   * must follow from it. One flight.
+   */
+  async look(sid: string): Promise<Loaded | null> {
+    if (this.known?.sid !== sid || this.hold !== undefined) return this.peek(sid)
+    const text = await this.manager.store().peek(sid)
+    const session = this.decoded(sid, text)
+    if (session === undefined) this.goneSid = sid
+    else this.known = { sid, text }
+    return session ?? null
+  }
+
+  /**
    * Writes what is held, or begins it; `isLast` lets go as well. One flight; two for one that is begun, and another one
    * where it goes on for one that was set aside (`endOld`).
+   *
+   * Of a session that was let go of since it was read, what is stored must be what was read (SessionRecord.assertFollows).
    */
   async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
     if (this.refusal !== undefined) throw this.refusal.error
-    const hold = this.hold ?? (await this.lock(sid))
+    const hold = this.hold ?? (await this.lockAsKnown(sid))
     if (isLast) await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
     else await hold.store.save(sid, text, { lifetimeSec })
     this.known = { sid, text }
@@ -209,6 +232,20 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Bar
       return (this.hold = { sid, store })
     } catch (error) {
       await store.close()
+      throw error
+    }
+  }
+
+  private async lockAsKnown(sid: string): Promise<Hold> {
+    const { known } = this
+    const hold = await this.lock(sid)
+    try {
+      if (known?.sid === sid) this.record.assertFollows(sid, known.text, this.textOf(sid))
+      return hold
+    } catch (error) {
+      // It is still what was read that the request's changes are changes of.
+      this.known = known
+      await this.letGo()
       throw error
     }
   }

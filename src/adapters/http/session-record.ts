@@ -1,5 +1,6 @@
-import { UndecodableError } from '../../errors.js'
+import { FencedError, SessionGoneError, UndecodableError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { hashOf } from '../../system/session-hash.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
 const DEFAULT_TTL_SEC = 86_400
@@ -93,6 +94,21 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
       // What cannot be written down is not what is stored; its save will say why.
       return true
     }
+  }
+
+  /**
+   * What is stored without a lock held since it was read must follow from what was `read`, or somebody else's change
+   * would be lost, and a session that was ended would come back. A cookie may have changed: requests prolong the session.
+   *
+   * @throws LATCHKEY_SESSION_GONE, LATCHKEY_FENCED
+   */
+  assertFollows(sid: string, read: string, stored: string): void {
+    if (stored === read) return
+    const details = { session: hashOf(sid) }
+    if (stored === '') throw new SessionGoneError('The session has ended since it was read here.', details)
+    const known = read === '' ? undefined : this.decode(sid, read)
+    if (known !== undefined && !this.isModified(sid, known, stored)) return
+    throw new FencedError('The session was changed since it was read here: reload() it, change it, save() it.', details)
   }
 
   private written(cookie: AnySession['cookie']): unknown {

@@ -99,6 +99,34 @@ describe('the bare store', () => {
     expect(await site.isFree(visitor.sid)).toBe(true)
   })
 
+  it('an object that get gave is stored only while the session is what it was then; one of its own making always', async () => {
+    const { store } = build()
+    await store.set('sid', sessionOf())
+    const read = async (): Promise<SessionData & { theme?: string }> => (await store.get('sid')) ?? expect.fail('no session')
+    const [mine, other] = [await read(), await read()]
+    mine.theme = 'dark'
+    await store.set('sid', mine)
+    other.theme = 'light'
+    await expect(store.set('sid', other)).rejects.toMatchObject({ code: 'LATCHKEY_FENCED' })
+    expect(await store.get('sid')).toMatchObject({ theme: 'dark' })
+    // Its own writes do not stand in its way, nor does a longer life.
+    mine.theme = 'blue'
+    await store.touch('sid', sessionOf({ expires: new Date(Date.now() + 60_000) }))
+    await store.set('sid', mine)
+    // express-session's way, as socket.io's users go: a Session made of what was read.
+    const req = { sessionStore: store, sessionID: 'sid' }
+    const session = store.createSession(req as never, await read())
+    await store.set('sid', { ...mine, theme: 'red' } as SessionData)
+    await expect(store.set('sid', session)).rejects.toMatchObject({ code: 'LATCHKEY_FENCED' })
+    expect(await store.get('sid')).toMatchObject({ theme: 'red' })
+    await store.destroy('sid')
+    await expect(store.set('sid', mine)).rejects.toMatchObject({ code: 'LATCHKEY_SESSION_GONE' })
+    // A copy knows the whole session, as whoever makes one does; and the object as another session.
+    await store.set('sid', { ...mine })
+    await store.set('another', mine)
+    expect(await store.get('another')).toMatchObject({ theme: 'blue' })
+  })
+
   it('get takes one flight without a lock, set two, and lets go', async () => {
     const { store, wire } = build()
     const ops = (): string[][] => wire.flights.splice(0).map((commands) => commands.map(wire.names.of))

@@ -119,6 +119,15 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return visitor.get('/it')
     },
   },
+  'unmodified, a stream': {
+    handler: (_req, res, probe) => {
+      res.write('a')
+      setTimeout(() => {
+        probe()
+        res.end('b')
+      }, 20)
+    },
+  },
   'modified, then a stream': {
     handler: (req, res, probe) => {
       change(req)

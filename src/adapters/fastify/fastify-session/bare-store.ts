@@ -21,7 +21,8 @@ export type ListedSession = Session & { readonly id: string }
 /**
  * Sessions outside of a locked request: `app.decryptSession()` for what is no request.
  *
- * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go.
+ * `get` takes no lock and never waits. `set` locks the session, writes over what is there, and lets go; an object that
+ * `get` has given is stored only if the session is still what it was then, its cookie aside.
  */
 export class BareStore {
   constructor(protected readonly sessions: BareSessions<Session>) {}
@@ -33,7 +34,11 @@ export class BareStore {
 
   /** Locks, writes, lets go: two flights. */
   set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.overwrite(sid, plainOf(session)), callback)
+    return settle(this.overwrite(sid, session), callback)
+  }
+
+  private async overwrite(sid: string, session: Session): Promise<void> {
+    await this.sessions.overwrite(sid, session, this.sessions.record.encode(sid, plainOf(session)))
   }
 
   /** One flight. Whoever holds the session is fenced. */

@@ -1,5 +1,5 @@
 import type { Session } from 'fastify'
-import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../../../errors.js'
+import { ReadOnlyError, type ReadOnlyReason } from '../../../errors.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
 import { HeldSession } from '../../http/held-session.js'
@@ -130,12 +130,7 @@ export class RequestStore extends BareStore {
     if (this.readOnly !== undefined) throw new ReadOnlyError(this.readOnly)
     if (this.destroyed.has(sid)) return
     if (held.sid !== undefined && held.sid !== sid) return held.overwrite(sid, session)
-    if (this.isReleased || held.isGone(sid)) {
-      if (held.isUnchanged(sid, session)) return
-      throw this.isReleased
-        ? new ReadOnlyError('released')
-        : new SessionGoneError('The session was not there any more when it was reloaded.')
-    }
+    if (held.isLeftAsItWas(sid, session, this.isReleased ? new ReadOnlyError('released') : undefined)) return
     const lifetimeSec = held.record.ttlSec(session)
     if (lifetimeSec > 0) await this.lasting(() => this.store(sid, session, lifetimeSec))
     else await this.end(sid)
