@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type session from 'express-session'
 import type { SessionData } from 'express-session'
+import { isCutHere } from '../http/cut-here.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
@@ -196,8 +197,8 @@ export class LockedRequest implements GateKeeper {
   private onClose(): void {
     if (this.gate.isOver) return
     this.store.giveUpWaiting()
-    // Express does so on an error that comes too late for an error page: that handler has ended.
-    if (this.gate.isStreaming && isCutHere(this.req.socket)) {
+    // What is being ended decides by itself.
+    if (!this.gate.isEnded && isCutHere(this.res)) {
       void this.store.finish()
       return
     }
@@ -206,6 +207,3 @@ export class LockedRequest implements GateKeeper {
     this.graceTimer.unref()
   }
 }
-
-/** Whether this side hung up: the other one neither ended nor broke the connection. */
-const isCutHere = (socket: Request['socket']): boolean => !socket.readableEnded && socket.errored === null

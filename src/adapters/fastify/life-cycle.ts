@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
+import { isCutHere } from '../http/cut-here.js'
 import { tellRetry } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
@@ -122,7 +123,7 @@ export class LifeCycle {
     const { session, reply } = this
     if (this.state === 'over') return
     if (this.state === 'waiting') session.giveUpWaiting()
-    if (reply.raw.writableEnded) void session.finish()
+    if (reply.raw.writableEnded || (this.sends === 0 && isCutHere(reply.raw))) void session.finish()
     else {
       // The handler may go on, and store what it has done; but not for ever.
       this.graceTimer = setTimeout(() => void session.finish(), this.graceMs)

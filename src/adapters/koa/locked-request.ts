@@ -1,5 +1,6 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
+import { isCutHere } from '../http/cut-here.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
@@ -37,6 +38,10 @@ export class LockedRequest {
     onceClosed(ctx.res, () => {
       if (this.isOver) return
       this.store.giveUpWaiting()
+      if (!this.store.isLast && isCutHere(ctx.res)) {
+        void this.finish()
+        return
+      }
       // The handler may go on, and store what it has done; but not for ever.
       this.graceTimer = setTimeout(() => void this.finish(), graceMs)
       this.graceTimer.unref()
