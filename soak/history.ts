@@ -1,9 +1,9 @@
 /** What was asked for, what was answered, what was done to the servers; and the judgement of a record by all of it. */
-import type { FromWorker, Verdict } from './messages.js'
+import type { FromWorker, Verdict, What } from './messages.js'
 
 interface Op {
   readonly id: string
-  readonly what: 'append' | 'destroy'
+  readonly what: What
   readonly beginMs: number
   /** Infinity until it is answered, and where the answer does not say: it may be carried out any time. */
   endMs: number
@@ -22,7 +22,7 @@ export interface Judgement {
   readonly violations: string[]
   /** Acknowledged changes that nothing can excuse the absence of: what the judgement rests on. */
   readonly strict: number
-  /** Acknowledged changes that a restart, or a destroy, took along. */
+  /** Acknowledged changes that a restart, a destroy, a short life, or a renewal took along. */
   readonly excused: number
 }
 
@@ -43,6 +43,13 @@ export class SessionHistory {
     if (verdict !== 'unknown') op.endMs = atMs
   }
 
+  /** The session begins with these changes: it goes on for another one, which acknowledged them. */
+  inherit(ops: readonly string[], atMs: number): void {
+    for (const id of ops) {
+      this.ops.set(id, { id, what: 'append', beginMs: atMs, endMs: atMs, verdict: 'acknowledged', open: false })
+    }
+  }
+
   /** The process that began them is gone: what it did not tell may have happened or not. */
   orphan(worker: string): void {
     for (const op of this.ops.values()) if (op.id.startsWith(`${worker}-`)) op.open = false
@@ -57,7 +64,9 @@ export class SessionHistory {
   judge(found: readonly string[], restarts: readonly Restart[], isKilled: (op: string) => boolean): Judgement {
     const violations: string[] = []
     const ops = [...this.ops.values()]
-    const destroys = ops.filter(({ what, verdict }) => what === 'destroy' && verdict !== 'refused')
+    const ends = ops.filter(({ what, verdict }) => what !== 'append' && verdict !== 'refused')
+    // A life that is short may be prolonged in time, and what a renewal leaves behind may end later: only a destroy is sure.
+    const destroys = ends.filter(({ what }) => what === 'destroy')
     if (new Set(found).size !== found.length) violations.push('a change is in the record twice')
     let newestBeginMs = -Infinity
     for (const id of found) {
@@ -79,7 +88,7 @@ export class SessionHistory {
     for (const op of ops) {
       if (op.what !== 'append' || op.verdict !== 'acknowledged') continue
       const excusable =
-        restarts.some(({ toMs }) => toMs > op.beginMs) || destroys.some(({ endMs }) => endMs > op.beginMs)
+        restarts.some(({ toMs }) => toMs > op.beginMs) || ends.some(({ endMs }) => endMs > op.beginMs)
       if (!excusable) strict++
       if (present.has(op.id)) continue
       if (excusable) excused++

@@ -15,19 +15,24 @@ export interface Figures {
   /** Visits that got no session: locked for too long, or its server was away. */
   unserved: number
   sessions: number
-  /** Acknowledged changes that had to be in their record, by no restart and no destroy excused. */
+  /** Sessions that went on under another id, with all that was acknowledged before. */
+  renewed: number
+  /** Acknowledged changes that had to be in their record, by nothing excused. */
   strict: number
-  /** Acknowledged changes that went with a restarted server or a destroyed session. */
+  /** Acknowledged changes that went with a restarted server, or a session that was destroyed, renewed, or left to expire. */
   excused: number
 }
 
 export class Judge {
   readonly figures: Figures = {
-    ...{ operations: 0, acknowledged: 0, refused: 0, unknown: 0, unserved: 0, sessions: 0, strict: 0, excused: 0 },
+    ...{ operations: 0, acknowledged: 0, refused: 0, unknown: 0, unserved: 0, sessions: 0, renewed: 0, strict: 0, excused: 0 },
   }
   readonly violations: string[] = []
   private readonly histories = new Map<string, SessionHistory>()
   private readonly sessionOfOp = new Map<string, SessionHistory>()
+  /** The sessions that go on for one, by its name; and the one that each goes on for. */
+  private readonly heirs = new Map<string, string[]>()
+  private readonly rootOf = new Map<string, string>()
   private readonly killed = new Set<string>()
   private readonly wire: MemcachedWire
   private readonly ownerOf: (session: string) => number
@@ -55,6 +60,12 @@ export class Judge {
         this.sessionOfOp.get(message.op)?.end(message)
         this.sessionOfOp.delete(message.op)
         return
+      case 'renewed':
+        this.heirs.set(message.from, [...(this.heirs.get(message.from) ?? []), message.to])
+        this.rootOf.set(message.to, message.from)
+        this.historyOf(message.to).inherit(message.ops, message.atMs)
+        this.figures.renewed++
+        return
       case 'unserved':
         this.figures.unserved++
         return
@@ -73,7 +84,7 @@ export class Judge {
 
   /** Judges these sessions; waits until whoever still writes to them has ended. */
   async judge(sessions: readonly string[]): Promise<void> {
-    for (const session of sessions) {
+    for (const session of sessions.flatMap((name) => [name, ...(this.heirs.get(name) ?? [])])) {
       const history = this.histories.get(session)
       if (history === undefined) continue
       while (history.isOpen) await sleep(100)
@@ -86,6 +97,8 @@ export class Judge {
       this.figures.excused += excused
       this.violations.push(...violations.map((text) => `${session}: ${text}`))
       this.histories.delete(session)
+      this.heirs.delete(session)
+      this.rootOf.delete(session)
     }
   }
 
@@ -101,7 +114,7 @@ export class Judge {
         const text = reply?.value?.toString() ?? ''
         if (text === '') return []
         const record = JSON.parse(text) as Record
-        if (record.of !== session) this.violations.push(`${session} holds the record of ${record.of}`)
+        if (record.of !== (this.rootOf.get(session) ?? session)) this.violations.push(`${session} holds the record of ${record.of}`)
         return record.ops
       } catch (error) {
         if (error instanceof SyntaxError) throw error

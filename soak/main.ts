@@ -59,9 +59,9 @@ async function soak(options: SoakOptions): Promise<boolean> {
 }
 
 function progress({ figures, violations }: Judge, { torments }: Tormentor, leftMs: number): string {
-  const { acknowledged, refused, unknown, unserved, sessions, strict, excused } = figures
+  const { acknowledged, refused, unknown, unserved, sessions, renewed, strict, excused } = figures
   const changes = `${String(acknowledged)} acknowledged, ${String(refused)} refused, ${String(unknown)} unknown`
-  const judged = `${String(sessions)} sessions judged, ${String(strict)} changes strictly, ${String(excused)} excused`
+  const judged = `${String(sessions)} sessions judged (${String(renewed)} renewals), ${String(strict)} changes strictly, ${String(excused)} excused`
   const pauses = torments.serverPauses + torments.processPauses
   const done = `${String(pauses)} pauses, ${String(torments.processKills)} kills, ${String(torments.serverRestarts)} restarts`
   return (

@@ -9,6 +9,11 @@ export interface WorkerSetup {
   readonly epoch: number
 }
 
+/**
+ * What may happen to a session: 'shorten' gives it a few seconds to live, 'renew' lets it go on under another id.
+ */
+export type What = 'append' | 'destroy' | 'shorten' | 'renew'
+
 export type Verdict = 'acknowledged' | 'refused' | 'unknown'
 
 export type FromWorker =
@@ -17,11 +22,13 @@ export type FromWorker =
   | {
       readonly kind: 'begin'
       readonly op: string
-      readonly what: 'append' | 'destroy'
+      readonly what: What
       readonly session: string
       readonly atMs: number
     }
   | { readonly kind: 'end'; readonly op: string; readonly verdict: Verdict; readonly atMs: number }
+  /** A renewal was acknowledged: what was in the session is in the new one now. */
+  | { readonly kind: 'renewed'; readonly from: string; readonly to: string; readonly ops: readonly string[]; readonly atMs: number }
   /** The session was not to be had; nothing was begun. */
   | { readonly kind: 'unserved'; readonly code: string }
   /** What must never happen, whatever the faults. */
@@ -36,6 +43,7 @@ export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 export const sessionOf = (epoch: number, index: number): string => `soak-${String(epoch)}-${String(index)}`
 
 export interface Record {
+  /** The session, or the one that it goes on for. */
   readonly of: string
   readonly ops: readonly string[]
 }

@@ -2,14 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LatchkeyError, SessionManager, type SessionStore } from '../src/index.js'
 import { SeededRandom } from '../src/testing/index.js'
-import { type FromWorker, nowMs, type Record, sessionOf, type ToWorker, type Verdict, type WorkerSetup } from './messages.js'
+import { type FromWorker, nowMs, type Record, sessionOf, type ToWorker, type Verdict, type What, type WorkerSetup } from './messages.js'
 
 const VISITORS = 6
+
+/** The lives of records differ, and a write or touch of one must not give its own to what another has stored. */
+const LIFETIMES_SEC = [60, 3600, 86_400, 40 * 86_400]
+/** Over before the session is judged. */
+const SHORT_SEC = 4
 
 /** Codes that say that nothing was changed. Misuse and undecodable records are bugs here: nobody writes any. */
 const DEFINITE = new Set([
   ...['FENCED', 'LOCK_LOST', 'HELD_TOO_LONG', 'SESSION_GONE', 'SERVER_UNAVAILABLE', 'SERVER_REFUSED'],
-  ...['LOCK_TIMEOUT', 'TOO_MANY_WAITERS', 'CLOSED'],
+  ...['LOCK_TIMEOUT', 'TOO_MANY_WAITERS', 'CLOSED', 'READ_ONLY'],
 ])
 
 const setup = JSON.parse(process.env['SOAK_WORKER'] ?? '') as WorkerSetup
@@ -45,7 +50,7 @@ function verdictOf(error: unknown): Verdict {
 
 /** Announces a change, carries it out, and tells what came of it; whether it was acknowledged. */
 async function change(
-  what: 'append' | 'destroy',
+  what: What,
   session: string,
   op: string,
   call: () => Promise<unknown>,
@@ -75,7 +80,12 @@ const textOf = (session: string, ops: readonly string[]): string => JSON.stringi
 /** Mostly as long as a request; now and then long enough for a lock to be renewed, or to be taken away. */
 const holdMs = (): number => (random.integer(40) === 0 ? 500 + random.integer(2500) : random.integer(15))
 
-async function visit(session: string, mayDestroy: boolean): Promise<void> {
+const lifetime = (): { lifetimeSec: number } => ({ lifetimeSec: LIFETIMES_SEC[random.integer(LIFETIMES_SEC.length)] ?? 3600 })
+
+/** Which sessions are ended in which way, of those that are at all: what nothing ended is judged most strictly. */
+const END_OF: readonly (What | undefined)[] = ['destroy', 'shorten', 'renew', undefined, 'destroy', undefined, undefined, undefined]
+
+async function visit(session: string, mayEnd: What | undefined): Promise<void> {
   const roll = random.integer(100)
   if (roll < 5) {
     const data = await manager.peek<Record>(session)
@@ -83,9 +93,10 @@ async function visit(session: string, mayDestroy: boolean): Promise<void> {
     return
   }
   if (roll < 15) return runOnce(session)
+  if (roll < 25 && mayEnd === 'renew') return renew(session)
   const store = manager.store()
   try {
-    if (roll < 17 && mayDestroy) {
+    if (roll < 17 && mayEnd === 'destroy') {
       if (roll === 15) await store.read(session)
       await change('destroy', session, freshOp(), () => store.destroy(session))
       return
@@ -93,12 +104,15 @@ async function visit(session: string, mayDestroy: boolean): Promise<void> {
     const text = await store.read(session)
     const ops = opsOf(session, text)
     await sleep(holdMs())
-    if (roll < 25) await store.updateTimestamp(session, text)
+    if (roll < 18 && mayEnd === 'shorten') {
+      const shorten = (): Promise<true> => store.updateTimestamp(session, text, { lifetimeSec: SHORT_SEC })
+      await change('shorten', session, freshOp(), shorten)
+    } else if (roll < 25) await store.updateTimestamp(session, text, lifetime())
     else if (roll < 40) await saveThenWrite(store, session, ops)
     else if (roll >= 95) await refrain(session)
     else {
       const op = freshOp()
-      await change('append', session, op, () => store.write(session, textOf(session, [...ops, op])))
+      await change('append', session, op, () => store.write(session, textOf(session, [...ops, op]), lifetime()))
     }
   } finally {
     await store.close()
@@ -108,9 +122,29 @@ async function visit(session: string, mayDestroy: boolean): Promise<void> {
 async function saveThenWrite(store: SessionStore, session: string, ops: readonly string[]): Promise<void> {
   const [first, second] = [freshOp(), freshOp()]
   const saved = [...ops, first]
-  if (!(await change('append', session, first, () => store.save(session, textOf(session, saved))))) return
+  if (!(await change('append', session, first, () => store.save(session, textOf(session, saved), lifetime())))) return
   await sleep(holdMs())
-  await change('append', session, second, () => store.write(session, textOf(session, [...saved, second])))
+  await change('append', session, second, () => store.write(session, textOf(session, [...saved, second]), lifetime()))
+}
+
+/** The session goes on under another id, where whatever was acknowledged must be found; whoever comes too late finds an end. */
+async function renew(session: string): Promise<void> {
+  const held = await manager.start<Record>(session)
+  try {
+    if (held.isNew) return
+    const ops = opsOf(session, JSON.stringify(held.data))
+    await sleep(holdMs())
+    const graceSec = random.integer(2) === 0 ? 0 : 2
+    if (!(await change('renew', session, freshOp(), () => held.regenerate({ graceSec })))) return
+    const to = held.id
+    tell({ kind: 'renewed', from: session, to, ops, atMs: nowMs() })
+    await sleep(holdMs())
+    const op = freshOp()
+    held.data = { of: session, ops: [...ops, op] }
+    await change('append', to, op, () => held.release())
+  } finally {
+    await held.abort()
+  }
 }
 
 /** A change that is thought of and never sent: it must not turn up. */
@@ -137,7 +171,7 @@ async function visitor(): Promise<void> {
   while (working) {
     const index = random.integer(setup.sessions)
     try {
-      await visit(sessionOf(epoch, index), index % 4 === 0)
+      await visit(sessionOf(epoch, index), END_OF[index % END_OF.length])
     } catch (error) {
       tell({ kind: 'unserved', code: codeOf(error) })
     }

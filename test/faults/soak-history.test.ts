@@ -1,9 +1,9 @@
 /** The soak's judge convicts what it should, and nothing else. */
 import { describe, expect, it } from 'vitest'
 import { type Judgement, type Restart, SessionHistory } from '../../soak/history.js'
-import type { Verdict } from '../../soak/messages.js'
+import type { Verdict, What } from '../../soak/messages.js'
 
-type Entry = readonly [op: string, verdict: Verdict, beginMs: number, endMs: number, what?: 'append' | 'destroy']
+type Entry = readonly [op: string, verdict: Verdict, beginMs: number, endMs: number, what?: What]
 
 function judged(entries: readonly Entry[], found: readonly string[], restarts: readonly Restart[] = []): Judgement {
   const history = new SessionHistory()
@@ -28,6 +28,9 @@ describe('the judgement of a record', () => {
     ['what a restart took along', [A, B], ['b'], [RESTART]],
     ['what a destroy took along', [A, DESTROY, B], ['b'], []],
     ['what a destroy of unknown outcome took along', [A, B, ['d', 'unknown', 1, 2, 'destroy']], [], []],
+    ['what went with a life that was cut short', [A, ['s', 'acknowledged', 12, 14, 'shorten'], B], ['b'], []],
+    ['a life that was prolonged in time', [A, ['s', 'acknowledged', 12, 14, 'shorten'], B], ['a', 'b'], []],
+    ['what went on under another id', [A, ['r', 'acknowledged', 12, 14, 'renew']], [], []],
     ['a change of a process that was killed before it told', [A], ['a', 'killed-1'], []],
   ])('accepts %s', (_name, entries, found, restarts) => {
     expect(judged(entries, found, restarts).violations).toEqual([])
@@ -38,6 +41,8 @@ describe('the judgement of a record', () => {
     ['one that was lost after the restart', [A, B], [], [RESTART], /b was acknowledged and is lost/],
     ['one that was lost after the destroy', [A, DESTROY, B], [], [], /b was acknowledged and is lost/],
     ['one that a refused destroy is no excuse for', [A, ['d', 'refused', 1, 2, 'destroy']], [], [], /a .* is lost/],
+    ['one that a refused touch with a short life is no excuse for', [A, ['s', 'refused', 12, 14, 'shorten']], [], [], /a .* is lost/],
+    ['one that a refused renewal is no excuse for', [A, ['r', 'refused', 12, 14, 'renew']], [], [], /a .* is lost/],
     ['a change that is there twice', [A, B], ['a', 'b', 'a'], [], /twice/],
     ['the wrong order', [A, B], ['b', 'a'], [], /a comes after/],
     ['a refused change that is there', [A, ['r', 'refused', 1, 2]], ['a', 'r'], [], /r was refused/],
@@ -46,6 +51,13 @@ describe('the judgement of a record', () => {
     ['a change that nobody announced', [A], ['a', 'x'], [], /x was never announced/],
   ])('convicts %s', (_name, entries, found, restarts, text) => {
     expect(judged(entries, found, restarts).violations.join('\n')).toMatch(text)
+  })
+
+  it('a session that goes on for another must have what that one acknowledged', () => {
+    const history = new SessionHistory()
+    history.inherit(['a', 'b'], 20)
+    expect(history.judge(['a', 'b'], [], () => false)).toEqual({ violations: [], strict: 2, excused: 0 })
+    expect(history.judge(['b'], [], () => false).violations).toEqual(['a was acknowledged and is lost'])
   })
 
   it('counts what nothing could have excused', () => {
