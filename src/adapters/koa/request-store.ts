@@ -1,32 +1,21 @@
-import { ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { FencedError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import type { SessionStore } from '../../session/session-store.js'
-import { ClientGoneError, type SessionHttpError, toHttpError } from '../http/http-error.js'
+import { hashOf } from '../../system/session-hash.js'
+import { CallLine } from '../http/call-line.js'
+import { HeldText } from '../http/held-text.js'
+import { ignore, settle } from '../http/settle.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
 const DEFAULT_LIFETIME_SEC = 86_400
-
-/** The session of a request, between its read and the write that lets go. */
-interface Held {
-  readonly sid: string
-  readonly store: SessionStore
-}
 
 /**
  * One request's store, as koa-session sees it: `get` takes the lock (or the first `set` of a new session does), and the
  * last `set` of the request lets go in the flight that stores.
  */
 export class RequestStore {
-  private held: Held | undefined
-  /** A session that goes on under another id, until that one is stored. */
-  private old: Held | undefined
-  /** The id that was found, or stored by this request. */
-  private knownSid: string | undefined
-  /** Why regenerate() could not end the old session: a new one must not begin then. */
-  private dead: SessionHttpError | undefined
-  private turn: Promise<unknown> = Promise.resolve()
-  private readonly gone = new AbortController()
+  private readonly held: HeldText
+  private readonly calls = new CallLine()
   /** Why nothing can be changed (any more). */
   protection: ReadOnlyReason | undefined
   /** `set` lets go. */
@@ -36,9 +25,10 @@ export class RequestStore {
 
   constructor(
     private readonly manager: SessionManager,
-    private readonly label: string,
+    label: string,
     isReadOnly: boolean,
   ) {
+    this.held = new HeldText(manager, label, assertSame)
     if (isReadOnly) this.protection = 'readOnly'
   }
 
@@ -58,131 +48,59 @@ export class RequestStore {
   async destroy(sid: string): Promise<void> {
     const { isRegenerating } = this
     if (isRegenerating || this.protection !== 'retired') this.assertChangeable()
-    return this.inTurn(() => (isRegenerating ? this.retire(sid) : this.logOut(sid)))
+    return this.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)))
   }
 
   /** Nobody waits for the answer any more: neither does this request for its session. */
   giveUpWaiting(): void {
-    this.gone.abort(new ClientGoneError('The client has gone.'))
+    this.held.giveUpWaiting()
   }
 
   /** Lets go of what is still held, after what is under way; from then on nothing can be changed. Throws nothing. */
   async finish(): Promise<void> {
     this.giveUpWaiting()
     this.protection ??= 'released'
-    await this.inTurn(() => this.letGo()).catch(() => {
-      // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-    })
+    // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
+    await this.calls.inTurn(() => this.held.letGo()).catch(ignore)
   }
 
   private async read(sid: string): Promise<object | undefined> {
-    const { manager } = this
+    const { held, manager } = this
     if (manager.flawOf(sid) !== undefined) return undefined
     if (this.protection !== undefined) return this.decoded(sid, await manager.store().peek(sid))
-    const store = await this.lock(sid, this.gone.signal)
-    let isKept = false
+    const text = await held.read(sid)
+    if (held.isRetired) this.protection = 'retired'
+    let session: object | undefined
     try {
-      const session = this.decoded(sid, store.text)
-      if (store.isRetired) this.protection = 'retired'
-      isKept = session !== undefined && !store.isRetired
-      if (session !== undefined) this.held?.store.keepAlive(this.leftSec(session))
-      return session
+      session = this.decoded(sid, text)
+      if (session !== undefined) held.keepAlive(this.leftSec(session))
     } finally {
-      if (!isKept) await this.letGo()
+      if (session === undefined) await held.drop()
     }
+    return session
   }
 
   private decoded(sid: string, text: string): object | undefined {
-    if (text === '') return undefined
-    this.knownSid = sid
-    return ownAll(this.manager.decode(sid, text))
+    return text === '' ? undefined : ownAll(this.manager.decode(sid, text))
   }
 
   private async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    if (this.dead !== undefined) throw this.dead
+    const { held } = this
     // What was found was not taken for a session (`valid`, or its time is over): this is another one.
-    if (this.held !== undefined && this.held.sid !== sid) await this.letGo()
-    if (lifetimeSec <= 0) return this.end(sid)
-    if (this.held === undefined) await this.lock(sid)
-    if (this.held !== undefined) await this.store(this.held, text, lifetimeSec, isLast && this.old === undefined)
-    this.knownSid = sid
-    if (this.old === undefined) return
-    await this.endOld(this.old, sid)
-    if (isLast) await this.letGo()
+    if (held.sid !== undefined && held.sid !== sid) await held.letGo()
+    if (lifetimeSec > 0) await held.write(sid, text, lifetimeSec, isLast)
+    else await this.end(sid)
   }
 
-  private async store({ sid, store }: Held, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    if (!isLast) return void (await store.save(sid, text, { lifetimeSec }))
-    this.held = undefined
-    try {
-      await store.write(sid, text, { lifetimeSec })
-    } finally {
-      await store.close()
-    }
-  }
-
-  /** regenerate() ends the old session first; here it ends when the new one is stored. */
-  private async retire(sid: string): Promise<void> {
-    if (this.held?.sid !== sid) return
-    this.old = this.held
-    this.held = undefined
-  }
-
-  private async endOld({ sid, store }: Held, newSid: string): Promise<void> {
-    this.old = undefined
-    try {
-      await store.retire(sid, this.manager.graceSec)
-    } catch (error) {
-      // Destroyed or changed by another in the meantime: that one has won, and no new session begins.
-      this.dead = toHttpError(error)
-      await this.end(newSid).catch(() => undefined)
-      throw this.dead
-    } finally {
-      await store.close()
-    }
-  }
-
-  private async logOut(sid: string): Promise<void> {
-    const { old } = this
-    await this.end(sid)
-    if (old === undefined) return
-    // A regenerate() that did not come to its end.
-    this.old = undefined
-    this.held = old
-    await this.end(old.sid)
+  /** koa-session's regenerate() ends the old session first; here it ends when the new one is stored. */
+  private async setAside(sid: string): Promise<void> {
+    if (this.held.sid === sid) await this.held.setAside(sid)
   }
 
   private async end(sid: string): Promise<void> {
     const { held } = this
-    // A new session that was never stored.
-    if (held?.sid !== sid && this.knownSid !== sid) return
-    const store = held?.sid === sid ? held.store : this.manager.store()
-    if (held?.sid === sid) this.held = undefined
-    try {
-      await store.destroy(sid)
-    } finally {
-      await store.close()
-    }
-  }
-
-  private async lock(sid: string, signal?: AbortSignal): Promise<{ text: string; isRetired: boolean }> {
-    const store = this.manager.store()
-    try {
-      const text = await store.read(sid, { signal, label: this.label })
-      // Whoever waited for it has gone in the meantime.
-      signal?.throwIfAborted()
-      this.held = { sid, store }
-      return { text, isRetired: store.isRetired }
-    } catch (error) {
-      await store.close()
-      throw error
-    }
-  }
-
-  private async letGo(): Promise<void> {
-    const stores = [this.held?.store, this.old?.store]
-    this.held = this.old = undefined
-    await Promise.all(stores.map((store) => store?.close()))
+    // Of a new session nothing was stored; but what it was to replace ends with it.
+    if (held.sid === sid || held.textOf(sid) !== '' || held.replacedSid !== undefined) await held.destroy(sid)
   }
 
   private assertChangeable(): void {
@@ -202,10 +120,12 @@ export class RequestStore {
 
   /** One call after the other, so that an application need not wait for its own. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.turn.then(work).catch((error: unknown) => {
-      throw toHttpError(error)
-    })
-    this.turn = run.catch(() => undefined)
-    return run
+    return settle(this.calls.inTurn(work), undefined)
   }
+}
+
+/** koa-session stores nothing after it has let go; what stands where a new session is to begin is another's. */
+function assertSame(sid: string, read: string, stored: string): void {
+  if (stored === read) return
+  throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
 }

@@ -1,0 +1,235 @@
+import type { SessionManager } from '../../session/session-manager.js'
+import type { SessionStore } from '../../session/session-store.js'
+import { ClientGoneError } from './http-error.js'
+import { Leaving } from './leaving.js'
+
+/** A lock, from the read that takes it to the write that lets it go. */
+interface Hold {
+  readonly sid: string
+  readonly store: SessionStore
+}
+
+/** What is stored as a session, as far as the request knows. */
+interface Known {
+  readonly sid: string
+  readonly text: string
+}
+
+/** Throws where `stored` must not be written over by what follows from `read`. */
+export type AssertFollows = (sid: string, read: string, stored: string) => void
+
+/**
+ * What one request holds of its session, and what it knows to be stored: text, of no framework and no serializer.
+ * The lock is held from `read`, or the first `write` of a new session, to the write that lets go.
+ * Calls must come one after the other.
+ */
+export class HeldText {
+  private hold: Hold | undefined
+  /** A session that goes on under another id, until that one is stored. */
+  private old: Hold | undefined
+  /** Why it could not be ended: no other one may begin then. */
+  private refusal: { readonly error: unknown } | undefined
+  /** Outlives the lock. */
+  private known: Known | undefined
+  /** A session that was not found any more when it was read again. */
+  private goneSid: string | undefined
+  private readonly leaving = new Leaving()
+  /** What was read last is a copy that regenerate() left behind: the session goes on under another id. */
+  isRetired = false
+
+  constructor(
+    private readonly manager: SessionManager,
+    private readonly label: string | undefined,
+    private readonly assertFollows: AssertFollows,
+  ) {}
+
+  /** The id of what is held. */
+  get sid(): string | undefined {
+    return this.hold?.sid
+  }
+
+  /** The id of a session that is to go on under another, which is not stored yet. */
+  get replacedSid(): string | undefined {
+    return this.old?.sid
+  }
+
+  /** Whether the request has read it, or stored it. */
+  isRead(sid: string): boolean {
+    return this.known?.sid === sid
+  }
+
+  isGone(sid: string): boolean {
+    return this.goneSid === sid
+  }
+
+  /** What is stored, as far as the request knows; '' where it has not read or stored it. */
+  textOf(sid: string): string {
+    return this.known?.sid === sid ? this.known.text : ''
+  }
+
+  /** Nobody waits for the answer any more: neither does this request for its session. */
+  giveUpWaiting(): void {
+    this.leaving.abort(new ClientGoneError('The client has gone.'))
+  }
+
+  /**
+   * '' when there is none. Waits for the lock, and keeps it if there is a session that goes on under this id; of what is
+   * held already it reads again. One flight.
+   */
+  async read(sid: string): Promise<string> {
+    if (this.hold?.sid === sid) return this.readAgain(this.hold)
+    const { store } = await this.lock(sid, this.leaving)
+    const text = this.textOf(sid)
+    this.isRetired = store.isRetired
+    if (text === '' || this.isRetired) await this.drop()
+    return text
+  }
+
+  /** As it is now, of a session that is not held any more: nobody waits, and nothing is locked. One flight. */
+  async look(sid: string): Promise<string> {
+    const text = await this.manager.store().peek(sid)
+    // What is stored later must follow from it; of one that has gone nothing does.
+    if (text === '') this.goneSid = sid
+    else this.known = { sid, text }
+    return text
+  }
+
+  /** For how long the session is kept alive while it is held (SessionStore.keepAlive). Sends nothing. */
+  keepAlive(lifetimeSec: number | undefined): void {
+    this.hold?.store.keepAlive(lifetimeSec)
+  }
+
+  /** What was read is no session that could go on: its time is over, or it cannot be read. One flight, or none. */
+  async drop(): Promise<void> {
+    const { hold } = this
+    this.hold = undefined
+    await hold?.store.close()
+  }
+
+  /** As `drop`, of one that was read again: nothing may be stored under its id any more. */
+  async dropGone(sid: string): Promise<void> {
+    this.goneSid = sid
+    await this.letGo()
+  }
+
+  /**
+   * Writes what is held, or begins it; `isLast` lets go as well. One flight; two for one that is begun, and another one
+   * where it goes on for one that was set aside (`endOld`).
+   *
+   * Of a session that was let go of since it was read, what is stored must be what was read (AssertFollows).
+   */
+  async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal.error
+    const hold = this.hold ?? (await this.lockAsKnown(sid))
+    if (isLast) await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
+    else await hold.store.save(sid, text, { lifetimeSec })
+    this.known = { sid, text }
+    if (this.old !== undefined) await this.endOld(sid)
+  }
+
+  /** As `write`; but what is stored already need only be prolonged. */
+  async store(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
+    const { hold } = this
+    if (hold === undefined || !isLast || this.textOf(sid) !== text) return this.write(sid, text, lifetimeSec, isLast)
+    await this.last(hold, (store) => store.updateTimestamp(sid, text, { lifetimeSec }))
+  }
+
+  /** With its lock, if it is held, and with what was set aside for it. One flight each. */
+  async destroy(sid: string): Promise<void> {
+    const { hold, old } = this
+    if (this.known?.sid === sid) this.known = undefined
+    if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    else if (old?.sid !== sid && this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+    if (old === undefined) return
+    // Nothing came in its place: the session is still the old one.
+    this.old = undefined
+    await this.last(old, (store) => store.destroy(old.sid))
+  }
+
+  /** The session goes on under another id; until that one is stored it stays as it is, and locked. */
+  async setAside(sid: string): Promise<void> {
+    const { hold, old } = this
+    this.known = undefined
+    if (hold?.sid === sid && old === undefined) {
+      this.hold = undefined
+      this.old = hold
+    }
+    // That one never came to be.
+    else if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
+    else if (old === undefined) await this.destroy(sid)
+  }
+
+  /**
+   * Ends what was set aside (SessionStore.retire), now that `newSid` is stored, or that the request is over and nothing
+   * is to come in its place. One flight. Where another has destroyed or changed it in the meantime, that one has won:
+   * the new session is destroyed, no other one begins, and this throws.
+   */
+  async endOld(newSid?: string): Promise<void> {
+    const { old } = this
+    if (old === undefined) return
+    this.old = undefined
+    try {
+      await old.store.retire(old.sid, this.manager.graceSec)
+    } catch (error) {
+      this.refusal = { error }
+      if (newSid !== undefined) await this.destroy(newSid).catch(() => undefined)
+      throw error
+    } finally {
+      await old.store.close()
+    }
+  }
+
+  /** Of all that is held, without storing. One flight, or none. */
+  async letGo(): Promise<void> {
+    const stores = [this.hold?.store, this.old?.store]
+    this.hold = this.old = undefined
+    await Promise.all(stores.map((store) => store?.close()))
+  }
+
+  private async readAgain({ sid, store }: Hold): Promise<string> {
+    const text = await store.read(sid)
+    // What was known stays known of one that has gone: what was not changed since is no loss.
+    if (text === '') await this.dropGone(sid)
+    else this.known = { sid, text }
+    return text
+  }
+
+  private async lock(sid: string, signal?: Leaving): Promise<Hold> {
+    const store = this.manager.store()
+    try {
+      const text = await store.read(sid, { signal, label: this.label })
+      // Whoever waited for it has gone in the meantime.
+      signal?.throwIfAborted()
+      this.known = { sid, text }
+      return (this.hold = { sid, store })
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  private async lockAsKnown(sid: string): Promise<Hold> {
+    const { known } = this
+    const hold = await this.lock(sid)
+    try {
+      if (known?.sid === sid) this.assertFollows(sid, known.text, this.textOf(sid))
+      return hold
+    } catch (error) {
+      // It is still what was read that the request's changes are changes of.
+      this.known = known
+      await this.drop()
+      throw error
+    }
+  }
+
+  /** The call that lets go. */
+  private async last(hold: Hold, call: (store: SessionStore) => Promise<unknown>): Promise<void> {
+    this.hold = undefined
+    try {
+      await call(hold.store)
+    } finally {
+      await hold.store.close()
+    }
+  }
+}
