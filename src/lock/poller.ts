@@ -125,16 +125,13 @@ export class Poller implements Receiver {
     this.first = undefined
     let retried = false
     for (let attempt = answer; ; ) {
+      let isLocked = true
       try {
         const acquired = await attempt
         if (acquired !== undefined) {
           this.finish(acquired)
           return
         }
-        retried = false
-        this.context.counters.polls++
-        this.owner.onLocked()
-        await this.pause()
       } catch (thrown) {
         if (thrown instanceof ServerRefusedError) {
           this.owner.onRefused(() => thrown)
@@ -145,19 +142,28 @@ export class Poller implements Receiver {
           this.suspect = true
           this.owner.onOrphan()
         }
-        if (!failure.untrusted) {
-          // A connection that died under the request is worth one more try; a server that does not answer is not.
-          if (retried || this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2) {
-            this.owner.onRefused(() => unavailable(this.id, failure))
-            break
-          }
-          retried = true
+        // A connection that died under the request is worth one more try; a server that does not answer is not.
+        const isLate = this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2
+        if (!failure.untrusted && (retried || isLate)) {
+          this.owner.onRefused(() => unavailable(this.id, failure))
+          break
         }
+        retried ||= !failure.untrusted
+        // An orphan of ours, which only younger connections were there to take over, is waited for like any other lock:
+        // who does not wait would be kept beyond its deadline.
+        isLocked = isLate
+      }
+      if (isLocked) {
+        retried = false
+        this.context.counters.polls++
+        this.owner.onLocked()
+        await this.pause()
       }
       const { head } = this.owner
       if (head === undefined) break
-      startedMs = this.context.clock.nowMs()
-      attempt = this.attempt(head, startedMs)
+      const nowMs = this.context.clock.nowMs()
+      if (isLocked) startedMs = nowMs
+      attempt = this.attempt(head, nowMs)
     }
     this.isPolling = false
     this.owner.onEnded()

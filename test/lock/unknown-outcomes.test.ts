@@ -123,6 +123,33 @@ describe('a reply that was not seen is resolved by reading, never by guessing', 
     expect(await world.get(LOCK)).toBeUndefined()
   })
 
+  it('an orphan that no connection may take over is waited for, and nobody is kept beyond the deadline for it', async () => {
+    const world = await seeded()
+    const { manager, wire } = world.process({ waitMs: 0 })
+    const store = manager.store()
+    await store.read('sid')
+    wire.failNext({ kind: 'lost-request' }, 'cad', LOCK)
+    wire.failNext({ kind: 'lost-request' }, 'get', LOCK)
+    await store.close()
+    wire.latencyMs = 600
+    for (let count = 0; count < 3; count++) wire.failNext({ kind: 'untrusted' }, 'cas', LOCK)
+    const startedMs = world.clock.nowMs()
+    expect(await world.until(codeOf(manager.store().read('sid')))).toBe('LATCHKEY_LOCK_TIMEOUT')
+    expect(world.clock.nowMs() - startedMs).toBeLessThan(3000)
+  })
+
+  it('an orphan that a younger connection could not take over is taken over at the next attempt, at once', async () => {
+    const world = await seeded()
+    const { manager, wire } = world.process({ waitMs: 0 })
+    const store = manager.store()
+    await store.read('sid')
+    wire.failNext({ kind: 'lost-request' }, 'cad', LOCK)
+    wire.failNext({ kind: 'lost-request' }, 'get', LOCK)
+    await store.close()
+    wire.failNext({ kind: 'untrusted' }, 'cas', LOCK)
+    expect(await manager.store().read('sid')).toBe('base')
+  })
+
   it('a CAS that is older than the connection is read anew before it is used', async () => {
     const world = await seeded()
     const { manager, wire } = world.process()
