@@ -255,7 +255,9 @@ export class Transaction implements Receiver {
   private async judgeExists(): Promise<LatchkeyError | undefined> {
     const seen = await this.look()
     if (seen instanceof FlightError) {
-      return this.unanswered ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
+      // Whether it was stored by somebody, or only prolonged, is not known: by an earlier renewal of this very lock, say.
+      const isUnclear = this.unanswered || this.change.kind === 'touch'
+      return isUnclear ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
     }
     if (this.isStored(seen)) {
       this.recordIsNow(seen.record?.cas)

@@ -136,6 +136,18 @@ describe('what keeps it alive is fenced', () => {
     expect(await next.write('sid', 'next')).toBe(true)
   })
 
+  it('goes on after one was refused for an earlier one, carried out late, and there was no time to see that', async () => {
+    const world = await seeded(10)
+    const { manager, wire } = world.process()
+    const store = manager.store()
+    await store.read('sid', { lifetimeSec: 10 })
+    wire.latencyMs = 700
+    // Sent at 3.3 s and given up at 4 s; the next one has read its version by then, and is sent at 6.3 s.
+    wire.failNext({ kind: 'zombie', laterMs: 2500 }, 'cas', RECORD)
+    await world.clock.advance(40_000)
+    expect(await world.until(store.updateTimestamp('sid', 'base', { lifetimeSec: 10 }))).toBe(true)
+  })
+
   it('the next one here starts from it', async () => {
     const world = await seeded(1440)
     const { manager } = world.process()
