@@ -126,6 +126,8 @@ export class History {
     }
     if (next?.label !== undefined) {
       if (!truth.lockedAtMs.has(next.label)) truth.lockedAtMs.set(next.label, origin.startedAtMs)
+      // An add of the same request that comes after it was given up is another lock, and nobody's.
+      if (!origin.isZombie) truth.tokens.set(next.label, next.token)
       // Its lease is shorter than anybody can know.
       if (this.isBehind()) {
         truth.robbed.add(next.label)
@@ -229,10 +231,9 @@ export class History {
   private destroysBy(truth: SessionTruth, { actor, sentAtMs }: Origin): Destroy[] {
     const own = truth.destroys.filter((one) => one.actor === actor && one.invokedAtMs <= sentAtMs)
     const underWay = own.filter(({ settledAtMs }) => settledAtMs >= sentAtMs)
-    if (underWay.length > 0) return underWay
-    const again = own.filter(({ isRetiring, outcome }) => isRetiring && outcome === 'acked')
-    if (again.length > 0) this.coverage.add('endedLater')
-    return again
+    const again = own.filter(({ isRetiring, outcome, executed }) => isRetiring && outcome === 'acked' && executed !== 'yes')
+    if (again.length > 0 && underWay.length === 0) this.coverage.add('endedLater')
+    return [...new Set([...underWay, ...again])]
   }
 
   private stored(truth: SessionTruth, text: string, expiresAtSec: number): void {

@@ -26,7 +26,6 @@ export class Request {
   arrivedAtMs = 0
   /** See Rules.heldLabel(). */
   lockLabel: string | undefined
-  lockToken: string | undefined
   /** Nobody else had to do with the session in its time. */
   isAlone = true
   /** What the session held by all that this request knows, and since when it knows. */
@@ -111,7 +110,7 @@ export class Request {
     this.phase = 'held'
     this.heldSinceMs = world.time.nowMs
     this.face = face
-    this.stay()
+    this.stay(this.heldSinceMs)
     this.learn(opsOf(text))
     world.rules.wasRead(this, this.base)
     this.flightsDue += 2
@@ -157,10 +156,10 @@ export class Request {
     }
   }
 
-  /** From now on its calls may say how long the session lives. */
-  private stay(): void {
+  /** From then on its calls may say how long the session lives. */
+  private stay(fromMs: number): void {
     const { world, plan, process } = this
-    const stay: Stay = { actor: process.actor, lifetimeSec: plan.lifetimeSec, fromMs: world.time.nowMs, toMs: Infinity }
+    const stay: Stay = { actor: process.actor, lifetimeSec: plan.lifetimeSec, fromMs, toMs: Infinity }
     this.stays.push(stay)
     world.history.session(this.session).stays.push(stay)
   }
@@ -221,10 +220,12 @@ export class Request {
       const old = started()
       // With what a save() could not store: it is in the session's data.
       const text = old.data.ops?.join(' ') ?? ''
+      const sinceMs = this.world.time.nowMs
       await this.destroying('regenerate', () => old.regenerate(), { hooks: 4, isRetiring: true })
       this.world.cover('regenerate')
       this.session = old.id
-      this.stay()
+      // The call has kept it alive already; what it sent then may be carried out now.
+      this.stay(sinceMs)
       this.learn(text)
       this.phase = 'leaving'
       this.isAlone = false

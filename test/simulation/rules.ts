@@ -50,6 +50,9 @@ export class Rules {
   arrived(request: Request): void {
     const { world } = this
     if (world.time.nowMs - (this.endedAtMs.get(request.session) ?? -Infinity) < AFTERMATH_MS) request.isAlone = false
+    // A lock that was granted to its process for one who has given up since costs a flight: it is taken over.
+    const { lock } = this.truthOf(request)
+    if (lock !== undefined && lock.label === undefined) request.isAlone = false
     for (const other of world.active) {
       if (other === request || other.session !== request.session) continue
       other.isAlone = false
@@ -158,8 +161,6 @@ export class Rules {
     this.world.history.expire(truth)
     request.lockLabel ??= truth.lock?.label === request.name ? request.name : this.heldLabel(request)
     const label = request.lockLabel
-    // A later add of the same request, carried out late, is another lock.
-    if (truth.lock?.label === label) request.lockToken ??= truth.lock?.token
     this.newHolders.push(request)
     const lockedAtMs = label === undefined ? undefined : truth.lockedAtMs.get(label)
     if (lockedAtMs === undefined) {
@@ -277,9 +278,8 @@ export class Rules {
     return process.manager.locks().find((held) => held.session === hash)?.label
   }
 
-  private isItsLock(request: Request, truth: SessionTruth): boolean {
-    const { lock } = truth
-    return lock !== undefined && lock.label === request.lockLabel && lock.token === (request.lockToken ?? lock.token)
+  private isItsLock({ lockLabel }: Request, { lock, tokens }: SessionTruth): boolean {
+    return lock !== undefined && lockLabel !== undefined && lock.token === tokens.get(lockLabel)
   }
 
   private truthOf(request: Request): SessionTruth {

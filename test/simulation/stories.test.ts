@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
+import type { Reply } from '../../src/wire/wire.js'
 import { History } from './history.js'
 import { play } from './run.js'
 import type { Odds, Plan, Scenario } from './scenario.js'
 import { Timeline } from './timeline.js'
-import type { Attempt } from './truth.js'
+import type { Attempt, Destroy } from './truth.js'
 
 /** What the rules once took for a fault and is none: each was found by a seed, and is told here without one. */
 
@@ -61,6 +62,49 @@ describe('the rules', () => {
     expect(violations).toEqual([])
   })
 
+  it('what a regenerate has sent to keep the new session alive may be carried out when it is over', async () => {
+    const plans = [request('seeds', 1, { lifetimeSec: 2 }), request('r1', 20, { mode: 'session', end: 'regenerate', lifetimeSec: 2 })]
+    const stall = { kind: 'stall', atMs: 300, forMs: 1900 } as const
+    const deaf = { isCalm: false, isDeafAtRegenerate: true, connections: 2, leaseSec: 2, deadlineMs: 3000, disasters: [stall] }
+    const { violations, timeline } = await play(scenario(plans, deaf), new SeededRandom(2), true)
+    expect(timeline).toMatch(/regenerate s1: ok(.|\n)*\(zombie\) cas sess:[0-9a-v]{32} /)
+    expect(violations).toEqual([])
+  })
+
+  it('an add that was given up and comes late is another lock than the one that its request was given', () => {
+    const { history, lock } = makeHistory()
+    lock('given', false)
+    history.evicted('sess:rotated-lck')
+    lock('late', true)
+    const { lock: stands, tokens } = history.session('rotated')
+    expect(stands?.token).toContain('late')
+    expect(tokens.get('r1')).toContain('given')
+  })
+
+  it('a lock that was granted to a process for one who gave up costs a flight: it is taken over', async () => {
+    const plans = [
+      request('first', 10, { place: 1, thinkMs: 400 }),
+      request('second', 200, { place: 1, thinkMs: 200 }),
+      request('givesUp', 120),
+      request('later', 800),
+    ]
+    const { violations, timeline } = await play(scenario(plans, { places: 2, waitMs: 300 }), new SeededRandom(1), true)
+    expect(timeline).toMatch(/add sess:s1-lck <later \S+> -> exists <granted/)
+    expect(violations).toEqual([])
+  })
+
+  it('where two may have ended a session, neither is said to have', () => {
+    const { history, accused, attempt, store, destroys } = makeHistory()
+    attempt('rotated', 'o1')
+    store('add', 'o1')
+    const earlier = destroys('acked', true)
+    const now = destroys('pending', true)
+    store('cas', '')
+    expect([earlier.executed, now.executed]).toEqual(['maybe', 'maybe'])
+    expect(history.session('rotated').text).toBe('')
+    expect(accused).toEqual([])
+  })
+
   it.each([
     ['without data', '', ''],
     ['with data', 'o0 o1', 'o0 o1 o2'],
@@ -86,12 +130,15 @@ describe('the rules', () => {
   })
 })
 
+const DONE: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
+
 /** A checker beside a session `rotated` that lives for two seconds. */
 function makeHistory() {
   let nowMs = 0
   const nothing = (): void => undefined
   const accused: string[] = []
   const clock = (): number => nowMs
+  const sentNow = (isZombie: boolean): Origin => ({ actor: 0, sentAtMs: nowMs, startedAtMs: nowMs, isZombie })
   const history = new History(
     ...([clock, () => Math.floor(nowMs / 1000), () => false] as const),
     (rule) => void accused.push(rule),
@@ -110,11 +157,22 @@ function makeHistory() {
       }
       history.attempts.set(op, attempt)
     },
+    destroys(outcome: Destroy['outcome'], isRetiring: boolean): Destroy {
+      const settledAtMs = outcome === 'pending' ? Infinity : nowMs
+      const destroy: Destroy = { actor: 0, session: 'rotated', base: '', invokedAtMs: nowMs, settledAtMs, outcome, isRetiring, executed: 'no' }
+      history.session('rotated').destroys.push(destroy)
+      nowMs++
+      return destroy
+    },
     store(op: 'add' | 'cas', text: string): void {
       const item = { key: 'sess:rotated', value: Buffer.from(text), ttlSec: 2, flags: 0 }
-      const origin: Origin = { actor: 0, sentAtMs: nowMs, startedAtMs: nowMs, isZombie: false }
+      const origin = sentNow(false)
       const command = op === 'add' ? { op, ...item } : { op, ...item, cas: { version: '1', asOf: 0 }, wantCas: true }
-      history.executed(command, { status: 'ok', value: undefined, flags: 0, cas: undefined }, origin)
+      history.executed(command, DONE, origin)
+    },
+    lock(token: string, isZombie: boolean): void {
+      const value = Buffer.from(JSON.stringify({ token, label: 'r1' }))
+      history.executed({ op: 'add', key: 'sess:rotated-lck', value, ttlSec: 2, flags: 0 }, DONE, sentNow(isZombie))
     },
   }
 }

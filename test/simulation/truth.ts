@@ -75,6 +75,8 @@ export class SessionTruth {
   freeSinceMs = 0
   /** When each request's lock first stood on the server; the time is that of its flight's first command. */
   readonly lockedAtMs = new Map<string, number>()
+  /** The lock that each label's request was given, as far as it was: its latest that came while it was asked for. */
+  readonly tokens = new Map<string, string>()
   /** Requests whose lock was evicted or went with a restart. */
   readonly robbed = new Set<string>()
   /** When a tombstone was put, as long as it was not evicted since. */
