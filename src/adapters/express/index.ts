@@ -7,6 +7,7 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { BareStore, recordOf, refuseToBeTheStore, type Ttl } from './bare-store.js'
+import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
 import { LockedRequest, type Next, type Request } from './locked-request.js'
 import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
@@ -51,7 +52,7 @@ export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {
   /**
    * Whether a request only reads its session: it neither waits nor locks, stores and prolongs nothing, and sets no
    * session cookie; a change of the session throws LATCHKEY_READ_ONLY. One flight. Default: none does, but for routes
-   * marked with `readOnly`.
+   * marked with `readOnly`, and polls of socket.io.
    */
   readonly readOnly?: (req: IncomingMessage) => boolean
   /**
@@ -101,7 +102,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const onLateFailure = (error: unknown): void => void store.emit('failure', error)
   const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure }
 
-  const middleware = (req: Request, res: Response, next: Next): void => {
+  const middleware = (req: Request, res: Response, passOn: Next): void => {
+    const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onLateFailure) : passOn
     shareShape(req, 'url')
     shareShape(res, 'req')
     // Another one has been here: express-session leaves it alone as well.
@@ -115,7 +117,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         next(error)
       })
     } else {
-      const isReading = isMarked(req) || readOnly?.(req) === true
+      const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
       const begin = (): void => {
         const requestStore = new RequestStore(manager, record, label(req), isReading)
         const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
