@@ -1,6 +1,6 @@
 export { SessionManager, type ManagerStats } from './session/session-manager.js'
 export type { LocalLock } from './lock/session-locker.js'
-export type { ListedSession } from './session/session-list.js'
+export type { ListedSession, UnreadableSession } from './session/session-list.js'
 export { SessionStore, type ReadOptions, type WriteOptions } from './session/session-store.js'
 export type { RegenerateOptions, Session, StartOptions } from './session/session.js'
 export type { SessionManagerOptions } from './session/options.js'

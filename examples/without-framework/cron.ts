@@ -1,4 +1,4 @@
-import { LockTimeoutError, type SessionManager } from 'latchkey'
+import { LockTimeoutError, SessionGoneError, type SessionManager } from 'latchkey'
 
 interface Shop {
   cart: string[]
@@ -16,7 +16,8 @@ export interface Swept {
 export async function emptyCarts(manager: SessionManager, beforeMs: number): Promise<Swept> {
   let [emptied, busy] = [0, 0]
   for await (const { id, data } of manager.all<Shop>()) {
-    if (!isAbandoned(data, beforeMs)) continue
+    // What cannot be read has an `error` in place of its data.
+    if (data === undefined || !isAbandoned(data, beforeMs)) continue
     const patience = AbortSignal.timeout(50)
     try {
       await manager.run<Shop>(
@@ -27,9 +28,11 @@ export async function emptyCarts(manager: SessionManager, beforeMs: number): Pro
           session.data.cart = []
           emptied++
         },
-        { signal: patience, label: 'cron' },
+        // One that has ended since is not begun again.
+        { ifExists: true, signal: patience, label: 'cron' },
       )
     } catch (error) {
+      if (error instanceof SessionGoneError) continue
       if (!(error instanceof LockTimeoutError) && error !== patience.reason) throw error
       busy++
     }

@@ -134,13 +134,28 @@ export function checkedLifetimeSec(lifetimeSec: number): number {
   return checkedSec({ lifetimeSec: rounded }, 'lifetimeSec', 1)
 }
 
-/** The options of `start` and `run`, before anything is sent or waited for. */
-export function checkStartOptions(options: { readonly lifetimeSec?: number | undefined }): void {
-  checkNames(options, START_OPTIONS)
-  if (options.lifetimeSec !== undefined) checkedLifetimeSec(options.lifetimeSec)
+/** What `start` and `run` are given, as far as it is checked here. */
+interface Starting {
+  readonly lifetimeSec?: number | undefined
+  readonly strict?: boolean
+  readonly readOnly?: boolean
+  readonly ifExists?: boolean
 }
 
-const START_OPTIONS = new Set(['strict', 'readOnly', 'lifetimeSec', 'signal', 'label'])
+/** The options of `start` and `run`, before anything is sent or waited for. */
+export function checkStartOptions(id: string | undefined, options: Starting): void {
+  checkNames(options, START_OPTIONS)
+  if (options.lifetimeSec !== undefined) checkedLifetimeSec(options.lifetimeSec)
+  for (const name of FLAGS) flag(name, options[name], false)
+  if (options.ifExists !== true) return
+  if (id === undefined) throw new InvalidOptionError('ifExists asks for a session that is stored, and no id was given.')
+  if (options.strict === true) {
+    throw new InvalidOptionError('strict begins a new session where none is stored, and ifExists refuses to: give one of them.')
+  }
+}
+
+const FLAGS = ['strict', 'readOnly', 'ifExists'] as const
+const START_OPTIONS = new Set(['lifetimeSec', 'signal', 'label', ...FLAGS])
 
 const MAX_CLOSE_GRACE_MS = 3_600_000
 

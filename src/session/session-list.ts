@@ -1,4 +1,4 @@
-import { ClosedError, ServerUnavailableError, NotSupportedError } from '../errors.js'
+import { ClosedError, LatchkeyError, ServerUnavailableError, NotSupportedError } from '../errors.js'
 import { FlightError, type Value } from '../wire/wire.js'
 import { decode } from './serializer.js'
 import type { SessionEngine } from './session-engine.js'
@@ -7,6 +7,15 @@ import type { SessionEngine } from './session-engine.js'
 export interface ListedSession<T extends object = Record<string, unknown>> {
   readonly id: string
   readonly data: Partial<T>
+  readonly error?: undefined
+}
+
+/** A record that is stored and cannot be read. It is left as it is: one of them must not hide all others. */
+export interface UnreadableSession {
+  readonly id: string
+  readonly data?: undefined
+  /** LATCHKEY_UNDECODABLE, LATCHKEY_UNKNOWN_KEY or another one of reading a record. */
+  readonly error: LatchkeyError
 }
 
 /** Records that are asked for at once: they share a write to the server, and none waits long behind the others. */
@@ -26,19 +35,21 @@ interface Found {
 export class SessionList {
   constructor(private readonly engine: SessionEngine) {}
 
-  async *all<T extends object>(): AsyncGenerator<ListedSession<T>> {
-    const { format, settings } = this.engine
-    for await (const { id, record } of this.found()) {
-      const { text, isRetired } = format.unpack(id, record)
-      if (isRetired) continue
-      const data: Partial<T> = decode(settings.serializer, id, text)
-      yield { id, data }
+  async *all<T extends object>(): AsyncGenerator<ListedSession<T> | UnreadableSession> {
+    for await (const found of this.found()) {
+      const listed = this.read<T>(found)
+      if (listed !== undefined) yield listed
     }
   }
 
+  async *ids(): AsyncGenerator<string> {
+    for await (const found of this.found()) if (!this.isRetired(found)) yield found.id
+  }
+
   async length(): Promise<number> {
+    const ids = this.ids()
     let count = 0
-    for await (const found of this.found()) if (!this.isRetired(found)) count += 1
+    while ((await ids.next()).done !== true) count += 1
     return count
   }
 
@@ -84,6 +95,20 @@ export class SessionList {
       if (!(cause instanceof FlightError)) throw cause
       const message = `The keys could not be listed (${cause.message}). Check that every server can be reached.`
       throw new ServerUnavailableError(message, { cause })
+    }
+  }
+
+  /** Undefined of a retired copy. */
+  private read<T extends object>({ id, record }: Found): ListedSession<T> | UnreadableSession | undefined {
+    const { format, settings } = this.engine
+    try {
+      const { text, isRetired } = format.unpack(id, record)
+      if (isRetired) return undefined
+      const data: Partial<T> = decode(settings.serializer, id, text)
+      return { id, data }
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error
+      return { id, error }
     }
   }
 

@@ -11,7 +11,7 @@ import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
 import type { SlowHoldEvent } from './slow-holds.js'
-import { type ListedSession, SessionList } from './session-list.js'
+import { type ListedSession, SessionList, type UnreadableSession } from './session-list.js'
 import { SessionStore } from './session-store.js'
 
 /** Plain numbers since the manager was made, and who holds and waits now. */
@@ -72,11 +72,12 @@ export class SessionManager extends EventEmitter<{
    * a new session is begun; nothing of it is stored before its first save or release. One flight when it is free.
    * With `readOnly` it is read as it is stored now, in one flight: no wait, no lock, and nothing to let go of.
    * The copy that a regenerated session left behind is read-only as well (`isReadOnly`), and not kept locked.
-   * Errors as in SessionStore.read(), and LATCHKEY_UNDECODABLE.
+   * With `ifExists` no session is begun: LATCHKEY_SESSION_GONE where none is stored under the id.
+   * Else errors as in SessionStore.read(), LATCHKEY_UNDECODABLE, and LATCHKEY_INVALID_OPTION before anything is sent.
    */
   start<T extends object = Record<string, unknown>>(id?: string, options: StartOptions = {}): Promise<Session<T>> {
     try {
-      checkStartOptions(options)
+      checkStartOptions(id, options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -86,7 +87,8 @@ export class SessionManager extends EventEmitter<{
 
   /**
    * Starts a session, runs `work`, and stores what it changed; if it throws, nothing is stored and the error goes on.
-   * `session.signal` aborts when the lock is lost. To ask for the same session within `work`, by `run` or `start`, is
+   * `session.signal` aborts when the lock is lost. Under an id that no session has, a new one begins, which whoever left
+   * it does not expect to find: a worker asks with `ifExists`, and gets LATCHKEY_SESSION_GONE, before `work`. To ask for the same session within `work`, by `run` or `start`, is
    * LATCHKEY_MISUSE at once: it would wait for itself.
    */
   async run<T extends object = Record<string, unknown>, R = void>(
@@ -124,12 +126,18 @@ export class SessionManager extends EventEmitter<{
    * prefix begin with another's. Not for requests: each server walks through all that it keeps, on a connection of its
    * own, and each session is one flight.
    * A session that begins or ends meanwhile may be there or not. Ends when the loop is left.
+   * A record that cannot be read has its `error` in place of `data` (LATCHKEY_UNDECODABLE, LATCHKEY_UNKNOWN_KEY).
    *
    * @throws LATCHKEY_NOT_SUPPORTED (the server cannot list: a proxy, SASL, `-X`), LATCHKEY_SERVER_REFUSED (busy with
-   *   other lists), LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_UNDECODABLE, LATCHKEY_CLOSED.
+   *   other lists), LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_CLOSED.
    */
-  all<T extends object = Record<string, unknown>>(): AsyncIterable<ListedSession<T>> {
+  all<T extends object = Record<string, unknown>>(): AsyncIterable<ListedSession<T> | UnreadableSession> {
     return new SessionList(this.engine).all<T>()
+  }
+
+  /** The ids of the sessions that `all` would find, readable or not. Cost and errors as of `all`. */
+  ids(): AsyncIterable<string> {
+    return new SessionList(this.engine).ids()
   }
 
   /** How many sessions `all` would find, readable or not. Cost and errors as of `all`. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason } from '../errors.js'
+import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
 import { checkedGraceSec } from './options.js'
@@ -12,6 +12,12 @@ export interface StartOptions extends ReadOptions, WriteOptions {
   readonly strict?: boolean
   /** PHP's read_and_close: read without waiting and without a lock; `data` cannot be changed. Default false. */
   readonly readOnly?: boolean
+  /**
+   * Only a session that is stored: where there is none under the id, or no key can be made of it, LATCHKEY_SESSION_GONE,
+   * nothing is kept locked and `run` does not call its work. For who works on a session that others began and may have
+   * ended (a queue's worker). Not with `strict`. Default false: a new session begins.
+   */
+  readonly ifExists?: boolean
 }
 
 export interface RegenerateOptions {
@@ -270,6 +276,9 @@ export class Session<T extends object> implements AsyncDisposable {
   }
 }
 
+const gone = (id: string): SessionGoneError =>
+  new SessionGoneError('No session is stored under this id: it was never begun, has ended or has expired.', { session: hashOf(id) })
+
 /** A session that may have been stored is not one that was not. */
 function unlessUnknown(error: unknown): void {
   if (!(error instanceof OutcomeUnknownError)) throw error
@@ -277,17 +286,22 @@ function unlessUnknown(error: unknown): void {
 
 async function locked(store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
   let id = given ?? store.createSid()
-  if (given !== undefined && options.strict === true && !(await store.validateId(given, options))) id = store.createSid()
+  const mustExist = options.strict === true || options.ifExists === true
+  if (given !== undefined && mustExist && !(await store.validateId(given, options))) {
+    if (options.ifExists === true) throw gone(given)
+    id = store.createSid()
+  }
   const text = await store.read(id, options)
   return { id, text, readOnly: store.isRetired ? 'retired' : undefined }
 }
 
 async function peeked(engine: SessionEngine, store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
-  const { signal, strict = false } = options
+  const { signal, strict = false, ifExists = false } = options
   signal?.throwIfAborted()
-  const isAsked = given !== undefined && !(strict && engine.layout.flawOf(given) !== undefined)
+  const isAsked = given !== undefined && !((strict || ifExists) && engine.layout.flawOf(given) !== undefined)
   const text = isAsked ? await store.peek(given) : ''
   signal?.throwIfAborted()
+  if (given !== undefined && ifExists && text === '') throw gone(given)
   const id = given === undefined || (strict && text === '') ? store.createSid() : given
   return { id, text, readOnly: 'readOnly' }
 }

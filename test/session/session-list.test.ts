@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { FlightError, type ListedSession, SessionManager, type SessionManagerOptions, type Wire } from 'latchkey'
+import { FlightError, type ListedSession, SessionManager, type SessionManagerOptions, type UnreadableSession, type Wire } from 'latchkey'
 import { latchkey } from 'latchkey/express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
@@ -37,10 +37,16 @@ const bound = (wire: Wire): Wire => ({
   keys: (prefix) => wire.keys?.(prefix) ?? (async function* () {})(),
 })
 
-async function gathered(manager: SessionManager): Promise<ListedSession[]> {
-  const found: ListedSession[] = []
+async function gathered(manager: SessionManager): Promise<(ListedSession | UnreadableSession)[]> {
+  const found: (ListedSession | UnreadableSession)[] = []
   for await (const one of manager.all()) found.push(one)
   return found.sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+async function idsOf(manager: SessionManager): Promise<string[]> {
+  const ids: string[] = []
+  for await (const id of manager.ids()) ids.push(id)
+  return ids.sort()
 }
 
 const store = (manager: SessionManager, id: string, data: object = { id }): Promise<void> =>
@@ -145,14 +151,28 @@ describe.each([
     expect(await two.length()).toBe(0)
   })
 
-  it('a record that cannot be read is counted, destroyed by clear, and an error of all', async () => {
+  it('a record that cannot be read is counted, destroyed by clear, and hides none of the others', async () => {
     const one = manager()
     const hooks = one.store()
     await hooks.read('broken')
     await hooks.write('broken', '{"not json')
-    expect(await one.length()).toBe(1)
-    await expect(gathered(one)).rejects.toMatchObject({ code: 'LATCHKEY_UNDECODABLE' })
-    expect(await one.clear()).toBe(1)
+    const other = manager('enc:')
+    const sealed = new SessionManager({ ...place.options('enc:'), encryption: { keys: [{ id: 'k', secret: '3wQ8vXk1n0ZbRy7LmT5cHd9EfUa2Gj6S' }] } })
+    managers.push(sealed)
+    await store(sealed, 'sealed')
+    await Promise.all([store(one, 'a'), store(one, 'z'), store(other, 'plain')])
+    expect(await one.length()).toBe(3)
+    const error = { code: 'LATCHKEY_UNDECODABLE', session: expect.any(String) as string }
+    expect(await gathered(one)).toMatchObject([{ id: 'a', data: { id: 'a' } }, { id: 'broken', error }, { id: 'z', data: { id: 'z' } }])
+    expect(await gathered(other)).toMatchObject([{ id: 'plain' }, { id: 'sealed', error: { code: 'LATCHKEY_UNKNOWN_KEY' } }])
+    expect(await idsOf(one)).toEqual(['a', 'broken', 'z'])
+    const express = latchkey({ manager: one, secret: 'x', resave: false, saveUninitialized: false }).store
+    const failures: unknown[] = []
+    express.on('failure', (failure) => failures.push(failure))
+    expect((await express.all()).map(({ id }) => id).sort()).toEqual(['a', 'z'])
+    expect(failures).toMatchObject([{ code: 'LATCHKEY_UNDECODABLE', status: 500 }])
+    expect((await express.ids()).sort()).toEqual(['a', 'broken', 'z'])
+    expect(await one.clear()).toBe(3)
     expect(await one.peek('broken')).toBeUndefined()
   })
 
@@ -177,6 +197,8 @@ describe.each([
     expect(byId(await express.all())).toEqual(all)
     expect(byId(await called((callback) => express.all(callback)))).toEqual(all)
     expect(await express.length()).toBe(2)
+    expect((await express.ids()).sort()).toEqual(['s1', 's2'])
+    expect((await called<string[]>((callback) => express.ids(callback)))?.sort()).toEqual(['s1', 's2'])
     expect(await called((callback) => express.length(callback))).toBe(2)
     await called((callback) => express.clear(callback))
     expect(await express.length()).toBe(0)

@@ -35,6 +35,7 @@ export async function managers(): Promise<void> {
   new SessionManager({ leaseMs: 5000 })
 
   const cart: Session<Cart> = await manager.start<Cart>('id', { strict: true, label: 'GET /', signal: AbortSignal.abort() })
+  await manager.run('id', () => undefined, { ifExists: true })
   // What was stored may be anything less than the whole: every field may be missing.
   const total: number | undefined = cart.data.total
   // @ts-expect-error a field may be missing
@@ -70,7 +71,14 @@ export async function managers(): Promise<void> {
   manager.on('gone', () => undefined)
   const [held] = manager.locks()
   const heldMs: number | undefined = held?.heldMs
-  for await (const { id, data } of manager.all<Cart>()) void [id.length, data.total?.toFixed()]
+  for await (const { id, data, error } of manager.all<Cart>()) {
+    const code: ErrorCode | undefined = error?.code
+    // @ts-expect-error what cannot be read has no data
+    const certainly: object = data
+    void [id.length, data?.total?.toFixed(), code, certainly]
+    if (error === undefined) void data.total
+  }
+  for await (const id of manager.ids()) void id.length
   const counts: number[] = [await manager.length(), await manager.clear()]
   void [heldMs, counts]
   await manager.close({ graceMs: 1 })
@@ -123,6 +131,8 @@ export async function adapters(manager: SessionManager): Promise<void> {
   latchkey({ manager, secret: 's', readOnly: true })
   const released = (req: Parameters<typeof readOnly>[0]): Promise<void> => req.session.release()
   const listed: (session.SessionData & { readonly id: string })[] = await store.all()
+  const ids: string[] = await store.ids()
+  void ids
   store.length((error: unknown, length?: number) => [error, length])
   void listed
   // @ts-expect-error the sessions are the manager's

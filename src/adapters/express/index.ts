@@ -88,7 +88,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid })
   const given = genid === undefined ? rest : { ...rest, genid }
-  const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
+  const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
   const store = new BareStore(new BareSessions(manager, record))
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given

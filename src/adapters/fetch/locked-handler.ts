@@ -30,7 +30,7 @@ export class LockedHandler<T extends object> {
       signal,
       label: label(request),
       lifetimeSec,
-      readOnly: typeof readOnly === 'function' ? readOnly(request) : readOnly,
+      readOnly: (typeof readOnly === 'function' ? readOnly(request) : readOnly) === true,
     }
     try {
       return await RequestSession.begin<T>(manager, this.cookie.idIn(request), settings)

@@ -1,3 +1,4 @@
+import { LatchkeyError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { AnySession, SessionRecord } from './session-record.js'
 
@@ -88,14 +89,30 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
     if (this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
   }
 
-  /** Each with its id, without which it could not be told from the others. Cost and errors as of `manager.all()`. */
-  async list(): Promise<(Loaded & { readonly id: string })[]> {
+  /**
+   * Each with its id, without which it could not be told from the others. Cost and errors as of `manager.all()`. A record
+   * that cannot be read must not hide the others: `onUnreadable` is told of it.
+   */
+  async list(onUnreadable: (error: LatchkeyError) => void): Promise<(Loaded & { readonly id: string })[]> {
     const found: (Loaded & { readonly id: string })[] = []
-    for await (const { id, data } of this.manager.all()) {
-      const session = this.record.loaded(data)
-      if (session !== undefined) found.push({ ...session, id })
+    for await (const { id, data, error } of this.manager.all()) {
+      try {
+        if (error !== undefined) throw error
+        const session = this.record.loaded(data)
+        if (session !== undefined) found.push({ ...session, id })
+      } catch (thrown) {
+        if (!(thrown instanceof LatchkeyError)) throw thrown
+        onUnreadable(thrown)
+      }
     }
     return found
+  }
+
+  /** Readable or not. Cost and errors as of `manager.ids()`. */
+  async ids(): Promise<string[]> {
+    const ids: string[] = []
+    for await (const id of this.manager.ids()) ids.push(id)
+    return ids
   }
 
   /** Cost and errors as of `manager.length()`. */

@@ -10,19 +10,19 @@ export const MAX_TTL_SEC = 100 * 365 * 86_400
 
 /** What an adapter needs to know of a framework's session: that it carries its cookie. */
 export interface AnySession {
-  readonly cookie: { readonly expires?: Date | string | null | undefined }
+  readonly cookie: { readonly expires?: Date | string | number | null | undefined }
 }
 
 /** Seconds, or a function that says them for a session. */
 export type Ttl<S extends AnySession> = number | ((session: S) => number)
 
-/** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `isSession` vouches for. */
+/** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `asSession` vouches for. */
 export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   constructor(
     private readonly manager: SessionManager,
     private readonly ttl: Ttl<S> | undefined,
-    /** Whether stored data is a session of the framework; it has a cookie then. */
-    private readonly isSession: (data: object) => data is Loaded,
+    /** Stored data as a session of the framework; undefined where it cannot be one. */
+    private readonly asSession: (data: object) => Loaded | undefined,
     /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
     private readonly touchAfterSec = 0,
   ) {}
@@ -39,14 +39,16 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
 
   /** As `decode`, of data that the manager has decoded. */
   loaded(data: object): Loaded | undefined {
-    if (!this.isSession(data)) throw new UndecodableError('The stored record is not a session of this framework: it has no cookie.')
-    const endsMs = expiryMs(data)
-    return endsMs !== undefined && endsMs <= Date.now() ? undefined : data
+    const session = this.asSession(data)
+    if (session === undefined) throw new UndecodableError('The stored record is no session of this framework: its "cookie" is none.')
+    const endsMs = expiryMs(session)
+    return endsMs !== undefined && endsMs <= Date.now() ? undefined : session
   }
 
-  /** The stored text with the session's cookie in place of its own. */
+  /** The stored text with the session's cookie, if it has one, in place of its own. */
   withCookie(sid: string, text: string, session: S): string {
-    return this.manager.encode(sid, { ...this.manager.decode(sid, text), cookie: this.written(session.cookie) })
+    const cookie = lacksCookie(session) ? {} : { cookie: this.written(session.cookie) }
+    return this.manager.encode(sid, { ...this.manager.decode(sid, text), ...cookie })
   }
 
   /**
@@ -57,7 +59,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   isFresh(sid: string, text: string, session: S): boolean {
     if (this.touchAfterSec === 0 || text === '') return false
     const stored = this.manager.decode(sid, text)
-    if (!hasCookie(stored)) return false
+    if (!hasCookie(stored) || lacksCookie(session)) return false
     const [was, is] = [settingsOf(stored.cookie), settingsOf(session.cookie)]
     if (was.settings !== is.settings || Math.abs((was.maxAgeMs ?? 0) - (is.maxAgeMs ?? 0)) > DRIFT_MS) return false
     if (this.touchAfterSec === Infinity) return true
@@ -148,12 +150,15 @@ function settingsOf(cookie: AnySession['cookie']): { settings: string; maxAgeMs:
 /** When the cookie expires, if it says so. */
 function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
   const expires: unknown = cookie?.expires
-  if (!(expires instanceof Date) && typeof expires !== 'string') return undefined
+  // A number is milliseconds since 1970, as other stores take it.
+  if (!(expires instanceof Date) && typeof expires !== 'string' && typeof expires !== 'number') return undefined
   const ms = new Date(expires).getTime()
   return Number.isNaN(ms) ? undefined : ms
 }
 
-/** For `isSession`. */
+/** Stored by who knows of no cookies, or not given one yet. */
+export const lacksCookie = (data: object): boolean => !('cookie' in data) || data.cookie === undefined || data.cookie === null
+
 export const hasCookie = (data: object): data is AnySession =>
   'cookie' in data && typeof data.cookie === 'object' && data.cookie !== null
 

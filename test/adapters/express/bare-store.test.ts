@@ -159,6 +159,8 @@ describe('the bare store', () => {
     ['cookie.expires', { ttl: 7 }, 9, endsIn(100_000), 100],
     ['a ttl', { ttl: 7 }, 9, {}, 7],
     ['a ttl function', { ttl: (session) => ('user' in session ? 42.1 : 0) }, 9, {}, 43],
+    ['cookie.expires, a text', { ttl: 7 }, 9, JSON.parse(JSON.stringify({ expires: new Date(Date.now() + 100_000) })), 100],
+    ['cookie.expires, milliseconds since 1970', { ttl: 7 }, 9, JSON.parse(JSON.stringify({ expires: Date.now() + 100_000 })), 100],
     ["the manager's lifetimeSec", {}, 9, {}, 9],
     ['a day, when nothing is said', {}, undefined, {}, 86_400],
     ['ttl, when the expiry is no date', { ttl: 7 }, 9, { expires: new Date(Number.NaN) }, 7],
@@ -175,6 +177,7 @@ describe('the bare store', () => {
 
   it.each<[string, Partial<LatchkeyOptions>, Partial<SessionData['cookie']>]>([
     ['a cookie that has expired', {}, { expires: new Date(Date.now() - 1) }],
+    ['a cookie that has expired, in milliseconds since 1970', {}, JSON.parse(JSON.stringify({ expires: Date.now() - 1 }))],
     ['a ttl of 0', { ttl: 0 }, {}],
     ['a ttl function that says less', { ttl: () => -5 }, {}],
   ])('%s destroys the session, in set and in touch', async (_case, options, cookie) => {
@@ -193,6 +196,26 @@ describe('the bare store', () => {
     const value = Buffer.from(JSON.stringify(sessionOf({ expires: new Date(Date.now() - 1) })))
     await wire.inner.flight('', [{ op: 'set', key: 'sess:sid', value, ttlSec: 60 }])
     expect(await store.get('sid')).toBeNull()
+  })
+
+  it('a session without a cookie that was set is read, and keeps its place in touch', async () => {
+    const { store } = build({ cookie: { maxAge: 90_000 } })
+    const bare = { user: 'ada' }
+    await Reflect.apply(store.set.bind(store), undefined, ['sid', bare])
+    expect(await store.get('sid')).toMatchObject({ user: 'ada', cookie: { originalMaxAge: 90_000 } })
+    await store.touch('sid', sessionOf({ expires: new Date(Date.now() + 60_000) }))
+    await Reflect.apply(store.touch.bind(store), undefined, ['sid', bare])
+    expect(await store.get('sid')).toMatchObject({ user: 'ada', cookie: { expires: expect.any(String) as string } })
+  })
+
+  it('an id that is a number is its text, in every method', async () => {
+    const { store } = build()
+    await store.set(42, sessionOf())
+    expect(await store.get('42')).toMatchObject({ user: 'ada' })
+    await store.touch(42, sessionOf())
+    expect(await store.get(42)).toMatchObject({ user: 'ada' })
+    await store.destroy(42)
+    expect(await store.get(42)).toBeNull()
   })
 
   it('an id that no key can be made of has no session; setting it is refused', async () => {

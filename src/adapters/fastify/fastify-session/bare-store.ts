@@ -1,7 +1,8 @@
 import type { Session } from 'fastify'
+import type { LatchkeyError } from '../../../errors.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import type { BareSessions } from '../../http/bare-sessions.js'
-import { type AnySession, hasCookie, SessionRecord, type Ttl as TtlOf } from '../../http/session-record.js'
+import { type AnySession, hasCookie, lacksCookie, SessionRecord, type Ttl as TtlOf } from '../../http/session-record.js'
 import { type Callback, settle } from '../../http/settle.js'
 
 /** Seconds, or a function that says them for a session. */
@@ -11,8 +12,8 @@ export type FastifyRecord = SessionRecord<Session>
 
 /** How @fastify/session's sessions become records. It takes a session without a cookie, and gives it one. */
 export function recordOf(manager: SessionManager, ttl: Ttl | undefined, touchAfterSec: number): FastifyRecord {
-  const isSession = (data: object): data is Session => !('cookie' in data) || hasCookie(data)
-  return new SessionRecord<Session>(manager, ttl, isSession, touchAfterSec)
+  const isSession = (data: object): data is Session => lacksCookie(data) || hasCookie(data)
+  return new SessionRecord<Session>(manager, ttl, (data) => (isSession(data) ? data : undefined), touchAfterSec)
 }
 
 /** A session of a list, which otherwise could not be told from the others. */
@@ -25,16 +26,19 @@ export type ListedSession = Session & { readonly id: string }
  * `get` has given is stored only if the session is still what it was then, its cookie aside.
  */
 export class BareStore {
+  /** Told of each record that `all` cannot read. */
+  onUnreadable: (error: LatchkeyError) => void = () => undefined
+
   constructor(protected readonly sessions: BareSessions<Session>) {}
 
   /** One flight, without a lock. */
-  get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
-    return settle(this.sessions.peek(sid), callback)
+  get(sid: string | number, callback?: Callback<Session | null>): Promise<Session | null> {
+    return settle(this.sessions.peek(String(sid)), callback)
   }
 
   /** Locks, writes, lets go: two flights. */
-  set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return settle(this.overwrite(sid, session), callback)
+  set(sid: string | number, session: Session, callback?: Callback<void>): Promise<void> {
+    return settle(this.overwrite(String(sid), session), callback)
   }
 
   private async overwrite(sid: string, session: Session): Promise<void> {
@@ -42,21 +46,26 @@ export class BareStore {
   }
 
   /** One flight. Whoever holds the session is fenced. */
-  destroy(sid: string, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.destroy(sid), callback)
+  destroy(sid: string | number, callback?: Callback<void>): Promise<void> {
+    return settle(this.sessions.destroy(String(sid)), callback)
   }
 
   /** Prolongs the session, takes over its cookie, and leaves its data alone. Two flights. */
-  touch(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.prolong(sid, plainOf(session)), callback)
+  touch(sid: string | number, session: Session, callback?: Callback<void>): Promise<void> {
+    return settle(this.sessions.prolong(String(sid), plainOf(session)), callback)
   }
 
   /**
    * Every session under the manager's prefix, each with its `id`. Cost and errors as of `manager.all()`: for scripts,
-   * not for requests.
+   * not for requests. A record that cannot be read is left out, and its error told to the application's log.
    */
   all(callback?: Callback<ListedSession[]>): Promise<ListedSession[]> {
-    return settle(this.sessions.list(), callback)
+    return settle(this.sessions.list(this.onUnreadable), callback)
+  }
+
+  /** Their ids, readable or not. Cost and errors as of `manager.ids()`. */
+  ids(callback?: Callback<string[]>): Promise<string[]> {
+    return settle(this.sessions.ids(), callback)
   }
 
   /** How many there are. Cost and errors as of `manager.length()`. */

@@ -1,5 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { LatchkeyError } from '../../../errors.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { BareSessions } from '../../http/bare-sessions.js'
 import { LifeCycle } from '../life-cycle.js'
@@ -22,7 +23,10 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const given = idGenerator === undefined ? rest : { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
-  const bareStore = new BareStore(new BareSessions(manager, record))
+  const onUnreadable = (error: LatchkeyError): void => {
+    app.log.warn(error, 'a session was left out of the list')
+  }
+  const bareStore = Object.assign(new BareStore(new BareSessions(manager, record)), { onUnreadable })
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
   const served = new WeakMap<object, Served>()
@@ -50,6 +54,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
 
   app.addHook('onRequest', (request, reply, done) => {
     const store = new RequestStore(manager, record, label(request), isReadOnly(request, readOnly))
+    store.onUnreadable = onUnreadable
     const isSavedUnchanged = ({ sessionId: id }: FastifySessionObject): boolean =>
       store.isKnown(id) ? rolling : saveUninitialized
     const locked = new LockedRequest(request, reply, store, hooksFor(store), isSavedUnchanged)
