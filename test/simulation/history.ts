@@ -267,7 +267,7 @@ export class History {
     const isDue = truth.recordDueAtSec <= this.nowSec()
     truth.recordExpiresAtSec = truth.recordDueAtSec = expiresAtSec
     truth.changedAtMs = nowMs
-    if (why.destroys.length === 0 && why.kind !== 'overwrite') truth.removedAtMs = nowMs
+    if (why.kind !== 'destroy' && why.kind !== 'overwrite') truth.removedAtMs = nowMs
     if (last === undefined || last.text === text) return
     const kept = new Set(text.split(' '))
     for (const op of last.text.split(' ')) {

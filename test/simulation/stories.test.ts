@@ -120,6 +120,16 @@ describe('the rules', () => {
     expect(history.session('rotated').text).toBe(born)
   })
 
+  it('a set that was refused for want of memory has taken the record with it: who adds it again has stored it once', () => {
+    const { accused, attempt, store, destroys, refuseSet } = makeHistory()
+    attempt('rotated', 'o1')
+    store('add', 'o1')
+    destroys('pending', false)
+    refuseSet()
+    store('add', 'o1')
+    expect(accused).toEqual([])
+  })
+
   it('a rotated session does not lose what was added to it', () => {
     const { accused, attempt, store } = makeHistory()
     store('add', '')
@@ -169,6 +179,10 @@ function makeHistory() {
       const origin = sentNow(false)
       const command = op === 'add' ? { op, ...item } : { op, ...item, cas: { version: '1', asOf: 0 }, wantCas: true }
       history.executed(command, DONE, origin)
+    },
+    refuseSet(): void {
+      const command = { op: 'set', key: 'sess:rotated', value: Buffer.alloc(0), ttlSec: 2, flags: 0 } as const
+      history.executed(command, { ...DONE, status: 'outOfMemory' }, sentNow(false))
     },
     lock(token: string, isZombie: boolean): void {
       const value = Buffer.from(JSON.stringify({ token, label: 'r1' }))

@@ -84,7 +84,7 @@ export class SessionTruth {
   readonly destroys: Destroy[] = []
   readonly stays: Stay[] = []
   changedAtMs = 0
-  /** When it last went without being destroyed: evicted, expired, or with a restart. */
+  /** When it last went and left nothing behind: evicted, expired, with a restart, or with a set that was refused. */
   removedAtMs = -1
 
   /** Begun by a regenerate: what it is born with was copied from the old session. */
