@@ -9,9 +9,15 @@ interface Held {
 }
 
 interface Scope {
+  readonly of: Nesting
   readonly session: Held
-  readonly outer: Scope | undefined
 }
+
+/**
+ * One for all managers: Node carries each storage that was ever entered to every promise that the process makes, for
+ * as long as it runs. With one for each manager, each manager that was ever made would slow the process down for ever.
+ */
+const scopes = new AsyncLocalStorage<readonly Scope[]>()
 
 /**
  * Which sessions of one manager the running code holds by `run()`. Asking for one of them again would wait for itself
@@ -19,22 +25,20 @@ interface Scope {
  * nothing is paid for it.
  */
 export class Nesting {
-  private readonly scopes = new AsyncLocalStorage<Scope>()
-
   /** Why `id` must not be waited for: the code around holds it, and has not released it. LATCHKEY_MISUSE. */
   flawOf(id: string | undefined): MisuseError | undefined {
-    for (let scope = this.scopes.getStore(); scope !== undefined; scope = scope.outer) {
-      if (scope.session.id !== id || !scope.session.isHeld) continue
-      return new MisuseError(
-        'This code runs within run() of the same session, and would wait for itself. Use the session that run() gave, ' +
-          'release() it first, or begin when run() has ended.',
-        { session: hashOf(scope.session.id) },
-      )
-    }
-    return undefined
+    const around = scopes.getStore()?.find(({ of, session }) => of === this && session.id === id && session.isHeld)
+    if (around === undefined) return undefined
+    return new MisuseError(
+      'This code runs within run() of the same session, and would wait for itself. Use the session that run() gave, ' +
+        'release() it first, or begin when run() has ended.',
+      { session: hashOf(around.session.id) },
+    )
   }
 
   within<R>(session: Held, work: () => R): R {
-    return this.scopes.run({ session, outer: this.scopes.getStore() }, work)
+    // Without those that have ended: what a run() sets off for later calls run(), and so on, for as long as the process runs.
+    const around = scopes.getStore()?.filter((scope) => scope.session.isHeld) ?? []
+    return scopes.run([...around, { of: this, session }], work)
   }
 }

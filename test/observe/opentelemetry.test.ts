@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspect } from 'node:util'
 import { hashOf } from '../../src/system/session-hash.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { carriedStorages } from '../support/storages.js'
 import { codeOf, World } from '../support/world.js'
 
 const ID = 'a-session-id'
@@ -119,6 +120,19 @@ describe('latchkey/opentelemetry', () => {
     await manager.run(ID, () => undefined)
     expect(finished()).toHaveLength(5)
     await manager.close()
+  })
+
+  it('costs the promises of the process nothing when it has stopped', async () => {
+    const { manager } = new World().process()
+    await manager.run(ID, () => undefined)
+    const before = carriedStorages()
+    for (let times = 0; times < 3; times++) {
+      const { finished, stop } = instrumented(manager)
+      await manager.run(ID, () => undefined)
+      expect(finished()).not.toHaveLength(0)
+      stop()
+    }
+    expect(carriedStorages()).toBe(before)
   })
 
   it('names a single command as the conventions do', async () => {

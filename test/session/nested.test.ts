@@ -1,4 +1,8 @@
+import { AsyncResource } from 'node:async_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { collectGarbage } from '../support/garbage.js'
+import { carriedStorages } from '../support/storages.js'
 import { World } from '../support/world.js'
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : '')
@@ -46,4 +50,28 @@ it('a wait for another process says nothing of that', async () => {
   expect(told).toMatchObject({ code: 'LATCHKEY_LOCK_TIMEOUT' })
   expect(messageOf(told)).not.toContain('waits for itself')
   await session.abort()
+})
+
+it('managers that have called run() cost the promises of the process nothing', async () => {
+  const world = new World()
+  const runOfOne = (): Promise<void> => world.process().manager.run('sid', () => undefined)
+  await runOfOne()
+  const before = carriedStorages()
+  for (let manager = 0; manager < 20; manager++) await runOfOne()
+  expect(carriedStorages()).toBe(before)
+})
+
+it('of runs that set each other off, those that have ended are not kept', async () => {
+  const { manager } = new World().process()
+  const sessions: WeakRef<object>[] = []
+  const begin = (): Promise<void> =>
+    manager.run(undefined, (session) => {
+      sessions.push(new WeakRef(session))
+      goOn = AsyncResource.bind(begin)
+    })
+  let goOn = begin
+  for (let turn = 0; turn < 20; turn++) await goOn()
+  await setImmediate()
+  collectGarbage()
+  expect(sessions.filter((session) => session.deref() !== undefined).length).toBeLessThan(5)
 })

@@ -61,6 +61,8 @@ export function traceSpans(manager: SessionManager, tracer: Tracer): () => void 
   ]
   return () => {
     for (const stop of stops) stop()
+    // Or Node carries the storage to every promise that the process makes, for as long as it runs.
+    scopes.disable()
   }
 }
 
