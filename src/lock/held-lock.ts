@@ -4,6 +4,7 @@ import { hashOf } from '../system/session-hash.js'
 import { type Cas, type Command, FlightError, type Value } from '../wire/wire.js'
 import { lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
+import type { Change, Exit, Outcome } from './exchange.js'
 import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
 import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './lease.js'
@@ -11,7 +12,7 @@ import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { isObserved, tellLost, traceTransaction } from './observed.js'
 import { hasBytes, isSame, look, type StoredRecord } from './record.js'
-import { type Change, type Exit, type LockKnowledge, type Outcome, Transaction } from './transaction.js'
+import { type LockKnowledge, Transaction } from './transaction.js'
 
 /** The wait queue, as a lock sees it: it says who comes next. */
 export interface LockOwner {

@@ -1,11 +1,10 @@
 import { channels, type CommitEvent } from '../observe/channels.js'
 import { failure, type ObservedEvent, type Verdict } from '../observe/event-channel.js'
 import { hashOf } from '../system/session-hash.js'
+import type { Change, Exit, Outcome } from './exchange.js'
 import type { AcquireOptions } from './handle.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
-import type { Change, Exit, Outcome } from './transaction.js'
-import type { Waiter } from './waiter.js'
 
 /**
  * What the lock protocol tells on node:diagnostics_channel. Each caller asks `isObserved` first: while nobody listens
@@ -31,10 +30,15 @@ export function traceAcquire<T>(context: LockContext, id: string, options: Acqui
   return channels.acquire.trace(about(context, id, options.label), context.clock, work)
 }
 
-/** The events of those who wait: a field of each waiter would be paid for by all. */
-const waits = new WeakMap<Waiter, ObservedEvent>()
+/** A request that waits for a session. */
+interface Waiting {
+  readonly options: AcquireOptions
+}
 
-export function tellWait(context: LockContext, id: string, waiter: Waiter): void {
+/** The events of those who wait: a field of each waiter would be paid for by all. */
+const waits = new WeakMap<Waiting, ObservedEvent>()
+
+export function tellWait(context: LockContext, id: string, waiter: Waiting): void {
   if (waits.has(waiter)) return
   const event = about(context, id, waiter.options.label)
   waits.set(waiter, event)
@@ -42,7 +46,7 @@ export function tellWait(context: LockContext, id: string, waiter: Waiter): void
 }
 
 /** @param verdict undefined: it has the session. */
-export function tellWaitOver(waiter: Waiter, waitedMs: number, verdict: Verdict | undefined): void {
+export function tellWaitOver(waiter: Waiting, waitedMs: number, verdict: Verdict | undefined): void {
   const event = waits.get(waiter)
   if (event === undefined) return
   waits.delete(waiter)

@@ -1,7 +1,7 @@
 import type { Command, Reply } from '../wire/wire.js'
+import type { Exit } from './exchange.js'
 import type { SessionKeys } from './key-layout.js'
 import { fly, type LockContext } from './lock-context.js'
-import type { Exit } from './transaction.js'
 import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
 
 /**

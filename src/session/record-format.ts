@@ -10,18 +10,9 @@ import { hashOf } from '../system/session-hash.js'
 import { type Value, valueBytes } from '../wire/wire.js'
 import { Compression } from './records/compression.js'
 import type { Keyring } from './records/keyring.js'
+import type { RecordContent } from './records/record-content.js'
 import { RecentRecords } from './records/recent-records.js'
 import { Seal, truncated, unknownKey } from './records/seal.js'
-
-/** What the bytes of a record say. */
-export interface RecordContent {
-  /** The session's data; '' when there is none. */
-  readonly text: string
-  /** A copy that stays for a while after the session went on under another id. It is never written again. */
-  readonly isRetired: boolean
-  /** In clear, or by a key that is not the first one: to be written again, also where nothing has changed. */
-  readonly isOutdated: boolean
-}
 
 const NOTHING: RecordContent = { text: '', isRetired: false, isOutdated: false }
 

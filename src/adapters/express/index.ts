@@ -8,7 +8,8 @@ import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { BareStore, recordOf, refuseToBeTheStore, type Ttl } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
-import { LockedRequest, type Next, type Request } from './locked-request.js'
+import { LockedRequest } from './locked-request.js'
+import type { Next, Request, Response } from './middleware.js'
 import { RequestStore } from './request-store.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
@@ -33,8 +34,6 @@ declare module 'express-session' {
     release(): Promise<void>
   }
 }
-
-type Response = Parameters<ReturnType<typeof session>>[1]
 
 /** express-session's options, but for `store`, and these. */
 export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {

@@ -1,17 +1,15 @@
 import type { ServerResponse } from 'node:http'
-import type session from 'express-session'
 import type { SessionData } from 'express-session'
 import { isCutHere } from '../http/cut-here.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { onceClosed } from '../http/once-closed.js'
 import { quiet } from '../http/settle.js'
+import type { Next, Request } from './middleware.js'
 import { protectSession } from './read-only.js'
 import type { RequestStore } from './request-store.js'
 import { type GateKeeper, ResponseGate } from './response-gate.js'
 
-export type Request = Parameters<ReturnType<typeof session>>[0]
-export type Next = (error?: unknown) => void
 type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undefined
 
 export interface LockedRequestOptions {

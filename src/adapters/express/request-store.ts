@@ -193,19 +193,16 @@ export class RequestStore extends BareStore {
 
   /** As `finish`, of a response that has ended: what regenerate() set aside ends, though nothing is stored in its place. */
   async complete(): Promise<void> {
-    if (this.held.replacedSid !== undefined || !this.calls.isIdle) await this.calls.changing('', async () => {
-      const { replacedSid } = this.held
-      if (replacedSid !== undefined && !this.calls.hasFailedBeside(replacedSid)) await this.held.endOld()
-    }).catch(ignore)
+    const ending = this.calls.endReplaced(this.held)
+    if (ending !== undefined) await ending
     return this.finish()
   }
 
   /** Lets go of what is still held, after what is under way; then every change is refused. Throws nothing. */
   async finish(): Promise<void> {
     if (this.reading === 'under way') this.giveUpWaiting()
-    await this.calls.inTurn(() => this.letGo()).catch(() => {
-      // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-    })
+    // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
+    await this.calls.inTurn(() => this.letGo()).catch(ignore)
   }
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {

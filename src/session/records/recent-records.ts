@@ -1,4 +1,4 @@
-import type { RecordContent } from '../record-format.js'
+import type { RecordContent } from './record-content.js'
 
 /** Together at most 8 MB. */
 const MOST_RECORDS = 1024

@@ -80,10 +80,8 @@ export class RequestStore extends BareStore {
 
   /** As `finish`, of a response that leaves: what regenerate() set aside ends, though nothing is stored in its place. */
   async complete(): Promise<void> {
-    if (this.held.replacedSid !== undefined || !this.calls.isIdle) await this.calls.changing('', async () => {
-      const { replacedSid } = this.held
-      if (replacedSid !== undefined && !this.calls.hasFailedBeside(replacedSid)) await this.held.endOld()
-    }).catch(ignore)
+    const ending = this.calls.endReplaced(this.held)
+    if (ending !== undefined) await ending
     return this.finish()
   }
 
@@ -92,9 +90,7 @@ export class RequestStore extends BareStore {
     await this.calls.inTurn(() => {
       this.isReleased = true
       return this.held.letGo()
-    }).catch(() => {
-      // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-    })
+    }).catch(ignore)
   }
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
