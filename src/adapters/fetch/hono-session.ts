@@ -6,6 +6,8 @@ import { RequestSession } from './request-session.js'
 /** What latchkey uses of Hono's context. */
 export interface HonoContext<T extends object> {
   readonly req: { readonly raw: Request }
+  /** What the server passed beside the request. */
+  readonly env?: unknown
   get res(): Response
   set res(response: Response | undefined)
   readonly error: Error | undefined
@@ -34,7 +36,7 @@ export function honoSession<T extends object = Record<string, unknown>>(
       await next()
       return undefined
     }
-    const session = await locked.begin(request)
+    const session = await locked.begin(request, c.env)
     if (!(session instanceof RequestSession)) return session
     c.set('session', session)
     served.add(request)

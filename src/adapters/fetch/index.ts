@@ -34,7 +34,7 @@ export function withSession<T extends object = Record<string, unknown>, Rest ext
   return async (request, ...rest) => {
     const around = locked.around(request)
     if (around !== undefined) return checked(await handler(request, around, ...rest))
-    const session = await locked.begin(request)
+    const session = await locked.begin(request, rest[0])
     if (!(session instanceof RequestSession)) return session
     let response: Response
     try {

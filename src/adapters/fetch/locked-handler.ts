@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../../errors.js'
+import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { ClientGoneError, type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { checkOptions, type SessionOptions } from './options.js'
 import { RequestSession } from './request-session.js'
@@ -22,16 +23,18 @@ export class LockedHandler<T extends object> {
     this.cookie = new SessionCookie(options)
   }
 
-  /** The session, or the Response to a request that cannot have it. */
-  async begin(request: Request): Promise<RequestSession<T> | Response> {
-    const { manager, cookie, readOnly = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
+  /**
+   * The session, or the Response to a request that cannot have it.
+   * @param env what the server passes beside the request: @hono/node-server's names the one of Node's http.
+   */
+  async begin(request: Request, env: unknown): Promise<RequestSession<T> | Response> {
+    const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
+    const readOnly = (typeof given === 'function' ? given(request) : given) === true
+    const incoming = incomingOf(env)
+    // Nobody is to wait for a session while another client uploads slowly.
+    if (!readOnly && isBodyDue(incoming)) await new Promise<void>((resolve) => onBodyArrived(incoming, resolve))
     const { signal } = request
-    const settings = {
-      signal,
-      label: label(request),
-      lifetimeSec,
-      readOnly: (typeof readOnly === 'function' ? readOnly(request) : readOnly) === true,
-    }
+    const settings = { signal, label: label(request), lifetimeSec, readOnly }
     try {
       return await RequestSession.begin<T>(manager, this.cookie.idIn(request), settings)
     } catch (error) {
@@ -129,6 +132,9 @@ function withCookie(response: Response, cookie: string): Response {
   copy.headers.append('Set-Cookie', cookie)
   return copy
 }
+
+const incomingOf = (env: unknown): unknown =>
+  typeof env === 'object' && env !== null && 'incoming' in env ? env.incoming : undefined
 
 /** A query may hold secrets. */
 const labelOf = ({ method, url }: Request): string => `${method} ${new URL(url).pathname}`

@@ -9,7 +9,7 @@ const LONGEST_MS = 10_000
  * locked now would be locked while a slow client uploads. False for a request without a body, at the cost of a look at
  * its headers; and where somebody reads the body already, or it is not Node's HTTP/1 parser that brings it.
  */
-export function isBodyDue(req: object): req is IncomingMessage {
+export function isBodyDue(req: unknown): req is IncomingMessage {
   if (!(req instanceof IncomingMessage) || req.complete) return false
   const { headers } = req
   if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length']) > 0)) return false

@@ -127,12 +127,12 @@ const ROUTES: Readonly<Record<string, Handler>> = {
 }
 
 /** The same handler as a route of a Hono application. */
-function inHono(options: SessionOptions, route: Handler, site: Site): (request: Request) => Response | Promise<Response> {
+function inHono(options: SessionOptions, route: Handler, site: Site): (request: Request, env: object) => Response | Promise<Response> {
   const app = new Hono<{ Variables: { session: RequestSession<Visit> } }>()
   app.use(honoSession<Visit>(options))
   app.all('*', (c) => route(c.req.raw, c.get('session')))
   app.onError((error) => site.answerError(error))
-  return (request) => app.fetch(request)
+  return (request, env) => app.fetch(request, env)
 }
 
 /** In every file that starts sites. */

@@ -1,0 +1,62 @@
+import { once } from 'node:events'
+import type { IncomingMessage, Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { afterEach } from 'vitest'
+import { until } from './express/site.js'
+
+/** Clients that stall: in the middle of what they send, or of what they are to read. */
+
+const sockets: Socket[] = []
+/** In every file that has some. */
+export function endStalledAfterEach(): void {
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+  })
+}
+
+export interface StalledUpload {
+  /** Sends the rest of the body; resolves with the whole response. */
+  finish(): Promise<string>
+  /** The client goes. */
+  leave(): void
+  /** What the server has of it. */
+  readonly incoming: IncomingMessage
+}
+
+/** What is to be sent: all but the last byte is, and as much has arrived as the server takes of it. */
+export async function stalledUpload(
+  server: Server,
+  { port, cookie = '' }: { readonly port: number; readonly cookie?: string | undefined },
+  { path = '/upload', type = 'text/plain', body }: { readonly path?: string; readonly type?: string; readonly body: Buffer },
+): Promise<StalledUpload> {
+  const arriving = once(server, 'request') as Promise<[IncomingMessage]>
+  const socket = await connected(port)
+  let answer = ''
+  socket.setEncoding('latin1').on('data', (part: string) => (answer += part))
+  const length = String(body.length)
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: ${type}\r\nCookie: ${cookie}\r\nContent-Length: ${length}\r\n\r\n`
+  socket.write(head)
+  socket.write(body.subarray(0, -1))
+  const [incoming] = await arriving
+  // Kept by Node until somebody reads it, or until that is full; or read by whoever receives it.
+  await until(() => incoming.readableLength >= Math.min(body.length - 1, incoming.readableHighWaterMark) || incoming.readableFlowing === true)
+  return {
+    incoming,
+    finish: async () => {
+      socket.write(body.subarray(-1))
+      await once(socket, 'close')
+      return answer
+    },
+    leave: () => {
+      socket.destroy()
+    },
+  }
+}
+
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  sockets.push(socket)
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  return socket
+}
