@@ -223,6 +223,7 @@ export class Request {
       const sinceMs = this.world.time.nowMs
       await this.destroying('regenerate', () => old.regenerate(), { hooks: 4, isRetiring: true })
       this.world.cover('regenerate')
+      this.world.rules.ended(this)
       this.session = old.id
       // The call has kept it alive already; what it sent then may be carried out now.
       this.stay(sinceMs)

@@ -60,6 +60,7 @@ export class Rules {
     }
   }
 
+  /** It has let go of its session, or goes on under another id. */
   ended(request: Request): void {
     const { nowMs } = this.world.time
     this.endedAtMs.set(request.session, nowMs)

@@ -7,6 +7,8 @@ import { play } from './run.js'
 import type { Odds, Plan, Scenario } from './scenario.js'
 import { Timeline } from './timeline.js'
 import type { Attempt, Destroy } from './truth.js'
+import { judgeOrphans } from './verdict.js'
+import { World } from './world.js'
 
 /** What the rules once took for a fault and is none: each was found by a seed, and is told here without one. */
 
@@ -91,6 +93,26 @@ describe('the rules', () => {
     const { violations, timeline } = await play(scenario(plans, { places: 2, waitMs: 300 }), new SeededRandom(1), true)
     expect(timeline).toMatch(/add sess:s1-lck <later \S+> -> exists <granted/)
     expect(violations).toEqual([])
+  })
+
+  it('who goes on under a new id has let go of the old one then, and not when its lock was evicted', async () => {
+    const lockIsEvicted = { kind: 'evict', atMs: 250, session: 's1', suffix: '-lck' } as const
+    const plans = [request('holder', 50, { mode: 'session', thinkMs: 3000, end: 'regenerate' }), request('waits', 160)]
+    const { violations, timeline } = await play(scenario(plans, { isCalm: false, disasters: [lockIsEvicted] }), new SeededRandom(1), true)
+    expect(timeline).toMatch(/holder regenerate s1: ok(.|\n)*add sess:s1-lck <waits/)
+    expect(violations).toEqual([])
+  })
+
+  it('a lock that was taken just now is no orphan: sessions are ended late when all requests are over', async () => {
+    const world = new World(scenario([]), new SeededRandom(1), false)
+    const value = Buffer.from(JSON.stringify({ token: 'instance.1', label: 'regenerate' }))
+    const origin: Origin = { actor: 0, sentAtMs: 0, startedAtMs: 0, isZombie: false }
+    world.history.executed({ op: 'add', key: 'sess:s1-lck', value, ttlSec: 15, flags: 0 }, DONE, origin)
+    judgeOrphans(world)
+    expect(world.violations).toEqual([])
+    await world.time.run(1000)
+    judgeOrphans(world)
+    expect(world.violations.map(({ rule }) => rule)).toEqual(['orphanLeft'])
   })
 
   it('where two may have ended a session, neither is said to have', () => {

@@ -57,6 +57,8 @@ export function judgeOrphans(world: World): void {
     world.history.expire(truth)
     const { lock } = truth
     if (lock === undefined || lock.isLate) continue
+    // Taken after all requests were over, by one that ends a session late: in use.
+    if (world.time.nowMs < lock.sinceMs + 3 * world.flightMs) continue
     // A grant to a process that has stopped waiting runs out by itself.
     if (lock.label === undefined && world.time.nowMs < lock.sinceMs + GRANT_MS) continue
     const owner = world.processes.find(({ actor }) => world.history.instanceOf(actor) === lock.instance)
