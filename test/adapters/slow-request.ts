@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
 import { until } from './express/site.js'
@@ -50,6 +50,39 @@ export async function stalledUpload(
     },
     leave: () => {
       socket.destroy()
+    },
+  }
+}
+
+export interface StalledDownload {
+  /** What the server has not got rid of. */
+  readonly response: ServerResponse
+  /** Reads on; resolves with how many bytes have come in all. */
+  finish(): Promise<number>
+}
+
+/** A client that has seen the head of its response, and reads no further. */
+export async function stalledDownload(server: Server, { port, cookie = '' }: { readonly port: number; readonly cookie?: string | undefined }, path: string): Promise<StalledDownload> {
+  const arriving = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>
+  const socket = await connected(port)
+  let bytes = 0
+  const head = new Promise<void>((resolve) => {
+    socket.on('data', (part: Buffer) => {
+      if (bytes === 0) socket.pause()
+      bytes += part.length
+      resolve()
+    })
+  })
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: ${cookie}\r\n\r\n`)
+  const [, response] = await arriving
+  await head
+  return {
+    response,
+    finish: async () => {
+      const closed = once(socket, 'close')
+      socket.resume()
+      await closed
+      return bytes
     },
   }
 }
