@@ -8,7 +8,7 @@ import type { Value } from '../wire/wire.js'
 export type LockToken = string
 
 export interface TokenContent {
-  /** The manager that took the lock, or that it was granted to. */
+  /** Who took the lock, or who it was granted to: see `TokenMint.instance()`. */
   readonly instance: string | undefined
   readonly holder: Holder
 }
@@ -16,35 +16,43 @@ export interface TokenContent {
 const MAX_LABEL_LENGTH = 120
 
 /**
- * Makes the tokens of one manager. A token is the manager's instance id and a count, so no two are ever the same;
- * the instance id tells its tokens from those of every other process and manager.
+ * Makes the tokens of one manager. A token is the instance id of its author and a count, so no two are ever the same;
+ * the instance id tells an author's tokens from those of everybody else.
  */
 export class TokenMint {
-  readonly instance: string
-  private readonly head: string
   private readonly middle: string
   private count = 0
 
   constructor(
     private readonly clock: Clock,
-    random: Random,
+    private readonly random: Random,
     process: { readonly host: string; readonly pid: number },
   ) {
-    this.instance = Buffer.from(random.bytes(16)).toString('hex')
-    this.head = `{"token":"${this.instance}.`
     this.middle = `","host":${ascii(process.host)},"pid":${String(process.pid)},"sinceMs":`
   }
 
-  /** A new token; every add that is sent has its own. */
-  mint(label: string | undefined): LockToken {
-    const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
-    return `${this.head}${String(++this.count)}${this.middle}${String(this.clock.wallMs())}${who}}`
+  /**
+   * For one session, while somebody here holds it or waits for it. Not one for the whole process: two that are resumed
+   * from one snapshot (of a machine, of a container) would be two of one name, and each take over the locks that the
+   * other holds.
+   */
+  instance(): string {
+    return Buffer.from(this.random.bytes(16)).toString('hex')
   }
 
-  /** A token that the manager `instance` recognises as its own and takes over at its next poll. */
-  grantTo(instance: string): LockToken {
-    const who = `","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
-    return `${this.head}${String(++this.count)}${who}`
+  /** A new token of `instance`; every add that is sent has its own. */
+  mint(instance: string, label: string | undefined): LockToken {
+    const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
+    return `${this.head(instance)}${this.middle}${String(this.clock.wallMs())}${who}}`
+  }
+
+  /** A token of `granter` that `instance` recognises as its own and takes over at its next poll. */
+  grantTo(instance: string, granter: string): LockToken {
+    return `${this.head(granter)}","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
+  }
+
+  private head(instance: string): string {
+    return `{"token":"${instance}.${String(++this.count)}`
   }
 }
 

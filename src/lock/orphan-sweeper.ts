@@ -13,7 +13,7 @@ const MAX_WATCHED = 20_000
  * Takes off the servers what unanswered commands of ours may have left there, or may still leave: a stopped server
  * carries out, seconds later, what was sent to it on connections that are long gone.
  *
- * A lock that bears this manager's name, for a session that nobody here holds or waits for, is nobody's. Each node is
+ * A lock of an instance of this manager's, for a session that nobody here holds or waits for, is nobody's. Each node is
  * swept by itself: one that does not answer holds up no other.
  */
 export class OrphanSweeper {
@@ -24,15 +24,24 @@ export class OrphanSweeper {
     private readonly isActive: (id: string) => boolean,
   ) {}
 
-  /** Watches `id` until its lock has been clean for a whole call's deadline after the server answered. */
-  watch(id: string): void {
+  /** Watches `id` until it has been clean of `instance`'s locks for a whole call's deadline after the server answered. */
+  watch(id: string, instance: string): void {
     const name = this.context.wire.nodeOf?.(id)?.name ?? ''
     let node = this.nodes.get(name)
     if (node === undefined) {
       node = new NodeSweeper(this.context, this.isActive)
       this.nodes.set(name, node)
     }
-    node.watch(id)
+    node.watch(id, instance)
+  }
+
+  /** The one whose locks for `id` are watched for; undefined when none are. */
+  instanceOf(id: string): string | undefined {
+    for (const node of this.nodes.values()) {
+      const instance = node.instanceOf(id)
+      if (instance !== undefined) return instance
+    }
+    return undefined
   }
 
   /** One last pass, as far as the servers answer. */
@@ -41,10 +50,16 @@ export class OrphanSweeper {
   }
 }
 
+interface Watched {
+  readonly instance: string
+  /** Since when the session has been seen to be clean; undefined when it has not. */
+  readonly cleanSinceMs: number | undefined
+}
+
 /** The sweeper of one node. */
 class NodeSweeper {
-  /** Session id => since when its lock has been seen to be clean; undefined when it has not. Next to be looked at: first. */
-  private readonly watched = new Map<string, number | undefined>()
+  /** By session id. Next to be looked at: first. */
+  private readonly watched = new Map<string, Watched>()
   private perPass = PER_PASS
   private timer: Timer | undefined
 
@@ -53,10 +68,14 @@ class NodeSweeper {
     private readonly isActive: (id: string) => boolean,
   ) {}
 
-  watch(id: string): void {
+  watch(id: string, instance: string): void {
     if (this.watched.size >= MAX_WATCHED) return
-    this.watched.set(id, undefined)
+    this.watched.set(id, { instance, cleanSinceMs: undefined })
     this.schedule()
+  }
+
+  instanceOf(id: string): string | undefined {
+    return this.watched.get(id)?.instance
   }
 
   async close(): Promise<void> {
@@ -80,47 +99,43 @@ class NodeSweeper {
   }
 
   private async pass(): Promise<void> {
-    const due: string[] = []
-    for (const id of this.watched.keys()) {
+    const due: Promise<boolean>[] = []
+    for (const [id, { instance }] of this.watched) {
       if (due.length >= this.perPass) break
-      if (!this.isActive(id)) due.push(id)
+      if (!this.isActive(id)) due.push(this.check(id, instance))
     }
-    const answered = await Promise.all(due.map((id) => this.check(id)))
+    const answered = await Promise.all(due)
     if (due.length > 0) this.perPass = answered.includes(true) ? PER_PASS : PER_PROBE
   }
 
   /** Whether the server answered. */
-  private async check(id: string): Promise<boolean> {
+  private async check(id: string, instance: string): Promise<boolean> {
     const { lock } = this.context.layout.keysOf(id)
     try {
       const occupant = replyAt(await fly(this.context, id, [{ op: 'get', key: lock }]), 0)
       if (this.isActive(id)) return true
-      const ours = occupant.value !== undefined && readToken(occupant.value).instance === this.context.mint.instance
+      const ours = occupant.value !== undefined && readToken(occupant.value).instance === instance
       if (!ours || occupant.cas === undefined) {
-        this.seenClean(id)
+        const nowMs = this.context.clock.nowMs()
+        const sinceMs = this.watched.get(id)?.cleanSinceMs ?? nowMs
+        if (nowMs - sinceMs >= 3 * this.context.limits.flightMs) this.watched.delete(id)
+        else this.lookAgain(id, { instance, cleanSinceMs: sinceMs })
         return true
       }
-      this.lookAgain(id, undefined)
+      this.lookAgain(id, { instance, cleanSinceMs: undefined })
       await fly(this.context, id, [{ op: 'cad', key: lock, cas: occupant.cas }])
       return true
     } catch {
       // Not answered yet: it stays watched, and others come first.
-      if (this.watched.has(id)) this.lookAgain(id, this.watched.get(id))
+      const watched = this.watched.get(id)
+      if (watched !== undefined) this.lookAgain(id, watched)
       return false
     }
   }
 
-  private seenClean(id: string): void {
-    const nowMs = this.context.clock.nowMs()
-    const sinceMs = this.watched.get(id)
-    if (sinceMs === undefined) this.lookAgain(id, nowMs)
-    else if (nowMs - sinceMs >= 3 * this.context.limits.flightMs) this.watched.delete(id)
-    else this.lookAgain(id, sinceMs)
-  }
-
   /** After all others that are watched. */
-  private lookAgain(id: string, cleanSinceMs: number | undefined): void {
+  private lookAgain(id: string, watched: Watched): void {
     this.watched.delete(id)
-    this.watched.set(id, cleanSinceMs)
+    this.watched.set(id, watched)
   }
 }

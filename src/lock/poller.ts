@@ -70,6 +70,7 @@ export class Poller implements Receiver {
     private readonly keys: SessionKeys,
     private readonly turn: Turn,
     private readonly owner: PollerOwner,
+    private readonly instance: string,
   ) {}
 
   /** Who had the lock when it was last looked at. */
@@ -199,7 +200,7 @@ export class Poller implements Receiver {
   /** An attempt for the head of the queue. */
   private poll(head: Waiter, nowMs: number): Poll {
     const { label } = head.options
-    const token = this.context.mint.mint(label)
+    const token = this.context.mint.mint(this.instance, label)
     const asksWho = this.sight !== undefined || this.suspect
     const asksLine = this.turn.wantsLook(this.sight === undefined ? 0 : nowMs - head.arrivedAtMs, nowMs)
     const { lock: key, record } = this.keys
@@ -236,7 +237,7 @@ export class Poller implements Receiver {
     const nowMs = this.context.clock.nowMs()
     if (occupant.value !== undefined && occupant.cas === undefined) throw NO_VERSIONS
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
-    if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {
+    if (content?.instance === this.instance && occupant.cas !== undefined) {
       return this.takeOver(poll, occupant.cas)
     }
     const known = this.sight?.instance
@@ -250,7 +251,7 @@ export class Poller implements Receiver {
   }
 
   private async takeOver(poll: Poll, cas: Cas): Attempt {
-    const token = this.context.mint.mint(poll.label)
+    const token = this.context.mint.mint(this.instance, poll.label)
     const sentAtMs = this.context.clock.nowMs()
     const replies = await fly(this.context, this.id, [
       { op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },

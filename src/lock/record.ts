@@ -26,9 +26,11 @@ export const tombstone = (context: LockContext, keys: SessionKeys, flags = newSt
   flags,
 })
 
-/** Tells a record from any other of the same bytes. */
+/** Tells a record from any other of the same bytes: also from one that a process of the same memory writes. */
 export function newStamp({ random }: LockContext): number {
-  return Math.floor(random.fraction() * 0x1_0000_0000)
+  let stamp = 0
+  for (const byte of random.bytes(4)) stamp = stamp * 256 + byte
+  return stamp
 }
 
 export type Seen = { readonly record: StoredRecord | undefined } & (

@@ -56,7 +56,9 @@ export class SessionLocker implements Locker, QueueHost {
     let queue = this.queues.get(id)
     if (queue === undefined) {
       const keys = this.context.layout.keysOf(id)
-      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, nowMs) ?? nowMs)
+      // As long as a lock may be left behind, who comes next recognises it as its own.
+      const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
+      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, nowMs) ?? nowMs, instance)
       this.queues.add(queue)
     }
     return queue.acquire(options, nowMs)
@@ -114,8 +116,8 @@ export class SessionLocker implements Locker, QueueHost {
     return this.closing
   }
 
-  onOrphan(id: string): void {
-    this.orphans.watch(id)
+  onOrphan({ id, instance }: WaitQueue): void {
+    this.orphans.watch(id, instance)
   }
 
   onIdle(queue: WaitQueue): void {

@@ -32,6 +32,7 @@ export class Turn {
     private readonly keys: SessionKeys,
     /** Now, or when the turn began that this process has just interrupted. */
     startedAtMs: number,
+    private readonly self: string,
   ) {
     this.startMs = startedAtMs
   }
@@ -84,7 +85,7 @@ export class Turn {
     this.context.counters.grants++
     this.advise(this.line.remove(instance))
     this.line = undefined
-    return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance), ttlSec: GRANT_TTL_SEC } }
+    return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.self), ttlSec: GRANT_TTL_SEC } }
   }
 
   standInLine(): void {
@@ -104,15 +105,15 @@ export class Turn {
   }
 
   private async stepOut(): Promise<void> {
-    const line = new WaitingLine(this.keys.line, this.context.mint.instance)
+    const line = new WaitingLine(this.keys.line, this.self)
     const [reply] = await this.quietly([line.look()])
     if (reply === undefined) return
     line.learn(reply)
-    this.advise(line.remove(this.context.mint.instance))
+    this.advise(line.remove(this.self))
   }
 
   private lineOf(): WaitingLine {
-    this.line ??= new WaitingLine(this.keys.line, this.context.mint.instance)
+    this.line ??= new WaitingLine(this.keys.line, this.self)
     return this.line
   }
 

@@ -18,8 +18,8 @@ import { Waiters } from './waiters.js'
 
 /** The manager's side of a queue. */
 export interface QueueHost {
-  /** A lock of ours may be left on the server with nobody to hold it. */
-  onOrphan(id: string): void
+  /** A lock of the queue may be left on the server with nobody to hold it. */
+  onOrphan(queue: WaitQueue): void
   /** Nobody holds or waits any more. */
   onIdle(queue: WaitQueue): void
 }
@@ -58,9 +58,11 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
     private readonly keys: SessionKeys,
     private readonly host: QueueHost,
     turnStartedAtMs: number,
+    /** Stands in the tokens of all its locks, and tells them from those of everybody else. */
+    readonly instance: string,
   ) {
-    this.turn = new Turn(context, id, keys, turnStartedAtMs)
-    this.poller = new Poller(context, id, keys, this.turn, this)
+    this.turn = new Turn(context, id, keys, turnStartedAtMs, instance)
+    this.poller = new Poller(context, id, keys, this.turn, this, instance)
   }
 
   get heldLock(): HeldLock | undefined {
@@ -153,7 +155,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
   }
 
   onOrphan(): void {
-    this.host.onOrphan(this.id)
+    this.host.onOrphan(this)
   }
 
   onEnded(): void {
@@ -170,7 +172,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
     }
     const next = this.closed ? undefined : this.waiters.first
     if (next === undefined) return FREE
-    const token = this.context.mint.mint(next.options.label)
+    const token = this.context.mint.mint(this.instance, next.options.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }
   }

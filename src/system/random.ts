@@ -1,34 +1,73 @@
 import { randomFillSync } from 'node:crypto'
+import { openSync, readSync } from 'node:fs'
 
 /** Randomness as the protocol sees it; injected, so that a simulation can replay a run from its seed. */
 export interface Random {
-  /** `count` fresh bytes. For ids and tokens: the default is cryptographically strong. */
+  /** `count` fresh bytes. For ids, tokens and stamps: the default is cryptographically strong. */
   bytes(count: number): Uint8Array
-  /** Uniform in [0, 1). For jitter. */
+  /** Uniform in [0, 1). For jitter, and nothing that must differ from what another process draws. */
   fraction(): number
 }
 
 const POOL_BYTES = 8192
 
-/** The operating system's randomness, drawn in blocks: a token then costs no system call of its own. */
-class SystemRandom implements Random {
+/** What is read at once. Not the array that is given away: for a small one the read would have to make a buffer first. */
+const READ_BYTES = 256
+
+/**
+ * The kernel's randomness, at every draw (half a microsecond). What a process keeps in its memory (node:crypto's
+ * generator, and the pool that is filled from it here) comes twice when the process is resumed twice from one snapshot:
+ * two sessions then had one id, and two records one IV. The pool is mixed in, so that where the kernel cannot be read
+ * (Windows), or something else is read in its place, this is as good as node:crypto.
+ */
+export class SystemRandom implements Random {
   private readonly pool = Buffer.allocUnsafeSlow(POOL_BYTES)
+  private readonly read = Buffer.allocUnsafeSlow(READ_BYTES)
   private used = POOL_BYTES
 
+  constructor(
+    private readonly fillPool: (pool: Buffer) => unknown = randomFillSync,
+    /** Whether it has read the first `count` of `bytes`. */
+    private readonly readKernel: (bytes: Buffer, count: number) => boolean = fromKernel,
+  ) {}
+
   bytes(count: number): Uint8Array {
-    if (this.used + count > POOL_BYTES) {
-      randomFillSync(this.pool)
-      this.used = 0
-    }
-    // A copy: the pool is overwritten, what was drawn must not change.
-    const drawn = Uint8Array.prototype.slice.call(this.pool, this.used, this.used + count)
-    this.used += count
+    const drawn = new Uint8Array(count)
+    for (let at = 0; at < count; at += READ_BYTES) this.draw(drawn, at, Math.min(count - at, READ_BYTES))
     return drawn
   }
 
   fraction(): number {
     return Math.random()
   }
+
+  private draw(drawn: Uint8Array, at: number, count: number): void {
+    const { pool, read } = this
+    if (this.used + count > POOL_BYTES) {
+      this.fillPool(pool)
+      this.used = 0
+    }
+    if (!this.readKernel(read, count)) read.fill(0, 0, count)
+    for (let i = 0; i < count; i++) drawn[at + i] = (read[i] ?? 0) ^ (pool[this.used + i] ?? 0)
+    this.used += count
+  }
 }
+
+/** Opened at the first draw, for good: a read of it is one short system call. -1: this system has none. */
+let device: number | undefined
+
+function fromKernel(bytes: Buffer, count: number): boolean {
+  if (device === -1) return false
+  try {
+    device ??= openSync('/dev/urandom', 'r')
+    return readSync(device, bytes, 0, count, null) === count
+  } catch (thrown) {
+    // Where only no file descriptor was left, or somebody has closed them all, the next draw tries again.
+    device = isMissing(thrown) ? -1 : undefined
+    return false
+  }
+}
+
+const isMissing = (thrown: unknown): boolean => thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
 
 export const systemRandom: Random = new SystemRandom()

@@ -12,8 +12,9 @@ describe('a lock token', () => {
     fc.assert(
       fc.property(fc.integer(), text, fc.nat(), fc.option(text, { nil: undefined }), (seed, host, pid, label) => {
         const mint = mintOf(seed, host, pid)
-        const { instance, holder } = readToken(mint.mint(label))
-        expect(instance).toBe(mint.instance)
+        const author = mint.instance()
+        const { instance, holder } = readToken(mint.mint(author, label))
+        expect(instance).toBe(author)
         expect(holder.pid).toBe(pid)
         expect(holder.sinceMs).toBeTypeOf('number')
         expect(holder.label).toBe(label?.slice(0, 120))
@@ -26,7 +27,7 @@ describe('a lock token', () => {
   it('is ASCII, a byte for each character, and read from its bytes as from its text', () => {
     fc.assert(
       fc.property(fc.integer(), text, text, (seed, host, label) => {
-        const token = mintOf(seed, host).mint(label)
+        const token = mintOf(seed, host).mint('me', label)
         expect(Buffer.byteLength(token)).toBe(token.length)
         expect(readToken(Buffer.from(token))).toEqual(readToken(token))
       }),
@@ -38,7 +39,7 @@ describe('a lock token', () => {
       fc.property(fc.integer(), (seed) => {
         const mint = mintOf(seed)
         const tokens = Array.from({ length: 50 }, (_, index) =>
-          (index % 2 === 0 ? mint.mint('x') : mint.grantTo(mint.instance)).toString(),
+          (index % 2 === 0 ? mint.mint('me', 'x') : mint.grantTo('me', 'me')).toString(),
         )
         expect(new Set(tokens).size).toBe(tokens.length)
       }),
@@ -49,7 +50,7 @@ describe('a lock token', () => {
     fc.assert(
       fc.property(fc.integer(), text, (seed, instance) => {
         const mint = mintOf(seed)
-        expect(readToken(mint.grantTo(instance)).instance).toBe(instance)
+        expect(readToken(mint.grantTo(instance, 'me')).instance).toBe(instance)
       }),
     )
   })

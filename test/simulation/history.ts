@@ -15,7 +15,6 @@ export class History {
   readonly attempts = new Map<string, Attempt>()
   readonly sessions = new Map<string, SessionTruth>()
   readonly coverage = new Set<string>()
-  private readonly instances = new Map<number, string>()
 
   constructor(
     private readonly nowMs: () => number,
@@ -41,11 +40,6 @@ export class History {
       this.sessions.set(id, truth)
     }
     return truth
-  }
-
-  /** The manager behind the locks of `actor`, once it has taken one. */
-  instanceOf(actor: number): string | undefined {
-    return this.instances.get(actor)
   }
 
   /** Lets go what has expired by now. */
@@ -105,15 +99,12 @@ export class History {
   }
 
   private lockCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
-    if (command.op === 'add' && !this.instances.has(origin.actor)) {
-      // Every add bears the name of its own manager, whether or not it succeeds.
-      this.instances.set(origin.actor, readToken(command.value).instance ?? '?')
-    }
+    // Every add bears its author's instance id, whether or not it succeeds.
+    if (command.op === 'add') truth.instances.set(origin.actor, readToken(command.value).instance)
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
     const next = 'value' in command ? this.lockOf(valueBytes(command.value), command.ttlSec, truth, origin) : undefined
-    const mine = this.instances.get(origin.actor)
-    if (before !== undefined && before.instance !== mine) {
+    if (before !== undefined && before.actor !== origin.actor) {
       this.accuse('strangerLock', `process ${String(origin.actor)} ran ${command.op} on the lock of ${before.label ?? '?'}`)
     }
     if (command.op === 'touch') {
@@ -121,7 +112,7 @@ export class History {
       return
     }
     if (before !== undefined && next !== undefined && before.token !== next.token) {
-      if (next.instance !== mine) this.coverage.add('grant')
+      if (next.label === undefined) this.coverage.add('grant')
       else if (command.op === 'cas') this.coverage.add('passedOn')
     }
     if (next?.label !== undefined) {
@@ -143,7 +134,10 @@ export class History {
     const expiresAtSec = this.nowSec() + ttlSec
     const isLate = origin.isZombie && this.isLate(origin)
     const { instance, holder } = readToken(value)
-    return { token, instance, label: holder.label, sinceMs, isLate, expiresAtSec }
+    // Whose it is does not hang on its name: two processes of one memory could have the same.
+    const grantee = [...truth.instances].find(([, known]) => known === instance)
+    const actor = holder.label === undefined ? grantee?.[0] : origin.actor
+    return { token, actor, instance, label: holder.label, sinceMs, isLate, expiresAtSec }
   }
 
   private lockIsNow(truth: SessionTruth, next: ServerLock | undefined): void {
@@ -194,7 +188,7 @@ export class History {
   /** Without its version: right only under the lock, and of a session that is one. */
   private touched(truth: SessionTruth, ttlSec: number, { actor }: Origin): void {
     truth.recordExpiresAtSec = this.nowSec() + ttlSec
-    if (truth.text !== '' && truth.lock?.instance === this.instances.get(actor)) truth.recordDueAtSec = truth.recordExpiresAtSec
+    if (truth.text !== '' && truth.lock?.actor === actor) truth.recordDueAtSec = truth.recordExpiresAtSec
     else this.accuse('strangeLifetime', `process ${String(actor)} lets ${truth.id} live for ${String(ttlSec)} s without its lock`)
   }
 

@@ -194,6 +194,20 @@ export const mutants: readonly Mutant[] = [
     `return tombstone(this.context, this.keys, this.stamp)`,
   ),
 
+  // Of processes that are resumed from one memory
+  one(
+    'instanceOfTheProcess',
+    'A process bears one name for good, which it had before it was resumed.',
+    `return Buffer.from(this.random.bytes(16)).toString('hex')`,
+    `return ((this as { known?: string }).known ??= Buffer.from(this.random.bytes(16)).toString('hex'))`,
+  ),
+  one(
+    'idsFromMemory',
+    "Session ids are drawn from a generator in the process's memory.",
+    `for (const byte of this.settings.random.bytes(20)) {`,
+    `for (const byte of Array.from({ length: 20 }, () => Math.floor(this.settings.random.fraction() * 256))) {`,
+  ),
+
   // Of unknown outcomes
   one(
     'unknownIsStored',
@@ -268,7 +282,7 @@ export const mutants: readonly Mutant[] = [
   one(
     'ownLockAwaited',
     'A lock that an unanswered add of ours has left is waited for as if somebody had it.',
-    `if (content?.instance === this.context.mint.instance && occupant.cas !== undefined) {`,
+    `if (content?.instance === this.instance && occupant.cas !== undefined) {`,
     `if (content?.instance === '' && occupant.cas !== undefined) {`,
   ),
 

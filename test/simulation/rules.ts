@@ -131,7 +131,7 @@ export class Rules {
     for (const waiter of world.active) {
       const { process } = waiter
       if (waiter.phase !== 'waiting' || waiter.session !== truth.id || process.host.isDead || process.host.isPaused) continue
-      if (lock !== undefined && lock.instance !== world.history.instanceOf(process.actor)) continue
+      if (lock !== undefined && lock.actor !== process.actor) continue
       if (process.isClosing || this.isBusy(process, truth.id)) continue
       const sinceMs = Math.max(
         lock?.sinceMs ?? truth.freeSinceMs,

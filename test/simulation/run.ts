@@ -97,7 +97,7 @@ function judgeClosed(world: World, { actor, host }: SimulatedProcess): void {
     world.history.expire(truth)
     // A grant runs out by itself; whoever made it could not know.
     if (truth.lock?.label === undefined || truth.lock.isLate) continue
-    if (truth.lock.instance === world.history.instanceOf(actor)) {
+    if (truth.lock.actor === actor) {
       world.accuse('orphanLeft', `process ${String(actor)} closed and left a lock on ${truth.id}`)
     }
   }

@@ -56,6 +56,8 @@ export interface Scenario {
   readonly isDeafAtRegenerate: boolean
   /** From here on nothing goes wrong any more. */
   readonly calmFromMs: number
+  /** All processes are resumed from one memory. */
+  readonly isCloned: boolean
 }
 
 /** Short enough to run out during a run. */
@@ -98,7 +100,9 @@ export function makeScenario(random: SeededRandom): Scenario {
   const lasting = plans.map((plan) => ({ ...plan, lifetimeSec: lifetimeSec() }))
   const isDeafAtRegenerate = !isCalm && chance(0.06)
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
-  return { ...scenario, isDeafAtRegenerate, plans: lasting.map((plan) => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan)) }
+  const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
+  const isCloned = chance(0.08)
+  return { ...scenario, isDeafAtRegenerate, plans: ended, isCloned }
 }
 
 function makeOdds(random: SeededRandom): Odds {

@@ -47,6 +47,8 @@ export interface Removal {
 
 export interface ServerLock {
   readonly token: string
+  /** The process that has put it there, or that it was granted to. */
+  readonly actor: number | undefined
   readonly instance: string | undefined
   readonly label: string | undefined
   readonly sinceMs: number
@@ -71,6 +73,8 @@ export class SessionTruth {
   /** The same, had nobody but its writers and holders changed it. */
   recordDueAtSec = Infinity
   lock: ServerLock | undefined
+  /** Process => the instance id that it has last polled under. */
+  readonly instances = new Map<number, string | undefined>()
   /** Since when nobody has had the lock. */
   freeSinceMs = 0
   /** When each request's lock first stood on the server; the time is that of its flight's first command. */

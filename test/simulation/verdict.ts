@@ -61,7 +61,7 @@ export function judgeOrphans(world: World): void {
     if (world.time.nowMs < lock.sinceMs + 3 * world.flightMs) continue
     // A grant to a process that has stopped waiting runs out by itself.
     if (lock.label === undefined && world.time.nowMs < lock.sinceMs + GRANT_MS) continue
-    const owner = world.processes.find(({ actor }) => world.history.instanceOf(actor) === lock.instance)
+    const owner = world.processes.find(({ actor }) => actor === lock.actor)
     if (owner === undefined || owner.host.isDead || owner.isClosing) continue
     world.accuse('orphanLeft', `the lock of ${lock.label ?? 'a grant'} still stands for ${truth.id}, and nobody holds it`)
   }

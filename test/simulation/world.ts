@@ -8,6 +8,7 @@ import { History } from './history.js'
 import type { Request } from './request.js'
 import { Rules } from './rules.js'
 import type { Disaster, Scenario } from './scenario.js'
+import { ResumedProcess } from './snapshot.js'
 import { Timeline } from './timeline.js'
 
 export interface Violation {
@@ -48,6 +49,8 @@ export class World {
   private readonly places: SimulatedProcess[] = []
   private readonly fates: SeededRandom
   private readonly isRough: boolean
+  /** What all processes have in their memory when they begin; undefined: each has its own. */
+  private readonly memorySeed: number | undefined
 
   constructor(
     readonly scenario: Scenario,
@@ -73,6 +76,7 @@ export class World {
     )
     this.server.onExecuted = (command, reply, origin) => this.history.executed(command, reply, origin)
     this.time.afterEach = () => this.rules.held()
+    this.memorySeed = scenario.isCloned ? random.uint32() : undefined
     for (let place = 0; place < scenario.places; place++) this.boot(place)
   }
 
@@ -181,9 +185,10 @@ export class World {
   }
 
   private boot(place: number): void {
-    const { scenario, time, random } = this
+    const { scenario, time, random, memorySeed } = this
     const actor = this.processes.length
-    const host = new SimulatedHost(time, random.integer(1_000_000), random.integer(10_000) - 5000)
+    const memory = memorySeed === undefined ? random : new SeededRandom(memorySeed)
+    const host = new SimulatedHost(time, memory.integer(1_000_000), memory.integer(10_000) - 5000)
     const flights = new Map<string, number>()
     const wire = new SimulatedWire({
       time,
@@ -203,9 +208,14 @@ export class World {
       },
     })
     const { leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec } = scenario
+    const own = random.fork()
+    const resumed = memorySeed === undefined ? undefined : new ResumedProcess(memory, own, wire, host)
     const manager = new SessionManager({
-      ...{ wire, clock: host, random: random.fork(), leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
+      ...{ wire: resumed ?? wire, clock: host, random: resumed ?? own },
+      ...{ leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
     })
+    if (resumed !== undefined && actor > 0) this.cover('cloned')
+    void resumed?.warmUp(manager)
     const process: SimulatedProcess = { actor, host, manager, quietSinceMs: 0, deafUntilMs: undefined, flights, isClosing: false }
     manager.on('lost', (event) => this.rules.lost(process, event))
     this.processes.push(process)

@@ -85,7 +85,8 @@ export interface LatchkeyMiddleware {
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options, 'latchkey({ manager, ... })')
   const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
-  const genid = checkedIds({ name: 'genid', make: rest.genid })
+  // express-session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
+  const genid = checkedIds({ name: 'genid', make: rest.genid ?? (() => manager.createSid()) })
   const given = genid === undefined ? rest : { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
   const store = new BareStore(new BareSessions(manager, record))

@@ -51,7 +51,9 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     if (value === undefined || typeof value === 'function') continue
     throw new InvalidOptionError(`${name} is ${String(value)}; it must be a function of the context.`)
   }
-  const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid })
+  // koa-session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
+  const make = rest.genid ?? (() => `${rest.prefix ?? ''}${manager.createSid()}`)
+  const genid = checkedIds<[Context]>({ name: 'genid', make })
   return {
     manager,
     isReadOnly: (ctx) => readOnly?.(ctx) === true,

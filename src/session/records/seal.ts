@@ -1,4 +1,4 @@
-import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto'
+import { createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto'
 import { RecordMovedError, RecordTamperedError, RecordTruncatedError, UnknownKeyError } from '../../errors.js'
 import { type Random, systemRandom } from '../../system/random.js'
 import { hashOf } from '../../system/session-hash.js'
@@ -27,22 +27,10 @@ const CIPHER = 'aes-256-gcm'
  */
 const MOST_RECORDS_PER_SALT = 2 ** 28
 
-/** Made together, ciphers cost half of what they cost one by one, each in a cache that other work has filled. */
-const STOCK = 8
-
-/** All that a record needs and that can be had before there is one. */
-interface Prepared {
-  readonly salt: Buffer
-  readonly iv: Uint8Array
-  readonly cipher: CipherGCM
-}
-
 /** Encrypts and authenticates the body of a record, bound to its head and to the session's id. */
 export class Seal {
   private salt: Buffer
   private used = 0
-  private readonly stock: Prepared[] = []
-  private isPreparing = false
 
   constructor(
     private readonly keys: Keyring,
@@ -54,7 +42,14 @@ export class Seal {
   }
 
   close(id: string, start: readonly [head: number, marks: number], body: Buffer): Buffer {
-    const { salt, iv, cipher } = this.takePrepared()
+    if (++this.used > this.mostPerSalt) {
+      this.salt = this.freshSalt()
+      this.used = 1
+    }
+    const { salt } = this
+    // Now, and not ahead of time: what is kept ready comes twice when the process is resumed twice from one snapshot.
+    const iv = this.random.bytes(IV_BYTES)
+    const cipher = createCipheriv(CIPHER, this.keys.first.derived(salt), iv)
     const keyId = this.keys.first.id
     const length = 1 + id.length + body.length
     const headBytes = KEY_ID_AT + keyId.length + AFTER_KEY_ID
@@ -72,31 +67,6 @@ export class Seal {
     cipher.final()
     record.set(cipher.getAuthTag(), headBytes + length)
     return record
-  }
-
-  /** A cipher takes longer to make than a small record to encrypt: the next ones are made while nobody waits for them. */
-  private takePrepared(): Prepared {
-    const taken = this.stock.pop() ?? this.prepare()
-    if (this.stock.length === 0 && !this.isPreparing) {
-      this.isPreparing = true
-      const prepare = (): void => {
-        this.isPreparing = false
-        while (this.stock.length < STOCK) this.stock.push(this.prepare())
-      }
-      // Not in the next turn, which sends this record, but in the one after it, while the server is at work.
-      setImmediate(() => setImmediate(prepare).unref()).unref()
-    }
-    return taken
-  }
-
-  private prepare(): Prepared {
-    if (++this.used > this.mostPerSalt) {
-      this.salt = this.freshSalt()
-      this.used = 1
-    }
-    const { salt } = this
-    const iv = this.random.bytes(IV_BYTES)
-    return { salt, iv, cipher: createCipheriv(CIPHER, this.keys.first.derived(salt), iv) }
   }
 
   /**
