@@ -1,8 +1,8 @@
 import { InvalidOptionError } from '../errors.js'
 import { type Clock, systemClock } from '../system/clock.js'
-import { nearestName } from '../system/nearest-name.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
+import { checkNames, shown } from './option-checks.js'
 import { RecordFormat } from './record-format.js'
 import { Compression, type CompressionOptions } from './records/compression.js'
 import { type EncryptionOptions, Keyring } from './records/keyring.js'
@@ -165,15 +165,6 @@ export function checkedCloseGraceMs(graceMs: number): number {
   throw new InvalidOptionError(`graceMs is ${shown(graceMs)}; it must be a number from 0 to ${String(MAX_CLOSE_GRACE_MS)}.`)
 }
 
-function checkNames(options: object, known: ReadonlySet<string>): void {
-  for (const name of Object.keys(options)) {
-    if (known.has(name)) continue
-    const meant = nearestName(name, known)
-    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
-    throw new InvalidOptionError(`There is no option "${name}".${hint} The options are ${[...known].join(', ')}.`)
-  }
-}
-
 /** A grace that came with a call: whole seconds, 0 to 3600. */
 export function checkedGraceSec(graceSec: number): number {
   return checkedSec({ graceSec }, 'graceSec', 0)
@@ -218,7 +209,3 @@ function withMethods<T extends object>(name: string, value: T | undefined, metho
   if (missing === undefined) return value
   throw new InvalidOptionError(`${name} has no method ${missing}(); it must have ${methods.join('(), ')}().`)
 }
-
-/** Total: not every value has a string form of its own. */
-const shown = (value: unknown): string =>
-  typeof value === 'object' || typeof value === 'function' ? (value === null ? 'null' : `a ${typeof value}`) : String(value)

@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http'
-import session, { type SessionOptions } from 'express-session'
-import type { SessionManager } from '../../session/session-manager.js'
+import session from 'express-session'
 import { BareSessions } from '../http/bare-sessions.js'
-import { checkOptions } from '../http/check-options.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
-import { BareStore, recordOf, refuseToBeTheStore, type Ttl } from './bare-store.js'
+import { checkOptions, nameOf } from './check-options.js'
+import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
 import { LockedRequest } from './locked-request.js'
 import type { Next, Request, Response } from './middleware.js'
 import { RequestStore } from './request-store.js'
+import type { LatchkeyOptions } from './options.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
 import { UpgradedStore } from './upgraded-sessions.js'
@@ -18,6 +18,7 @@ import { warnOfMissing } from './warn-of-missing.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
+export type { LatchkeyOptions } from './options.js'
 export { readOnly } from './read-only.js'
 
 declare module 'express-session' {
@@ -33,36 +34,6 @@ declare module 'express-session' {
      */
     release(): Promise<void>
   }
-}
-
-/** express-session's options, but for `store`, and these. */
-export interface LatchkeyOptions extends Omit<SessionOptions, 'store'> {
-  /** Where the sessions are, and how they are locked. One per process. */
-  readonly manager: SessionManager
-  /**
-   * Seconds that a session without a cookie expiry lives, or a function that says them; 0 or less destroys it.
-   * Default: the manager's lifetimeSec if given, else 86 400.
-   */
-  readonly ttl?: Ttl
-  /**
-   * What the holder of a lock calls itself, for whoever waits for it. Default: method and path, without the query.
-   */
-  readonly label?: (req: IncomingMessage) => string
-  /**
-   * Whether a request only reads its session: it neither waits nor locks, stores and prolongs nothing, and sets no
-   * session cookie; a change of the session throws LATCHKEY_READ_ONLY. One flight. Default: none does, but for routes
-   * marked with `readOnly`, and polls of socket.io.
-   */
-  readonly readOnly?: (req: IncomingMessage) => boolean
-  /**
-   * Seconds within which a session that a request left as it was is not prolonged again: one flight that only lets go.
-   * It may then end that much earlier than its `ttl` says. Needs `resave: false`. At least 0. Default 0: always prolonged.
-   */
-  readonly touchAfter?: number
-  /** `true`: a session that a request left as it was is never prolonged. Default false. */
-  readonly disableTouch?: boolean
-  /** Milliseconds that a handler may go on holding the session when its client has gone. 0 to 3 600 000. Default 10 000. */
-  readonly graceMs?: number
 }
 
 export interface LatchkeyMiddleware {
@@ -83,7 +54,7 @@ export interface LatchkeyMiddleware {
  *   and what express-session throws for its own.
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
-  checkOptions(options, 'latchkey({ manager, ... })')
+  checkOptions(options)
   const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
   // express-session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
   const genid = checkedIds({ name: 'genid', make: rest.genid ?? (() => manager.createSid()) })
@@ -135,12 +106,6 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
 /** A WebSocket has no response that would end: none at all, or one that was made up for express-session. */
 const isUpgrade = (req: Request, res: Response): boolean =>
   typeof res.on !== 'function' || ('upgrade' in req && req.upgrade === true)
-
-/** As express-session names it. */
-function nameOf(options: object): string {
-  const given: readonly unknown[] = ['name' in options && options.name, 'key' in options && options.key]
-  return String(given.find(Boolean) ?? 'connect.sid')
-}
 
 /** The path may tell what a visitor does; the query may hold secrets. */
 function labelOf(req: IncomingMessage): string {

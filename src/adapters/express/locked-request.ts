@@ -63,7 +63,13 @@ export class LockedRequest implements GateKeeper {
       return
     }
     // What the store says the gate tells, once and in its time.
-    if (!(error instanceof SessionHttpError)) this.next(error)
+    if (!(error instanceof SessionHttpError) && !this.isCookieRefused) this.next(error)
+  }
+
+  /** The store has refused it; express-session finds so as well, when the head of the error page leaves, without a cookie. */
+  private get isCookieRefused(): boolean {
+    const current: CurrentSession = this.req.session
+    return current !== null && current !== undefined && !this.store.canMakeCookieOf(current)
   }
 
   /** The headers are about to leave, and the handler will go on: what is in the session now is stored first. */

@@ -94,9 +94,14 @@ export class RequestStore extends BareStore {
     return this.held.isModified(sid, session)
   }
 
+  canMakeCookieOf(session: AnySession): boolean {
+    return this.held.record.flawOfCookie(session) === undefined
+  }
+
   /** Why `session` cannot be written down; undefined when it can. */
   flawOf(sid: string, session: AnySession): SessionHttpError | undefined {
     try {
+      this.held.record.assertCookie(session)
       this.held.record.encode(sid, session)
       return undefined
     } catch (error) {
@@ -241,6 +246,7 @@ export class RequestStore extends BareStore {
     if (held.isLeftAsItWas(sid, session, isOver ? new MisuseError(LET_GO) : undefined)) return
     // With `resave`, at the end of a response whose head has let go of it.
     if (isLast && !this.isAnswered && !this.isHolding && held.isUnchanged(sid, session)) return
+    held.record.assertCookie(session)
     const lifetimeSec = held.record.ttlSec(session)
     if (lifetimeSec <= 0) return held.destroy(sid)
     await held.write(sid, text ?? held.record.encode(sid, session), lifetimeSec, isLast)
@@ -252,7 +258,10 @@ export class RequestStore extends BareStore {
     if (held.sid !== sid) return held.prolong(sid, session)
     // What a save() before it left undone is not mended by a touch.
     if (this.failure !== undefined) throw this.failure
-    return this.calls.noting(sid, () => held.touch(sid, session, isLast))
+    return this.calls.noting(sid, async () => {
+      held.record.assertCookie(session)
+      await held.touch(sid, session, isLast)
+    })
   }
 
   /** The response's session, whichever it is, where the request as a whole only reads. */

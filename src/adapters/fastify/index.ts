@@ -4,7 +4,8 @@ import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../../errors.js'
 import { registerFastifySession } from './fastify-session/register.js'
 import { registerOwnSession } from './own-session/register.js'
-import { checkOptions, type LatchkeyOptions, type OwnSessionOptions } from './options.js'
+import { checkOptions } from './check-options.js'
+import type { LatchkeyOptions, OwnSessionOptions } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { LatchkeyOptions, OwnSessionOptions } from './options.js'
@@ -58,11 +59,11 @@ declare module '@fastify/session' {
  * refused save is an error for the application's error handler (503, no Set-Cookie), and a busy session is a 503 with
  * Retry-After. Two flights a request. With `fastifySession: false` it needs no @fastify/session.
  *
- * @throws LATCHKEY_INVALID_OPTION when `manager` is missing, `store` is given, `graceMs`, `ttl`, `label` or `readOnly`
- *   is none, `request.session` is there already, or @fastify/session is not; and what @fastify/session says of its own.
+ * @throws LATCHKEY_INVALID_OPTION when `manager` is missing, `store` is given, an option is unknown or out of its range,
+ *   `request.session` is there already, or @fastify/session is not; and what @fastify/session says of its own.
  */
 async function register(app: FastifyInstance, options: LatchkeyOptions | OwnSessionOptions): Promise<void> {
-  checkOptions(options)
+  checkOptions(app, options)
   if (app.hasRequestDecorator('session')) {
     throw new InvalidOptionError('request.session is there already: take out the other session plugin.')
   }

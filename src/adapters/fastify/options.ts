@@ -1,9 +1,7 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifySessionOptions } from '@fastify/session'
 import type { FastifyRequest } from 'fastify'
-import { InvalidOptionError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { checkOptions as checkCommonOptions } from '../http/check-options.js'
 import type { Ttl } from './fastify-session/bare-store.js'
 
 export interface CommonOptions {
@@ -47,14 +45,6 @@ export interface OwnSessionOptions extends CommonOptions {
   readonly cookie?: Omit<CookieSerializeOptions, 'signed' | 'expires' | 'encode'>
   /** Seconds that a session lives from its last request. At least 1. Default: the cookie's maxAge, or the manager's. */
   readonly lifetimeSec?: number
-}
-
-/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with the value and the limit. */
-export function checkOptions(options: LatchkeyOptions | OwnSessionOptions): void {
-  checkCommonOptions(options, 'app.register(latchkey, { manager, ... })')
-  if (options.fastifySession !== undefined && typeof options.fastifySession !== 'boolean') {
-    throw new InvalidOptionError('fastifySession must be true or false.')
-  }
 }
 
 /** Method and route: a path may tell what a visitor does, a query may hold secrets. */

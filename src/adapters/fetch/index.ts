@@ -24,7 +24,7 @@ export type { RequestSession } from './request-session.js'
  * LATCHKEY_RECORD_TOO_LARGE, LATCHKEY_MISUSE (no Response was returned).
  * When `request.signal` aborts, the request stops waiting.
  *
- * @throws LATCHKEY_INVALID_OPTION when `manager` or `secret` is missing, or an option is none.
+ * @throws LATCHKEY_INVALID_OPTION when `manager` or `secret` is missing, or an option is unknown or out of its range.
  */
 export function withSession<T extends object = Record<string, unknown>, Rest extends unknown[] = []>(
   options: SessionOptions,

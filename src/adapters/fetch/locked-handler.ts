@@ -1,7 +1,8 @@
 import { LatchkeyError } from '../../errors.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { ClientGoneError, type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
-import { checkOptions, type SessionOptions } from './options.js'
+import { checkOptions } from './check-options.js'
+import type { SessionOptions } from './options.js'
 import { RequestSession } from './request-session.js'
 import { SessionCookie } from './session-cookie.js'
 
@@ -19,7 +20,7 @@ export class LockedHandler<T extends object> {
   private readonly cookie: SessionCookie
 
   constructor(private readonly options: SessionOptions) {
-    checkOptions(options)
+    checkOptions(options, () => new SessionCookie(options).of(''))
     this.cookie = new SessionCookie(options)
   }
 

@@ -1,5 +1,4 @@
-import { InvalidOptionError } from '../../errors.js'
-import { SessionManager } from '../../session/session-manager.js'
+import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionHttpError } from '../http/http-error.js'
 
 /** The session cookie's attributes. */
@@ -47,22 +46,4 @@ export interface SessionOptions {
    * answer with a page of its own. Default: a line of plain text.
    */
   readonly onRefused?: (error: SessionHttpError, request: Request) => Page | Promise<Page>
-}
-
-/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with what it must be. */
-export function checkOptions({ manager, secret, readOnly, label, onRefused }: SessionOptions): void {
-  if (!(manager instanceof SessionManager)) {
-    throw new InvalidOptionError('manager is missing: withSession({ manager: new SessionManager(), secret }, handler).')
-  }
-  const secrets: unknown[] = [secret].flat()
-  if (secrets.length === 0 || secrets.some((one) => typeof one !== 'string' || one === '')) {
-    throw new InvalidOptionError('secret must be a string that is not empty, or a list of such: it signs the cookie.')
-  }
-  if (readOnly !== undefined && typeof readOnly !== 'boolean' && typeof readOnly !== 'function') {
-    throw new InvalidOptionError(`readOnly is ${String(readOnly)}; it must be a boolean or a function of the request.`)
-  }
-  for (const [name, value] of Object.entries({ label, onRefused })) {
-    if (value === undefined || typeof value === 'function') continue
-    throw new InvalidOptionError(`${name} is ${String(value)}; it must be a function.`)
-  }
 }

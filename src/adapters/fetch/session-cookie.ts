@@ -1,6 +1,5 @@
 import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
-import { InvalidOptionError } from '../../errors.js'
 import type { SessionOptions } from './options.js'
 
 const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
@@ -11,17 +10,10 @@ export class SessionCookie {
   private readonly attributes: NonNullable<SessionOptions['cookie']>
   private readonly secrets: readonly string[]
 
-  /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION when no header can be made of the name or an attribute. */
   constructor({ secret, cookieName = 'sessionId', cookie }: SessionOptions) {
     this.name = cookieName
     this.attributes = { ...DEFAULTS, ...cookie }
     this.secrets = [secret].flat()
-    try {
-      this.cleared()
-      this.of('')
-    } catch (cause) {
-      throw new InvalidOptionError('No cookie can be made of cookieName and cookie: see the cause.', { cause })
-    }
   }
 
   /** Whether every response sets it again, since its time counts from there. */

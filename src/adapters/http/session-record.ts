@@ -1,5 +1,6 @@
-import { FencedError, SessionGoneError, UndecodableError } from '../../errors.js'
+import { FencedError, InvalidOptionError, SessionGoneError, UndecodableError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { shown } from '../../session/option-checks.js'
 import { hashOf } from '../../system/session-hash.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
@@ -13,8 +14,8 @@ export interface AnySession {
   readonly cookie: { readonly expires?: Date | string | number | null | undefined }
 }
 
-/** Seconds, or a function that says them for a session. */
-export type Ttl<S extends AnySession> = number | ((session: S) => number)
+/** Seconds, or a function that says them for a session; undefined of it is the default. */
+export type Ttl<S extends AnySession> = number | ((session: S) => number | undefined)
 
 /** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `asSession` vouches for. */
 export class SessionRecord<S extends AnySession, Loaded extends S = S> {
@@ -68,12 +69,42 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     return storedMs !== undefined && Math.abs(Date.now() - storedMs) < this.touchAfterSec * 1000
   }
 
+  /**
+   * What a handler makes of its session's cookie (`maxAge = NaN`) is refused before the response: no Set-Cookie can be
+   * made of it, which is seen when the head leaves, and is nobody's then.
+   *
+   * @throws LATCHKEY_INVALID_OPTION
+   */
+  assertCookie(session: Partial<AnySession>): void {
+    const flaw = this.flawOfCookie(session)
+    if (flaw !== undefined) throw new InvalidOptionError(flaw)
+  }
+
+  /** Why no cookie can be made of the session's; undefined when one can. */
+  flawOfCookie({ cookie }: Partial<AnySession>): string | undefined {
+    const expires: unknown = cookie?.expires
+    if (!Boolean(expires) || (expires instanceof Date && !Number.isNaN(expires.getTime()))) return undefined
+    const what = expires instanceof Date ? 'an invalid Date' : shown(expires)
+    return `The session's cookie.expires is ${what}; it must be a Date. Was its maxAge set to something that is no finite number?`
+  }
+
   /** Whole seconds from now; 0 or less when it is over. */
   ttlSec(session: S): number {
     const endsMs = expiryMs(session)
     if (endsMs !== undefined) return Math.min(Math.ceil((endsMs - Date.now()) / 1000), MAX_TTL_SEC)
-    if (typeof this.ttl === 'function') return Math.ceil(this.ttl(session))
-    return this.ttl ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
+    return this.askedTtlSec(session) ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
+  }
+
+  /** What the option `ttl` says; undefined is the default. @throws LATCHKEY_INVALID_OPTION */
+  private askedTtlSec(session: S): number | undefined {
+    if (typeof this.ttl !== 'function') return this.ttl
+    const sec: unknown = this.ttl(session)
+    if (sec === undefined) return undefined
+    if (typeof sec === 'number' && Number.isFinite(sec) && sec <= MAX_TTL_SEC) return Math.ceil(sec)
+    // Of a promise that fails nobody is told otherwise.
+    if (sec instanceof Promise) sec.catch(() => undefined)
+    const what = `a number of seconds up to ${String(MAX_TTL_SEC)}, or undefined for the default`
+    throw new InvalidOptionError(`ttl() answered ${sec instanceof Promise ? 'a promise' : shown(sec)}; it must answer ${what}.`)
   }
 
   /**

@@ -7,6 +7,7 @@ import { own, protect } from '../../session/protect.js'
 import { tellRetry } from '../http/http-error.js'
 import type { KoaSession } from './koa-session.js'
 import type { RequestStore } from './request-store.js'
+import { checkOptions } from './check-options.js'
 import { LockedRequest } from './locked-request.js'
 import { type LatchkeyOptions, settingsOf } from './options.js'
 
@@ -44,11 +45,12 @@ const lookedAt = new WeakSet<Context>()
  * A middleware above sees an empty session, as with koa-session; if it changes that, the request fails with
  * LATCHKEY_MISUSE.
  *
- * @throws LATCHKEY_INVALID_OPTION when `manager` or `app` is missing, `store` or `ContextStore` is given, `graceMs`,
- *   `label` or `readOnly` is none, or the application has a session already; and what koa-session says of its own
+ * @throws LATCHKEY_INVALID_OPTION when `manager` or `app` is missing, `store`, `ContextStore` or `ttl` is given, an option
+ *   is unknown or out of its range, or the application has a session already; and what koa-session says of its own
  *   options.
  */
 export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
+  checkOptions(options, app)
   const settings = settingsOf(options)
   const given: unknown = app
   if (typeof given !== 'object' || given === null || !('context' in given)) {

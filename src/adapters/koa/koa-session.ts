@@ -12,6 +12,7 @@ export type Callback = (error?: unknown) => void
 export interface KoaSession {
   readonly isNew: boolean
   readonly populated: boolean
+  readonly maxAge: unknown
   readonly externalKey?: string | undefined
   /** What koa-session sets when `maxAge` is changed: it is saved, whatever the comparison says. */
   _requireSave: boolean

@@ -5,6 +5,7 @@ import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-err
 import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
 import { quiet } from '../http/settle.js'
+import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
 import { RequestStore } from './request-store.js'
@@ -152,6 +153,7 @@ export class LockedRequest {
   private async commit(options: CommitOptions): Promise<void> {
     const { store } = this
     try {
+      checkMaxAge(this.session?.maxAge)
       this.requireSave()
       const text = this.session === null ? undefined : this.textOf(this.session)
       // koa-session calls `destroy` before it returns.

@@ -58,7 +58,10 @@ describe('options', () => {
     await app.register(cookie)
     await app.register(fastifySession, { secret: SECRET })
     expect(await codeOf(Promise.resolve(app.register(latchkey, { manager, secret: SECRET })))).toBe('LATCHKEY_INVALID_OPTION')
-    expect(await codeOf(registered({ fastifySession: false }, {}))).toBe('LATCHKEY_INVALID_OPTION')
+    await expect(registered({ fastifySession: false, secret: undefined }, {})).rejects.toMatchObject({
+      code: 'LATCHKEY_INVALID_OPTION',
+      message: expect.stringContaining('no secret to sign with') as string,
+    })
   })
 
   it('without @fastify/cookie: fastify-plugin says what is missing', async () => {

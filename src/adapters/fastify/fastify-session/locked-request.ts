@@ -59,13 +59,20 @@ export class LockedRequest implements RequestSession {
     if (calls.failure !== undefined && store.protection === 'released') throw calls.failure
     calls.isAnswering = true
     store.isLast = true
-    if (store.mayChange) {
-      await this.called((done) => {
-        this.hooks.onSend(this.request, this.reply, undefined, done)
-      })
+    try {
+      if (store.mayChange) await this.storeAndSetCookie()
+    } finally {
+      await store.complete()
     }
-    await store.complete()
     if (calls.failure !== undefined) throw calls.failure
+  }
+
+  private async storeAndSetCookie(): Promise<void> {
+    // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
+    if (isSession(this.session)) this.store.assertCookie(this.session)
+    await this.called((done) => {
+      this.hooks.onSend(this.request, this.reply, undefined, done)
+    })
   }
 
   giveUpWaiting(): void {

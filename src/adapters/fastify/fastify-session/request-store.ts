@@ -3,6 +3,7 @@ import { ReadOnlyError, type ReadOnlyReason } from '../../../errors.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
 import { HeldSession } from '../../http/held-session.js'
+import { toHttpError } from '../../http/http-error.js'
 import { type Callback, ignore, quiet, settle } from '../../http/settle.js'
 import { BareStore, type FastifyRecord, plainOf } from './bare-store.js'
 
@@ -45,6 +46,15 @@ export class RequestStore extends BareStore {
   /** Why nothing can be changed (any more). */
   get protection(): ReadOnlyReason | undefined {
     return this.readOnly ?? (this.isReleased ? 'released' : undefined)
+  }
+
+  /** @throws SessionHttpError LATCHKEY_INVALID_OPTION: no cookie can be made of it. */
+  assertCookie(session: Session): void {
+    try {
+      this.held.record.assertCookie(session)
+    } catch (error) {
+      throw toHttpError(error)
+    }
   }
 
   /** Whether the session was found, or stored by this request. */
@@ -127,6 +137,7 @@ export class RequestStore extends BareStore {
     if (this.destroyed.has(sid)) return
     if (held.sid !== undefined && held.sid !== sid) return held.overwrite(sid, session)
     if (held.isLeftAsItWas(sid, session, this.isReleased ? new ReadOnlyError('released') : undefined)) return
+    held.record.assertCookie(session)
     const lifetimeSec = held.record.ttlSec(session)
     if (lifetimeSec > 0) await this.lasting(() => this.store(sid, session, lifetimeSec))
     else await this.end(sid)

@@ -1,0 +1,34 @@
+import { InvalidOptionError } from '../../errors.js'
+import { checkCookie } from '../http/check-cookie.js'
+import { checkFlag, checkFunction, checkNumber, checkOptions as checkCommonOptions, type Names, namesOf } from '../http/check-options.js'
+import { MAX_TTL_SEC } from '../http/session-record.js'
+import type { CookieOptions, SessionOptions } from './options.js'
+
+const NAMES: Names<SessionOptions> = {
+  ...{ manager: true, secret: true, cookieName: true, cookie: true, lifetimeSec: true, readOnly: true },
+  ...{ label: true, onRefused: true },
+}
+const COOKIE: Names<CookieOptions> = {
+  ...{ path: true, domain: true, httpOnly: true, secure: true, sameSite: true, maxAge: true, partitioned: true },
+}
+const [KNOWN, KNOWN_OF_COOKIE] = [namesOf(NAMES), namesOf(COOKIE)]
+
+/**
+ * @param makeCookie makes a cookie of the options; throws where it cannot.
+ * @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with what it must be, or the nearest name.
+ */
+export function checkOptions(options: SessionOptions, makeCookie: () => unknown): void {
+  const { readOnly, ...rest } = { ...options }
+  // Here alone it may be true as well: a handler has options of its own.
+  if (typeof readOnly !== 'boolean') checkFunction('readOnly', readOnly, 'a boolean or a function of the request')
+  checkCommonOptions(rest, KNOWN, 'withSession({ manager, secret }, handler)')
+  const { secret, cookie, lifetimeSec, onRefused } = rest
+  const secrets: unknown[] = [secret].flat()
+  if (secrets.length === 0 || secrets.some((one) => typeof one !== 'string' || one === '')) {
+    throw new InvalidOptionError('secret must be a string that is not empty, or a list of such: it signs the cookie.')
+  }
+  checkFunction('onRefused', onRefused)
+  checkCookie(cookie, KNOWN_OF_COOKIE, makeCookie, 1)
+  for (const name of ['httpOnly', 'secure', 'partitioned'] as const) checkFlag(`cookie.${name}`, cookie?.[name])
+  checkNumber('lifetimeSec', lifetimeSec, 1, MAX_TTL_SEC)
+}
