@@ -6,7 +6,10 @@ import { readToken } from './lock-token.js'
 const PER_PASS = 1000
 /** The same of a node that did not answer in the pass before: enough to see that it is back. */
 const PER_PROBE = 5
-/** For each node; what comes above it is left to its lease. */
+/**
+ * For each node: a bound to the memory, a few megabytes. Of more, those that were put last the longest ago go unwatched:
+ * their leases end first. Each was told when its command was not answered, by an error or in `unknown`.
+ */
 const MAX_WATCHED = 20_000
 
 /**
@@ -18,6 +21,7 @@ const MAX_WATCHED = 20_000
  */
 export class OrphanSweeper {
   private readonly nodes = new Map<string, NodeSweeper>()
+  private isClosed = false
 
   constructor(
     private readonly context: LockContext,
@@ -26,6 +30,7 @@ export class OrphanSweeper {
 
   /** Watches `id` until it has been clean of `instance`'s locks for a whole call's deadline after the server answered. */
   watch(id: string, instance: string): void {
+    if (this.isClosed) return
     const name = this.context.wire.nodeOf?.(id)?.name ?? ''
     let node = this.nodes.get(name)
     if (node === undefined) {
@@ -44,8 +49,9 @@ export class OrphanSweeper {
     return undefined
   }
 
-  /** One last pass, as far as the servers answer. */
+  /** One last pass, as far as the servers answer; what is found afterwards is left to its lease. */
   async close(): Promise<void> {
+    this.isClosed = true
     await Promise.all([...this.nodes.values()].map((node) => node.close()))
   }
 }
@@ -53,7 +59,7 @@ export class OrphanSweeper {
 interface Watched {
   readonly instance: string
   /** Since when the session has been seen to be clean; undefined when it has not. */
-  readonly cleanSinceMs: number | undefined
+  cleanSinceMs: number | undefined
 }
 
 /** The sweeper of one node. */
@@ -62,6 +68,9 @@ class NodeSweeper {
   private readonly watched = new Map<string, Watched>()
   private perPass = PER_PASS
   private timer: Timer | undefined
+  /** The pass that the timer set off. */
+  private running: Promise<void> | undefined
+  private isClosed = false
 
   constructor(
     private readonly context: LockContext,
@@ -69,8 +78,9 @@ class NodeSweeper {
   ) {}
 
   watch(id: string, instance: string): void {
-    if (this.watched.size >= MAX_WATCHED) return
-    this.watched.set(id, { instance, cleanSinceMs: undefined })
+    this.putLast(id, { instance, cleanSinceMs: undefined })
+    const [first] = this.watched.keys()
+    if (first !== undefined && this.watched.size > MAX_WATCHED) this.watched.delete(first)
     this.schedule()
   }
 
@@ -79,18 +89,21 @@ class NodeSweeper {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true
     this.timer?.cancel()
-    await this.pass()
-    this.timer?.cancel()
+    await Promise.all([this.running, this.pass()])
     this.watched.clear()
   }
 
+  /** The next pass; while one is under way, that one sees to it. */
   private schedule(): void {
+    if (this.isClosed || this.running !== undefined || this.watched.size === 0) return
     this.timer ??= this.context.clock.setTimer(
       () => {
         this.timer = undefined
-        void this.pass().then(() => {
-          if (this.watched.size > 0) this.schedule()
+        this.running = this.pass().then(() => {
+          this.running = undefined
+          this.schedule()
         })
       },
       this.context.limits.flightMs / 2,
@@ -99,42 +112,46 @@ class NodeSweeper {
   }
 
   private async pass(): Promise<void> {
-    const due: Promise<boolean>[] = []
-    for (const [id, { instance }] of this.watched) {
+    const due: [string, Watched][] = []
+    for (const [id, watched] of this.watched) {
       if (due.length >= this.perPass) break
-      if (!this.isActive(id)) due.push(this.check(id, instance))
+      if (!this.isActive(id)) due.push([id, watched])
     }
-    const answered = await Promise.all(due)
+    for (const [id, watched] of due) this.putLast(id, watched)
+    const answered = await Promise.all(due.map(([id, watched]) => this.check(id, watched)))
     if (due.length > 0) this.perPass = answered.includes(true) ? PER_PASS : PER_PROBE
   }
 
   /** Whether the server answered. */
-  private async check(id: string, instance: string): Promise<boolean> {
+  private async check(id: string, watched: Watched): Promise<boolean> {
     const { lock } = this.context.layout.keysOf(id)
     try {
       const occupant = replyAt(await fly(this.context, id, [{ op: 'get', key: lock }]), 0)
       if (this.isActive(id)) return true
-      const ours = occupant.value !== undefined && readToken(occupant.value).instance === instance
+      const ours = occupant.value !== undefined && readToken(occupant.value).instance === watched.instance
       if (!ours || occupant.cas === undefined) {
-        const nowMs = this.context.clock.nowMs()
-        const sinceMs = this.watched.get(id)?.cleanSinceMs ?? nowMs
-        if (nowMs - sinceMs >= 3 * this.context.limits.flightMs) this.watched.delete(id)
-        else this.lookAgain(id, { instance, cleanSinceMs: sinceMs })
+        this.seenClean(id, watched)
         return true
       }
-      this.lookAgain(id, { instance, cleanSinceMs: undefined })
+      watched.cleanSinceMs = undefined
       await fly(this.context, id, [{ op: 'cad', key: lock, cas: occupant.cas }])
       return true
     } catch {
-      // Not answered yet: it stays watched, and others come first.
-      const watched = this.watched.get(id)
-      if (watched !== undefined) this.lookAgain(id, watched)
+      // Not answered yet: it stays watched.
       return false
     }
   }
 
+  private seenClean(id: string, watched: Watched): void {
+    const nowMs = this.context.clock.nowMs()
+    watched.cleanSinceMs ??= nowMs
+    const isOver = nowMs - watched.cleanSinceMs >= 3 * this.context.limits.flightMs
+    // Not if it was watched anew meanwhile.
+    if (isOver && this.watched.get(id) === watched) this.watched.delete(id)
+  }
+
   /** After all others that are watched. */
-  private lookAgain(id: string, watched: Watched): void {
+  private putLast(id: string, watched: Watched): void {
     this.watched.delete(id)
     this.watched.set(id, watched)
   }

@@ -10,6 +10,9 @@ class TwoNodes implements Wire {
   isDead = false
   /** Flights of the other one are carried out, and no answer arrives. */
   isMute = false
+  /** How long flights to either take. */
+  latencyMs = 0
+  flights = 0
   private readonly inner: Wire
 
   constructor(private readonly clock: VirtualClock) {
@@ -17,6 +20,8 @@ class TwoNodes implements Wire {
   }
 
   async flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    this.flights++
+    if (this.latencyMs > 0) await new Promise<void>((resolve) => this.clock.setTimer(resolve, this.latencyMs))
     if (route.startsWith('dead') && this.isDead) {
       await new Promise<void>((resolve) => this.clock.setTimer(resolve, 750))
       throw new FlightError('unknown', 'no answer (planned)')
@@ -43,12 +48,16 @@ class TwoNodes implements Wire {
 
 const many = (name: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${name}-${String(index)}`)
 
-it('10,000 orphans of a server that answers go within seconds, beside as many of one that does not', async () => {
+/** A manager whose lease outlasts the test: what goes, goes by the sweeper. */
+function managed(): { clock: VirtualClock; wire: TwoNodes; manager: SessionManager; attempt: (id: string) => Promise<unknown> } {
   const clock = new VirtualClock()
   const wire = new TwoNodes(clock)
-  // A lease longer than the test: what goes, goes by the sweeper.
   const manager = new SessionManager({ wire, clock, random: new SeededRandom(1), leaseSec: 3600 })
-  const attempt = (id: string): Promise<unknown> => manager.start(id).catch((error: unknown) => error)
+  return { clock, wire, manager, attempt: (id) => manager.start(id).catch((error: unknown) => error) }
+}
+
+it('10,000 orphans of a server that answers go within seconds, beside as many of one that does not', async () => {
+  const { clock, wire, attempt } = managed()
   wire.isDead = true
   await clock.runUntil(Promise.all(many('dead', 10_000).map(attempt)))
   const alive = many('alive', 10_000)
@@ -58,4 +67,30 @@ it('10,000 orphans of a server that answers go within seconds, beside as many of
   wire.isMute = false
   await clock.advance(10_000)
   expect(await wire.locks(alive)).toBe(0)
+})
+
+it('a manager that closes while orphans are looked at looks at nothing after that', async () => {
+  const { clock, wire, manager, attempt } = managed()
+  wire.isMute = true
+  await clock.runUntil(attempt('alive'))
+  wire.isMute = false
+  wire.latencyMs = 500
+  const { flights } = wire
+  while (wire.flights === flights) await clock.advance(100)
+  wire.latencyMs = 0
+  await clock.runUntil(manager.close())
+  const sent = wire.flights
+  await clock.advance(600_000)
+  expect({ sent: wire.flights, timers: clock.pendingTimers }).toEqual({ sent, timers: 0 })
+})
+
+it('of more orphans than are watched, those that came first are left to their lease, which ends first', async () => {
+  const { clock, wire, attempt } = managed()
+  wire.isMute = true
+  const ids = many('alive', 20_002)
+  await clock.runUntil(Promise.all(ids.map(attempt)))
+  wire.isMute = false
+  await clock.advance(60_000)
+  expect(await wire.locks(ids)).toBe(2)
+  expect(await wire.locks(ids.slice(0, 2))).toBe(2)
 })

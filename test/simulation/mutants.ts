@@ -269,8 +269,10 @@ export const mutants: readonly Mutant[] = [
   one(
     'orphansUnswept',
     'Nobody takes off the locks that unanswered commands leave behind.',
-    `if (this.watched.size >= MAX_WATCHED) return`,
-    `if (this.watched.size < MAX_WATCHED) return`,
+    `    if (this.isClosed) return
+    const name`,
+    `    if (!this.isClosed) return
+    const name`,
   ),
   one(
     'lossUnwatched',
