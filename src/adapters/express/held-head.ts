@@ -37,7 +37,8 @@ export class HeldHead {
 
   /** Throws what Node would if the head were written now. */
   check(): void {
-    if (!this.isSealed) checkStatus([this.res.statusCode, this.res.statusMessage])
+    const { res } = this
+    if (!this.isSealed) checkStatus([res.statusCode, this.isHttp2 ? undefined : res.statusMessage])
   }
 
   /** Written as it is now, if it was not before. */
@@ -77,7 +78,7 @@ export class HeldHead {
     for (const name of WITHDRAWN) res.removeHeader(name)
     for (const [name, value] of Object.entries(failure.headers)) res.setHeader(name, value)
     res.statusCode = failure.status
-    res.statusMessage = STATUS_CODES[failure.status] ?? ''
+    if (!this.isHttp2) res.statusMessage = STATUS_CODES[failure.status] ?? ''
   }
 
   private dropWithheld(): void {
@@ -94,7 +95,7 @@ export class HeldHead {
     // Those that wait for the head (express-session's cookie) have had their turn.
     this.dropWithheld()
     if (this.isLetOut) return this.raw.call('writeHead', this.written ?? args)
-    if (this.isSealed) throw headersSent('write')
+    if (this.isSealed) throw this.headersSent('write')
     checkStatus(args)
     this.res.statusCode = Number(args[0]) | 0
     this.written = args
@@ -109,13 +110,21 @@ export class HeldHead {
   }
 
   change(name: Changing, args: readonly unknown[]): unknown {
-    if (this.isSealed && !this.isLetOut) throw headersSent(VERBS[name])
+    if (this.isSealed && !this.isLetOut) throw this.headersSent(VERBS[name])
     return this.raw.call(name, args)
   }
-}
 
-const headersSent = (verb: string): Error =>
-  Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), { code: 'ERR_HTTP_HEADERS_SENT' })
+  /** It has no status message, and Node warns of whoever asks for one. */
+  private get isHttp2(): boolean {
+    return this.res.req.httpVersionMajor > 1
+  }
+
+  /** As Node's, of either kind of response. */
+  private headersSent(verb: string): Error {
+    const code = this.isHttp2 ? 'ERR_HTTP2_HEADERS_SENT' : 'ERR_HTTP_HEADERS_SENT'
+    return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), { code })
+  }
+}
 
 /** As Node checks it, with its errors. */
 function checkStatus([status, message]: readonly unknown[]): void {

@@ -199,6 +199,7 @@ export class LockedRequest implements GateKeeper {
   }
 
   private onClose(): void {
+    this.gate.close()
     if (this.gate.isOver) return
     this.store.giveUpWaiting()
     // What is being ended decides by itself.

@@ -59,6 +59,7 @@ export class ResponseGate implements Interceptor {
   private afterHolding: Operation | undefined
   /** How much is held back. */
   private heldBytes = 0
+  private isClosed = false
   /** A write was told to wait for 'drain'. */
   private owesDrain = false
 
@@ -113,6 +114,16 @@ export class ResponseGate implements Interceptor {
   /** Headers, at least, have been handed to the connection. */
   get isStreaming(): boolean {
     return this.state === 'streaming' || (this.state === 'open' && this.head.isSent)
+  }
+
+  /** The connection is closed: nobody gets what is written from now on. */
+  close(): void {
+    this.isClosed = true
+  }
+
+  /** HTTP/2's response does not say so. */
+  private get isCut(): boolean {
+    return this.isClosed || this.res.destroyed
   }
 
   /** No cookie of that name leaves with the response. */
@@ -183,7 +194,7 @@ export class ResponseGate implements Interceptor {
     // As Node: only what is full need be drained. A middleware before this one (compression) keeps who waits for 'drain'
     // to itself, and tells them only if it was full as well.
     this.owesDrain ||= this.heldBytes >= this.res.writableHighWaterMark
-    return !this.owesDrain
+    return !this.owesDrain && !this.isCut
   }
 
   private flushHeaders(): void {
@@ -222,7 +233,7 @@ export class ResponseGate implements Interceptor {
   }
 
   private conclude(failure: SessionHttpError | undefined): void {
-    if (failure !== undefined && this.state === 'open' && !this.res.destroyed) {
+    if (failure !== undefined && this.state === 'open' && !this.isCut) {
       this.handBack(failure)
       this.keeper.onRefused(failure)
       return

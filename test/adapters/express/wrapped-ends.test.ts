@@ -95,6 +95,8 @@ describe.each(Object.entries(WRAPPERS))('%s', (_name, wrapper) => {
 
 describe('HTTP/2, whose end() calls write()', () => {
   it.each(['/end', '/length', '/stream'])('%s arrives whole, and its session is stored', async (path) => {
+    const warnings: Error[] = []
+    process.on('warning', (warning) => warnings.push(warning))
     const manager = new SessionManager()
     const middleware = latchkey({ manager, ...OPTIONS })
     // Express itself does not run on HTTP/2's responses; express-session, and what replaces it, does.
@@ -123,6 +125,9 @@ describe('HTTP/2, whose end() calls write()', () => {
     for await (const text of stream) body += String(text)
     expect([headers[':status'], body, Array.isArray(headers['set-cookie'])]).toEqual([200, 'a body', true])
     expect(await manager.length()).toBe(1)
+    // Node warns, once, of whoever asks for a status message there.
+    expect(warnings).toEqual([])
+    process.removeAllListeners('warning')
     client.close()
     server.close()
     await manager.close()
