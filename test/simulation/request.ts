@@ -30,7 +30,7 @@ export class Request {
   isAlone = true
   /** What the session held by all that this request knows, and since when it knows. */
   base = ''
-  private baseAtMs = 0
+  baseAtMs = 0
   heldSinceMs = Infinity
   private face: Face | undefined
   private flightsDue = 0

@@ -109,6 +109,8 @@ export class Rules {
       if (request.phase !== 'held' || request.isDead || !request.believesHeld) continue
       const { plan, process, base } = request
       if (request.session !== truth.id || base !== truth.text || !this.isItsLock(request, truth)) continue
+      // It went, and what stands there is another of the same bytes: absence has no fence.
+      if (truth.removedAtMs >= request.baseAtMs) continue
       const firstMs = Math.min(renewAfterMs(scenario.leaseSec), prolongAfterMs(plan.lifetimeSec))
       const sinceMs = Math.max(request.heldSinceMs, process.quietSinceMs)
       if (plan.lifetimeSec < 2 || endsMs - sinceMs <= firstMs + 2 * flightMs) continue

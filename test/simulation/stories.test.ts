@@ -3,6 +3,7 @@ import { SeededRandom } from '../../src/testing/seeded-random.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { History } from './history.js'
+import { Request } from './request.js'
 import { play } from './run.js'
 import type { Odds, Plan, Scenario } from './scenario.js'
 import { Timeline } from './timeline.js'
@@ -113,6 +114,23 @@ describe('the rules', () => {
     await world.time.run(1000)
     judgeOrphans(world)
     expect(world.violations.map(({ rule }) => rule)).toEqual(['orphanLeft'])
+  })
+
+  it('a record that went, and was put there again by an add that came late, is not for its holder to keep alive', async () => {
+    const plan = request('r1', 0, { lifetimeSec: 2, steps: [{ kind: 'save', thinkMs: 0 }], thinkMs: 9000 })
+    const world = new World(scenario([plan], { isCalm: false }), new SeededRandom(1), true)
+    const holder = new Request(world, world.at(0), plan)
+    holder.process.host.deliver(() => void holder.run())
+    await world.time.run(300)
+    const value = world.server.valueOf('sess:s1') ?? ''
+    world.strike({ kind: 'evict', atMs: 300, session: 's1', suffix: '' })
+    await world.time.run(1600)
+    const late: Origin = { actor: 0, sentAtMs: 10, startedAtMs: 1600, isZombie: true }
+    world.server.execute({ op: 'add', key: 'sess:s1', value, ttlSec: 2, flags: 0 }, late)
+    await world.time.run(8000)
+    expect(holder.base).toBe('o1')
+    expect(world.server.valueOf('sess:s1')).toBeUndefined()
+    expect(world.violations).toEqual([])
   })
 
   it('where two may have ended a session, neither is said to have', () => {
