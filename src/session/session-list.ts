@@ -1,5 +1,6 @@
 import { ClosedError, LatchkeyError, ServerUnavailableError, NotSupportedError } from '../errors.js'
 import { FlightError, type Value } from '../wire/wire.js'
+import { takeLifetime } from './own-lifetime.js'
 import { decode } from './serializer.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -105,6 +106,7 @@ export class SessionList {
       const { text, isRetired } = format.unpack(id, record)
       if (isRetired) return undefined
       const data: Partial<T> = decode(settings.serializer, id, text)
+      takeLifetime(data)
       return { id, data }
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error

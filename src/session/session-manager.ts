@@ -7,6 +7,7 @@ import { brand } from '../system/brand.js'
 import type { NodeStats, WireWarning } from '../wire/wire.js'
 import { Nesting } from './nesting.js'
 import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
+import { takeLifetime } from './own-lifetime.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
@@ -113,6 +114,7 @@ export class SessionManager extends EventEmitter<{
     const text = await this.store().peek(id)
     if (text === '') return undefined
     const data: Partial<T> = decode(this.engine.settings.serializer, id, text)
+    takeLifetime(data)
     return data
   }
 

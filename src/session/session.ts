@@ -2,7 +2,8 @@ import { inspect } from 'node:util'
 import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
-import { checkedGraceSec } from './options.js'
+import { checkedGraceSec, checkedLifetimeSec } from './options.js'
+import { takeLifetime, withLifetime } from './own-lifetime.js'
 import type { SessionEngine } from './session-engine.js'
 import { assertObject, decode, encode } from './serializer.js'
 import { type ReadOptions, SessionStore, type WriteOptions } from './session-store.js'
@@ -51,6 +52,7 @@ export class Session<T extends object> implements AsyncDisposable {
   private baseline: string | undefined
   private isStored: boolean
   private readOnly: ReadOnlyReason | undefined
+  private ownLifetimeSec: number | undefined
 
   private constructor(
     private readonly engine: SessionEngine,
@@ -65,6 +67,8 @@ export class Session<T extends object> implements AsyncDisposable {
     this.current = this.isNew ? own({}) : ownAll(decode(serializer, id, text))
     this.baseline = this.isNew ? encode(serializer, id, {}) : text
     this.readOnly = readOnly
+    this.ownLifetimeSec = takeLifetime(this.current)
+    if (this.ownLifetimeSec !== undefined) this.store.keepAlive(this.ownLifetimeSec)
   }
 
   /** For SessionManager.start(). */
@@ -100,6 +104,21 @@ export class Session<T extends object> implements AsyncDisposable {
     this.current = data
   }
 
+  /**
+   * Seconds that this session lives from each store or prolonging, whoever does it: kept with it, it goes before the
+   * option `lifetimeSec`. At least 1. Undefined, as of a new session: it has none of its own.
+   *
+   * @throws LATCHKEY_INVALID_OPTION, LATCHKEY_READ_ONLY
+   */
+  get lifetimeSec(): number | undefined {
+    return this.ownLifetimeSec
+  }
+
+  set lifetimeSec(lifetimeSec: number | undefined) {
+    this.assertChangeable()
+    this.ownLifetimeSec = lifetimeSec === undefined ? undefined : checkedLifetimeSec(lifetimeSec)
+  }
+
   /** A session in a log must show neither the id, which opens it to whoever reads the log, nor what visitors keep in it. */
   [inspect.custom](): string {
     return `Session { session: '${hashOf(this.currentId)}', isHeld: ${String(this.isHeld)}, isNew: ${String(this.isNew)} }`
@@ -128,7 +147,7 @@ export class Session<T extends object> implements AsyncDisposable {
   async save(): Promise<void> {
     this.assertChangeable()
     const text = this.encode()
-    await this.store.save(this.currentId, text, this.options)
+    await this.store.save(this.currentId, text, this.storing)
     this.baseline = text
     this.isStored = true
   }
@@ -214,8 +233,8 @@ export class Session<T extends object> implements AsyncDisposable {
     let id: string | undefined
     try {
       id = await this.freshId(store)
-      await store.save(id, text, this.options)
-      if (options.keepOld === true) await old.store.write(old.id, text, this.options).catch(unlessUnknown)
+      await store.save(id, text, this.storing)
+      if (options.keepOld === true) await old.store.write(old.id, text, this.storing).catch(unlessUnknown)
       else await old.store.retire(old.id, graceSec)
     } catch (error) {
       await this.undo(store, id)
@@ -232,8 +251,8 @@ export class Session<T extends object> implements AsyncDisposable {
     const text = this.encode()
     this.readOnly = 'released'
     try {
-      if (text !== this.baseline) await this.store.write(this.currentId, text, this.options)
-      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.options)
+      if (text !== this.baseline) await this.store.write(this.currentId, text, this.storing)
+      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.storing)
     } finally {
       await this.store.close()
     }
@@ -243,7 +262,7 @@ export class Session<T extends object> implements AsyncDisposable {
   private async freshId(store: SessionStore): Promise<string> {
     for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
       const sid = store.createSid()
-      if ((await store.read(sid, this.options)) === '') return sid
+      if ((await store.read(sid, this.storing)) === '') return sid
       await store.close()
       await store.open()
     }
@@ -268,7 +287,13 @@ export class Session<T extends object> implements AsyncDisposable {
   }
 
   private encode(): string {
-    return encode(this.engine.settings.serializer, this.currentId, this.data)
+    const { currentId: id, ownLifetimeSec: sec, data } = this
+    return encode(this.engine.settings.serializer, id, sec === undefined ? data : withLifetime(id, data, sec))
+  }
+
+  private get storing(): StartOptions {
+    const { options, ownLifetimeSec: lifetimeSec } = this
+    return lifetimeSec === undefined ? options : { ...options, lifetimeSec }
   }
 
   private assertChangeable(): void {

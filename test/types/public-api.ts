@@ -43,6 +43,10 @@ export async function managers(): Promise<void> {
   // @ts-expect-error a total is a number
   cart.data.total = 'much'
   await cart.regenerate({ keepOld: true })
+  cart.lifetimeSec = 86_400
+  cart.lifetimeSec = undefined
+  // @ts-expect-error seconds are a number
+  cart.lifetimeSec = '60'
 
   await cart.regenerate({ graceSec: 10 })
   // @ts-expect-error seconds are a number

@@ -21,6 +21,12 @@ declare module 'fastify' {
   interface LatchkeySession {
     /** Another one after regenerate(). */
     readonly id: string
+    /**
+     * Seconds that this session and its cookie live, counted from every response ("remember me"): kept with the session,
+     * before the options `cookie.maxAge` and `lifetimeSec`. At least 1, else LATCHKEY_INVALID_OPTION. Undefined, as of a
+     * new session: the options say.
+     */
+    maxAge: number | undefined
     /** Stores the session now and keeps the lock. One flight. Errors: a SessionHttpError with the code of the cause. */
     save(): Promise<void>
     /** As save(), and lets go of it: from then on a change throws LATCHKEY_READ_ONLY. One flight. */

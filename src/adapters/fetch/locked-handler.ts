@@ -88,7 +88,8 @@ export class LockedHandler<T extends object> {
     const { cookieId: id } = session
     if (id === undefined) return undefined
     if (id === null) return this.cookie.isIn(request) ? this.cookie.cleared() : undefined
-    return this.cookie.isRolling || !this.cookie.isAsOf(request, id) ? this.cookie.of(id) : undefined
+    const isDue = session.isCookieTimed || this.cookie.isRolling || !this.cookie.isAsOf(request, id)
+    return isDue ? this.cookie.of(id, session.maxAge) : undefined
   }
 
   private refuse(error: unknown, request: Request): Promise<Response> {

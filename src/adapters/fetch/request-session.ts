@@ -1,5 +1,6 @@
 import { ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
+import { checkedMaxAge } from '../http/checked-max-age.js'
 import { quiet } from '../http/settle.js'
 import { own, protect } from '../../session/protect.js'
 import { assertObject } from '../../session/serializer.js'
@@ -27,6 +28,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   private newId: string
   /** The data while nothing is stored. */
   private fresh: Partial<T> = own({})
+  private freshMaxAge: number | undefined
+  /** As the browser has it. */
+  private readonly firstMaxAge: number | undefined
   /** The data when nothing of it will be stored any more. */
   private ended: Partial<T> | undefined
   private state: 'live' | 'released' | 'destroyed' = 'live'
@@ -43,6 +47,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     this.isNew = session === undefined
     this.isRetired = !settings.readOnly && session?.isReadOnly === true
     this.newId = manager.createSid()
+    this.firstMaxAge = session?.lifetimeSec
     if (settings.readOnly) this.end(() => this.refusal())
   }
 
@@ -73,6 +78,23 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     assertObject(this.id, data)
     if (this.session === undefined) this.fresh = data
     else this.session.data = data
+  }
+
+  /**
+   * Seconds that this session and its cookie live, counted from every response ("remember me"). Kept with the session,
+   * before the options `cookie.maxAge` and `lifetimeSec`. At least 1. Undefined, as of a new session: the options say.
+   *
+   * @throws LATCHKEY_INVALID_OPTION, and as a change of `data`
+   */
+  get maxAge(): number | undefined {
+    return this.session === undefined ? this.freshMaxAge : this.session.lifetimeSec
+  }
+
+  set maxAge(maxAge: number | undefined) {
+    this.assertLive()
+    const checked = checkedMaxAge(maxAge)
+    if (this.session === undefined) this.freshMaxAge = checked
+    else this.session.lifetimeSec = checked
   }
 
   /** Another one after regenerate(). */
@@ -172,12 +194,18 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return this.isNew && this.failures.has('store') ? undefined : this.session?.id
   }
 
+  /** For the adapter: whether the cookie is to be set for the sake of its time, which counts from each response. */
+  get isCookieTimed(): boolean {
+    return this.maxAge !== undefined || this.firstMaxAge !== undefined
+  }
+
   /** The session of the manager, begun when there is something to store. */
   private async started(): Promise<Session<T>> {
     if (this.session !== undefined) return this.session
     const { label, lifetimeSec } = this.settings
     const session = await this.manager.start<T>(this.newId, { label, lifetimeSec })
     session.data = this.fresh
+    session.lifetimeSec = this.freshMaxAge
     this.session = session
     return session
   }

@@ -42,9 +42,9 @@ export class SessionCookie {
     return this.valueIn(request) === this.signed(id)
   }
 
-  /** The Set-Cookie header for a session. */
-  of(id: string): string {
-    return serialize(this.name, this.signed(id), this.attributes)
+  /** The Set-Cookie header for a session, with a `maxAge` of its own if it has one. */
+  of(id: string, maxAge?: number): string {
+    return serialize(this.name, this.signed(id), maxAge === undefined ? this.attributes : { ...this.attributes, maxAge })
   }
 
   /** The Set-Cookie header that takes it back. */

@@ -5,6 +5,7 @@ import { assertObject } from '../../../session/serializer.js'
 import type { Session } from '../../../session/session.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { CallLine } from '../../http/call-line.js'
+import { checkedMaxAge } from '../../http/checked-max-age.js'
 import { ClientGoneError, readOnlyFailure, type SessionHttpError, toHttpError } from '../../http/http-error.js'
 import type { RequestSession } from '../life-cycle.js'
 import type { SessionCookie } from './session-cookie.js'
@@ -21,6 +22,9 @@ export class OwnSession implements RequestSession, LatchkeySession {
   /** Undefined while nothing is stored: a visitor without a session costs no flight. */
   private session: Session<Data> | undefined
   private newId: string
+  private newMaxAge: number | undefined
+  /** As the browser has it. */
+  private firstMaxAge: number | undefined
   /** What is on `request.session`. */
   private current: Data
   /** Read only, or the copy that a regenerated session left: its cookie is left alone as well. */
@@ -55,6 +59,17 @@ export class OwnSession implements RequestSession, LatchkeySession {
     // A copy: what the application gives may be another request's as well.
     this.current = withMethods(own({ ...data }), this)
     if (this.session !== undefined) this.session.data = this.current
+  }
+
+  get maxAge(): number | undefined {
+    return this.session === undefined ? this.newMaxAge : this.session.lifetimeSec
+  }
+
+  set maxAge(maxAge: number | undefined) {
+    this.assertLive()
+    const checked = checkedMaxAge(maxAge)
+    if (this.session === undefined) this.newMaxAge = checked
+    else this.session.lifetimeSec = checked
   }
 
   get(name: string): unknown {
@@ -123,7 +138,10 @@ export class OwnSession implements RequestSession, LatchkeySession {
     // The browser may have the cookie of the session that went on by now.
     if (this.fixed !== undefined) return
     if (this.state === 'destroyed') this.cookie.clear(this.request, this.reply)
-    else if (this.session !== undefined) this.cookie.set(this.request, this.reply, this.session.id)
+    else if (this.session !== undefined) {
+      const { id, lifetimeSec: maxAge } = this.session
+      this.cookie.set(this.request, this.reply, { id, maxAge, isTimed: maxAge !== undefined || this.firstMaxAge !== undefined })
+    }
   }
 
   giveUpWaiting(): void {
@@ -158,6 +176,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
     signal.throwIfAborted()
     if (session.isNew) return
     this.session = session
+    this.firstMaxAge = session.lifetimeSec
     if (session.isReadOnly) {
       this.current = withMethods(own({ ...session.data }), this)
       this.fix(isReadOnly ? 'readOnly' : 'retired')
@@ -170,6 +189,7 @@ export class OwnSession implements RequestSession, LatchkeySession {
     const { label, lifetimeSec } = this.settings
     const session = await this.manager.start<Data>(this.newId, { label, lifetimeSec })
     session.data = this.current
+    session.lifetimeSec = this.newMaxAge
     this.session = session
     return session
   }

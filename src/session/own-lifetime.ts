@@ -1,0 +1,23 @@
+import { UnserializableError } from '../errors.js'
+import { hashOf } from '../system/session-hash.js'
+
+/** Where a session that has a lifetime of its own keeps it, beside its data. */
+const NAME = '_lifetimeSec'
+
+/** Takes it out of what was stored; undefined where there is none. */
+export function takeLifetime(data: object): number | undefined {
+  const sec: unknown = Object.hasOwn(data, NAME) ? Reflect.get(data, NAME) : undefined
+  // Else it is a name of the application's.
+  if (typeof sec !== 'number' || !Number.isInteger(sec) || sec < 1) return undefined
+  Reflect.deleteProperty(data, NAME)
+  return sec
+}
+
+/** The data with it, to be stored. @throws LATCHKEY_UNSERIALIZABLE: data that is a list or a Map has no place for it. */
+export function withLifetime(id: string, data: object, lifetimeSec: number): object {
+  if (Object.prototype.toString.call(data) === '[object Object]') return { ...data, [NAME]: lifetimeSec }
+  throw new UnserializableError('The data of a session with a lifetime of its own must be a plain object; nothing was stored.', {
+    session: hashOf(id),
+    path: '',
+  })
+}
