@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import { openSync, readSync } from 'node:fs'
+import * as v8 from 'node:v8'
 
 /** Randomness as the protocol sees it; injected, so that a simulation can replay a run from its seed. */
 export interface Random {
@@ -59,13 +60,25 @@ let device: number | undefined
 function fromKernel(bytes: Buffer, count: number): boolean {
   if (device === -1) return false
   try {
-    device ??= openSync('/dev/urandom', 'r')
+    device ??= open()
     return readSync(device, bytes, 0, count, null) === count
   } catch (thrown) {
     // Where only no file descriptor was left, or somebody has closed them all, the next draw tries again.
     device = isMissing(thrown) ? -1 : undefined
     return false
   }
+}
+
+/** A process that is started from a snapshot of Node's (`--build-snapshot`) has the number, and no such file. */
+function open(): number {
+  // Bun has none. Node says 1, and not true.
+  const { startupSnapshot }: Partial<typeof v8> = v8
+  if (Boolean(startupSnapshot?.isBuildingSnapshot())) {
+    startupSnapshot.addDeserializeCallback(() => {
+      device = undefined
+    })
+  }
+  return openSync('/dev/urandom', 'r')
 }
 
 const isMissing = (thrown: unknown): boolean => thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'

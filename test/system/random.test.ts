@@ -1,3 +1,10 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { Keyring } from '../../src/session/records/keyring.js'
@@ -34,6 +41,31 @@ describe('two processes of one memory', () => {
     const ivs = Array.from({ length: 20 }, () => hex(seal.close('sid', [0, 0], Buffer.from('x')).subarray(4 + 16, 4 + 16 + 12)))
     expect(new Set(ivs).size).toBe(20)
   })
+})
+
+const node = async (...args: string[]): Promise<string> => (await promisify(execFile)(process.execPath, args)).stdout
+
+it("two processes that are started from one of Node's own snapshots draw different bytes", { timeout: 30_000 }, async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-snapshot-'))
+  const [script, blob] = [join(directory, 'main.cjs'), join(directory, 'blob')]
+  try {
+    const contents = `
+      import { startupSnapshot } from 'node:v8'
+      import { systemRandom } from './random.js'
+      const draw = () => Buffer.from(systemRandom.bytes(16)).toString('hex')
+      const before = draw()
+      startupSnapshot.setDeserializeMainFunction(() => console.log(before, draw()))`
+    const resolveDir = fileURLToPath(new URL('../../src/system', import.meta.url))
+    await build({ stdin: { contents, resolveDir }, bundle: true, platform: 'node', format: 'cjs', outfile: script })
+    await node('--snapshot-blob', blob, '--build-snapshot', script)
+    const drawn = await Promise.all([node('--snapshot-blob', blob, 'one'), node('--snapshot-blob', blob, 'other')])
+    const [one = [], other = []] = drawn.map((line) => line.trim().split(' '))
+    expect(one).toHaveLength(2)
+    expect(other[0]).toBe(one[0])
+    expect(other[1]).not.toBe(one[1])
+  } finally {
+    await rm(directory, { recursive: true })
+  }
 })
 
 describe('the random source', () => {
