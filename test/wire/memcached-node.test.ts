@@ -19,7 +19,8 @@ interface WireToOptions {
 function wireTo(savePath: string, options: WireToOptions = {}): MemcachedWire {
   const path = parseSavePath(savePath)
   if (path.kind !== 'memcached') throw new Error('not memcached')
-  return createMemcachedWire({ servers: path.servers, clock: systemClock, ...options })
+  // Nothing here is told by the deadline, unless the test says so; on a busy machine the rest takes its time.
+  return createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 20_000, ...options })
 }
 
 const local = (port: number, protocol = 'text'): string => `tcp://127.0.0.1:${String(port)}?protocol=${protocol}`
