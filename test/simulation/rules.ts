@@ -134,6 +134,8 @@ export class Rules {
       const { process } = waiter
       if (waiter.phase !== 'waiting' || waiter.session !== truth.id || process.host.isDead || process.host.isPaused) continue
       if (lock !== undefined && lock.actor !== process.actor) continue
+      // It came when nobody looked for it any more, under a name that its process no longer has for this session.
+      if (lock?.isLate === true && lock.instance !== truth.instances.get(process.actor)) continue
       if (process.isClosing || this.isBusy(process, truth.id)) continue
       const sinceMs = Math.max(
         lock?.sinceMs ?? truth.freeSinceMs,
