@@ -127,7 +127,7 @@ describe.each(EXPRESSES)('%s: a save that was refused', (_name, framework) => {
 
   it.each([
     ['no session of anybody', 'not JSON'],
-    ['a session without a cookie', '{"user":"ada"}'],
+    ['a "cookie" that is none', '{"user":"ada","cookie":"with raisins"}'],
   ])('an undecodable record (%s) is a 500 and is left as it is, whatever `unset` says', async (_case, record) => {
     const site = await Site.start(() => undefined, { framework, unset: 'destroy' })
     const visitor = await site.visitor()
