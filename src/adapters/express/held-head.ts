@@ -105,6 +105,8 @@ export class HeldHead {
 
   /** In place of Node's, which knows only of a head that it has written itself. */
   writeImplicit(): void {
+    // Bun's response does not show its head (`_header`): express-session asks for one at the end of every stream.
+    if (this.raw.headersSent) return
     if (this.written !== undefined && this.isLetOut) this.raw.call('writeHead', this.written)
     else if (this.isLetOut || !this.isSealed) this.res.writeHead(this.res.statusCode)
   }
