@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { describe, expect, it } from 'vitest'
-import { endSitesAfterEach, Site, visit } from './site.js'
+import { barrier, endSitesAfterEach, Site, visit } from './site.js'
 
 endSitesAfterEach()
 
@@ -35,9 +35,13 @@ describe('genid that makes no id, express', () => {
 describe('a refused session behind an error page of the application, express', () => {
   it('carries Retry-After', async () => {
     const page: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(503).send('come back')
+    const [entered, mayLeave] = [barrier(), barrier()]
     const site = await Site.start(
       (app) => {
-        app.get('/slow', (req, res) => void setTimeout(() => res.json(visit(req)), 50))
+        app.get('/slow', (req, res) => {
+          entered.open()
+          void mayLeave.passed.then(() => res.json(visit(req)))
+        })
         app.use(page)
       },
       { managerOptions: { waitMs: 0 } },
@@ -45,7 +49,9 @@ describe('a refused session behind an error page of the application, express', (
     const visitor = await site.visitor()
     const twin = visitor.twin()
     const slow = visitor.get('/slow')
+    await entered.passed
     const busy = await twin.get('/slow')
+    mayLeave.open()
     await slow
     twin.close()
     expect([busy.status, busy.headers['retry-after']]).toEqual([503, '1'])
