@@ -201,12 +201,6 @@ export const mutants: readonly Mutant[] = [
     `return Buffer.from(this.random.bytes(16)).toString('hex')`,
     `return ((this as { known?: string }).known ??= Buffer.from(this.random.bytes(16)).toString('hex'))`,
   ),
-  one(
-    'idsFromMemory',
-    "Session ids are drawn from a generator in the process's memory.",
-    `for (const byte of this.settings.random.bytes(20)) {`,
-    `for (const byte of Array.from({ length: 20 }, () => Math.floor(this.settings.random.fraction() * 256))) {`,
-  ),
 
   // Of unknown outcomes
   one(
