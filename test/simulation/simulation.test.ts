@@ -12,7 +12,7 @@ describe('the simulation', () => {
   it.each([
     ['known', 1, 2000],
     ['fresh', freshSeed(), 2000],
-  ])('finds nothing wrong with the shipped code, %s runs, from seed %i on', { timeout: 60_000 }, async (_which, firstSeed, runs) => {
+  ])('finds nothing wrong with the shipped code, %s runs, from seed %i on', { timeout: 300_000 }, async (_which, firstSeed, runs) => {
     const { failures, operations, acknowledged } = await simulate({ firstSeed, runs, workers: WORKERS })
     expect(failures.map(describeFailure)).toEqual([])
     expect(acknowledged).toBeGreaterThan(operations / 2)
@@ -27,7 +27,7 @@ describe('the simulation', () => {
     }
   })
 
-  it.each(['blindDeleteOnRelease', 'ttlOffByOne', 'writeWithoutCas'])('catches %s', { timeout: 60_000 }, async (name) => {
+  it.each(['blindDeleteOnRelease', 'ttlOffByOne', 'writeWithoutCas'])('catches %s', { timeout: 300_000 }, async (name) => {
     const mutant = mutants.find((one) => one.name === name)
     expect(mutant).toBeDefined()
     const { failures } = await simulate({ firstSeed: 1, runs: 2000, workers: WORKERS, mutant })

@@ -91,6 +91,11 @@ export class LockedRequest implements GateKeeper {
     clearTimeout(this.graceTimer)
     const { store } = this
     store.endAnswer()
+    if (!this.hasBegun) {
+      // Answered while it waits (by a timeout middleware, say): whoever gets the answer is not to wait for the session.
+      store.giveUpWaiting()
+      return undefined
+    }
     return store.isIdle && store.failure === undefined ? undefined : this.letGo()
   }
 

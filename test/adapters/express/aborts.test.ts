@@ -200,7 +200,7 @@ describe.each(EXPRESSES)('%s: the client leaves', (_name, framework) => {
     await stage.entered.passed
     const { status, body } = await visitor.twin().get('/it?impatient')
     expect([status, body]).toEqual([504, 'too slow'])
-    expect(site.manager.stats().waiting).toBe(0)
+    expect(site.manager.stats()).toMatchObject({ waiting: 0, timeouts: 0 })
     expect(site.errors).toEqual([])
     stage.goOn.open()
     await first
