@@ -63,17 +63,19 @@ async function drive(file: string, portions: Generator<Job>, options: Options): 
   }
 }
 
-/** Longer than any portion takes: the code is caught in a loop. */
-const PORTION_MS = 120_000
+/** Longer than any portion takes: the code is caught in a loop. In ticks: a process that is stopped meanwhile has none. */
+const PORTION_SEC = 120
 
 function ask(worker: Worker, job: Job): Promise<Report> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Error(`The runs from seed ${String(job.from)} on do not come to an end.`))
-    }, PORTION_MS)
+    let leftSec = PORTION_SEC
+    const timer = setInterval(() => {
+      leftSec -= 1
+      if (leftSec === 0) reject(new Error(`The runs from seed ${String(job.from)} on do not come to an end.`))
+    }, 1000).unref()
     worker.once('error', reject)
     worker.once('message', (report: Report) => {
-      clearTimeout(timer)
+      clearInterval(timer)
       worker.off('error', reject)
       resolve(report)
     })
