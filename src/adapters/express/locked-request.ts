@@ -102,6 +102,7 @@ export class LockedRequest implements GateKeeper {
   isGivenUp(): boolean {
     if (!this.store.isFailureTold || this.res.statusCode < 400) return false
     clearTimeout(this.graceTimer)
+    this.store.endAnswer()
     void this.store.complete()
     return true
   }

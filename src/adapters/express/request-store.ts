@@ -63,6 +63,8 @@ export class RequestStore extends BareStore {
    */
   endAnswer(): void {
     this.isAnswered = true
+    // Of a response that was given up, express-session's own end has not run: each write is the last one all the same.
+    this.calls.isAnswering = true
   }
 
   /** Why the session is not stored as it is. */

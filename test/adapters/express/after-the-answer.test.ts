@@ -54,6 +54,9 @@ const OUTCOMES: Readonly<Record<string, Omit<Outcome, 'stored'>>> = {
   'it goes on under another id': { saved: 'LATCHKEY_SESSION_GONE', reloaded: 'failed to load session', savedThen: 'LATCHKEY_SESSION_GONE' },
 }
 
+/** Refuses the next store of a record, by the application whose request asks for it. */
+const refusals = new WeakMap<object, () => void>()
+
 /** A request that has been answered, and that goes on. */
 async function answered(framework: Parameters<typeof Site.start>[1] & object, answer: RequestHandler): Promise<{ site: Site; visitor: Browser; req: Request }> {
   let kept: Request | undefined
@@ -66,6 +69,7 @@ async function answered(framework: Parameters<typeof Site.start>[1] & object, an
     })
   }, framework)
   const visitor = await site.visitor()
+  refusals.set(site.app, () => site.wire?.refuse(storesRecord))
   await visitor.get('/it')
   if (kept === undefined) throw new Error('no request')
   return { site, visitor, req: kept }
@@ -159,6 +163,19 @@ describe.each(EXPRESSES)('%s: after an answer', (_name, framework) => {
     })
     expect(await site.stored(req.sessionID)).toEqual({ user: 'ada', n: 1, seen: 1 })
     expect(site.failures).toEqual([])
+  })
+
+  it('that told of a save that was refused: reload() and save() are as after any other', async () => {
+    const { site, req } = await answered({ framework }, (req, res) => {
+      visit(req).n = 1
+      refusals.get(req.app)?.()
+      req.session.save((error: Told) => void res.status(error === undefined ? 200 : 503).json({}))
+    })
+    expect(await site.stored(req.sessionID)).toEqual({ user: 'ada' })
+    expect(codeOf(await reload(req))).toBe('ok')
+    visit(req).seen = 1
+    expect(codeOf(await save(req))).toBe('ok')
+    expect(await site.stored(req.sessionID)).toEqual({ user: 'ada', seen: 1 })
   })
 
   it('a reload() that is under way when the response ends keeps no lock', async () => {
