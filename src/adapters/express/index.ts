@@ -56,9 +56,8 @@ export interface LatchkeyMiddleware {
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
   const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
-  // express-session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
-  const genid = checkedIds({ name: 'genid', make: rest.genid ?? (() => manager.createSid()) })
-  const given = genid === undefined ? rest : { ...rest, genid }
+  const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
+  const given = { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
   const store = new BareStore(new BareSessions(manager, record))
   warnOfMissing(given, latchkey)

@@ -7,10 +7,16 @@ export interface IdMaker<Args extends unknown[]> {
 }
 
 /**
- * The function, but that it throws LATCHKEY_MISUSE where it returns no string: a promise, say, which a framework would
- * answer with and never store a session under. What is no function the framework refuses by itself.
+ * The function, or `createSid`: the ids that frameworks make by themselves come from the process's memory, and a process
+ * that is resumed twice from a snapshot makes the same ones again.
+ * It throws LATCHKEY_MISUSE where it returns no string: a promise, say, which a framework would answer with and never
+ * store a session under. What is no function the framework refuses by itself.
  */
-export function checkedIds<Args extends unknown[]>({ name, make }: IdMaker<Args>): ((...args: Args) => string) | undefined {
+export function checkedIds<Args extends unknown[]>(
+  { name, make: given }: IdMaker<Args>,
+  createSid: () => string,
+): (...args: Args) => string {
+  const make = given ?? createSid
   if (typeof make !== 'function') return make
   return (...args) => {
     const id: unknown = make(...args)

@@ -34,9 +34,8 @@ export interface Settings {
 /** Of options that are right (checkOptions). */
 export function settingsOf(options: LatchkeyOptions): Settings {
   const { manager, readOnly, label, graceMs = 10_000, ...rest } = options
-  // koa-session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
-  const make = rest.genid ?? (() => `${rest.prefix ?? ''}${manager.createSid()}`)
-  const genid = checkedIds<[Context]>({ name: 'genid', make })
+  const createSid = (): string => `${rest.prefix ?? ''}${manager.createSid()}`
+  const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
   return {
     manager,
     isReadOnly: (ctx) => readOnly?.(ctx) === true,
@@ -44,6 +43,6 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     graceMs,
     isCommitting: rest.autoCommit ?? true,
     key: rest.key ?? 'koa.sess',
-    rest: genid === undefined ? rest : { ...rest, genid },
+    rest: { ...rest, genid },
   }
 }

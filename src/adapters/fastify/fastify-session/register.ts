@@ -19,9 +19,8 @@ interface Served {
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
   const { label = labelOf, graceMs = 10_000, readOnly, ...rest } = others
-  // @fastify/session's own ids come from the process's memory: resumed twice from a snapshot, it makes the same ones again.
-  const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator ?? (() => manager.createSid()) })
-  const given = idGenerator === undefined ? rest : { ...rest, idGenerator }
+  const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
+  const given = { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
   const onUnreadable = (error: LatchkeyError): void => {
