@@ -88,6 +88,10 @@ export class HeldLock implements Handle, Alarm {
     return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
   }
 
+  private get isLost(): boolean {
+    return this.state === 'lost'
+  }
+
   get heldMs(): number {
     return this.context.clock.nowMs() - this.acquiredAtMs
   }
@@ -153,7 +157,14 @@ export class HeldLock implements Handle, Alarm {
   }
 
   async release(): Promise<void> {
-    if (this.state === 'held') await this.owner.leave(this, NOTHING, this.context.clock.nowMs())
+    if (this.state !== 'held') return
+    try {
+      await this.owner.leave(this, NOTHING, this.context.clock.nowMs())
+    } catch (error) {
+      // A renewal that this waited for may have found that the lock is gone. Nothing was to be changed, so nothing has
+      // failed; thrown, it would say that what the caller did before (a destroy, say) had failed.
+      if (!this.isLost) throw error
+    }
   }
 
   async save(bytes: Value, ttlSec: number): Promise<void> {

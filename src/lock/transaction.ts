@@ -237,14 +237,28 @@ export class Transaction implements Receiver {
       return undefined
     }
     if (this.change.kind === 'touch') {
-      // Another one has only prolonged it, and so has done what this was for.
+      // Another one has only prolonged it.
       const isProlonged = isSame(this.known.record, seen.record)
       // Its version has moved on, and the next write is to go by that. What somebody has stored is for the next holder
       // to start from: this one has not read it, and must not overwrite it.
       if (isProlonged || this.exit.kind === 'pass') this.known.record = seen.record
-      if (isProlonged || this.unanswered) return this.deathOf(seen.record)
+      if (isProlonged) return this.touchAgain(this.change)
+      if (this.unanswered) return this.deathOf(seen.record)
     }
     return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
+  }
+
+  /**
+   * Another one, whose lifetime may be shorter than ours, has prolonged the record meanwhile: by its new version it is
+   * given the time that was asked for. Without this it would run out while its holder believes that it was prolonged.
+   */
+  private async touchAgain({ bytes, ttlSec }: Change & { kind: 'touch' }): Promise<LatchkeyError | undefined> {
+    if (!this.hasTime || this.isVersionUnknown) return outcomeUnknown(this.id, NO_TIME)
+    try {
+      return await this.judgeChange(replyAt(await fly(this.context, this.id, [this.fencedWrite(bytes, ttlSec)]), 0))
+    } catch (thrown) {
+      return outcomeUnknown(this.id, asFlightError(thrown))
+    }
   }
 
   /** After a touch that may have been carried out, or by another: that the session lives on is all that it is for. */

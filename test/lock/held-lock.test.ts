@@ -57,6 +57,35 @@ describe('one lock: its cost, its fence, its lease', () => {
     expect(await world.get(LOCK)).toBeUndefined()
   })
 
+  it('letting go is no error when the renewal under way finds that the lock is gone', async () => {
+    const world = new World()
+    const { manager, wire } = world.process({ leaseSec: 2 })
+    const store = manager.store()
+    await store.read('sid')
+    wire.latencyMs = 200
+    await world.clock.advance(550)
+    await world.evict(LOCK)
+    const closing = store.close()
+    expect(await world.until(closing)).toBe(true)
+    expect(manager.stats().lost).toBe(1)
+  })
+
+  it('a destroy that was carried out has not failed when a renewal finds afterwards that the lock was gone', async () => {
+    const world = new World()
+    const { manager, wire } = world.process({ leaseSec: 2, deadlineMs: 3000 })
+    await manager.run('sid', (session) => void (session.data['n'] = 1))
+    const session = await manager.start('sid')
+    // The renewal of 0.5 s is not answered in its second, and what is sent to find out arrives at 1.6 s.
+    wire.latencyMs = 800
+    wire.failNext({ kind: 'lost-request' }, 'cas', LOCK)
+    await world.clock.advance(1010)
+    await world.evict(LOCK)
+    wire.latencyMs = 100
+    expect(session.isHeld).toBe(false)
+    await world.until(session.destroy())
+    expect(await world.get(RECORD)).toBe('')
+  })
+
   it('never frees a successor that took the lock meanwhile', async () => {
     const world = new World()
     const sleeper = world.process().manager.store()

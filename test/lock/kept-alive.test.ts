@@ -136,6 +136,19 @@ describe('what keeps it alive is fenced', () => {
     expect(await next.write('sid', 'next')).toBe(true)
   })
 
+  it.each(['its renewal', 'its end'])('another whose lock is gone prolongs it for a shorter time: it lives for as long as its holder asked, by %s', async (which) => {
+    const world = await seeded(1440)
+    const sleeper = world.process().manager.store()
+    const holder = world.process().manager.store()
+    await sleeper.read('sid', { lifetimeSec: 10 })
+    await world.evict(LOCK)
+    await holder.read('sid', { lifetimeSec: 600 })
+    await world.clock.advance(4000)
+    if (which === 'its end') expect(await holder.updateTimestamp('sid', 'base', { lifetimeSec: 600 })).toBe(true)
+    await world.clock.advance(50_000)
+    expect(await world.get(RECORD)).toBe('base')
+  })
+
   it('goes on after one was refused for an earlier one, carried out late, and there was no time to see that', async () => {
     const world = await seeded(10)
     const { manager, wire } = world.process()

@@ -99,8 +99,7 @@ export class History {
   }
 
   private lockCommand(truth: SessionTruth, command: Command, reply: Reply, origin: Origin): void {
-    // Every add bears its author's instance id, whether or not it succeeds.
-    if (command.op === 'add') truth.instances.set(origin.actor, readToken(command.value).instance)
+    if (command.op === 'add') this.bearsName(truth, readToken(command.value).instance, origin)
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
     const next = 'value' in command ? this.lockOf(valueBytes(command.value), command.ttlSec, truth, origin) : undefined
@@ -128,6 +127,12 @@ export class History {
     this.lockIsNow(truth, next)
   }
 
+  /** Every add bears its author's instance id, whether or not it succeeds; one that comes late may bear an old one. */
+  private bearsName(truth: SessionTruth, instance: string | undefined, { actor, isZombie }: Origin): void {
+    if (instance !== undefined) truth.authors.set(instance, actor)
+    if (!isZombie) truth.instances.set(actor, instance)
+  }
+
   private lockOf(value: Buffer, ttlSec: number, truth: SessionTruth, origin: Origin): ServerLock {
     const token = value.toString()
     const sinceMs = truth.lock?.token === token ? truth.lock.sinceMs : this.nowMs()
@@ -135,8 +140,8 @@ export class History {
     const isLate = origin.isZombie && this.isLate(origin)
     const { instance, holder } = readToken(value)
     // Whose it is does not hang on its name: two processes of one memory could have the same.
-    const grantee = [...truth.instances].find(([, known]) => known === instance)
-    const actor = holder.label === undefined ? grantee?.[0] : origin.actor
+    const grantee = instance === undefined ? undefined : truth.authors.get(instance)
+    const actor = holder.label === undefined ? grantee : origin.actor
     return { token, actor, instance, label: holder.label, sinceMs, isLate, expiresAtSec }
   }
 

@@ -42,6 +42,9 @@ export class Rules {
   /** "process/session" => when a request there last ended; "session" => the same in any process. */
   private readonly endedAtMs = new Map<string, number>()
 
+  /** Those who were over before they were given their session. */
+  private readonly gaveUp = new Set<string>()
+
   /** Given their session since the last event. */
   private readonly newHolders: Request[] = []
 
@@ -50,9 +53,9 @@ export class Rules {
   arrived(request: Request): void {
     const { world } = this
     if (world.time.nowMs - (this.endedAtMs.get(request.session) ?? -Infinity) < AFTERMATH_MS) request.isAlone = false
-    // A lock that was granted to its process for one who has given up since costs a flight: it is taken over.
+    // A lock that was granted to its process, or asked for, for one who has given up costs a flight: it is taken over.
     const { lock } = this.truthOf(request)
-    if (lock !== undefined && lock.label === undefined) request.isAlone = false
+    if (lock !== undefined && (lock.label === undefined || this.gaveUp.has(lock.label))) request.isAlone = false
     for (const other of world.active) {
       if (other === request || other.session !== request.session) continue
       other.isAlone = false
@@ -63,6 +66,7 @@ export class Rules {
   /** It has let go of its session, or goes on under another id. */
   ended(request: Request): void {
     const { nowMs } = this.world.time
+    if (request.heldSinceMs === Infinity) this.gaveUp.add(request.name)
     this.endedAtMs.set(request.session, nowMs)
     this.endedAtMs.set(`${String(request.process.actor)}/${request.session}`, nowMs)
   }

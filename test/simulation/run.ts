@@ -1,7 +1,7 @@
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { Request } from './request.js'
 import { makeScenario, type Scenario } from './scenario.js'
-import { judgeEndings, judgeOrphans, judgeRecords } from './verdict.js'
+import { judgeEndings, judgeOrphans, judgeRecords, notEnded } from './verdict.js'
 import { type SimulatedProcess, type Violation, World } from './world.js'
 
 export interface RunResult {
@@ -76,7 +76,7 @@ async function live(world: World, requests: readonly Request[]): Promise<void> {
   }
   await time.run(Math.max(time.nowMs, ...world.processes.map((one) => one.quietSinceMs)) + 3 * world.flightMs + 100)
   judgeOrphans(world)
-  if (scenario.isDeafAtRegenerate) await time.run(time.nowMs + LATE_ENDINGS_MS)
+  if (scenario.isDeafAtRegenerate || notEnded(world).length > 0) await time.run(time.nowMs + LATE_ENDINGS_MS)
   judgeEndings(world)
   await closeAll(world)
   judgeRecords(world)

@@ -11,7 +11,7 @@ describe('the simulation', () => {
   // Known seeds say what a change has broken; fresh ones, others at each run, say what nobody has seen yet.
   it.each([
     ['known', 1, 2000],
-    ['fresh', freshSeed(), 500],
+    ['fresh', freshSeed(), 2000],
   ])('finds nothing wrong with the shipped code, %s runs, from seed %i on', { timeout: 300_000 }, async (_which, firstSeed, runs) => {
     const { failures, operations, acknowledged } = await simulate({ firstSeed, runs, workers: WORKERS })
     expect(failures.map(describeFailure)).toEqual([])

@@ -96,6 +96,29 @@ describe('the rules', () => {
     expect(violations).toEqual([])
   })
 
+  it('a lock that was passed on to one who gives up at that moment costs a flight: it is taken over', async () => {
+    const plans = [
+      request('first', 10, { steps: [{ kind: 'save', thinkMs: 0 }], thinkMs: 300 }),
+      request('destroys', 100, { mode: 'destroy' }),
+      // It gives up while the holder asks why its write was refused.
+      request('givesUp', 50, { abortAfterMs: 270.5 }),
+      request('later', 400),
+    ]
+    const { violations, timeline } = await play(scenario(plans), new SeededRandom(1), true)
+    expect(timeline).toMatch(/cas sess:s1-lck \S+ <givesUp \S+> -> ok(.|\n)*givesUp +aborts(.|\n)*write \S+ s1: LATCHKEY_SESSION_GONE/)
+    expect(timeline).toMatch(/add sess:s1-lck <later \S+> -> exists <givesUp/)
+    expect(violations).toEqual([])
+  })
+
+  it('a grant is that of the process whose name it bears, also when an add under an older name has come since', () => {
+    const { history, accused, polls, grant } = makeHistory()
+    polls(2, 'new', false)
+    polls(2, 'old', true)
+    grant('new')
+    expect(history.session('rotated').lock?.actor).toBe(2)
+    expect(accused).toEqual([])
+  })
+
   it('who goes on under a new id has let go of the old one then, and not when its lock was evicted', async () => {
     const lockIsEvicted = { kind: 'evict', atMs: 250, session: 's1', suffix: '-lck' } as const
     const plans = [request('holder', 50, { mode: 'session', thinkMs: 3000, end: 'regenerate' }), request('waits', 160)]
@@ -223,6 +246,16 @@ function makeHistory() {
     refuseSet(): void {
       const command = { op: 'set', key: 'sess:rotated', value: Buffer.alloc(0), ttlSec: 2, flags: 0 } as const
       history.executed(command, { ...DONE, status: 'outOfMemory' }, sentNow(false))
+    },
+    polls(actor: number, instance: string, isZombie: boolean): void {
+      const value = Buffer.from(JSON.stringify({ token: `${instance}.1`, label: 'r1' }))
+      const command = { op: 'add', key: 'sess:rotated-lck', value, ttlSec: 2, flags: 0 } as const
+      history.executed(command, { ...DONE, status: 'exists' }, { ...sentNow(isZombie), actor })
+    },
+    grant(instance: string): void {
+      const value = Buffer.from(JSON.stringify({ token: 'granter.1', instance }))
+      const cas = { version: '1', asOf: 0 }
+      history.executed({ op: 'cas', cas, wantCas: true, key: 'sess:rotated-lck', value, ttlSec: 2, flags: 0 }, DONE, sentNow(false))
     },
     lock(token: string, isZombie: boolean): void {
       const value = Buffer.from(JSON.stringify({ token, label: 'r1' }))

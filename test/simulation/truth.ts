@@ -75,6 +75,8 @@ export class SessionTruth {
   lock: ServerLock | undefined
   /** Process => the instance id that it has last polled under. */
   readonly instances = new Map<number, string | undefined>()
+  /** Every instance id that somebody has polled under => whose it was. */
+  readonly authors = new Map<string, number>()
   /** Since when nobody has had the lock. */
   freeSinceMs = 0
   /** When each request's lock first stood on the server; the time is that of its flight's first command. */

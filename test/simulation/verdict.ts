@@ -1,4 +1,4 @@
-import type { Attempt } from './truth.js'
+import type { Attempt, SessionTruth } from './truth.js'
 import type { World } from './world.js'
 
 const GRANT_MS = 2000
@@ -40,15 +40,19 @@ function isExcused({ removed, invokedAtMs }: Attempt): boolean {
  * was seen it ends later; by now the server has answered for long.
  */
 export function judgeEndings(world: World): void {
-  for (const truth of world.history.sessions.values()) {
+  for (const { id, text } of notEnded(world)) world.accuse('notEnded', `${id} goes on under another id, and is still "${text}"`)
+}
+
+/** Sessions that go on under another id and still stand under their old one. */
+export function notEnded(world: World): SessionTruth[] {
+  return [...world.history.sessions.values()].filter((truth) => {
     world.history.expire(truth)
-    for (const { actor, isRetiring, outcome, executed, invokedAtMs, base } of truth.destroys) {
-      if (!isRetiring || outcome !== 'acked' || executed !== 'no' || truth.text === '' || truth.text !== base) continue
+    return truth.destroys.some(({ actor, isRetiring, outcome, executed, invokedAtMs, base }) => {
+      if (!isRetiring || outcome !== 'acked' || executed !== 'no' || truth.text === '' || truth.text !== base) return false
       const owner = world.processes.find((one) => one.actor === actor)
-      if (owner === undefined || owner.host.isDead || owner.isClosing || truth.changedSince(invokedAtMs)) continue
-      world.accuse('notEnded', `${truth.id} goes on under another id, and is still "${truth.text}"`)
-    }
-  }
+      return owner !== undefined && !owner.host.isDead && !owner.isClosing && !truth.changedSince(invokedAtMs)
+    })
+  })
 }
 
 /** No lock that a live process of ours has left behind is still there. */
