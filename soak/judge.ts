@@ -1,9 +1,10 @@
 /** Keeps the histories of the sessions under way, and reads and judges each when nobody writes to it any more. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nodeId, parseSavePath, type ServerAddress } from '../src/save-path.js'
 import { systemClock } from '../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../src/wire/memcached/memcached-wire.js'
 import { createRendezvous } from '../src/wire/memcached/rendezvous.js'
+import { nodeId } from '../src/wire/memcached/save-path.js'
+import { serversOf } from '../test/support/servers.js'
 import { type Restart, SessionHistory } from './history.js'
 import type { FromWorker, Record } from './messages.js'
 
@@ -128,10 +129,4 @@ export class Judge {
     if (history === undefined) this.histories.set(session, (history = new SessionHistory()))
     return history
   }
-}
-
-function serversOf(savePath: string): readonly ServerAddress[] {
-  const path = parseSavePath(savePath)
-  if (path.kind !== 'memcached') throw new TypeError('the soak runs on memcached')
-  return path.servers
 }

@@ -24,7 +24,7 @@ export type {
 } from './observe/channels.js'
 export type { ObservedEvent, TimedEvent } from './observe/event-channel.js'
 export * from './errors.js'
-export type { Cas, Command, NodeStats, Receiver, Reply, Status, Value, Wire } from './wire/wire.js'
+export type { Cas, Command, NodeStats, Receiver, Reply, Status, StoreTraits, Value, Wire } from './wire/wire.js'
 export { FlightError } from './wire/wire.js'
 export type { Clock, Timer } from './system/clock.js'
 export type { Random } from './system/random.js'

@@ -1,6 +1,8 @@
 /** The command line, checked. Knows no servers. */
 import { parseArgs } from 'node:util'
-import { parseSavePath, type ServerAddress } from '../save-path.js'
+import { MemcachedAddress } from '../wire/memcached/memcached-scheme.js'
+import type { ServerAddress } from '../wire/memcached/save-path.js'
+import { readSavePath } from '../wire/open-wire.js'
 import { COMMAND_NAMES, COMMANDS, type CommandName } from './help.js'
 
 /** The command line cannot be carried out as it is; nothing was asked of any server. */
@@ -117,8 +119,8 @@ function serversOf(servers: string | undefined, savePath: string | undefined, en
     const how = 'Give --servers 127.0.0.1:11211, or set LATCHKEY_SAVE_PATH or MEMCACHE_SERVERS.'
     throw new UsageError(`Which servers? ${how}`)
   }
-  const path = parseSavePath(text)
-  if (path.kind === 'memcached') return path.servers
+  const address = readSavePath(text)
+  if (address instanceof MemcachedAddress) return address.servers
   throw new UsageError('memory: keeps sessions inside one process; no tool can look into it.')
 }
 

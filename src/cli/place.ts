@@ -1,7 +1,7 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
 import { KeyLayout } from '../lock/key-layout.js'
-import { nodeId, type ServerAddress } from '../save-path.js'
+import { nodeId, type ServerAddress } from '../wire/memcached/save-path.js'
 import type { RecordFormat } from '../session/record-format.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'

@@ -15,14 +15,20 @@ import {
   TooManyWaitersError,
 } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import { FlightError, type Reply, unsupportedIn } from '../wire/wire.js'
+import { ANY_STORE, FlightError, type Reply, unsupportedIn, type Wire } from '../wire/wire.js'
 import type { LossReason } from './lock-context.js'
 import { describeHolder } from './lock-token.js'
 
 /** The typed errors of the lock protocol. */
 
+/** Where it failed: an error names the store, and what to change there, as the wire says. */
+interface Where {
+  readonly wire: Wire
+}
+
 /** After a flight that brought nothing, and that cannot have changed the record. */
 export function unavailable(
+  { wire: { store = ANY_STORE } }: Where,
   id: string,
   cause: FlightError,
 ): ServerUnavailableError | ServerRefusedError | NotSupportedError {
@@ -39,7 +45,7 @@ export function unavailable(
     return new NotSupportedError(`No session can be locked here. ${unsupported.message}.`, { cause, session })
   }
   return new ServerUnavailableError(
-    `No memcached answered for this session (${messageOf(cause)}). Check that the server runs and can be reached.`,
+    `No ${store.name} answered for this session (${messageOf(cause)}). Check that the server runs and can be reached.`,
     { cause, session },
   )
 }
@@ -64,18 +70,22 @@ export const gone = (id: string): SessionGoneError =>
     { session: hashOf(id) },
   )
 
-export const tooLarge = (id: string, sizeBytes: number, limitBytes: number): RecordTooLargeError =>
+export const tooLarge = (
+  { wire: { store = ANY_STORE } }: Where,
+  id: string,
+  sizeBytes: number,
+  limitBytes: number,
+): RecordTooLargeError =>
   new RecordTooLargeError(
     `The record has ${String(sizeBytes)} bytes and the server takes ${String(limitBytes)}; the old record is untouched. ` +
-      'Keep less in the session, or raise the item size of memcached (-I).',
+      `Keep less in the session, or ${store.remedy.tooLarge}.`,
     { sizeBytes, limitBytes, session: hashOf(id) },
   )
 
 /** After a reply that says for certain that nothing was stored. */
-export const serverRefused = (id: string, { status }: Reply): ServerRefusedError =>
+export const serverRefused = ({ wire: { store = ANY_STORE } }: Where, id: string, { status }: Reply): ServerRefusedError =>
   new ServerRefusedError(
-    `The server refused to store the session (${status}); nothing was stored. ` +
-      'Look at its memory limit (-m) and its evictions.',
+    `The server refused to store the session (${status}); nothing was stored. To make room, ${store.remedy.outOfMemory}.`,
     { session: hashOf(id) },
   )
 

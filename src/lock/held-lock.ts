@@ -185,7 +185,7 @@ export class HeldLock implements Handle, Alarm {
     await this.serially(async () => {
       this.assertUsable()
       const seen = await look(this.context, this.id, this.keys, this.token)
-      if (seen instanceof FlightError) throw unavailable(this.id, seen)
+      if (seen instanceof FlightError) throw unavailable(this.context, this.id, seen)
       if (!seen.mine) {
         this.lose('taken')
         throw this.lossError()
@@ -250,7 +250,7 @@ export class HeldLock implements Handle, Alarm {
 
   private assertFits(bytes: Value): void {
     const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
-    if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
+    if (bytes.length > limitBytes) throw tooLarge(this.context, this.id, bytes.length, limitBytes)
   }
 
   private transact(

@@ -1,7 +1,5 @@
 import { InvalidIdError } from '../errors.js'
-
-/** memcached's limit, in bytes, on a whole key (doc/protocol.txt: "Keys"). */
-const MAX_KEY_BYTES = 250
+import { ANY_STORE, type StoreTraits } from '../wire/wire.js'
 
 /** What the protocol appends to a record's key. An id that ends in one of them could name a lock. */
 const LOCK_SUFFIX = '-lck'
@@ -19,15 +17,19 @@ export interface SessionKeys {
   readonly line: string
 }
 
+/** Where processes say which servers they use. The line of no session: no id can lead here. */
+export const listsKeyOf = (prefix: string): string => prefix + LINE_SUFFIX
+
 /** Where a session's record and lock are kept. A value, so that another product's layout can stand in its place. */
 export class KeyLayout {
-  /** @param prefix goes before every id; visible ASCII, may be empty. Checked by the options. */
-  constructor(readonly prefix: string) {}
-
-  /** Where processes say which servers they use. The line of no session: no id can lead here. */
-  get listsKey(): string {
-    return this.prefix + LINE_SUFFIX
-  }
+  /**
+   * @param prefix goes before every id; visible ASCII, may be empty. Checked by the options.
+   * @param store what the wire says of its store: how long a key may be.
+   */
+  constructor(
+    readonly prefix: string,
+    private readonly store: StoreTraits = ANY_STORE,
+  ) {}
 
   /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
   keysOf(id: string): SessionKeys {
@@ -48,9 +50,9 @@ export class KeyLayout {
   flawOf(id: unknown): string | undefined {
     if (typeof id !== 'string') return 'it is not a string'
     if (id === '') return 'it is empty'
-    if (this.prefix.length + id.length + LONGEST_SUFFIX > MAX_KEY_BYTES) {
+    if (this.prefix.length + id.length + LONGEST_SUFFIX > this.store.maxKeyBytes) {
       const keyBytes = String(Buffer.byteLength(this.prefix + id) + LONGEST_SUFFIX)
-      return `its lock key would have ${keyBytes} bytes, and memcached takes ${String(MAX_KEY_BYTES)}`
+      return `its lock key would have ${keyBytes} bytes, and ${this.store.name} takes ${String(this.store.maxKeyBytes)}`
     }
     if (!VISIBLE_ASCII.test(id)) return 'only visible ASCII without spaces is allowed'
     for (const suffix of RESERVED_SUFFIXES) {

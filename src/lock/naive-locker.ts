@@ -34,11 +34,11 @@ export class NaiveLocker implements Locker {
     try {
       const reply = replyAt(await fly(this.context, id, [command]), 0)
       if (reply.status === 'ok' || reply.status === 'missing') return reply
-      throw serverRefused(id, reply)
+      throw serverRefused(this.context, id, reply)
     } catch (thrown) {
       if (thrown instanceof Error && 'code' in thrown) throw thrown
       const failure = asFlightError(thrown)
-      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(id, failure)
+      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(this.context, id, failure)
     }
   }
 }

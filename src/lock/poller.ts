@@ -146,7 +146,7 @@ export class Poller implements Receiver {
         // A connection that died under the request is worth one more try; a server that does not answer is not.
         const isLate = this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2
         if (!failure.untrusted && (retried || isLate)) {
-          this.owner.onRefused(() => unavailable(this.id, failure))
+          this.owner.onRefused(() => unavailable(this.context, this.id, failure))
           break
         }
         retried ||= !failure.untrusted
@@ -226,7 +226,7 @@ export class Poller implements Receiver {
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
     // Out of memory is not "locked": waiting would not help.
-    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.id, added)
+    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.id, added)
     this.seesRecord = hasBytes(found)
     if (poll.asksLine) this.turn.standInLine()
     return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)

@@ -71,7 +71,7 @@ export class SessionLocker implements Locker, QueueHost {
 
   async destroy(id: string): Promise<void> {
     const reply = await this.one(id, tombstone(this.context, this.context.layout.keysOf(id)))
-    if (reply.status !== 'ok') throw serverRefused(id, reply)
+    if (reply.status !== 'ok') throw serverRefused(this.context, id, reply)
   }
 
   /** Who has the lock of `id`, in any process; undefined when it is free. One flight. */
@@ -153,7 +153,7 @@ export class SessionLocker implements Locker, QueueHost {
       return replyAt(await fly(this.context, id, [command]), 0)
     } catch (thrown) {
       const failure = asFlightError(thrown)
-      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(id, failure)
+      throw failure.outcome === 'unknown' && command.op !== 'get' ? outcomeUnknown(id, failure) : unavailable(this.context, id, failure)
     }
   }
 

@@ -212,10 +212,10 @@ export class Transaction implements Receiver {
         return this.change.kind === 'destroy' ? this.bury() : this.judgeExists()
       case 'tooLarge': {
         const sizeBytes = 'bytes' in this.change ? this.change.bytes.length : 0
-        return this.maybe(tooLarge(this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
+        return this.maybe(tooLarge(this.context, this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
       }
       case 'outOfMemory':
-        return this.maybe(serverRefused(this.id, reply))
+        return this.maybe(serverRefused(this.context, this.id, reply))
     }
   }
 
@@ -271,17 +271,17 @@ export class Transaction implements Receiver {
    * Sent once: carried out late, a second one would destroy what was begun after this call.
    */
   private async bury(): Promise<LatchkeyError | undefined> {
-    if (!this.hasTime) return this.unanswered ? outcomeUnknown(this.id) : unavailable(this.id, NO_TIME)
+    if (!this.hasTime) return this.unanswered ? outcomeUnknown(this.id) : unavailable(this.context, this.id, NO_TIME)
     const flags = newStamp(this.context)
     try {
       const reply = replyAt(await fly(this.context, this.id, [tombstone(this.context, this.keys, flags)]), 0)
-      if (reply.status !== 'ok') return this.maybe(serverRefused(this.id, reply))
+      if (reply.status !== 'ok') return this.maybe(serverRefused(this.context, this.id, reply))
       this.known.record = { bytes: EMPTY, flags, cas: undefined }
       return undefined
     } catch (thrown) {
       const failure = asFlightError(thrown)
       const isUnknown = this.unanswered || failure.outcome === 'unknown'
-      return isUnknown ? outcomeUnknown(this.id, failure) : unavailable(this.id, failure)
+      return isUnknown ? outcomeUnknown(this.id, failure) : unavailable(this.context, this.id, failure)
     }
   }
 
@@ -343,7 +343,7 @@ export class Transaction implements Receiver {
   private giveUp(cause: FlightError): Outcome {
     if (this.change.kind !== 'none') {
       if (this.unanswered) this.context.counters.unknown++
-      this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.id, cause)
+      this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.context, this.id, cause)
     }
     return this.end('unclear')
   }

@@ -49,6 +49,8 @@ export interface ReleaseEvent extends TimedEvent {
 export interface ObservedNode {
   /** As in `manager.stats().nodes`, without credentials. */
   readonly name: string
+  /** What it runs, `memcached` say; undefined where a wire of the application's own does not tell. */
+  readonly system?: string | undefined
   /** Host name, IP address, or the path of a socket. */
   readonly address: string
   /** undefined of a socket. */

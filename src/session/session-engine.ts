@@ -1,18 +1,15 @@
 import { hostname } from 'node:os'
 import { inspect } from 'node:util'
-import { parseSavePath } from '../save-path.js'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/alarms.js'
-import { KeyLayout } from '../lock/key-layout.js'
+import { KeyLayout, listsKeyOf } from '../lock/key-layout.js'
 import type { Locker } from '../lock/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/lock-context.js'
 import { TokenMint } from '../lock/lock-token.js'
 import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
-import { createMemcachedWire } from '../wire/memcached/memcached-wire.js'
-import { createMemoryWire } from '../wire/memory/memory-wire.js'
-import { openNamedMemory } from '../wire/memory/named-memory.js'
+import { readSavePath } from '../wire/open-wire.js'
 import type { Wire, WireWarning } from '../wire/wire.js'
 import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
@@ -43,9 +40,17 @@ export class SessionEngine {
 
   constructor(readonly settings: Settings) {
     const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters } = settings
-    this.layout = new KeyLayout(settings.prefix)
     this.format = settings.format
-    this.wire = settings.wire ?? wireOf(settings, this.layout.listsKey, (warning) => this.onWarning(warning))
+    this.wire =
+      settings.wire ??
+      readSavePath(settings.savePath).open({
+        clock,
+        flightMs: flightMsOf(settings),
+        connections: settings.connections,
+        listsKey: listsKeyOf(settings.prefix),
+        onWarning: (warning) => this.onWarning(warning),
+      })
+    this.layout = new KeyLayout(settings.prefix, this.wire.store)
     const slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })
@@ -125,17 +130,3 @@ const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
 
 /** A call takes three flights at the most: its own, a read to resolve it, and the same once more. */
 const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineMs / 3)
-
-function wireOf(settings: Settings, listsKey: string, onWarning: (warning: WireWarning) => void): Wire {
-  const { clock } = settings
-  const path = parseSavePath(settings.savePath)
-  if (path.kind === 'memory') return path.name === '' ? createMemoryWire({ clock }) : openNamedMemory(path.name, clock)
-  return createMemcachedWire({
-    servers: path.servers,
-    clock,
-    flightMs: flightMsOf(settings),
-    connections: settings.connections,
-    listsKey,
-    onWarning,
-  })
-}

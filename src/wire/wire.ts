@@ -7,9 +7,10 @@ import type { ObservedNode } from '../observe/channels.js'
 import { brand } from '../system/brand.js'
 
 /**
- * An item's version, as one node handed it out. Opaque: only the wire that made it looks inside.
+ * An item's version, as one node handed it out. Opaque: versions are compared by the wire alone (`cas`, `cad`), and
+ * nothing above it looks inside one or compares two of them.
  *
- * `asOf` dates it by the wire's own count of connections (the moment its read was *sent*), because a restarted
+ * `asOf` is for wires whose store may hand out the same version twice; others write 0. It dates the version by the wire's own count of connections (the moment its read was *sent*), because a restarted
  * server hands out the same numbers again: a wire sends a CAS only on a connection that was opened before `asOf`.
  */
 export interface Cas {
@@ -158,13 +159,50 @@ export interface NodeStats {
   readonly connections: number
 }
 
-/** A place where records and locks live. Implementations: `memory`, `memcached`. */
+/** What a wire says of its store to people, and what the store's limits are. */
+export interface StoreTraits {
+  /** What messages call it, and OpenTelemetry's `db.system.name`: `memcached`. */
+  readonly name: string
+  /** The longest key, in bytes. */
+  readonly maxKeyBytes: number
+  /** What to change on its side, as the end of a sentence. */
+  readonly remedy: {
+    /** When a record is too large: `raise the item size of memcached (-I)`. */
+    readonly tooLarge: string
+    /** When it has no memory left: `Look at its memory limit (-m) and its evictions`. */
+    readonly outOfMemory: string
+  }
+}
+
+/** What is said of a store of which the wire says nothing. Its keys are as long as those of every store that we know. */
+export const ANY_STORE: StoreTraits = {
+  name: 'store',
+  maxKeyBytes: 250,
+  remedy: { tooLarge: 'let the store take larger ones', outOfMemory: 'look at its memory' },
+}
+
+/** A place where records and locks live. Each one in this package is a scheme of save paths, too: see `open-wire.ts`. */
 export interface Wire {
   /**
    * Runs `commands` in order, on one connection to the node that owns `route`, in one round trip.
    *
    * Replies come in the order of the commands, one each. Settles within the wire's flight deadline.
    * Keys are checked by the caller; a wire refuses (FlightError 'not-sent') what would break its framing.
+   *
+   * What can be relied on, and what cannot (a wire may promise more; nothing above it relies on more):
+   *
+   * - **Each command is atomic.** `add`, `cas` and `cad` look at the item and act on it in one step: of two that name one
+   *   version only one finds it, and nobody sees a value that is half written.
+   * - **Within a flight the order is kept.** No command is carried out before an earlier one of its flight, so that
+   *   whoever sees the second done sees the first done. Each is carried out whatever became of those before it: a `cas`
+   *   that answers `exists` does not stop the `cad` behind it.
+   * - **A flight is no transaction.** Commands of others may be carried out between two of its own, and nothing is
+   *   rolled back: of a flight that was cut off, the first commands may have been carried out and the others not. Who
+   *   sends one puts first what must not be missing when the rest is there: the record, and then the lock that it frees.
+   * - **Between flights nothing is ordered**, not even between two of one caller: they may go by different connections.
+   *   Only a flight that was answered is over. One that failed as 'unknown' may still be carried out, behind any
+   *   number of flights that were sent after it.
+   * - **Time is in whole seconds**: an item with a TTL of t seconds is there for at least t - 1 and at most t.
    *
    * @throws {FlightError} and nothing else.
    */
@@ -177,6 +215,9 @@ export interface Wire {
    * A wire without it has `flight` alone, and that serves as well. Who wraps a wire wraps both, or leaves this out.
    */
   send?: ((route: string, commands: readonly Command[], receiver: Receiver) => void) | undefined
+
+  /** What the store is called, and its limits. Default: `store`, and keys of 250 bytes. Does not change. */
+  readonly store?: StoreTraits
 
   /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */
   nodeOf?(route: string): ObservedNode

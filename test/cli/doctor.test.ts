@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Finding } from '../../src/cli/doctor/finding.js'
 import { findingsOf } from '../../src/cli/doctor/rules.js'
-import { parseSavePath } from '../../src/save-path.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serverOf } from '../support/servers.js'
 import { jsonOf, latchkey, type Surroundings } from './tool.js'
 
 interface Diagnosis {
@@ -232,9 +232,7 @@ describe.concurrent('doctor, on the way to the server', () => {
 
 describe('the rules', () => {
   const judged = (version: string, savePath = 'tcp://127.0.0.1:1', stats: Record<string, string> = {}): string[] => {
-    const path = parseSavePath(savePath)
-    const [server] = path.kind === 'memcached' ? path.servers : []
-    if (server === undefined) throw new Error('not memcached')
+    const server = serverOf(savePath)
     const empty = new Map<string, string>()
     const told = { stats: new Map(Object.entries(stats)), settings: empty, items: empty }
     return findingsOf({ server, version, ...told, roundTripMs: 1, aheadSec: 0 }).map(({ code }) => code)

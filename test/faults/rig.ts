@@ -1,11 +1,11 @@
 /** What one cell of the matrix is played on: a manager, a proxy that breaks things, a server, and a road past the proxy. */
 import { SessionManager } from 'latchkey'
-import { parseSavePath } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { Command, Reply, Wire } from '../../src/wire/wire.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { FaultProxy } from '../support/proxy.js'
+import { serversOf } from '../support/servers.js'
 import type { Roads, Transport } from './transports.js'
 
 /** Of any call; a flight is a third of it. Multiplied by the rig's patience. */
@@ -35,9 +35,8 @@ export class Truth {
   private readonly wire: Wire
 
   constructor(savePath: string) {
-    const path = parseSavePath(savePath)
-    if (path.kind !== 'memcached') throw new Error('not a memcached save path')
-    this.wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 10_000, connections: 2 })
+    const servers = serversOf(savePath)
+    this.wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 10_000, connections: 2 })
   }
 
   async get(key: string): Promise<string | undefined> {

@@ -162,8 +162,8 @@ export const mutants: readonly Mutant[] = [
 } as Command)`,
       },
       {
-        find: `if (reply.status !== 'ok') throw serverRefused(id, reply)`,
-        replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(id, reply)`,
+        find: `if (reply.status !== 'ok') throw serverRefused(this.context, id, reply)`,
+        replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(this.context, id, reply)`,
       },
       {
         find: `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
@@ -212,8 +212,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'unknownIsRefused',
     'A write that was not answered counts as not stored.',
-    `this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.id, cause)`,
-    `this.error ??= unavailable(this.id, cause)`,
+    `this.error ??= this.unanswered ? outcomeUnknown(this.id, cause) : unavailable(this.context, this.id, cause)`,
+    `this.error ??= unavailable(this.context, this.id, cause)`,
   ),
   one(
     'oneLockForAll',

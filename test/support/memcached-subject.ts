@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseSavePath, type ServerAddress } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
+import type { ServerAddress } from '../../src/wire/memcached/save-path.js'
 import type { Subject, SubjectOptions } from '../wire/conformance/subject.js'
 import { MemcachedServer } from './memcached-server.js'
+import { serversOf } from './servers.js'
 
 /** The dialects that the memcached wire speaks. */
 export const PROTOCOLS = ['binary', 'text'] as const
@@ -15,9 +16,7 @@ export const PATIENCE_MS = 10_000
 /** What a save path says of a server at `address` (`host:port`, or the path of a unix socket). */
 export function serverAddresses(address: string, protocol: Protocol): readonly ServerAddress[] {
   const url = address.startsWith('/') ? `unix://${address}` : `tcp://${address}`
-  const path = parseSavePath(`${url}?protocol=${protocol}`)
-  if (path.kind !== 'memcached') throw new Error(`not a memcached save path: ${url}`)
-  return path.servers
+  return serversOf(`${url}?protocol=${protocol}`)
 }
 
 /** A wire to a memcached of its own. `advance` really waits. */

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { NotSupportedError, ServerRefusedError } from '../../src/errors.js'
-import { parseSavePath } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serversOf } from '../support/servers.js'
 
 const open: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -17,9 +17,8 @@ afterEach(async () => {
 })
 
 function wireTo(savePath: string, flightMs = 5000): MemcachedWire {
-  const path = parseSavePath(savePath)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
+  const servers = serversOf(savePath)
+  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs })
   open.push(() => wire.close())
   return wire
 }

@@ -1,12 +1,12 @@
 /** What a connection does when the server does what it should not. */
 import type { Socket } from 'node:net'
 import { afterAll, describe, expect, it } from 'vitest'
-import { parseSavePath } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError, type Command } from '../../src/wire/wire.js'
 import { LagMeter } from '../faults/lag-meter.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serversOf } from '../support/servers.js'
 import { binaryReplies, binaryReply, binaryRequests, ScriptedServer } from './memcached-scripted-server.js'
 
 const FLIGHT_MS = 400
@@ -18,9 +18,8 @@ const GET: Command = { op: 'get', key: 'k' }
 const ADD: Command = { op: 'add', key: 'k', value: Buffer.from('mine'), ttlSec: 9 }
 
 function wireTo(port: number, protocol = 'text', flightMs = PATIENT_MS): MemcachedWire {
-  const path = parseSavePath(`tcp://127.0.0.1:${String(port)}?protocol=${protocol}`)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  return createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
+  const servers = serversOf(`tcp://127.0.0.1:${String(port)}?protocol=${protocol}`)
+  return createMemcachedWire({ servers, clock: systemClock, flightMs })
 }
 
 const lag = new LagMeter()

@@ -4,19 +4,18 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parseSavePath } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { Opening } from '../../src/wire/memcached/opening.js'
 import { FlightError } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serverOf, serversOf } from '../support/servers.js'
 import { ScriptedServer } from './memcached-scripted-server.js'
 
 /** The error of a flight to that save path. */
 async function failureOf(savePath: string, flightMs = 20_000): Promise<FlightError> {
-  const path = parseSavePath(savePath)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
+  const servers = serversOf(savePath)
+  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs })
   try {
     const error: unknown = await wire.flight('r', [{ op: 'get', key: 'k' }]).then(
       () => new Error('it flew'),
@@ -62,9 +61,8 @@ describe.concurrent.each(['text', 'binary'])('%s: the error says what happened f
 
   it('a server that is busy with what was sent before', async () => {
     await using server = await MemcachedServer.start()
-    const path = parseSavePath(local(server.port, protocol))
-    if (path.kind !== 'memcached') throw new Error('not memcached')
-    const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 4000, connections: 1 })
+    const servers = serversOf(local(server.port, protocol))
+    const wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 4000, connections: 1 })
     await wire.flight('r', [{ op: 'get', key: 'k' }])
     await server.pause()
     const sent = wire.flight('r', [{ op: 'get', key: 'k' }]).catch((error: unknown) => error)
@@ -111,9 +109,7 @@ describe('the error says what happened first', () => {
   })
 
   it('a name server that does not answer', () => {
-    const path = parseSavePath('tcp://cache.example:11211')
-    if (path.kind !== 'memcached' || path.servers[0] === undefined) throw new Error('not memcached')
-    const opening = new Opening(path.servers[0], 0)
+    const opening = new Opening(serverOf('tcp://cache.example:11211'), 0)
     expect(opening.awaited).toContain('PEM')
     const socket = new Socket()
     opening.follow(socket)

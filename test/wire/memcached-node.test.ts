@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { parseSavePath } from '../../src/save-path.js'
 import { type Clock, systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError, type Cas, type Command, type Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serversOf } from '../support/servers.js'
 import { binaryReplies, ScriptedServer } from './memcached-scripted-server.js'
 
 interface WireToOptions {
@@ -17,10 +17,9 @@ interface WireToOptions {
 }
 
 function wireTo(savePath: string, options: WireToOptions = {}): MemcachedWire {
-  const path = parseSavePath(savePath)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
+  const servers = serversOf(savePath)
   // Nothing here is told by the deadline, unless the test says so; on a busy machine the rest takes its time.
-  return createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs: 20_000, ...options })
+  return createMemcachedWire({ servers, clock: systemClock, flightMs: 20_000, ...options })
 }
 
 const local = (port: number, protocol = 'text'): string => `tcp://127.0.0.1:${String(port)}?protocol=${protocol}`
@@ -297,10 +296,10 @@ describe.concurrent('the end', () => {
     const source = (path: string): string =>
       JSON.stringify(fileURLToPath(new URL(`../../src/${path}`, import.meta.url)))
     const code = `
-      import { parseSavePath } from ${source('save-path.ts')}
+      import { readSavePath } from ${source('wire/open-wire.ts')}
       import { systemClock } from ${source('system/clock.ts')}
       import { createMemcachedWire } from ${source('wire/memcached/memcached-wire.ts')}
-      const { servers } = parseSavePath('127.0.0.1:${String(port)}')
+      const { servers } = readSavePath('127.0.0.1:${String(port)}')
       const wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 60_000 })
       process.on('exit', (code) => console.log('ended', code))
       ${script}

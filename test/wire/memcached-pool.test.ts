@@ -1,12 +1,12 @@
 /** The pool where it cannot grow, and where several of its connections are dead at once without a word. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { parseSavePath } from '../../src/save-path.js'
 import { SessionManager } from '../../src/index.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { Command, Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { FaultProxy } from '../support/proxy.js'
+import { serversOf } from '../support/servers.js'
 import { ScriptedServer } from './memcached-scripted-server.js'
 
 const GET: Command = { op: 'get', key: 'k' }
@@ -18,9 +18,8 @@ afterEach(async () => {
 })
 
 function wireTo(address: string, flightMs: number, protocol = 'text'): MemcachedWire {
-  const path = parseSavePath(`tcp://${address}?protocol=${protocol}`)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  const wire = createMemcachedWire({ servers: path.servers, clock: systemClock, flightMs })
+  const servers = serversOf(`tcp://${address}?protocol=${protocol}`)
+  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs })
   open.push(wire)
   return wire
 }

@@ -1,23 +1,15 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidSavePathError } from '../../src/errors.js'
-import { describeServer, nodeId, parseSavePath, type ServerAddress } from '../../src/save-path.js'
-
-function serversOf(text: string): readonly ServerAddress[] {
-  const path = parseSavePath(text)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  return path.servers
-}
-
-function serverOf(text: string): ServerAddress {
-  const [server, second] = serversOf(text)
-  if (server === undefined || second !== undefined) throw new Error('not one server')
-  return server
-}
+import { systemClock } from '../../src/system/clock.js'
+import { MemcachedAddress } from '../../src/wire/memcached/memcached-scheme.js'
+import { describeServer, nodeId } from '../../src/wire/memcached/save-path.js'
+import { readSavePath } from '../../src/wire/open-wire.js'
+import { serverOf, serversOf } from '../support/servers.js'
 
 function errorOf(text: string): InvalidSavePathError {
   try {
-    parseSavePath(text)
+    readSavePath(text)
   } catch (error) {
     if (error instanceof InvalidSavePathError) return error
     throw error
@@ -76,8 +68,9 @@ describe('a save path', () => {
   })
 
   it('names the embedded store', () => {
-    expect(parseSavePath('memory:')).toEqual({ kind: 'memory', name: '' })
-    expect(parseSavePath('memory:tests')).toEqual({ kind: 'memory', name: 'tests' })
+    for (const path of ['memory:', 'memory:tests']) {
+      expect(readSavePath(path).open({ clock: systemClock, flightMs: 1000, connections: 1 }).store?.name).toBe('memory')
+    }
   })
 
   it.each([
@@ -133,6 +126,18 @@ describe('a save path', () => {
   })
 
   it.each([
+    ['tpc://h', 'did you mean tcp?'],
+    ['memroy://', 'did you mean memory?'],
+    ['elephant://h', 'unknown scheme ("elephant")'],
+    ['tcp://h,memory:', 'port'],
+    ['tcp://h,redis://i', 'no scheme of memcached, which are tcp, tls, unix ("redis")'],
+    ['h?wieght=1', 'did you mean weight?'],
+    ['h?colour=red', 'known are weight, protocol'],
+  ])('helps where %j may have been meant otherwise', (text, hint) => {
+    expect(errorOf(text).message).toContain(hint)
+  })
+
+  it.each([
     'tcp://user:secret@',
     'tcp://user:secret@h:99999',
     'tcp://user:secret@h?weight=x',
@@ -166,8 +171,8 @@ describe('a save path', () => {
     fc.assert(
       fc.property(text, (any) => {
         try {
-          const path = parseSavePath(any)
-          if (path.kind === 'memory') return
+          const path = readSavePath(any)
+          if (!(path instanceof MemcachedAddress)) return
           for (const { endpoint, weight } of path.servers) {
             expect(weight).toBeGreaterThanOrEqual(1)
             if (endpoint.kind === 'tcp') expect(endpoint.port).toSatisfy((port: number) => port >= 1 && port <= 65535)

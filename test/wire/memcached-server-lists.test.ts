@@ -3,14 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
-import { parseSavePath, type ServerAddress } from '../../src/save-path.js'
 import { fingerprintOf } from '../../src/wire/memcached/server-lists.js'
 import { MemcachedServer } from '../support/memcached-server.js'
-
-const serversOf = (savePath: string): readonly ServerAddress[] => {
-  const path = parseSavePath(savePath)
-  return path.kind === 'memcached' ? path.servers : []
-}
+import { serversOf } from '../support/servers.js'
 
 describe('the fingerprint of a list', () => {
   it('is of names, weights and number, not of their order', () => {

@@ -5,20 +5,19 @@ import { createServer, type Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseSavePath, type ServerAddress } from '../../src/save-path.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { dumpKeys } from '../../src/wire/memcached/operator/key-dump.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { serverOf, serversOf } from '../support/servers.js'
 
 const PROTOCOLS = ['binary', 'text'] as const
 
 /** Acquires and commits through a save path; the statuses of the four commands. */
 async function roundTrip(savePath: string): Promise<string[]> {
-  const path = parseSavePath(savePath)
-  if (path.kind !== 'memcached') throw new Error('not memcached')
-  const wire = createMemcachedWire({ servers: path.servers, clock: systemClock })
+  const servers = serversOf(savePath)
+  const wire = createMemcachedWire({ servers, clock: systemClock })
   try {
     const value = Buffer.from('\0\r\nx')
     const [lock, record] = await wire.flight('r', [
@@ -35,13 +34,6 @@ async function roundTrip(savePath: string): Promise<string[]> {
   } finally {
     await wire.close()
   }
-}
-
-function serverOf(savePath: string): ServerAddress {
-  const path = parseSavePath(savePath)
-  const [server] = path.kind === 'memcached' ? path.servers : []
-  if (server === undefined) throw new Error('not memcached')
-  return server
 }
 
 function casOf(reply: Reply | undefined): { version: string; asOf: number } {

@@ -8,9 +8,9 @@ import type { FlightEvent, ObservedNode } from '../../observe/channels.js'
  * A flight of several commands is a batch. Its name tells the command only where all are the same, and its size is
  * told only from two on, as the conventions have it.
  */
-export function attributesOf({ operations, outcome }: FlightEvent, { address, port }: ObservedNode): Attributes {
+export function attributesOf({ operations, outcome }: FlightEvent, { system, address, port }: ObservedNode): Attributes {
   return {
-    'db.system.name': 'memcached',
+    ...(system === undefined ? {} : { 'db.system.name': system }),
     'db.operation.name': operationOf(operations),
     ...(operations.length > 1 ? { 'db.operation.batch.size': operations.length } : {}),
     'server.address': address,
@@ -19,7 +19,7 @@ export function attributesOf({ operations, outcome }: FlightEvent, { address, po
   }
 }
 
-/** `{operation} {target}`; the target is the server, since memcached has neither tables nor databases. */
+/** `{operation} {target}`; the target is the server, since a store of sessions has neither tables nor databases. */
 export const spanNameOf = ({ operations }: FlightEvent, { address, port }: ObservedNode): string =>
   `${operationOf(operations)} ${port === undefined ? address : `${address}:${String(port)}`}`
 
@@ -29,5 +29,5 @@ function operationOf(operations: readonly string[]): string {
   return operations.every((operation) => operation === first) ? `BATCH ${nameOf(first)}` : 'BATCH'
 }
 
-/** Compare-and-delete is memcached's delete with a version. */
+/** Compare-and-delete is a delete that names a version. */
 const nameOf = (operation: string): string => (operation === 'cad' ? 'delete' : operation)

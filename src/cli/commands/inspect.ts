@@ -1,4 +1,4 @@
-import { describeServer } from '../../save-path.js'
+import { describeServer } from '../../wire/memcached/save-path.js'
 import { UndecodableError } from '../../errors.js'
 import { plainText } from '../../system/plain-text.js'
 import { bytes, duration } from '../format.js'

@@ -1,4 +1,4 @@
-import { describeServer, type ServerAddress } from '../../save-path.js'
+import { describeServer, type ServerAddress } from '../../wire/memcached/save-path.js'
 import { dumpKeys } from '../../wire/memcached/operator/key-dump.js'
 import { bytes, duration, table } from '../format.js'
 import { type Place } from '../place.js'

@@ -1,5 +1,5 @@
 import { LatchkeyError, NotSupportedError, ServerUnavailableError } from '../../errors.js'
-import { describeServer, type ServerAddress } from '../../save-path.js'
+import { describeServer, type ServerAddress } from '../../wire/memcached/save-path.js'
 import { AuthenticationError } from '../../wire/memcached/codec.js'
 import { fingerprintOf, shownList } from '../../wire/memcached/server-lists.js'
 import { bytes, duration } from '../format.js'

@@ -1,4 +1,4 @@
-import type { ServerAddress } from '../../save-path.js'
+import type { ServerAddress } from '../../wire/memcached/save-path.js'
 import type { Clock } from '../../system/clock.js'
 import type { OperatorConnection } from '../../wire/memcached/operator/operator-connection.js'
 

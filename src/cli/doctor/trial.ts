@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { ServerAddress } from '../../save-path.js'
+import type { ServerAddress } from '../../wire/memcached/save-path.js'
+import { listsKeyOf } from '../../lock/key-layout.js'
 import { SessionManager } from '../../session/session-manager.js'
 import { createMemcachedWire } from '../../wire/memcached/memcached-wire.js'
 import { valueBytes, type Wire } from '../../wire/wire.js'
@@ -50,7 +51,7 @@ export async function playSession({ layout, clock, deadlineMs, signal }: Place, 
     if (second.data['beat'] !== 1) throw new Error('what was stored is not what was read')
     await second.destroy()
     const tookMs = clock.nowMs() - startedMs
-    const usedList = await leftList(wire, id, layout.listsKey)
+    const usedList = await leftList(wire, id, listsKeyOf(layout.prefix))
     return { tookMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record), usedList }
   } finally {
     await manager.close({ graceMs: 0 })

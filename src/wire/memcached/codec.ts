@@ -4,7 +4,7 @@
  * A codec belongs to one connection and dies with it. It knows bytes and flights, no sockets, pools or timers.
  */
 import type { Socket } from 'node:net'
-import type { Credentials } from '../../save-path.js'
+import type { Credentials } from './save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { failLater, FlightError, type Cas, type Command, type Receiver, type Reply, type Status, type Value } from '../wire.js'
 import type { Greeting } from './greeting.js'

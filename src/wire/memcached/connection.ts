@@ -4,7 +4,7 @@
  * Replies are matched here and nowhere else, so a late one can never reach another connection's request.
  */
 import type { Socket } from 'node:net'
-import { describeServer, type ServerAddress } from '../../save-path.js'
+import { describeServer, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, UnsupportedStoreError } from '../wire.js'
 import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'

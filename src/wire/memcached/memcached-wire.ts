@@ -1,7 +1,6 @@
 /** The memcached wire: routes flights to nodes, and lets nothing through that would break a protocol's framing. */
 import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
-import { nodeId, type ServerAddress } from '../../save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { isKey } from '../key.js'
 import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
@@ -10,8 +9,10 @@ import type { MakeCodec } from './codec.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
+import { nodeId, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
 import { createTextCodec, TEXT_VERSION } from './text-codec.js'
+import { MEMCACHED } from './traits.js'
 
 export interface MemcachedWireOptions {
   /** At least one; sessions are spread over them by rendezvous hashing of their route. */
@@ -110,6 +111,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       closing ??= Promise.all(nodes.map((node) => node.close())).then(() => undefined)
       return closing
     },
+    store: MEMCACHED,
     nodeOf: (route) => placeOf(route).node.observed,
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }

@@ -2,7 +2,7 @@
  * One memcached server: gathers the flights of an event-loop turn into a batch, borrows one connection for it, and
  * refuses a CAS that is older than that connection.
  */
-import { describeServer, type ServerAddress } from '../../save-path.js'
+import { describeServer, type ServerAddress } from './save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
@@ -10,6 +10,7 @@ import { bytesOf, Flight, type MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
+import { MEMCACHED } from './traits.js'
 
 export interface NodeOptions {
   readonly server: ServerAddress
@@ -295,6 +296,7 @@ export class MemcachedNode {
 function observedOf(server: ServerAddress): ObservedNode {
   const { endpoint } = server
   const name = describeServer(server)
-  if (endpoint.kind === 'unix') return { name, address: endpoint.path, port: undefined }
-  return { name, address: endpoint.host, port: endpoint.port }
+  const system = MEMCACHED.name
+  if (endpoint.kind === 'unix') return { name, system, address: endpoint.path, port: undefined }
+  return { name, system, address: endpoint.host, port: endpoint.port }
 }

@@ -1,6 +1,6 @@
 /** An attempt to connect: what it waits for, for whoever must say why there is no connection. */
 import * as net from 'node:net'
-import type { ServerAddress } from '../../save-path.js'
+import type { ServerAddress } from './save-path.js'
 
 type Stage = 'files' | 'name' | 'connection' | 'tls' | 'handshake'
 

@@ -1,6 +1,6 @@
 /** The connections of one node, kept by generic-pool: last in, first out, so that few of them stay warm. */
 import { createPool, type Pool } from 'generic-pool'
-import { describeServer } from '../../save-path.js'
+import { describeServer } from './save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { ConnectError, Connection, type ConnectionOptions } from './connection.js'
 import { Opening } from './opening.js'

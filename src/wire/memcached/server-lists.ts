@@ -3,7 +3,7 @@
  * session from the list, so that two lists split the sessions between them without a word. So each process leaves the
  * fingerprint of its list on every server that it uses, and looks at what another has left there.
  */
-import { nodeId, type ServerAddress } from '../../save-path.js'
+import { nodeId, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { type Command, type Reply, valueBytes, type WireWarning } from '../wire.js'
 import { murmur3 } from './rendezvous.js'

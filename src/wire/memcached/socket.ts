@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
-import type { ServerAddress, TlsParameters } from '../../save-path.js'
+import type { ServerAddress, TlsParameters } from './save-path.js'
 
 // A peer that vanished without a word is noticed by the kernel; a flight has its own, much shorter deadline.
 const KEEP_ALIVE_MS = 30_000

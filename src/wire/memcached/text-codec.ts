@@ -6,7 +6,7 @@
  * only if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and a touch that tells the CAS.
  */
 import { isAscii } from 'node:buffer'
-import type { Credentials } from '../../save-path.js'
+import type { Credentials } from './save-path.js'
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
 import type { Codec, CodecContext, Flight } from './codec.js'

@@ -1,7 +1,7 @@
 import type { Clock } from '../../system/clock.js'
 import { systemClock } from '../../system/clock.js'
-import { isKey } from '../key.js'
-import { type Command, FlightError, type Reply, valueBytes, type Wire } from '../wire.js'
+import { isKey, MOST_KEY_BYTES } from '../key.js'
+import { type Command, FlightError, type Reply, type StoreTraits, valueBytes, type Wire } from '../wire.js'
 import { largestValueBytes, MemoryStore } from './memory-store.js'
 
 export interface MemoryWireOptions {
@@ -18,11 +18,19 @@ export interface MemoryWireOptions {
 
 /** A wire to a store in this process. */
 export interface MemoryWire extends Wire {
+  readonly store: StoreTraits
   keys(prefix: string): AsyncIterable<string>
   /** How many items it keeps, including expired ones that were not swept yet. */
   readonly size: number
   /** What they take, in bytes. */
   readonly usedBytes: number
+}
+
+/** Its limits are memcached's, so that what runs here runs there. */
+const MEMORY: StoreTraits = {
+  name: 'memory',
+  maxKeyBytes: MOST_KEY_BYTES,
+  remedy: { tooLarge: 'raise maxItemBytes of the wire', outOfMemory: 'raise maxTotalBytes of the wire' },
 }
 
 const DEFAULT_MAX_ITEM_BYTES = 1024 * 1024
@@ -46,23 +54,24 @@ export function createMemoryWire(options: MemoryWireOptions = {}): MemoryWire {
 }
 
 class InMemoryWire implements MemoryWire {
+  readonly store = MEMORY
   private readonly clock: Clock
   private readonly maxItemBytes: number
-  private readonly store: MemoryStore
+  private readonly items: MemoryStore
   private closed = false
 
   constructor(options: MemoryWireOptions) {
     this.clock = options.clock ?? systemClock
     this.maxItemBytes = options.maxItemBytes ?? DEFAULT_MAX_ITEM_BYTES
-    this.store = new MemoryStore({ maxItemBytes: this.maxItemBytes, maxTotalBytes: options.maxTotalBytes })
+    this.items = new MemoryStore({ maxItemBytes: this.maxItemBytes, maxTotalBytes: options.maxTotalBytes })
   }
 
   get size(): number {
-    return this.store.size
+    return this.items.size
   }
 
   get usedBytes(): number {
-    return this.store.usedBytes
+    return this.items.usedBytes
   }
 
   async flight(_route: string, commands: readonly Command[]): Promise<Reply[]> {
@@ -71,7 +80,7 @@ class InMemoryWire implements MemoryWire {
     await Promise.resolve()
     if (this.closed) throw new FlightError('not-sent', 'the memory wire is closed')
     const nowSec = this.nowSec()
-    return taken.map((command) => this.store.run(command, nowSec))
+    return taken.map((command) => this.items.run(command, nowSec))
   }
 
   maxValueBytes(_route: string, key: string): number {
@@ -80,16 +89,16 @@ class InMemoryWire implements MemoryWire {
 
   async *keys(prefix: string): AsyncGenerator<string> {
     if (this.closed) throw new FlightError('not-sent', 'the memory wire is closed')
-    yield* this.store.keys(prefix, this.nowSec())
+    yield* this.items.keys(prefix, this.nowSec())
   }
 
   sweep(): number {
-    return this.store.sweep(this.nowSec())
+    return this.items.sweep(this.nowSec())
   }
 
   async close(): Promise<void> {
     this.closed = true
-    this.store.clear()
+    this.items.clear()
   }
 
   private nowSec(): number {

@@ -24,6 +24,7 @@ export function openNamedMemory(name: string, clock: Clock): Wire {
     if (isClosed) throw new FlightError('not-sent', 'the memory wire is closed')
   }
   return {
+    store: wire.store,
     async flight(route, commands) {
       assertOpen()
       return wire.flight(route, commands)

@@ -1,11 +1,11 @@
 import type { Express } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionManager } from 'latchkey'
-import { parseSavePath } from '../../../src/save-path.js'
 import { systemClock } from '../../../src/system/clock.js'
 import { createMemcachedWire } from '../../../src/wire/memcached/memcached-wire.js'
 import type { Wire } from '../../../src/wire/wire.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
+import { serversOf } from '../../support/servers.js'
 import type { Browser } from './browser.js'
 import { barrier, dataOf, endSitesAfterEach, Site, type SiteOptions, until, visit } from './site.js'
 import { storesRecord } from './tap-wire.js'
@@ -83,7 +83,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
   async function overtake(site: Site, sid: string, work: Parameters<SessionManager['run']>[1], graceSec: number): Promise<string> {
     const prefix = store === 'memory' ? 'sess:' : `r${String(tests)}:`
     const wire: Wire =
-      site.wire?.inner ?? createMemcachedWire({ servers: serversOf(server.port), clock: systemClock, flightMs: 1000, connections: 1 })
+      site.wire?.inner ?? createMemcachedWire({ servers: serversOf(`tcp://127.0.0.1:${String(server.port)}`), clock: systemClock, flightMs: 1000, connections: 1 })
     await wire.flight(sid, [{ op: 'delete', key: `${prefix}${sid}-lck` }])
     const other = new SessionManager({ wire, prefix, graceSec })
     const session = await other.start(sid)
@@ -336,11 +336,6 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
 })
 
 const untilWaiting = (site: Site, count: number): Promise<void> => until(() => site.manager.stats().waiting >= count)
-
-function serversOf(port: number): Parameters<typeof createMemcachedWire>[0]['servers'] {
-  const path = parseSavePath(`tcp://127.0.0.1:${String(port)}`)
-  return path.kind === 'memory' ? [] : path.servers
-}
 
 describe('what a handler has kept of the session that it ended', () => {
   it.each(['destroy', 'regenerate'] as const)('%s(), and then its save(): refused, and nothing comes back under the old id', async (end) => {

@@ -1,6 +1,6 @@
 /** The keys of one memcached, by its LRU crawler's dump. */
 import { NotSupportedError, ServerRefusedError } from '../../../errors.js'
-import { describeServer } from '../../../save-path.js'
+import { describeServer } from '../save-path.js'
 import { FlightError } from '../../wire.js'
 import { ClosedByServerError, OperatorConnection, type OperatorOptions } from './operator-connection.js'
 

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import { NotSupportedError } from '../../../errors.js'
-import { type Credentials, describeServer, type ServerAddress } from '../../../save-path.js'
+import { type Credentials, describeServer, type ServerAddress } from '../save-path.js'
 import type { Clock, Timer } from '../../../system/clock.js'
 import { FlightError } from '../../wire.js'
 import { AuthenticationError } from '../codec.js'

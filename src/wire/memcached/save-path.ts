@@ -1,10 +1,11 @@
 /**
- * PHP's save path, read strictly: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`, or `memory:`.
+ * memcached's part of a save path, read strictly: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`, as PHP writes it.
  *
  * Pure: reads no file, no environment variable and no name server.
  */
 import { isIPv6 } from 'node:net'
-import { InvalidSavePathError } from './errors.js'
+import { nearestName } from '../../system/nearest-name.js'
+import type { Refuse } from '../scheme.js'
 
 /** User name and password, percent-decoded: SASL PLAIN in the binary protocol, `-Y` of memcached in the text one. */
 export interface Credentials {
@@ -39,36 +40,22 @@ export interface ServerAddress {
   readonly protocol: 'binary' | 'text' | undefined
 }
 
-export type SavePath =
-  | { readonly kind: 'memory'; readonly name: string }
-  | { readonly kind: 'memcached'; readonly servers: readonly ServerAddress[] }
+export const SCHEMES = ['tcp', 'tls', 'unix'] as const
+
+/** How servers are written, for whoever got it wrong. */
+export const FORM =
+  'tcp://host:port[,tcp://host:port?weight=2], tls://user:password@host:port?ca=/file.pem, unix:///run/memcached.sock'
 
 const DEFAULT_PORT = 11211
-const FORM =
-  'Write it as tcp://host:port[,tcp://host:port?weight=2], tls://user:password@host:port?ca=/file.pem, ' +
-  'unix:///run/memcached.sock, or memory: (percent-encode other signs in names and passwords).'
 
 /**
- * Reads a save path: servers separated by commas, or `memory:` / `memory:name` for the embedded store.
+ * Reads servers that are separated by commas.
  *
  * A server is `[scheme://][user:password@]host[:port][?name=value&...]`; schemes tcp (the default), tls and unix
  * (`unix:///path`); port 11211 by default; IPv6 in brackets. Parameters: `weight` (1-1000), `protocol` (binary, text)
- * and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off).
- *
- * @throws {InvalidSavePathError} on anything else, duplicates included. Its message never holds a password.
+ * and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else is refused, duplicates included.
  */
-export function parseSavePath(text: string): SavePath {
-  const refuse: Refuse = (where, problem, value) => {
-    // With credentials in it nothing is repeated: a misplaced sign makes a piece of a password look like a port.
-    const shown = value === undefined || text.includes('@') ? '' : ` (${JSON.stringify(value)})`
-    throw new InvalidSavePathError(`Invalid save path, ${where}: ${problem}${shown}. ${FORM}`)
-  }
-  if (typeof text !== 'string' || text.trim() === '') throw new InvalidSavePathError(`The save path is empty. ${FORM}`)
-  if (text.startsWith('memory:')) {
-    const name = text.slice('memory:'.length)
-    if (!/^[\w.-]{0,64}$/.test(name)) refuse('memory', 'a name is at most 64 letters, digits and ._-', name)
-    return { kind: 'memory', name }
-  }
+export function parseServers(text: string, refuse: Refuse): readonly ServerAddress[] {
   const pieces = text.split(',').map((piece) => piece.trim())
   const servers = pieces.map((piece, index) => parseServer(piece, `server ${String(index + 1)}`, refuse))
   const seen = new Map<string, number>()
@@ -78,7 +65,7 @@ export function parseSavePath(text: string): SavePath {
     if (first !== undefined) refuse(`server ${String(index + 1)}`, `the same as server ${String(first)}`, id)
     seen.set(id, index + 1)
   })
-  return { kind: 'memcached', servers }
+  return servers
 }
 
 /** The server for people: scheme and address, no credentials and no parameters. */
@@ -94,13 +81,11 @@ export function nodeId(server: ServerAddress): string {
   return `${isIPv6(endpoint.host) ? `[${endpoint.host}]` : endpoint.host}:${String(endpoint.port)}`
 }
 
-type Refuse = (where: string, problem: string, value?: string) => never
-
 function parseServer(piece: string, where: string, refuse: Refuse): ServerAddress {
   if (piece === '') refuse(where, 'it is empty')
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(piece)
-  const kind = (scheme?.[1] ?? 'tcp').toLowerCase()
-  if (kind !== 'tcp' && kind !== 'tls' && kind !== 'unix') refuse(where, 'unknown scheme', scheme?.[1])
+  const kind = SCHEMES.find((known) => known === (scheme?.[1] ?? 'tcp').toLowerCase())
+  if (kind === undefined) return refuse(where, `no scheme of memcached, which are ${SCHEMES.join(', ')}`, scheme?.[1])
   const rest = piece.slice(scheme?.[0].length ?? 0)
   const mark = rest.indexOf('?')
   const location = mark < 0 ? rest : rest.slice(0, mark)
@@ -167,7 +152,11 @@ function parseParameters(query: string | undefined, tls: boolean, where: string,
     const equals = pair.indexOf('=')
     const given = equals < 0 ? pair : pair.slice(0, equals)
     const name = PARAMETERS.find((known) => known === given)
-    if (name === undefined) return refuse(where, `unknown parameter; known are ${PARAMETERS.join(', ')}`, given)
+    if (name === undefined) {
+      const meant = nearestName(given, PARAMETERS)
+      const hint = meant === undefined ? `known are ${PARAMETERS.join(', ')}` : `did you mean ${meant}?`
+      return refuse(where, `unknown parameter; ${hint}`, given)
+    }
     if (!tls && name !== 'weight' && name !== 'protocol') refuse(where, `the parameter ${name} needs tls://`)
     if (found[name] !== undefined) refuse(where, `the parameter ${name} is there twice`)
     const value = equals < 0 ? '' : decode(pair.slice(equals + 1), where, `parameter ${name}`, refuse)

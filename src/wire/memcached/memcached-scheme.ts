@@ -1,0 +1,19 @@
+import type { OpenOptions, StoreAddress, WireScheme } from '../scheme.js'
+import type { Wire } from '../wire.js'
+import { createMemcachedWire } from './memcached-wire.js'
+import { FORM, parseServers, SCHEMES, type ServerAddress } from './save-path.js'
+
+/** `tcp://`, `tls://` and `unix://`, and a bare `host:port`: one memcached, or several that share the sessions. */
+export const memcachedScheme: WireScheme = {
+  beginnings: SCHEMES.map((scheme) => `${scheme}://`),
+  form: FORM,
+  read: (savePath, refuse) => new MemcachedAddress(parseServers(savePath, refuse)),
+}
+
+export class MemcachedAddress implements StoreAddress {
+  constructor(readonly servers: readonly ServerAddress[]) {}
+
+  open(options: OpenOptions): Wire {
+    return createMemcachedWire({ ...options, servers: this.servers })
+  }
+}

@@ -1,0 +1,38 @@
+/** The one table of the stores that a save path can name. Who opens a store, or looks into one, asks here. */
+import { InvalidSavePathError } from '../errors.js'
+import { nearestName } from '../system/nearest-name.js'
+import { memcachedScheme } from './memcached/memcached-scheme.js'
+import { memoryScheme } from './memory/memory-scheme.js'
+import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
+
+/** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
+const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme]
+
+const FORM =
+  `Write it as ${SCHEMES.map(({ form }) => form).join(', or ')} ` + '(percent-encode other signs in names and passwords).'
+
+/**
+ * Reads a save path, strictly and without asking anybody: servers in PHP's form, or what another scheme of the table says.
+ *
+ * @throws {InvalidSavePathError} on anything else. Its message never holds a password.
+ */
+export function readSavePath(text: string): StoreAddress {
+  if (typeof text !== 'string' || text.trim() === '') throw new InvalidSavePathError(`The save path is empty. ${FORM}`)
+  const refuse: Refuse = (where, problem, value) => {
+    // With credentials in it nothing is repeated: a misplaced sign makes a piece of a password look like a port.
+    const shown = value === undefined || text.includes('@') ? '' : ` (${JSON.stringify(value)})`
+    throw new InvalidSavePathError(`Invalid save path, ${where}: ${problem}${shown}. ${FORM}`)
+  }
+  const trimmed = text.trim()
+  return schemeOf(trimmed, refuse).read(trimmed, refuse)
+}
+
+function schemeOf(text: string, refuse: Refuse): WireScheme {
+  const start = text.toLowerCase()
+  const named = SCHEMES.find(({ beginnings }) => beginnings.some((beginning) => start.startsWith(beginning)))
+  if (named !== undefined) return named
+  const [, given] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? []
+  if (given === undefined) return SCHEMES[0]
+  const meant = nearestName(given, SCHEMES.flatMap(({ beginnings }) => beginnings.map((one) => one.replace(/:.*/, ''))))
+  return refuse('server 1', `unknown scheme${meant === undefined ? '' : `; did you mean ${meant}?`}`, given)
+}

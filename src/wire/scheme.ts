@@ -1,0 +1,37 @@
+/** What latchkey knows of a kind of store: how a save path names it, and what can be done with it then. */
+import type { Clock } from '../system/clock.js'
+import type { Wire, WireWarning } from './wire.js'
+
+/**
+ * Throws the error of a save path that is refused: `where` in it (`server 2`), the problem, and the piece that is at
+ * fault, which is repeated only where the path holds no credentials.
+ */
+export type Refuse = (where: string, problem: string, value?: string) => never
+
+/** A kind of store. A new one is a folder with one of these, and a line in the table of `open-wire.ts`. */
+export interface WireScheme {
+  /** What its save paths begin with: `tcp://`, `memory:`. In small letters. */
+  readonly beginnings: readonly string[]
+  /** How its save paths are written; a part of the message of every save path that is refused. */
+  readonly form: string
+  /** Reads a save path. Pure: asks no server, and reads no file and no environment variable. */
+  read(savePath: string, refuse: Refuse): StoreAddress
+}
+
+/** A save path that was read. */
+export interface StoreAddress {
+  /** Makes a wire to the store. It connects when the first flight leaves. */
+  open(options: OpenOptions): Wire
+}
+
+export interface OpenOptions {
+  readonly clock: Clock
+  /** The deadline of one flight, in milliseconds. */
+  readonly flightMs: number
+  /** The most connections to one node, where the store has any. */
+  readonly connections: number
+  /** A key where processes that share sessions may leave what the others must agree with. Default: nothing is left. */
+  readonly listsKey?: string
+  /** Told what an operator should know, each thing once. */
+  readonly onWarning?: (warning: WireWarning) => void
+}
