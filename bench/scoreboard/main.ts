@@ -1,4 +1,4 @@
-/** `npm run scoreboard`: plays the race kit against the session stores people use, and prints the table of docs/reliability.md. */
+/** `npm run scoreboard`: plays the race kit against the session stores people use, and prints the table of docs/explain/how-it-is-tested.md. */
 import session from 'express-session'
 import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'

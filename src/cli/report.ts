@@ -1,7 +1,7 @@
 /** What a command found: the same for people and for programs. Printed in one place, `run.ts`. */
 export interface Report {
   readonly exitCode: ExitCode
-  /** Becomes the JSON; its fields are documented in docs/cli.md. */
+  /** Becomes the JSON; its fields are documented in docs/reference/cli.md. */
   readonly data: Readonly<Record<string, unknown>>
   readonly lines: readonly string[]
 }

@@ -26,7 +26,7 @@ const KNOWN = RETIRED | COMPRESSED | ENCRYPTED
 
 /**
  * How a session's text becomes the bytes of its record, and back. Plain text is its own record, as in PHP.
- * The bytes are described in docs/records.md.
+ * The bytes are described in docs/reference/records.md.
  */
 export class RecordFormat {
   private readonly seal: Seal | undefined

@@ -16,7 +16,7 @@ const SUSPICIOUS = /"(?:__proto__|constructor)"\s*:/
 /**
  * JSON, parsed prototype-safely (secure-json-parse). What JSON cannot keep is an error: cycles, BigInt, functions,
  * symbols, NaN and infinities, Maps and Sets and other objects of which it would keep nothing. Dates become strings,
- * objects of a class plain ones, `undefined` is left out (null in lists). docs/records.md has the whole table.
+ * objects of a class plain ones, `undefined` is left out (null in lists). docs/reference/records.md has the whole table.
  */
 export const jsonSerializer: Serializer = {
   stringify(data) {

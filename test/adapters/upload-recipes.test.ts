@@ -17,7 +17,7 @@ import { FetchBrowser } from './fetch/browser.js'
 import * as koaSite from './koa/site.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
 
-/** The recipes of docs/adapters.md for large uploads: received without a session, which is locked for a moment then. */
+/** The recipes of docs/guide/uploads.md for large uploads: received without a session, which is locked for a moment then. */
 
 expressSite.endSitesAfterEach()
 fastifySite.endSitesAfterEach()

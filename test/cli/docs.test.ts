@@ -10,10 +10,10 @@ import { EXIT } from '../../src/cli/report.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { buildTool } from './tool.js'
 
-/** docs/cli.md is true: its shell lines are run, one after the other, on a real server. */
+/** docs/reference/cli.md is true: its shell lines are run, one after the other, on a real server. */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const PAGE = readFileSync(join(ROOT, 'docs/cli.md'), 'utf8')
+const PAGE = readFileSync(join(ROOT, 'docs/reference/cli.md'), 'utf8')
 const run = promisify(execFile)
 
 /** A stand-in for jq where it is not installed: `.a`, `.a[0].b`, `.a | length`. */
@@ -25,7 +25,7 @@ for (const [, name, index, size] of process.argv[2].matchAll(/\\.(\\w+)|\\[(\\d+
 console.log(JSON.stringify(value))
 `
 
-it('the shell lines of docs/cli.md print what they say', async () => {
+it('the shell lines of docs/reference/cli.md print what they say', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'latchkey-docs-'))
   await using server = await MemcachedServer.start()
   const manager = new SessionManager({ savePath: `tcp://${server.address}` })
@@ -58,18 +58,7 @@ it('the shell lines of docs/cli.md print what they say', async () => {
   }
 }, 60_000)
 
-it('the JavaScript of docs/cli.md prints what it says', async () => {
-  const blocks = [...PAGE.matchAll(/<!-- test: run -->\n```js\n([^]*?)```/g)]
-  expect(blocks).toHaveLength(PAGE.split('```js').length - 1)
-  for (const [, code = ''] of blocks) {
-    const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(code) ?? []
-    const args = ['--import', 'tsx', '--input-type=module', '-e', code]
-    const { stdout } = await run(process.execPath, args, { cwd: ROOT })
-    expect(stdout.trim()).toBe(promised)
-  }
-})
-
-it('docs/cli.md has every exit code, and no other', () => {
+it('docs/reference/cli.md has every exit code, and no other', () => {
   const [, section = ''] = /## Exit codes\n([^]*?)\n## /.exec(PAGE) ?? []
   const codes = [...section.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code))
   expect(codes).toEqual(Object.values(EXIT))

@@ -266,11 +266,11 @@ describe('the rules', () => {
     expect(judged('?', 'tcp://h?protocol=binary', { max_connections: 'many', time: '', bytes: '-1' })).toEqual([])
   })
 
-  it('each have a row in docs/cli.md', () => {
+  it('each have a row in docs/reference/cli.md', () => {
     const found = (file: string, pattern: RegExp): (string | undefined)[] =>
       [...readFileSync(file, 'utf8').matchAll(pattern)].map(([, code]) => code)
     const codes = found('src/cli/doctor/finding.ts', /^ {2}\| '([a-z-]+)'/gm)
-    const rows = found('docs/cli.md', /^\| `([a-z-]+)` \| (?:problem|advice|note)/gm)
+    const rows = found('docs/reference/cli.md', /^\| `([a-z-]+)` \| (?:problem|advice|note)/gm)
     expect(codes.length).toBeGreaterThan(15)
     expect(rows.sort()).toEqual(codes.sort())
   })

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { channels } from '../../src/observe/channels.js'
 
 const read = (file: string): string => readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8')
-const PAGE = read('docs/observability.md')
+const PAGE = read('docs/reference/metrics.md')
 
 /** What stands in code marks in the first cell of each row of the tables under a heading. */
 function firstCells(heading: string): string[] {
@@ -16,7 +16,7 @@ function firstCells(heading: string): string[] {
   return rows.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? ''))
 }
 
-describe('docs/observability.md', () => {
+describe('docs/reference/metrics.md', () => {
   it('has a row for every channel, and for no other', () => {
     expect(firstCells('Listening')).toEqual(Object.values(channels).map(({ name }) => name))
   })

@@ -2,7 +2,7 @@ import { SessionStore } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { codeOf, World } from '../support/world.js'
 
-/** Each row of facts/php-contract.md, as docs/php-contract.md lists them. The names are quoted there. */
+/** Each row of facts/php-contract.md, as docs/reference/php-contract.md lists them. The names are quoted there. */
 
 const LOCK = 'sess:sid-lck'
 

@@ -90,7 +90,7 @@ function listsDiffer({ servers }: Place, { usedList }: Trial): Finding[] {
       code: 'server-lists-differ',
       severity: 'problem',
       message: `A running process uses it with another list of servers (${shownList(usedList)}; given here: ${given})`,
-      advice: 'Give every process, and the doctor, the same servers in the same words; docs/reliability.md says how a list is changed.',
+      advice: 'Give every process, and the doctor, the same servers in the same words; docs/guide/changing-servers.md says how a list is changed.',
     },
   ]
 }

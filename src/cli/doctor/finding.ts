@@ -1,4 +1,4 @@
-/** Something that the doctor has to say about a server. Codes are stable; docs/cli.md has a row for each. */
+/** Something that the doctor has to say about a server. Codes are stable; docs/reference/cli.md has a row for each. */
 export interface Finding {
   readonly code: FindingCode
   /** `problem`: sessions are lost, refused or in danger. `advice`: would be better. `note`: worth knowing. */

@@ -19,7 +19,7 @@ const MOST_BYTES = 2 ** 30
 /** Why bytes do not expand. */
 export type InflateFailure = 'tooLarge' | 'cut' | 'garbage'
 
-/** Synchronous: it takes less time than the JSON of the same record (docs/records.md), which is synchronous too. */
+/** Synchronous: it takes less time than the JSON of the same record (docs/guide/compression.md), which is synchronous too. */
 export class Compression {
   private constructor(
     /** Infinity: nothing is compressed; what is compressed is read all the same. */

@@ -84,7 +84,7 @@ export class ServerLists {
         `Another process uses ${node.name} with another list of servers (${shownList(found)}; this one: ${fingerprint}). ` +
         'Sessions are split between the two lists: visitors are logged out, and two requests may hold one session. ' +
         'Give every process the same servers in the same words (127.0.0.1 and localhost are two), and change the list ' +
-        'as docs/reliability.md says.',
+        'as docs/guide/changing-servers.md says.',
     })
   }
 }

@@ -11,7 +11,7 @@ import type { Browser } from './browser.js'
 import { endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
 import { storesRecord, type TapWire } from './tap-wire.js'
 
-/** The table of docs/adapters.md, row by row: what it says is what happens. */
+/** The table of docs/reference/adapters.md, row by row: what it says is what happens. */
 
 endSitesAfterEach()
 
@@ -190,17 +190,17 @@ const inWords = (wire: TapWire | undefined): string =>
   (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
 const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
 
-const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/adapters.md', import.meta.url)), 'utf8')
+const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Express\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
 const ROWS = [...SECTION.matchAll(/^\| (.+?) \| (.*?) \| (.*?) \| (yes|no|) \| (.*?) \|$/gm)].map(([, ...cells]) => cells)
 
-describe('docs/adapters.md', () => {
+describe('docs/reference/adapters.md', () => {
   it('has a row for each of these, and no other', () => {
     expect(ROWS.map(([path]) => path).sort()).toEqual(Object.keys(SCENARIOS).sort())
   })
 })
 
-describe.each(EXPRESSES)('the table of docs/adapters.md, %s', (_name, framework) => {
+describe.each(EXPRESSES)('the table of docs/reference/adapters.md, %s', (_name, framework) => {
   it.each(ROWS)('%s', async (path = '', ...promised) => {
     const scenario = SCENARIOS[path] ?? {}
     let held: string = ''

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../../support/memcached-server.js'
 
-/** What docs/adapters.md tells who comes from another store, done to a small application. */
+/** What docs/guide/migrating/ tells who comes from another store, done to a small application. */
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const HERE = join(ROOT, 'test/adapters/express/migration')
@@ -26,8 +26,8 @@ afterAll(async () => {
 })
 
 function diffOf(store: string): { readonly out: readonly string[]; readonly in: readonly string[] } {
-  const docs = readFileSync(join(ROOT, 'docs/adapters.md'), 'utf8')
-  const [, diff = ''] = new RegExp(`### Coming from ${store}\\n[^]*?\`\`\`diff\\n([^]*?)\`\`\``).exec(docs) ?? []
+  const docs = readFileSync(join(ROOT, `docs/guide/migrating/${store}.md`), 'utf8')
+  const [, diff = ''] = /```diff\n([^]*?)```/.exec(docs) ?? []
   const lines = (sign: string): string[] => diff.split('\n').flatMap((line) => (line.startsWith(sign) ? [line.slice(1)] : []))
   return { out: lines('-'), in: lines('+') }
 }

@@ -1,20 +1,19 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../../support/memcached-server.js'
+import { section } from '../../support/pages.js'
 import { FastifyBrowser } from './browser.js'
 import { until } from './site.js'
 
-/** The Fastify section of docs/adapters.md: its table, its code, and the migration. */
+/** What docs/ says of Fastify: the table of paths, and the migration. Options and examples: test/docs/. */
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const HERE = join(ROOT, 'test/adapters/fastify')
 const SCRATCH = join(ROOT, '.cache/fastify')
 const read = (...path: string[]): string => readFileSync(join(...path), 'utf8')
-const SECTION = /^## Fastify\n([^]*?)(?=^## |$(?![^]))/m.exec(read(ROOT, 'docs/adapters.md'))?.[1] ?? ''
 const run = (file: string): ReturnType<typeof spawn> => spawn(process.execPath, ['--import', 'tsx', file], { cwd: ROOT })
 
 let server: MemcachedServer
@@ -27,35 +26,14 @@ afterAll(async () => {
   await server.stop()
 })
 
-describe('the Fastify section of adapters.md', () => {
+describe('docs/reference/adapters.md', () => {
   it('each row of the table of paths names a test that exists', () => {
     const tests = readdirSync(HERE).filter((file) => file.endsWith('.test.ts'))
     const source = tests.map((file) => read(HERE, file)).join('\n')
-    const table = SECTION.slice(SECTION.indexOf('### Paths'), SECTION.indexOf('### Coming from'))
+    const table = section('docs/reference/adapters.md', '## Fastify')
     const named = [...table.matchAll(/\| `([^`]+)` \|$/gm)].map(([, name]) => name ?? '')
     expect(named.length).toBeGreaterThan(18)
     for (const name of named) expect(source).toContain(`('${name}'`)
-  })
-
-  it('has a row for every option', () => {
-    const source = read(ROOT, 'src/adapters/fastify/options.ts')
-    const [, common = ''] = /interface CommonOptions \{([^]*?)\n\}/.exec(source) ?? []
-    const [, own = ''] = /interface LatchkeyOptions [^{]*\{([^]*?)\n\}/.exec(source) ?? []
-    const options = [...(common + own).matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name ?? '')
-    expect(options.length).toBeGreaterThan(6)
-    for (const option of options) expect(SECTION).toMatch(new RegExp(`^\\| \`${option}\``, 'm'))
-  })
-
-  const blocks = [...SECTION.matchAll(/<!-- test: run -->\n```js\n([^]*?)```/g)].map(([, code], at) => [at + 1, code ?? ''] as const)
-  it.each(blocks)('its example %i runs and ends by itself', async (at, code) => {
-    const file = join(SCRATCH, `example-${String(at)}.mjs`)
-    writeFileSync(file, code)
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], { cwd: ROOT })
-    expect(stdout.trim()).toBe(/console\.log\(.*\) \/\/ (.*)/.exec(code)?.[1])
-  })
-
-  it('has examples', () => {
-    expect(blocks).toHaveLength(2)
   })
 })
 
@@ -87,7 +65,7 @@ async function started<T>(file: string, use: (port: number) => Promise<T>): Prom
 }
 
 describe('coming from @fastify/session', () => {
-  const [, diff = ''] = /```diff\n([^]*?)```/.exec(SECTION) ?? []
+  const [, diff = ''] = /```diff\n([^]*?)```/.exec(read(ROOT, 'docs/guide/migrating/fastify-session.md')) ?? []
   const lines = (sign: string): string[] => diff.split('\n').filter((line) => line.startsWith(sign)).map((line) => line.slice(1))
 
   it('changes at most five lines', () => {

@@ -6,7 +6,7 @@ import { storesRecord, type TapWire } from '../express/tap-wire.js'
 import type { Answer, FetchBrowser } from './browser.js'
 import { endSitesAfterEach, type Handler, KINDS, Site, type SiteOptions } from './site.js'
 
-/** The table of docs/adapters.md, row by row: what it says is what happens. */
+/** The table of docs/reference/adapters.md, row by row: what it says is what happens. */
 
 endSitesAfterEach()
 
@@ -149,11 +149,11 @@ function cookieIn({ setCookies }: Answer): string {
   return cookie.startsWith('sessionId=;') ? 'cleared' : 'set'
 }
 
-const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/adapters.md', import.meta.url)), 'utf8')
+const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Fetch\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
 const ROWS = [...SECTION.matchAll(/^\| (.+?) \| (.*?) \| (yes|no|) \| (no|set|cleared) \| (\d+) \|$/gm)].map(([, ...cells]) => cells)
 
-describe('the Fetch section of docs/adapters.md', () => {
+describe('the Fetch section of docs/reference/adapters.md', () => {
   it('has a row for each of these, and no other', () => {
     expect(ROWS.map(([path]) => path).sort()).toEqual(Object.keys(SCENARIOS).sort())
   })

@@ -7,12 +7,11 @@ import { MemcachedServer } from '../../support/memcached-server.js'
 import { until } from '../express/site.js'
 import { KoaBrowser } from './browser.js'
 
-/** The sections of docs/adapters.md on Koa, Fetch and no framework: their options and tables, and the migration. */
+/** What docs/ says of workers and of the way from koa-session. Options and examples: test/docs/. */
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const SCRATCH = join(ROOT, '.cache/koa')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
-const section = (name: string): string => new RegExp(`^## ${name}\\n([^]*?)(?=^## |$(?![^]))`, 'm').exec(read('docs/adapters.md'))?.[1] ?? ''
 
 let server: MemcachedServer
 beforeAll(async () => {
@@ -24,20 +23,10 @@ afterAll(async () => {
   await server.stop()
 })
 
-describe('docs/adapters.md', () => {
-  it.each([
-    ['Koa', 'src/adapters/koa/options.ts', 'LatchkeyOptions'],
-    ['Fetch', 'src/adapters/fetch/options.ts', 'SessionOptions'],
-  ])('has a row for every option of %s', (name, file, type) => {
-    const [, declared = ''] = new RegExp(`interface ${type} [^{]*\\{([^]*?)\\n\\}`).exec(read(file)) ?? []
-    const options = [...declared.matchAll(/readonly (\w+)\??:/g)].map(([, option]) => option ?? '')
-    expect(options.length).toBeGreaterThan(3)
-    for (const option of options) expect(section(name)).toMatch(new RegExp(`^\\| \`${option}\``, 'm'))
-  })
-
+describe('docs/guide/workers.md', () => {
   it('names a test for every stage of a cancellation', () => {
     const tests = read('test/session/cancellation.test.ts')
-    const named = [...section('Without a framework').matchAll(/\| `([^`]+)` \|$/gm)].map(([, cell]) => cell ?? '')
+    const named = [...read('docs/guide/workers.md').matchAll(/\| `([^`]+)` \|$/gm)].map(([, cell]) => cell ?? '')
     const stages = named.filter((cell) => !cell.startsWith('examples/'))
     expect(stages).toHaveLength(6)
     for (const stage of stages) expect(tests).toContain(`it('${stage}'`)
@@ -66,7 +55,7 @@ async function listAt(file: string): Promise<{ user: string; list: string[] }> {
 }
 
 describe('coming from koa-session with a store', () => {
-  const [, diff = ''] = /```diff\n([^]*?)```/.exec(section('Koa')) ?? []
+  const [, diff = ''] = /```diff\n([^]*?)```/.exec(read('docs/guide/migrating/koa-session.md')) ?? []
   const lines = (sign: string): string[] => diff.split('\n').filter((line) => line.startsWith(sign)).map((line) => line.slice(1))
 
   it('changes at most five lines', () => {

@@ -10,7 +10,7 @@ import { storesRecord, type TapWire } from '../express/tap-wire.js'
 import type { KoaBrowser } from './browser.js'
 import { endSitesAfterEach, Site, type SiteOptions, type Visit } from './site.js'
 
-/** The table of docs/adapters.md, row by row: what it says is what happens. */
+/** The table of docs/reference/adapters.md, row by row: what it says is what happens. */
 
 endSitesAfterEach()
 
@@ -160,11 +160,11 @@ const inWords = (wire: TapWire | undefined): string =>
   (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
 const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
 
-const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/adapters.md', import.meta.url)), 'utf8')
+const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Koa\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
 const ROWS = [...SECTION.matchAll(/^\| (.+?) \| (.*?) \| (.*?) \| (yes|no|) \| (.*?) \|$/gm)].map(([, ...cells]) => cells)
 
-describe('the Koa section of docs/adapters.md', () => {
+describe('the Koa section of docs/reference/adapters.md', () => {
   // koa-session writes into each record when it ends: to the millisecond, so that two saves of a request would
   // differ by chance. Here time stands within a request, and moves on before it.
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))

@@ -74,8 +74,8 @@ function wordFor(value: unknown, back: unknown, isThere: boolean): string {
   return Object.is(back, value) ? 'kept' : 'changed'
 }
 
-describe('the table of docs/records.md', () => {
-  const page = readFileSync(new URL('../../../docs/records.md', import.meta.url), 'utf8')
+describe('the table of docs/reference/records.md', () => {
+  const page = readFileSync(new URL('../../../docs/reference/records.md', import.meta.url), 'utf8')
   const rows = [...page.matchAll(/^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)].map(([, ...cells]) => cells.map((cell) => cell.trim()))
   const head = rows.findIndex(([first]) => first === 'value')
   const table = rows.slice(head + 1).filter(([what = '']) => what in VALUES)

@@ -93,7 +93,7 @@ describe('records that were stored', () => {
     expect(seal.close('sid', [0, record[1] ?? 0], Buffer.from(text))).toEqual(record)
   })
 
-  it.each(encrypted.slice(0, 2))('$what is read by what docs/records.md says, and nothing else', ({ record, text }) => {
+  it.each(encrypted.slice(0, 2))('$what is read by what docs/reference/records.md says, and nothing else', ({ record, text }) => {
     const [salt, iv, tag] = [record.subarray(5, 21), record.subarray(21, 33), record.subarray(-16)]
     const key = Buffer.from(hkdfSync('sha256', KEY.secret, salt, 'latchkey record v1 aes-256-gcm', 32))
     const decipher = createDecipheriv('aes-256-gcm', key, iv)

@@ -1,4 +1,4 @@
-// An application on connect-memcached, as it is before the change that docs/adapters.md shows.
+// An application on connect-memcached, as it is before the change that docs/guide/migrating/connect-memcached.md shows.
 import { setTimeout as query } from 'node:timers/promises'
 import express from 'express'
 import session from 'express-session'

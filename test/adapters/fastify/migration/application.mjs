@@ -1,4 +1,4 @@
-// An application on @fastify/session, as it is before the change that docs/adapters.md shows.
+// An application on @fastify/session, as it is before the change that docs/guide/migrating/fastify-session.md shows.
 import { setTimeout as query } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'

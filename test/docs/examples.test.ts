@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { blocksOf, MARK, PAGES, promisedBy, read, ROOT } from '../support/pages.js'
+
+/** Code blocks are executed inside the project, so that 'latchkey' is what the project is. */
+const SCRATCH = join(ROOT, '.cache/docs')
+
+let server: MemcachedServer
+beforeAll(async () => {
+  mkdirSync(SCRATCH, { recursive: true })
+  server = await MemcachedServer.start()
+})
+afterAll(async () => {
+  rmSync(SCRATCH, { recursive: true, force: true })
+  await server.stop()
+})
+
+const runnable = (page: string): readonly string[] => blocksOf(page).flatMap(({ how, code }) => (how === 'run' ? [code] : []))
+
+describe('code in the documentation', () => {
+  it.each(PAGES)('%s: every block says how it is tested', (page) => {
+    const languages: Readonly<Record<string, RegExp>> = { js: /^(run|express)$/, ts: /^file /, sh: /^shell$/, diff: /^migration$/ }
+    for (const { language, how, code } of blocksOf(page)) {
+      expect({ language, how: how ?? 'nothing is said', code }).toMatchObject({ how: expect.stringMatching(languages[language] ?? /^$/) })
+    }
+  })
+
+  it.concurrent.each(PAGES.filter((page) => runnable(page).length > 0))('%s: its examples run, print what they say, and end by themselves', async (page) => {
+    const files = runnable(page).map((code, index) => {
+      const file = join(SCRATCH, `${page.replaceAll('/', '-')}-${String(index + 1)}.mjs`)
+      writeFileSync(file, code.replaceAll('127.0.0.1:11211', server.address))
+      return file
+    })
+    const player = ['--import', 'tsx', join(ROOT, 'test/docs/play.ts'), ...files]
+    const { stdout } = await promisify(execFile)(process.execPath, player, { cwd: ROOT })
+    const printed = stdout.split(`${MARK}\n`).slice(1).map((text) => text.trim())
+    expect(printed).toEqual(runnable(page).map(promisedBy))
+  })
+
+  const quoted = PAGES.flatMap((page) => blocksOf(page).flatMap(({ how, code }) => (how?.startsWith('file ') === true ? [[page, how.slice('file '.length), code] as const] : [])))
+  it.each(quoted)('%s: what it shows of %s is there', (_page, file, code) => {
+    expect(read(file)).toContain(code)
+  })
+})

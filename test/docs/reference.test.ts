@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { read, section } from '../support/pages.js'
+
+const OPTIONS = 'docs/reference/options.md'
+
+/** The names of a type's fields, as the source declares them. */
+function fieldsOf(file: string, type: string): readonly string[] {
+  const [, declared = ''] = new RegExp(`interface ${type} [^{]*\\{([^]*?)\\n\\}`).exec(read(file)) ?? []
+  return [...declared.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name ?? '')
+}
+
+describe('docs/reference/errors.md', () => {
+  it('has a row for every error code, and for no other', () => {
+    const sources = read('src/errors.ts') + read('src/adapters/http/http-error.ts')
+    const codes = new Set([...sources.matchAll(/LATCHKEY_\w+/g)].map(([code]) => code))
+    const rows = new Set([...read('docs/reference/errors.md').matchAll(/^\| `(LATCHKEY_\w+)`/gm)].map(([, code]) => code))
+    expect([...rows].sort()).toEqual([...codes].sort())
+  })
+})
+
+describe(OPTIONS, () => {
+  it.each([
+    ['## The manager', 'src/session/options.ts', 'SessionManagerOptions', 10],
+    ['## Koa', 'src/adapters/koa/options.ts', 'LatchkeyOptions', 3],
+    ['## Fetch', 'src/adapters/fetch/options.ts', 'SessionOptions', 3],
+    ['## Fastify', 'src/adapters/fastify/options.ts', 'CommonOptions', 3],
+    ['## Fastify', 'src/adapters/fastify/options.ts', 'LatchkeyOptions', 3],
+    ['## Fastify', 'src/adapters/fastify/options.ts', 'OwnSessionOptions', 2],
+    ['## Express', 'src/adapters/express/options.ts', 'LatchkeyOptions', 6],
+  ])('%s has a row for every option of %s, %s', (heading, file, type, more) => {
+    const options = fieldsOf(file, type)
+    expect(options.length).toBeGreaterThan(more)
+    for (const option of options) expect(section(OPTIONS, heading)).toMatch(new RegExp(`^\\|.*\`${option}\``, 'm'))
+  })
+})
+
+it('each row of php-contract.md names a test that exists', () => {
+  const tests = read('test/session/php-contract.test.ts').replaceAll("\\'", "'")
+  const cells = [...read('docs/reference/php-contract.md').matchAll(/\| `([^`]+)` \|$/gm)].map(([, name]) => name ?? '')
+  const named = cells.filter((name) => !name.startsWith('LATCHKEY_'))
+  expect(named.length).toBeGreaterThan(20)
+  for (const name of named) expect(tests).toContain(`it('${name}'`)
+})

@@ -1,0 +1,42 @@
+/** The documentation, as tests read it. A page is called by its path from the root of the repository. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+export const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
+
+/** Every page: those of the root, and all below docs/. What is generated there is no page. */
+export const PAGES: readonly string[] = [
+  ...readdirSync(ROOT).filter((file) => file.endsWith('.md')),
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md') && !file.startsWith('reference/api/') && !file.includes('node_modules'))
+    .map((file) => `docs/${file}`),
+].sort()
+
+/** What stands under a heading of a page, up to the next one of its rank or above; '' when there is no such heading. */
+export function section(page: string, heading: string): string {
+  const rank = /^#+/.exec(heading)?.[0].length ?? 0
+  const [, text = ''] = new RegExp(`^${heading}\\n([^]*?)(?=^#{1,${String(rank)}} |$(?![^]))`, 'm').exec(read(page)) ?? []
+  return text
+}
+
+export interface Block {
+  /** `js`, `sh`, `diff` and so on. */
+  readonly language: string
+  /** What the comment before it says of its test: `<!-- test: run -->`. */
+  readonly how: string | undefined
+  readonly code: string
+}
+
+/** The fenced code blocks of a page. */
+export const blocksOf = (page: string): readonly Block[] =>
+  [...read(page).matchAll(/(?:<!-- test: (.*?) -->\n)?^```(\w+)\n([^]*?)^```$/gm)].map(([, how, language = '', code = '']) => ({ how, language, code }))
+
+/** What a block prints, by its own words: the comments behind its `console.log(...)`, one a line. */
+export const promisedBy = (code: string): string =>
+  [...code.matchAll(/console\.log\(.*\) \/\/ (.*)/g)].map(([, promised = '']) => promised).join('\n')
+
+/** Stands in what test/docs/play.ts prints before what each example prints. */
+export const MARK = '--- the next example'
