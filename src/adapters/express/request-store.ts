@@ -15,7 +15,7 @@ import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
  */
 export class RequestStore extends BareStore {
   private readonly held: HeldSession<AnySession, SessionData>
-  private readonly calls = new CallLine()
+  private readonly calls = new CallLine(toHttpError)
   private reading: 'not yet' | 'under way' | 'done' | 'failed' = 'not yet'
   /** Let go of for good: what is changed from now on cannot be stored. */
   private isReleased = false

@@ -2,12 +2,13 @@ import type { SessionData } from 'express-session'
 import type { SessionManager } from '../../session/session-manager.js'
 import { BareSessions } from '../http/bare-sessions.js'
 import { CallLine } from '../http/call-line.js'
+import { toHttpError } from '../http/http-error.js'
 import { type AnySession, BareStore, type ExpressRecord } from './bare-store.js'
 
 /** The session of a WebSocket, which lives for hours without a lock: what it stores must follow from what it read or stored last. */
 class UpgradedSessions extends BareSessions<AnySession, SessionData> {
   private known: { readonly sid: string; readonly text: string } | undefined
-  private readonly calls = new CallLine()
+  private readonly calls = new CallLine(toHttpError)
 
   override async peek(sid: string): Promise<SessionData | null> {
     const text = this.manager.flawOf(sid) === undefined ? await this.manager.store().peek(sid) : ''

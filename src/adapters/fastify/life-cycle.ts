@@ -6,7 +6,7 @@ import { onceClosed } from '../http/once-closed.js'
 import { onHead } from '../http/response-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
-export interface RequestSession {
+export interface SessionBinding {
   /** Reads the session, and waits for it if need be. */
   begin(): Promise<void>
   /** Stores what is to be stored, lets go, and sets the cookie. */
@@ -35,7 +35,7 @@ export class LifeCycle {
   private graceTimer: NodeJS.Timeout | undefined
 
   constructor(
-    private readonly session: RequestSession,
+    private readonly session: SessionBinding,
     private readonly reply: FastifyReply,
     private readonly graceMs: number,
   ) {

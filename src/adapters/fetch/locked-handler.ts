@@ -1,9 +1,9 @@
 import { LatchkeyError } from '../../errors.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { ClientGoneError, type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
+import { RequestSession } from '../http/request-session.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
-import { RequestSession } from './request-session.js'
 import { SessionCookie } from './session-cookie.js'
 
 /** Requests whose sessions are there, as long as their handlers run. */
@@ -35,9 +35,10 @@ export class LockedHandler<T extends object> {
     // Nobody is to wait for a session while another client uploads slowly.
     if (!readOnly && isBodyDue(incoming)) await new Promise<void>((resolve) => onBodyArrived(incoming, resolve))
     const { signal } = request
-    const settings = { signal, label: label(request), lifetimeSec, readOnly }
     try {
-      return await RequestSession.begin<T>(manager, this.cookie.idIn(request), settings)
+      const session = new RequestSession<T>(manager, { signal, label: label(request), lifetimeSec, readOnly, errorOf: itself })
+      await session.read(this.cookie.idIn(request))
+      return session
     } catch (error) {
       const reason = signal.aborted && error === signal.reason ? new ClientGoneError('The client has gone.') : error
       return this.refuse(reason, request)
@@ -137,6 +138,8 @@ function withCookie(response: Response, cookie: string): Response {
 
 const incomingOf = (env: unknown): unknown =>
   typeof env === 'object' && env !== null && 'incoming' in env ? env.incoming : undefined
+
+const itself = <E>(error: E): E => error
 
 /** A query may hold secrets. */
 const labelOf = ({ method, url }: Request): string => `${method} ${new URL(url).pathname}`

@@ -1,4 +1,4 @@
-import { type SessionHttpError, toHttpError } from './http-error.js'
+import type { SessionHttpError } from './http-error.js'
 import { ignore } from './settle.js'
 
 /** A session that may go on under another id (HeldText). */
@@ -11,12 +11,15 @@ interface Replacing {
  * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
  * whether the last change of the session failed.
  */
-export class CallLine {
+export class CallLine<Failure = SessionHttpError> {
   private turn: Promise<unknown> = Promise.resolve()
   private pending = 0
-  private failed: { readonly sid: string; readonly error: SessionHttpError; readonly isTold: boolean } | undefined
+  private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined
   /** The response is about to leave: what fails now is told by it. */
   isAnswering = false
+
+  /** @param errorOf makes of what a call has thrown what its caller and the response are told. */
+  constructor(private readonly errorOf: (thrown: unknown) => Failure) {}
 
   /** Nothing is under way. */
   get isIdle(): boolean {
@@ -24,7 +27,7 @@ export class CallLine {
   }
 
   /** Why the session is not stored as it is. */
-  get failure(): SessionHttpError | undefined {
+  get failure(): Failure | undefined {
     return this.failed?.error
   }
 
@@ -71,7 +74,7 @@ export class CallLine {
       await work()
       if (this.failed?.sid === sid) this.failed = undefined
     } catch (thrown) {
-      const error = toHttpError(thrown)
+      const error = this.errorOf(thrown)
       this.failed = { sid, error, isTold: !wasAnswering && !this.isAnswering }
       throw error
     }

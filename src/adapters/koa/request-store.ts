@@ -4,6 +4,7 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
 import { CallLine } from '../http/call-line.js'
 import { HeldText } from '../http/held-text.js'
+import { toHttpError } from '../http/http-error.js'
 import { ignore, settle } from '../http/settle.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
@@ -15,7 +16,7 @@ const DEFAULT_LIFETIME_SEC = 86_400
  */
 export class RequestStore {
   private readonly held: HeldText
-  private readonly calls = new CallLine()
+  private readonly calls = new CallLine(toHttpError)
   /** Why nothing can be changed (any more). */
   protection: ReadOnlyReason | undefined
   /** `set` lets go. */

@@ -6,13 +6,13 @@ import { giveMethods } from '../../http/give-methods.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../http/settle.js'
 import type { SessionHooks } from './hooks.js'
-import type { RequestSession } from '../life-cycle.js'
+import type { SessionBinding } from '../life-cycle.js'
 import type { RequestStore } from './request-store.js'
 
 type Current = FastifySessionObject | null
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */
-export class LockedRequest implements RequestSession {
+export class LockedRequest implements SessionBinding {
   private session: Current = null
 
   constructor(

@@ -13,7 +13,7 @@ import { BareStore, type FastifyRecord, plainOf } from './bare-store.js'
  */
 export class RequestStore extends BareStore {
   private readonly held: HeldSession<Session>
-  readonly calls = new CallLine()
+  readonly calls = new CallLine(toHttpError)
   private readonly destroyed = new Set<string>()
   /** Let go of for good: what is changed from now on cannot be stored. */
   private isReleased = false

@@ -20,16 +20,16 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
 
   app.decorateRequest(SESSION, {
     getter(this: FastifyRequest) {
-      return served.get(this)?.own.data
+      return served.get(this)?.own.session.data
     },
     setter(this: FastifyRequest, data: Data) {
       const own = served.get(this)?.own
-      if (own !== undefined) own.data = data
+      if (own !== undefined) own.session.data = data
     },
   })
   app.addHook('onRequest', (request, reply, done) => {
-    const settings = { label: label(request), lifetimeSec, isReadOnly: isReadOnly(request, readOnly) }
-    const own = new OwnSession(manager, request, reply, cookie, settings)
+    const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly) }
+    const own = new OwnSession(request, reply, cookie, manager, settings)
     const life = new LifeCycle(own, reply, graceMs)
     served.set(request, { own, life })
     life.onRequest(done)
