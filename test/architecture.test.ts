@@ -84,6 +84,34 @@ describe('the architecture', () => {
     expect(across).toEqual([])
   })
 
+  it('a store is known in its own folder alone: everybody else asks the table of schemes', () => {
+    const storeOf = (file: string): string | undefined => /^wire\/(\w+)\//.exec(file)?.[1]
+    const strangers = own.filter(({ file, to }) => {
+      const store = storeOf(to)
+      if (store === undefined || store === storeOf(file) || file === 'wire/open-wire.ts') return false
+      // The simulated server keeps its items as the embedded store does.
+      return file !== 'testing/simulated-server.ts'
+    })
+    expect(strangers).toEqual([])
+  })
+
+  it('no code outside of its folder says "memcached"', () => {
+    const words = (file: string): string[] => {
+      const source = ts.createSourceFile(file, readFileSync(join(SRC, file), 'utf8'), ts.ScriptTarget.ES2022, true)
+      const found: string[] = []
+      const visit = (node: ts.Node): void => {
+        const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)
+        if ((isText || ts.isIdentifier(node)) && /memcached/i.test(node.text)) found.push(`${file}: ${node.text}`)
+        ts.forEachChild(node, visit)
+      }
+      visit(source)
+      return found
+    }
+    const outside = files.filter((file) => !file.startsWith('wire/memcached/') && file !== 'wire/open-wire.ts')
+    // An example of a save path, for people.
+    expect(outside.filter((file) => file !== 'cli/help.ts').flatMap(words)).toEqual([])
+  })
+
   it('no module imports itself, however far round, types included', () => {
     const next = new Map(files.map((file) => [file, own.filter((one) => one.file === file).map(({ to }) => to)]))
     const reaches = (from: string, goal: string, seen = new Set<string>()): boolean =>

@@ -1,4 +1,5 @@
 /** What the tool says of itself. */
+import { SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 
 type Flag = 'yes' | 'values' | 'ids' | 'count'
 
@@ -86,13 +87,13 @@ Examples:
   },
 }
 
-const TITLE = 'latchkey: session locks on memcached, for operators'
+const TITLE = 'latchkey: session locks, for operators'
 
 const GENERAL = `
 Options of every command:
   --servers, --save-path <path>  the servers, as in the manager's savePath: 10.0.0.1:11211,10.0.0.2:11211?weight=2,
                                  tls://user:password@host, unix:///run/memcached.sock
-                                 (default: $LATCHKEY_SAVE_PATH, else $MEMCACHE_SERVERS; a password is best kept there)
+                                 (default: ${SAVE_PATH_VARIABLES.map((name) => `$${name}`).join(', else ')}; a password is best kept there)
   --prefix <text>                the manager's prefix (default: sess:)
   --deadline-ms <number>         how long a server may take to answer (30 to 60000, default: 3000)
   --json, --human                what to print (default: text on a terminal, JSON elsewhere)

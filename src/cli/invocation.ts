@@ -1,8 +1,7 @@
 /** The command line, checked. Knows no servers. */
 import { parseArgs } from 'node:util'
-import { MemcachedAddress } from '../wire/memcached/memcached-scheme.js'
-import type { ServerAddress } from '../wire/memcached/save-path.js'
-import { readSavePath } from '../wire/open-wire.js'
+import { readSavePath, SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
+import type { StoreAddress } from '../wire/scheme.js'
 import { COMMAND_NAMES, COMMANDS, type CommandName } from './help.js'
 
 /** The command line cannot be carried out as it is; nothing was asked of any server. */
@@ -20,7 +19,7 @@ export interface CommandInvocation {
   readonly command: CommandName
   /** A session id, or `-` for the first line of standard input; undefined for commands that take none. */
   readonly id: string | undefined
-  readonly servers: readonly ServerAddress[]
+  readonly address: StoreAddress
   readonly prefix: string
   /** How long one call may take, in milliseconds. */
   readonly deadlineMs: number
@@ -72,7 +71,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     kind: 'command',
     command,
     id: takesId ? id : undefined,
-    servers: serversOf(values.servers, values['save-path'], env),
+    address: addressOf(values.servers, values['save-path'], env),
     prefix: values.prefix ?? 'sess:',
     deadlineMs: deadlineOf(values['deadline-ms']),
     json: values.json === true ? true : values.human === true ? false : undefined,
@@ -110,18 +109,15 @@ function commandNamed(name: string): CommandName {
   throw new UsageError(`There is no such command. The commands are ${COMMAND_NAMES.join(', ')}.`)
 }
 
-function serversOf(servers: string | undefined, savePath: string | undefined, env: Env): readonly ServerAddress[] {
+function addressOf(servers: string | undefined, savePath: string | undefined, env: Env): StoreAddress {
   if (servers !== undefined && savePath !== undefined) {
     throw new UsageError('--servers and --save-path are one and the same: give one.')
   }
-  const text = servers ?? savePath ?? (env['LATCHKEY_SAVE_PATH'] || env['MEMCACHE_SERVERS'])
+  const text = servers ?? savePath ?? SAVE_PATH_VARIABLES.map((name) => env[name]).find((value) => value !== undefined && value !== '')
   if (text === undefined || text === '') {
-    const how = 'Give --servers 127.0.0.1:11211, or set LATCHKEY_SAVE_PATH or MEMCACHE_SERVERS.'
-    throw new UsageError(`Which servers? ${how}`)
+    throw new UsageError(`Which servers? Give --servers 127.0.0.1:11211, or set ${SAVE_PATH_VARIABLES.join(' or ')}.`)
   }
-  const address = readSavePath(text)
-  if (address instanceof MemcachedAddress) return address.servers
-  throw new UsageError('memory: keeps sessions inside one process; no tool can look into it.')
+  return readSavePath(text)
 }
 
 function deadlineOf(text: string | undefined): number {

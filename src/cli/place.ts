@@ -1,18 +1,19 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
 import { KeyLayout } from '../lock/key-layout.js'
-import { nodeId, type ServerAddress } from '../wire/memcached/save-path.js'
 import type { RecordFormat } from '../session/record-format.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'
-import { createMemcachedWire, type MemcachedWire } from '../wire/memcached/memcached-wire.js'
-import { OperatorConnection } from '../wire/memcached/operator/operator-connection.js'
-import { createRendezvous } from '../wire/memcached/rendezvous.js'
+import type { OpenOptions } from '../wire/open-options.js'
+import type { OperatedStore } from '../wire/operated-store.js'
+import type { StoreAddress } from '../wire/scheme.js'
+import type { Wire } from '../wire/wire.js'
+import { UsageError } from './invocation.js'
 
 export interface PlaceOptions {
   /** How records are decoded. */
   readonly format: RecordFormat
-  readonly servers: readonly ServerAddress[]
+  readonly address: StoreAddress
   readonly prefix: string
   readonly deadlineMs: number
   readonly signal: AbortSignal
@@ -21,41 +22,31 @@ export interface PlaceOptions {
 
 export class Place implements AsyncDisposable {
   readonly format: RecordFormat
-  readonly servers: readonly ServerAddress[]
-  readonly wire: MemcachedWire
+  readonly store: OperatedStore
+  readonly wire: Wire
   readonly layout: KeyLayout
   readonly manager: SessionManager
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly deadlineMs: number
-  private readonly owner: (route: string) => number
+  /** For wires to the store, or to a node of it. */
+  readonly opening: OpenOptions
 
-  /** @throws LATCHKEY_INVALID_OPTION: the prefix. Connects to nothing yet. */
-  constructor({ format, servers, prefix, deadlineMs, signal, wallMs }: PlaceOptions) {
+  /** @throws UsageError; LATCHKEY_INVALID_OPTION: the prefix. Connects to nothing yet. */
+  constructor({ format, address, prefix, deadlineMs, signal, wallMs }: PlaceOptions) {
     this.format = format
-    this.servers = servers
     this.signal = signal
     this.deadlineMs = deadlineMs
-    this.clock = { ...systemClock, wallMs }
+    const clock = { ...systemClock, wallMs }
+    this.clock = clock
+    const store = address.operate?.({ clock, signal, silenceMs: deadlineMs })
+    if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
+    this.store = store
     // A call takes three flights at the most.
-    const flightMs = Math.floor(deadlineMs / 3)
-    this.wire = createMemcachedWire({ servers, clock: this.clock, flightMs, connections: 1 })
-    this.layout = new KeyLayout(prefix)
-    this.manager = new SessionManager({ wire: this.wire, clock: this.clock, prefix, deadlineMs })
-    this.owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
-  }
-
-  /** The server that keeps a session. */
-  serverOf(id: string): ServerAddress {
-    const server = this.servers[this.owner(id)]
-    if (server === undefined) throw new RangeError('no such server')
-    return server
-  }
-
-  /** A connection for questions about a server. Errors as of OperatorConnection.open(). */
-  ask(server: ServerAddress): Promise<OperatorConnection> {
-    const { clock, signal, deadlineMs } = this
-    return OperatorConnection.open({ server, clock, signal, silenceMs: deadlineMs })
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1 }
+    this.wire = address.open(this.opening)
+    this.layout = new KeyLayout(prefix, this.wire.store)
+    this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

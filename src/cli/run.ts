@@ -51,9 +51,9 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
 
 async function carryOut(invocation: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
   const { command, flags } = invocation
-  const { servers, prefix, deadlineMs } = invocation
+  const { address, prefix, deadlineMs } = invocation
   const format = new RecordFormat({ keys: keyringOf(terminal.env['LATCHKEY_KEYS']) })
-  await using place = new Place({ format, servers, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs() })
+  await using place = new Place({ format, address, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs() })
   // Whatever waits for a server gives up at once; the doctor's session is on a wire of its own, which cleans up.
   signal.addEventListener('abort', () => void place.wire.close(), { once: true })
   switch (command) {

@@ -8,6 +8,12 @@ import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
 /** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
 const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme]
 
+/** Where the command-line tool finds the save path, if it is not told: the first that is set. */
+export const SAVE_PATH_VARIABLES: readonly string[] = [
+  'LATCHKEY_SAVE_PATH',
+  ...SCHEMES.flatMap(({ variable }) => variable ?? []),
+]
+
 const FORM =
   `Write it as ${SCHEMES.map(({ form }) => form).join(', or ')} ` + '(percent-encode other signs in names and passwords).'
 

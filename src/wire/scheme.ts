@@ -1,6 +1,7 @@
 /** What latchkey knows of a kind of store: how a save path names it, and what can be done with it then. */
-import type { Clock } from '../system/clock.js'
-import type { Wire, WireWarning } from './wire.js'
+import type { OpenOptions } from './open-options.js'
+import type { OperatedStore, OperateOptions } from './operated-store.js'
+import type { Wire } from './wire.js'
 
 /**
  * Throws the error of a save path that is refused: `where` in it (`server 2`), the problem, and the piece that is at
@@ -14,6 +15,8 @@ export interface WireScheme {
   readonly beginnings: readonly string[]
   /** How its save paths are written; a part of the message of every save path that is refused. */
   readonly form: string
+  /** The environment variable in which its users name their servers by custom, and where the command-line tool looks. */
+  readonly variable?: string
   /** Reads a save path. Pure: asks no server, and reads no file and no environment variable. */
   read(savePath: string, refuse: Refuse): StoreAddress
 }
@@ -22,16 +25,6 @@ export interface WireScheme {
 export interface StoreAddress {
   /** Makes a wire to the store. It connects when the first flight leaves. */
   open(options: OpenOptions): Wire
-}
-
-export interface OpenOptions {
-  readonly clock: Clock
-  /** The deadline of one flight, in milliseconds. */
-  readonly flightMs: number
-  /** The most connections to one node, where the store has any. */
-  readonly connections: number
-  /** A key where processes that share sessions may leave what the others must agree with. Default: nothing is left. */
-  readonly listsKey?: string
-  /** Told what an operator should know, each thing once. */
-  readonly onWarning?: (warning: WireWarning) => void
+  /** The store as its operators see it; absent where it is inside one process, and no other one can look into it. */
+  operate?(options: OperateOptions): OperatedStore
 }

@@ -1,5 +1,5 @@
 /**
- * The seam under the lock protocol: flights of memcached commands to the node that owns a session.
+ * The seam under the lock protocol: flights of commands to the node that owns a session.
  *
  * Everything above speaks commands, replies and time; everything below speaks sockets.
  */
@@ -24,7 +24,7 @@ export interface Cas {
  */
 export type Value = Buffer | string
 
-/** What a stored item carries besides its key. `flags` are memcached's 32 client bits. */
+/** What a stored item carries besides its key. `flags` are 32 bits of the caller's, kept beside the value. */
 interface Item {
   readonly key: string
   readonly value: Value

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Finding } from '../../src/cli/doctor/finding.js'
-import { findingsOf } from '../../src/cli/doctor/rules.js'
+import { findingsOf } from '../../src/wire/memcached/operator/rules.js'
+import type { Finding } from '../../src/wire/operated-store.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { serverOf } from '../support/servers.js'
 import { jsonOf, latchkey, type Surroundings } from './tool.js'
@@ -269,7 +269,12 @@ describe('the rules', () => {
   it('each have a row in docs/reference/cli.md', () => {
     const found = (file: string, pattern: RegExp): (string | undefined)[] =>
       [...readFileSync(file, 'utf8').matchAll(pattern)].map(([, code]) => code)
-    const codes = found('src/cli/doctor/finding.ts', /^ {2}\| '([a-z-]+)'/gm)
+    const sources = ['src/cli/doctor', 'src/wire'].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => `${folder}/${file}`),
+    )
+    const codes = sources.flatMap((file) => found(file, /^ +code: '([a-z-]+)',$/gm))
     const rows = found('docs/reference/cli.md', /^\| `([a-z-]+)` \| (?:problem|advice|note)/gm)
     expect(codes.length).toBeGreaterThan(15)
     expect(rows.sort()).toEqual(codes.sort())

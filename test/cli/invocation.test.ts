@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { COMMAND_NAMES } from '../../src/cli/help.js'
 import { parseInvocation } from '../../src/cli/invocation.js'
+import { MemcachedAddress } from '../../src/wire/memcached/memcached-scheme.js'
 import { latchkey } from './tool.js'
 
 const HERE = { MEMCACHE_SERVERS: '127.0.0.1:1' }
@@ -11,7 +12,9 @@ describe('the command line', () => {
     const portOf = (args: string[], env: Record<string, string>): unknown => {
       const invocation = parseInvocation(args, env)
       if (invocation.kind !== 'command') throw new Error(invocation.kind)
-      return invocation.servers.map(({ endpoint }) => (endpoint.kind === 'tcp' ? endpoint.port : 0))
+      const { address } = invocation
+      if (!(address instanceof MemcachedAddress)) throw new Error('not memcached')
+      return address.servers.map(({ endpoint }) => (endpoint.kind === 'tcp' ? endpoint.port : 0))
     }
     const env = { LATCHKEY_SAVE_PATH: 'tcp://a:3', MEMCACHE_SERVERS: 'a:4,b:5' }
     expect(portOf(['locks', '--servers', 'a:1'], env)).toEqual([1])

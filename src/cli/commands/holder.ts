@@ -1,5 +1,5 @@
 import { describeHolder } from '../../lock/lock-token.js'
-import { duration } from '../format.js'
+import { duration } from '../../system/format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 

@@ -1,7 +1,6 @@
-import { describeServer } from '../../wire/memcached/save-path.js'
 import { UndecodableError } from '../../errors.js'
 import { plainText } from '../../system/plain-text.js'
-import { bytes, duration } from '../format.js'
+import { bytes, duration } from '../../system/format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
@@ -16,7 +15,8 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
     { op: 'get', key: keys.lock },
   ])
   const session = nameOf(id)
-  const server = describeServer(place.serverOf(id))
+  const node = place.store.nodeOf(id)
+  const server = node.name
   const sizeBytes = record?.value?.length
   if (sizeBytes === undefined || sizeBytes === 0) {
     const state = sizeBytes === undefined ? 'missing' : 'destroyed'
@@ -24,7 +24,7 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
     return { exitCode: EXIT.problem, data: { session, server, state }, lines: [line] }
   }
   const isLocked = lock?.value !== undefined
-  const ttlSec = await ttlOf(place, id, keys.record)
+  const ttlSec = await node.ttlSec(keys.record)
   const { text, isRetired } = format.unpack(id, record?.value)
   const data = manager.decode(id, text)
   const content = linesOf(data, showsValues)
@@ -47,19 +47,6 @@ function linesOf(data: unknown, showsValues: boolean): string[] {
     return JSON.stringify(showsValues ? data : shapeOf(data), null, 2).split('\n').map(plainText)
   } catch (cause) {
     throw new UndecodableError('The stored record is nested too deeply to be shown.', { cause })
-  }
-}
-
-/** Seconds that the record has left; undefined where the server cannot be asked in text. */
-async function ttlOf(place: Place, id: string, key: string): Promise<number | undefined> {
-  try {
-    using connection = await place.ask(place.serverOf(id))
-    const answer = await connection.ask(`mg ${key} t`)
-    const [, ttlSec] = /^HD t(\d+)$/.exec(answer) ?? []
-    return ttlSec === undefined ? undefined : Number(ttlSec)
-  } catch {
-    place.signal.throwIfAborted()
-    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Holder } from '../../errors.js'
 import { readToken } from '../../lock/lock-token.js'
 import { plainText } from '../../system/plain-text.js'
-import { duration, table } from '../format.js'
+import { duration, table } from '../../system/format.js'
 import { type Place, nameOf } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
@@ -16,13 +16,15 @@ interface Lock extends Holder {
 /** Locks that are read at once. */
 const AT_ONCE = 64
 
-/** `latchkey locks`: by a key dump, and one flight for each lock. */
+/** `latchkey locks`: by a list of each node's keys, and one flight for each lock. */
 export async function locks(place: Place, showsIds: boolean): Promise<Report> {
-  // A key may be on a second server as well, from a time when the session lived there.
+  // A key may be on a second node as well, from a time when the session lived there.
   const listed = new Set<string>()
-  for await (const key of place.wire.keys(place.layout.prefix)) {
-    const id = place.layout.idOfLock(key)
-    if (id !== undefined) listed.add(id)
+  for (const node of place.store.nodes) {
+    for (const key of await node.keys(place.layout.prefix)) {
+      const id = place.layout.idOfLock(key)
+      if (id !== undefined) listed.add(id)
+    }
   }
   const ids = [...listed]
   const found: Lock[] = []

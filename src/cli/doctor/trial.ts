@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { ServerAddress } from '../../wire/memcached/save-path.js'
 import { listsKeyOf } from '../../lock/key-layout.js'
 import { SessionManager } from '../../session/session-manager.js'
-import { createMemcachedWire } from '../../wire/memcached/memcached-wire.js'
-import { valueBytes, type Wire } from '../../wire/wire.js'
+import type { Finding, OperatedNode } from '../../wire/operated-store.js'
+import type { Wire } from '../../wire/wire.js'
 import type { Place } from '../place.js'
 
 /** What is left if even the cleaning up fails goes away by itself. */
@@ -14,19 +13,18 @@ export interface Trial {
   readonly tookMs: number
   /** What a session may have, as far as the server's item size goes. */
   readonly largestSessionBytes: number
-  /** The list of servers of a running process that shares the sessions (see server-lists.ts); undefined: none runs. */
-  readonly usedList: string | undefined
+  /** What is wrong with how others use the node. */
+  readonly findings: readonly Finding[]
 }
 
 /**
- * Plays a session on one server: locked, stored, unlocked, read again, destroyed. Its id is made up, and nothing of it
+ * Plays a session on one node: locked, stored, unlocked, read again, destroyed. Its id is made up, and nothing of it
  * stays.
  *
  * @throws what went wrong; or the signal's reason, with nothing left behind either.
  */
-export async function playSession({ layout, clock, deadlineMs, signal }: Place, server: ServerAddress): Promise<Trial> {
-  const options = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1 }
-  const wire = createMemcachedWire({ ...options, servers: [server] })
+export async function playSession({ layout, clock, deadlineMs, signal, opening }: Place, node: OperatedNode): Promise<Trial> {
+  const wire = node.open(opening)
   // The manager's close() would take the connection away that cleaning up needs.
   const lent: Wire = { ...wire, close: () => Promise.resolve() }
   const manager = new SessionManager({
@@ -51,8 +49,8 @@ export async function playSession({ layout, clock, deadlineMs, signal }: Place, 
     if (second.data['beat'] !== 1) throw new Error('what was stored is not what was read')
     await second.destroy()
     const tookMs = clock.nowMs() - startedMs
-    const usedList = await leftList(wire, id, listsKeyOf(layout.prefix))
-    return { tookMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record), usedList }
+    const findings = await node.examineUse(wire, listsKeyOf(layout.prefix))
+    return { tookMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record), findings }
   } finally {
     await manager.close({ graceMs: 0 })
     const { record, lock, line } = layout.keysOf(id)
@@ -60,9 +58,4 @@ export async function playSession({ layout, clock, deadlineMs, signal }: Place, 
     await wire.flight(id, [record, lock, line].map((key) => ({ op: 'delete', key }))).catch(() => undefined)
     await wire.close()
   }
-}
-
-async function leftList(wire: Wire, route: string, key: string): Promise<string | undefined> {
-  const [left] = await wire.flight(route, [{ op: 'get', key }])
-  return left?.status === 'ok' && left.value !== undefined ? valueBytes(left.value).toString('latin1') : undefined
 }

@@ -1,12 +1,16 @@
-import type { OpenOptions, StoreAddress, WireScheme } from '../scheme.js'
+import type { OpenOptions } from '../open-options.js'
+import type { OperatedStore, OperateOptions } from '../operated-store.js'
+import type { StoreAddress, WireScheme } from '../scheme.js'
 import type { Wire } from '../wire.js'
 import { createMemcachedWire } from './memcached-wire.js'
+import { operateServers } from './operator/operated-server.js'
 import { FORM, parseServers, SCHEMES, type ServerAddress } from './save-path.js'
 
 /** `tcp://`, `tls://` and `unix://`, and a bare `host:port`: one memcached, or several that share the sessions. */
 export const memcachedScheme: WireScheme = {
   beginnings: SCHEMES.map((scheme) => `${scheme}://`),
   form: FORM,
+  variable: 'MEMCACHE_SERVERS',
   read: (savePath, refuse) => new MemcachedAddress(parseServers(savePath, refuse)),
 }
 
@@ -15,5 +19,9 @@ export class MemcachedAddress implements StoreAddress {
 
   open(options: OpenOptions): Wire {
     return createMemcachedWire({ ...options, servers: this.servers })
+  }
+
+  operate(options: OperateOptions): OperatedStore {
+    return operateServers(this.servers, options)
   }
 }

@@ -9,7 +9,7 @@ import type { MakeCodec } from './codec.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
-import { nodeId, type ServerAddress } from './save-path.js'
+import { nodeId, protocolOf, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
 import { createTextCodec, TEXT_VERSION } from './text-codec.js'
 import { MEMCACHED } from './traits.js'
@@ -117,10 +117,8 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   }
 }
 
-// With credentials binary, because SASL is only there; else text, which is the faster of the two here.
 function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegExp } {
-  const protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
-  return protocol === 'text'
+  return protocolOf(server) === 'text'
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }
 }

@@ -36,7 +36,7 @@ export interface ServerAddress {
   readonly credentials: Credentials | undefined
   /** Share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
   readonly weight: number
-  /** undefined: the wire chooses. */
+  /** undefined: not said; see `protocolOf`. */
   readonly protocol: 'binary' | 'text' | undefined
 }
 
@@ -73,6 +73,10 @@ export function describeServer(server: ServerAddress): string {
   if (server.endpoint.kind === 'unix') return `unix://${server.endpoint.path}`
   return `${server.tls === undefined ? 'tcp' : 'tls'}://${nodeId(server)}`
 }
+
+/** The protocol that is spoken: with credentials binary, because SASL is only there; else text, which is the faster one here. */
+export const protocolOf = ({ protocol, credentials }: ServerAddress): 'binary' | 'text' =>
+  protocol ?? (credentials === undefined ? 'text' : 'binary')
 
 /** What places sessions on this server: `host:port` or the socket's path. TLS and credentials do not move sessions. */
 export function nodeId(server: ServerAddress): string {

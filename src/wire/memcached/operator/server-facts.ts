@@ -1,6 +1,6 @@
-import type { ServerAddress } from '../../wire/memcached/save-path.js'
-import type { Clock } from '../../system/clock.js'
-import type { OperatorConnection } from '../../wire/memcached/operator/operator-connection.js'
+import type { Clock } from '../../../system/clock.js'
+import type { ServerAddress } from '../save-path.js'
+import type { OperatorConnection } from './operator-connection.js'
 
 /** What a server says of itself, and how long it took to say it. */
 export interface ServerFacts {

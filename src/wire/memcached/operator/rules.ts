@@ -1,5 +1,5 @@
-import { bytes, duration } from '../format.js'
-import type { Finding } from './finding.js'
+import { bytes, duration } from '../../../system/format.js'
+import type { Finding } from '../../operated-store.js'
 import { numberOf, type ServerFacts, sumOf } from './server-facts.js'
 
 /** What the facts of one server mean for sessions. Pure: every rule can be tried without a server. */

@@ -1,0 +1,15 @@
+import type { Clock } from '../system/clock.js'
+import type { WireWarning } from './wire.js'
+
+/** How a wire is opened, whatever the store. */
+export interface OpenOptions {
+  readonly clock: Clock
+  /** The deadline of one flight, in milliseconds. */
+  readonly flightMs: number
+  /** The most connections to one node, where the store has any. */
+  readonly connections: number
+  /** A key where processes that share sessions may leave what the others must agree with. Default: nothing is left. */
+  readonly listsKey?: string
+  /** Told what an operator should know, each thing once. */
+  readonly onWarning?: (warning: WireWarning) => void
+}
