@@ -1,7 +1,7 @@
 import type { Holder } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 import { escaped, plainText } from '../system/plain-text.js'
-import type { Random } from '../system/random.js'
+import { nonceOf, type Random } from '../system/random.js'
 import type { Value } from '../wire/wire.js'
 
 /** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
@@ -37,7 +37,7 @@ export class TokenMint {
    * other holds.
    */
   instance(): string {
-    return Buffer.from(this.random.bytes(16)).toString('hex')
+    return nonceOf(this.random).name()
   }
 
   /** A new token of `instance`; every add that is sent has its own. */

@@ -1,6 +1,7 @@
 import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError } from './failures.js'
 import type { SessionKeys } from './key-layout.js'
+import { nonceOf } from '../system/random.js'
 import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
@@ -27,11 +28,7 @@ export const tombstone = (context: LockContext, keys: SessionKeys, flags = newSt
 })
 
 /** Tells a record from any other of the same bytes: also from one that a process of the same memory writes. */
-export function newStamp({ random }: LockContext): number {
-  let stamp = 0
-  for (const byte of random.bytes(4)) stamp = stamp * 256 + byte
-  return stamp
-}
+export const newStamp = ({ random }: LockContext): number => nonceOf(random).number()
 
 export type Seen = { readonly record: StoredRecord | undefined } & (
   | { readonly mine: true; readonly lockCas: Cas }

@@ -8,7 +8,42 @@ export interface Random {
   bytes(count: number): Uint8Array
   /** Uniform in [0, 1). For jitter, and nothing that must differ from what another process draws. */
   fraction(): number
+  /** Names for what one turn of the event loop begins. Without it each of them is drawn by itself. */
+  nonce?(): Nonce
 }
+
+const NONCE_BYTES = 20
+
+/**
+ * Names that nobody else has, from one drawing of random bytes and a count: no secrets, so not for session ids or IVs.
+ *
+ * It serves one turn of the event loop only. A process that is resumed twice from one snapshot would otherwise give the
+ * same names in both copies to different things.
+ */
+export class Nonce {
+  private readonly text: string
+  private readonly bits: number
+  private count = 0
+
+  constructor(random: Pick<Random, 'bytes'>) {
+    const bytes = random.bytes(NONCE_BYTES)
+    this.text = Buffer.from(bytes.buffer, bytes.byteOffset, NONCE_BYTES - 4).toString('hex')
+    this.bits = new DataView(bytes.buffer, bytes.byteOffset).getUint32(NONCE_BYTES - 4)
+  }
+
+  /** Lower-case letters, digits and `-`. */
+  name(): string {
+    return `${this.text}-${String(++this.count)}`
+  }
+
+  /** 32 bits. */
+  number(): number {
+    return (this.bits + ++this.count) >>> 0
+  }
+}
+
+/** The nonce of this turn. */
+export const nonceOf = (random: Random): Nonce => random.nonce?.() ?? new Nonce(random)
 
 const POOL_BYTES = 8192
 
@@ -25,6 +60,7 @@ export class SystemRandom implements Random {
   private readonly pool = Buffer.allocUnsafeSlow(POOL_BYTES)
   private readonly read = Buffer.allocUnsafeSlow(READ_BYTES)
   private used = POOL_BYTES
+  private ofThisTurn: Nonce | undefined
 
   constructor(
     private readonly fillPool: (pool: Buffer) => unknown = randomFillSync,
@@ -40,6 +76,19 @@ export class SystemRandom implements Random {
 
   fraction(): number {
     return Math.random()
+  }
+
+  /** One read of the kernel for all that a turn begins: a read takes several microseconds where system calls are slow. */
+  nonce(): Nonce {
+    if (this.ofThisTurn === undefined) {
+      this.ofThisTurn = new Nonce(this)
+      setImmediate(this.endTurn)
+    }
+    return this.ofThisTurn
+  }
+
+  private readonly endTurn = (): void => {
+    this.ofThisTurn = undefined
   }
 
   private draw(drawn: Uint8Array, at: number, count: number): void {
