@@ -1,5 +1,6 @@
 import type { LatchkeyError } from '../errors.js'
-import type { Cas, Reply, Value } from '../wire/wire.js'
+import type { Cas, Command, Reply, Value } from '../wire/wire.js'
+import type { SessionKeys } from './key-layout.js'
 import type { LockToken } from './lock-token.js'
 
 /** What goes over the wire when a lock is let go of, handed on or renewed: [change of the record, exit of the lock]. */
@@ -10,13 +11,24 @@ export type Change =
   | { readonly kind: 'write'; readonly bytes: Value; readonly ttlSec: number }
   /** The same bytes for another while: how long a record lives is a part of it, and fenced like the rest. */
   | { readonly kind: 'touch'; readonly bytes: Value; readonly ttlSec: number }
-  | { readonly kind: 'destroy' }
+  /** A record of no bytes takes its place, for `ttlSec`. */
+  | { readonly kind: 'destroy'; readonly ttlSec: number }
 
 /** What is to become of the lock in the same flight: kept and renewed, deleted, or put into other hands. */
 export type Exit =
-  | { readonly kind: 'keep' }
+  | { readonly kind: 'keep'; readonly token: LockToken; readonly ttlSec: number }
   | { readonly kind: 'free' }
   | { readonly kind: 'pass'; readonly token: LockToken; readonly ttlSec: number }
+
+export const NOTHING: Change = { kind: 'none' }
+export const FREE: Exit = { kind: 'free' }
+
+/** [change, FREE] that was sent already. */
+export interface Departed {
+  readonly change: Change
+  readonly stamp: number
+  readonly sentAtMs: number
+}
 
 /** How [change, exit] ended. */
 export interface Outcome {
@@ -30,4 +42,37 @@ export interface Outcome {
   readonly sentAtMs: number
   /** Replies to the commands that rode along. */
   readonly extra: readonly Reply[]
+}
+
+export const EMPTY: Buffer = Buffer.alloc(0)
+
+/** The version of what it replaces, and the stamp that the record is to bear. */
+interface Fence {
+  readonly recordCas: Cas | undefined
+  readonly lockCas: Cas
+  readonly stamp: number
+}
+
+/** The commands of one flight, in their order. */
+export function commandsOf(keys: SessionKeys, change: Change, exit: Exit, fence: Fence): Command[] {
+  const exits = exitCommand(keys.lock, exit, fence.lockCas)
+  return change.kind === 'none' ? [exits] : [changeCommand(keys.record, change, exit, fence), exits]
+}
+
+/** Carried out once at the most, however often and however late: by the record's version, or where there is none. */
+export function changeCommand(
+  key: string,
+  change: Exclude<Change, { readonly kind: 'none' }>,
+  exit: Exit,
+  { recordCas: cas, stamp: flags }: Omit<Fence, 'lockCas'>,
+): Command {
+  const { ttlSec } = change
+  const value = change.kind === 'destroy' ? EMPTY : change.bytes
+  if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }
+  return { op: 'cas', cas, wantCas: exit.kind !== 'free', key, value, ttlSec, flags }
+}
+
+function exitCommand(key: string, exit: Exit, cas: Cas): Command {
+  if (exit.kind === 'free') return { op: 'cad', key, cas }
+  return { op: 'cas', cas, wantCas: true, key, value: exit.token, ttlSec: exit.ttlSec }
 }

@@ -5,6 +5,7 @@ import {
   type Holder,
   LockLostError,
   LockTimeoutError,
+  MisuseError,
   type LatchkeyError,
   NotSupportedError,
   OutcomeUnknownError,
@@ -113,6 +114,9 @@ export const lockTimeout = (
 const SELF =
   ' That is this process: a request that starts its own session once more (a run() within a run() of the same id, or a ' +
   "page that asks its own server with the visitor's cookie) waits for itself. Use the session that it has, or release() it first."
+
+export const alreadyLeft = (id: string): MisuseError =>
+  new MisuseError('The session was already written, released or destroyed; start it again.', { session: hashOf(id) })
 
 export function lossError(id: string, reason: LossReason, maxHoldMs: number): LatchkeyError {
   const session = hashOf(id)

@@ -1,13 +1,12 @@
-import { FencedError, MisuseError, OutcomeUnknownError, SessionGoneError, type LatchkeyError } from '../errors.js'
+import { FencedError, OutcomeUnknownError, SessionGoneError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
-import { hashOf } from '../system/session-hash.js'
-import { type Cas, type Command, FlightError, type Value } from '../wire/wire.js'
-import { lossError, tooLarge, unavailable } from './failures.js'
+import { type Cas, type Command, FlightError, type Receiver, type Value } from '../wire/wire.js'
+import { alreadyLeft, lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
-import type { Change, Exit, Outcome } from './exchange.js'
+import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from './exchange.js'
 import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
-import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './lease.js'
+import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { isObserved, tellLost, traceTransaction } from './observed.js'
@@ -31,8 +30,6 @@ export interface Acquisition {
   readonly sentAtMs: number
 }
 
-const NOTHING: Change = { kind: 'none' }
-const KEEP: Exit = { kind: 'keep' }
 const NO_COMMANDS: readonly Command[] = []
 
 /** What a call may take, the renewal under way that it waits for included; so that one is left, that takes less. */
@@ -72,7 +69,7 @@ export class HeldLock implements Handle, Alarm {
   constructor(
     private readonly context: LockContext,
     readonly id: string,
-    private readonly keys: SessionKeys,
+    readonly keys: SessionKeys,
     private readonly owner: LockOwner,
     acquired: Acquisition,
   ) {
@@ -125,11 +122,7 @@ export class HeldLock implements Handle, Alarm {
   /** Throws why this lock is no longer ours, or a MisuseError after it was given up. */
   assertUsable(): void {
     if (this.state === 'lost') throw this.lossError()
-    if (this.state === 'left') {
-      throw new MisuseError('The session was already written, released or destroyed; start it again.', {
-        session: hashOf(this.id),
-      })
-    }
+    if (this.state === 'left') throw alreadyLeft(this.id)
   }
 
   keepAlive(lifetimeSec: number | undefined): void {
@@ -153,7 +146,7 @@ export class HeldLock implements Handle, Alarm {
   }
 
   destroy(): Promise<void> {
-    return this.owner.leave(this, { kind: 'destroy' }, this.context.clock.nowMs())
+    return this.owner.leave(this, { kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }, this.context.clock.nowMs())
   }
 
   async release(): Promise<void> {
@@ -174,7 +167,7 @@ export class HeldLock implements Handle, Alarm {
       const nowMs = this.context.clock.nowMs()
       this.loseIfOverdue(nowMs)
       this.assertUsable()
-      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, KEEP, NO_COMMANDS, nowMs, dueAtMs)
+      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, this.keep, NO_COMMANDS, nowMs, dueAtMs)
       if (outcome.error === undefined) this.livesFrom(outcome.sentAtMs, ttlSec)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
@@ -237,6 +230,15 @@ export class HeldLock implements Handle, Alarm {
     return true
   }
 
+  /** The last exchange is under way already: what is to be told how its flight ends, and what came of it. */
+  adoptDeparture({ change, stamp, sentAtMs }: Departed): { readonly told: Receiver; readonly outcome: Promise<Outcome> } {
+    this.state = 'left'
+    this.context.alarms.cancel(this)
+    const dueAtMs = sentAtMs + CALL_FLIGHTS * this.context.limits.flightMs
+    const transaction = new Transaction(this.context, this, this.known, { change, exit: FREE, extra: NO_COMMANDS, dueAtMs }, stamp)
+    return { told: transaction, outcome: transaction.adopt(sentAtMs) }
+  }
+
   /** Takes off the server what may be left there of a lock that was declared lost. */
   async surrender(exit: Exit): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
@@ -260,8 +262,7 @@ export class HeldLock implements Handle, Alarm {
     nowMs: number,
     dueAtMs: number,
   ): Promise<Outcome> {
-    const { context, id, keys, token, known } = this
-    const transaction = new Transaction(context, id, keys, token, known, change, exit, extra, dueAtMs)
+    const transaction = new Transaction(this.context, this, this.known, { change, exit, extra, dueAtMs })
     return isObserved(change, exit) ? this.observed(transaction, change, exit, nowMs) : transaction.run(nowMs)
   }
 
@@ -319,7 +320,7 @@ export class HeldLock implements Handle, Alarm {
     const { lifetimeSec } = this
     this.known.record = compact(this.known.record)
     const isDue = lifetimeSec !== undefined && nowMs >= this.prolongAtMs
-    const outcome = await this.transact(isDue ? this.prolonging(lifetimeSec) : NOTHING, KEEP, NO_COMMANDS, nowMs, dueAtMs)
+    const outcome = await this.transact(isDue ? this.prolonging(lifetimeSec) : NOTHING, this.keep, NO_COMMANDS, nowMs, dueAtMs)
     if (isDue) this.afterProlonging(outcome, lifetimeSec)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
@@ -368,6 +369,10 @@ export class HeldLock implements Handle, Alarm {
     } else {
       this.schedule(this.context.clock.nowMs() + this.retryMs())
     }
+  }
+
+  private get keep(): Exit {
+    return { kind: 'keep', token: this.token, ttlSec: this.context.limits.leaseSec }
   }
 
   private retryMs(): number {

@@ -73,18 +73,18 @@ export const isObserved = (change: Change, exit: Exit): boolean =>
 const isRenewal = (change: Change, exit: Exit): boolean =>
   exit.kind === 'keep' && (change.kind === 'none' || change.kind === 'touch')
 
-export function traceTransaction(
+export function traceTransaction<O extends Pick<Outcome, 'error' | 'lock'>>(
   context: LockContext,
   { id, token, heldMs }: ObservedLock,
   change: Change,
   exit: Exit,
-  work: () => Promise<Outcome>,
-): Promise<Outcome> {
+  work: () => Promise<O>,
+): Promise<O> {
   const { clock } = context
   const event = about(context, id, labelOf(token))
   const keepsLock = exit.kind === 'keep'
   if (isRenewal(change, exit)) return channels.renew.trace({ ...event, heldMs }, clock, work, renewed)
-  const commit = (): Promise<Outcome> => {
+  const commit = (): Promise<O> => {
     if (change.kind === 'none') return work()
     const committed: CommitEvent = { ...event, change: change.kind, keepsLock }
     return channels.commit.trace(committed, clock, work, judged)
@@ -94,5 +94,5 @@ export function traceTransaction(
   return channels.release.trace({ ...event, heldMs, to }, clock, commit, judged)
 }
 
-const judged = ({ error }: Outcome): Verdict => (error === undefined ? { outcome: 'ok' } : failure(error))
-const renewed = ({ lock }: Outcome): Verdict => ({ outcome: lock === 'done' ? 'ok' : lock })
+const judged = ({ error }: Pick<Outcome, 'error'>): Verdict => (error === undefined ? { outcome: 'ok' } : failure(error))
+const renewed = ({ lock }: Pick<Outcome, 'lock'>): Verdict => ({ outcome: lock === 'done' ? 'ok' : lock })

@@ -97,6 +97,13 @@ export class Poller implements Receiver {
     send(this.context, this.id, this.first.commands, this)
   }
 
+  /** As `start`, where another has sent the first attempt, and tells here how it ends. */
+  adopt(token: LockToken, label: string | undefined, sentAtMs: number): Receiver {
+    this.isPolling = true
+    this.first = { token, label, asksWho: false, asksLine: false, sentAtMs, commands: [] }
+    return this
+  }
+
   /** Nobody may be waiting any more: a pause is over. */
   wake(): void {
     this.endPause?.()

@@ -1,5 +1,6 @@
 import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../wire/wire.js'
 import { asFlightError } from './failures.js'
+import { type Change, EMPTY } from './exchange.js'
 import type { SessionKeys } from './key-layout.js'
 import { nonceOf } from '../system/random.js'
 import { tombstoneSec } from './lease.js'
@@ -16,8 +17,6 @@ export interface StoredRecord {
   readonly cas: Cas | undefined
 }
 
-export const EMPTY: Buffer = Buffer.alloc(0)
-
 /** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
 export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
   op: 'set',
@@ -29,6 +28,12 @@ export const tombstone = (context: LockContext, keys: SessionKeys, flags = newSt
 
 /** Tells a record from any other of the same bytes: also from one that a process of the same memory writes. */
 export const newStamp = ({ random }: LockContext): number => nonceOf(random).number()
+
+/** Of the record after `change`: prolonged, it is the same record still. */
+export function stampFor(context: LockContext, change: Change, record: StoredRecord | undefined): number {
+  if (change.kind === 'none') return 0
+  return change.kind === 'touch' && record !== undefined ? record.flags : newStamp(context)
+}
 
 export type Seen = { readonly record: StoredRecord | undefined } & (
   | { readonly mine: true; readonly lockCas: Cas }

@@ -2,6 +2,7 @@ import { ClosedError, type Holder } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Value } from '../wire/wire.js'
+import { FREE } from './exchange.js'
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
 import type { AcquireOptions, Handle, Locker } from './handle.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
@@ -11,6 +12,7 @@ import { OrphanSweeper } from './orphan-sweeper.js'
 import { tombstone } from './record.js'
 import { RecentTurns } from './recent-turns.js'
 import { SessionTable } from './session-table.js'
+import { type UncontendedHost, UncontendedLock } from './uncontended-lock.js'
 import { type QueueHost, WaitQueue } from './wait-queue.js'
 
 /** A lock that this process holds. */
@@ -28,16 +30,16 @@ export interface LocalLock {
   readonly waiting: number
 }
 
-/** Sessions entered one at a time: a queue for each that is held or waited for in this process. */
-export class SessionLocker implements Locker, QueueHost {
-  private readonly queues = new SessionTable<WaitQueue>()
+/** Sessions entered one at a time. Who is alone with one has no queue; a second request makes one. */
+export class SessionLocker implements Locker, QueueHost, UncontendedHost {
+  private readonly sessions = new SessionTable<UncontendedLock | WaitQueue>()
   private readonly turns = new RecentTurns()
   private readonly orphans: OrphanSweeper
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
   constructor(private readonly context: LockContext) {
-    this.orphans = new OrphanSweeper(context, (id) => this.queues.get(id) !== undefined)
+    this.orphans = new OrphanSweeper(context, (id) => this.sessions.get(id) !== undefined)
   }
 
   acquire(id: string, options: AcquireOptions): Promise<Handle> {
@@ -53,15 +55,25 @@ export class SessionLocker implements Locker, QueueHost {
     this.assertOpen()
     options.signal?.throwIfAborted()
     const nowMs = this.context.clock.nowMs()
-    let queue = this.queues.get(id)
-    if (queue === undefined) {
-      const keys = this.context.layout.keysOf(id)
-      // As long as a lock may be left behind, who comes next recognises it as its own.
-      const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
-      queue = new WaitQueue(this.context, id, keys, this, this.turns.startOf(id, nowMs) ?? nowMs, instance)
-      this.queues.add(queue)
-    }
-    return queue.acquire(options, nowMs)
+    const found = this.sessions.get(id)
+    if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(options, nowMs)
+    const keys = this.context.layout.keysOf(id)
+    // As long as a lock may be left behind, who comes next recognises it as its own.
+    const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
+    const turnStartedAtMs = this.turns.startOf(id, nowMs) ?? nowMs
+    const lock = new UncontendedLock(this.context, id, keys, instance, options, this, turnStartedAtMs, nowMs)
+    this.sessions.add(lock)
+    return lock.acquire()
+  }
+
+  contest(lock: UncontendedLock): WaitQueue {
+    const queue = new WaitQueue(this.context, lock.id, lock.keys, this, lock.turnStartedAtMs, lock.instance)
+    this.sessions.replace(lock, queue)
+    return queue
+  }
+
+  onLeft(lock: UncontendedLock): void {
+    this.onIdle(lock)
   }
 
   async peek(id: string): Promise<Value | undefined> {
@@ -82,14 +94,14 @@ export class SessionLocker implements Locker, QueueHost {
 
   get held(): number {
     let held = 0
-    for (const queue of this.queues.all()) if (queue.heldLock !== undefined) held++
+    for (const session of this.sessions.all()) if (session.heldLock !== undefined) held++
     return held
   }
 
   /** What is held here now, longest first. */
   locks(): LocalLock[] {
     const wallMs = this.context.clock.wallMs()
-    const found = this.queues.all().flatMap(({ id, heldLock, waiting }) => {
+    const found = this.sessions.all().flatMap(({ id, heldLock, waiting }) => {
       if (heldLock === undefined) return []
       const { heldMs, leaseLeftMs, token } = heldLock
       const { label } = readToken(token).holder
@@ -100,14 +112,14 @@ export class SessionLocker implements Locker, QueueHost {
 
   get waiting(): number {
     let waiting = 0
-    for (const queue of this.queues.all()) waiting += queue.waiting
+    for (const session of this.sessions.all()) waiting += session.waiting
     return waiting
   }
 
   /** For how long the one has waited that waits longest now; 0 when nobody waits. */
   get longestWaitMs(): number {
     let sinceMs = Infinity
-    for (const { waitingSinceMs } of this.queues.all()) sinceMs = Math.min(sinceMs, waitingSinceMs)
+    for (const { waitingSinceMs } of this.sessions.all()) sinceMs = Math.min(sinceMs, waitingSinceMs)
     return sinceMs === Infinity ? 0 : this.context.clock.nowMs() - sinceMs
   }
 
@@ -120,15 +132,15 @@ export class SessionLocker implements Locker, QueueHost {
     this.orphans.watch(id, instance)
   }
 
-  onIdle(queue: WaitQueue): void {
-    if (!this.queues.remove(queue)) return
-    this.turns.remember(queue.id, queue.turnStartedAtMs, this.context.clock.nowMs())
-    if (this.queues.size === 0) this.whenIdle?.()
+  onIdle(left: UncontendedLock | WaitQueue): void {
+    if (!this.sessions.remove(left)) return
+    this.turns.remember(left.id, left.turnStartedAtMs, this.context.clock.nowMs())
+    if (this.sessions.size === 0) this.whenIdle?.()
   }
 
   private async shutDown(graceMs: number): Promise<void> {
-    for (const queue of this.queues.all()) queue.close()
-    if (this.queues.size > 0) {
+    for (const queue of this.allContested()) queue.close()
+    if (this.sessions.size > 0) {
       await new Promise<void>((resolve) => {
         const timer = this.context.clock.setTimer(resolve, graceMs)
         this.whenIdle = () => {
@@ -137,14 +149,18 @@ export class SessionLocker implements Locker, QueueHost {
         }
       })
     }
-    const left = this.queues.all().flatMap((queue) => queue.heldLock ?? [])
+    const left = this.allContested().flatMap((queue) => queue.heldLock ?? [])
     await Promise.all(
       left.map(async (lock) => {
-        if (lock.lose('closed')) await lock.surrender({ kind: 'free' })
+        if (lock.lose('closed')) await lock.surrender(FREE)
       }),
     )
     await this.orphans.close()
     this.context.alarms.close()
+  }
+
+  private allContested(): WaitQueue[] {
+    return this.sessions.all().map((session) => (session instanceof UncontendedLock ? session.contest() : session))
   }
 
   private async one(id: string, command: Parameters<typeof fly>[2][number]): Promise<ReturnType<typeof replyAt>> {

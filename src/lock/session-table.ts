@@ -31,6 +31,12 @@ export class SessionTable<T extends Entry> {
     this.slots.set(entry.id, { entry })
   }
 
+  /** `entry` comes in the place of `old`, which is there. */
+  replace(old: T, entry: T): void {
+    const slot = this.slots.get(old.id)
+    if (slot?.entry === old) slot.entry = entry
+  }
+
   /** False when it is not in the table. */
   remove(entry: T): boolean {
     const slot = this.slots.get(entry.id)

@@ -1,14 +1,13 @@
 import type { LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
-import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply, type Value } from '../wire/wire.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply } from '../wire/wire.js'
 import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
-import type { Change, Exit, Outcome } from './exchange.js'
+import { type Change, changeCommand, commandsOf, EMPTY, type Exit, NOTHING, type Outcome } from './exchange.js'
 import type { SessionKeys } from './key-layout.js'
-import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt, send } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 import { tellFenced } from './observed.js'
-import { EMPTY, hasBytes, isSame, look, newStamp, type Seen, type StoredRecord, tombstone } from './record.js'
+import { hasBytes, isSame, look, newStamp, type Seen, stampFor, type StoredRecord, tombstone } from './record.js'
 
 /** What a lock's holder knows; a transaction keeps it up to date. */
 export interface LockKnowledge {
@@ -18,7 +17,23 @@ export interface LockKnowledge {
   clouded: boolean
 }
 
-const NOTHING: Change = { kind: 'none' }
+/** Whose lock it is. */
+interface LockSubject {
+  readonly id: string
+  readonly keys: SessionKeys
+  readonly token: LockToken
+}
+
+/** What is to be done. */
+interface Order {
+  readonly change: Change
+  readonly exit: Exit
+  /** Commands that ride along. */
+  readonly extra: readonly Command[]
+  /** No flight but the first is sent that might come back after this. */
+  readonly dueAtMs: number
+}
+
 const NO_REPLIES: readonly Reply[] = []
 const NO_TIME = new FlightError('not-sent', 'no time is left to ask the server')
 const VERSION_UNKNOWN = new FlightError('not-sent', 'the version of the record is not known yet', { untrusted: true })
@@ -34,7 +49,13 @@ const MAX_TRIES = 4
  * the lock is still ours and the record as it was: both carry the same CAS, so at most one of the two is stored.
  */
 export class Transaction implements Receiver {
+  private readonly id: string
+  private readonly keys: SessionKeys
+  private readonly token: LockToken
   private change: Change
+  private readonly exit: Exit
+  private readonly extra: readonly Command[]
+  private readonly dueAtMs: number
   private readonly stamp: number
   private error: LatchkeyError | undefined
   private unanswered = false
@@ -45,19 +66,19 @@ export class Transaction implements Receiver {
 
   constructor(
     private readonly context: LockContext,
-    private readonly id: string,
-    private readonly keys: SessionKeys,
-    private readonly token: LockToken,
+    { id, keys, token }: LockSubject,
     private readonly known: LockKnowledge,
-    change: Change,
-    private readonly exit: Exit,
-    private readonly extra: readonly Command[],
-    /** No flight but the first is sent that might come back after this. */
-    private readonly dueAtMs: number,
+    { change, exit, extra, dueAtMs }: Order,
+    stamp = stampFor(context, change, known.record),
   ) {
+    this.id = id
+    this.keys = keys
+    this.token = token
     this.change = change
-    // Prolonged, it is the same record still.
-    this.stamp = change.kind === 'touch' && known.record !== undefined ? known.record.flags : newStamp(context)
+    this.exit = exit
+    this.extra = extra
+    this.dueAtMs = dueAtMs
+    this.stamp = stamp
   }
 
   /** Ends by `dueAtMs`, or one flight later; one round trip when nothing is amiss. Throws nothing. */
@@ -67,6 +88,14 @@ export class Transaction implements Receiver {
       this.settle = resolve
       if (this.isVersionUnknown) this.failed(VERSION_UNKNOWN)
       else send(this.context, this.id, this.commands(), this)
+    })
+  }
+
+  /** As `run`, where another has sent the first flight, and tells here how it ends. */
+  adopt(sentAtMs: number): Promise<Outcome> {
+    this.sentAtMs = sentAtMs
+    return new Promise((resolve) => {
+      this.settle = resolve
     })
   }
 
@@ -139,45 +168,13 @@ export class Transaction implements Receiver {
   }
 
   private commands(): readonly Command[] {
-    const change = this.changeCommand()
-    const commands = change === undefined ? [this.exitCommand()] : [change, this.exitCommand()]
+    const commands = commandsOf(this.keys, this.change, this.exit, this.fence)
     return this.extra.length === 0 ? commands : [...commands, ...this.extra]
   }
 
-  private changeCommand(): Command | undefined {
-    const { change } = this
-    switch (change.kind) {
-      case 'none':
-        return undefined
-      case 'destroy':
-        return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))
-      case 'write':
-      case 'touch':
-        return this.fencedWrite(change.bytes, change.ttlSec)
-    }
-  }
-
-  /** Carried out once at the most, however often and however late: by the record's version, or where there is none. */
-  private fencedWrite(value: Value, ttlSec: number): Command {
-    const { stamp: flags } = this
-    const key = this.keys.record
-    const cas = this.known.record?.cas
-    if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }
-    return { op: 'cas', cas, wantCas: this.exit.kind !== 'free', key, value, ttlSec, flags }
-  }
-
-  private exitCommand(): Command {
-    const { exit } = this
-    const key = this.keys.lock
-    const cas = this.known.lockCas
-    switch (exit.kind) {
-      case 'free':
-        return { op: 'cad', key, cas }
-      case 'keep':
-        return { op: 'cas', cas, wantCas: true, key, value: this.token, ttlSec: this.context.limits.leaseSec }
-      case 'pass':
-        return { op: 'cas', cas, wantCas: true, key, value: exit.token, ttlSec: exit.ttlSec }
-    }
+  private get fence() {
+    const { stamp, known } = this
+    return { stamp, recordCas: known.record?.cas, lockCas: known.lockCas }
   }
 
   private outcomeOf(replies: readonly Reply[]): Outcome {
@@ -252,10 +249,10 @@ export class Transaction implements Receiver {
    * Another one, whose lifetime may be shorter than ours, has prolonged the record meanwhile: by its new version it is
    * given the time that was asked for. Without this it would run out while its holder believes that it was prolonged.
    */
-  private async touchAgain({ bytes, ttlSec }: Change & { kind: 'touch' }): Promise<LatchkeyError | undefined> {
+  private async touchAgain(change: Change & { kind: 'touch' }): Promise<LatchkeyError | undefined> {
     if (!this.hasTime || this.isVersionUnknown) return outcomeUnknown(this.id, NO_TIME)
     try {
-      return await this.judgeChange(replyAt(await fly(this.context, this.id, [this.fencedWrite(bytes, ttlSec)]), 0))
+      return await this.judgeChange(replyAt(await fly(this.context, this.id, [changeCommand(this.keys.record, change, this.exit, this.fence)]), 0))
     } catch (thrown) {
       return outcomeUnknown(this.id, asFlightError(thrown))
     }

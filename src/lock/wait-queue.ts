@@ -1,9 +1,9 @@
 import { ClosedError, type LatchkeyError } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { failure, type Verdict } from '../observe/event-channel.js'
-import type { Command } from '../wire/wire.js'
+import type { Command, Receiver } from '../wire/wire.js'
 import { gone, lockTimeout, tooManyWaiters } from './failures.js'
-import type { Change, Exit, Outcome } from './exchange.js'
+import { type Change, type Departed, type Exit, FREE, type Outcome } from './exchange.js'
 import type { AcquireOptions } from './handle.js'
 import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
@@ -34,7 +34,7 @@ interface Departure {
 }
 
 const NO_COMMANDS: readonly Command[] = []
-const FREE: Departure = { exit: { kind: 'free' }, handOff: undefined, extra: NO_COMMANDS }
+const TO_NOBODY: Departure = { exit: FREE, handOff: undefined, extra: NO_COMMANDS }
 
 /**
  * Who holds and who waits for one session in this process, first come first served.
@@ -104,15 +104,57 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
       handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record }] : NO_COMMANDS
     const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra], nowMs)
     if (outcome.extra.length > reads.length) this.turn.learn(outcome.extra.slice(reads.length))
-    this.holder = undefined
     const [read] = outcome.extra
     const record = reads.length > 0 && read !== undefined ? recordOf(read) : lock.stored
+    this.conclude(lock, change, outcome, record, handOff)
+  }
+
+  /** The lock has been left: it goes to the next one here, or whoever waits asks for it again. */
+  private conclude(
+    lock: HeldLock,
+    change: Change,
+    outcome: Outcome,
+    record: StoredRecord | undefined,
+    handOff: LockToken | undefined,
+  ): void {
+    this.holder = undefined
     if (hasBytes(record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
     this.afterExit(lock, outcome, handOff)
     this.proceed()
     if (outcome.error !== undefined) throw outcome.error
+  }
+
+  // From one who met nobody until now
+
+  /** Its first attempt is under way: the one that is to be told how it ends. */
+  adoptAttempt(
+    options: AcquireOptions,
+    { token, sentAtMs }: { readonly token: LockToken; readonly sentAtMs: number },
+    resolve: (lock: HeldLock) => void,
+    reject: (reason: unknown) => void,
+  ): Receiver {
+    this.waiters.add(new Waiter(options, sentAtMs, ++this.tick, false, resolve, reject, this))
+    return this.poller.adopt(token, options.label, sentAtMs)
+  }
+
+  adoptLock(acquired: Acquisition): HeldLock {
+    const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
+    lock.isTaken = true
+    this.holder = lock
+    return lock
+  }
+
+  /** Its departure is under way: the one that is to be told how it ends. */
+  adoptDeparture(lock: HeldLock, departed: Departed, resolve: () => void, reject: (reason: unknown) => void): Receiver {
+    const { told, outcome } = lock.adoptDeparture(departed)
+    outcome
+      .then((ended) => {
+        this.conclude(lock, departed.change, ended, lock.stored, undefined)
+      })
+      .then(resolve, reject)
+    return told
   }
 
   onLoss(lock: HeldLock, reason: LossReason): void {
@@ -123,7 +165,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
     // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
     if (reason === 'lapsed' || reason === 'heldTooLong') {
       this.markOrphan()
-      if (this.waiters.size === 0) void lock.surrender({ kind: 'free' })
+      if (this.waiters.size === 0) void lock.surrender(FREE)
     }
     this.proceed()
   }
@@ -171,7 +213,7 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
       return { exit: grant.exit, handOff: undefined, extra: NO_COMMANDS }
     }
     const next = this.closed ? undefined : this.waiters.first
-    if (next === undefined) return FREE
+    if (next === undefined) return TO_NOBODY
     const token = this.context.mint.mint(this.instance, next.options.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }

@@ -16,6 +16,9 @@ const one = (name: string, flaw: string, find: string, replace: string): Mutant 
 
 const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands)`
 
+/** In the commands of an exchange: what a change puts into the record. */
+const VALUE = `const value = change.kind === 'destroy' ? EMPTY : change.bytes`
+
 /** Makes the first attempt one like those that come after it. */
 const FIRST_AS_OTHERS: Edit = {
   find: `send(this.context, this.id, this.first.commands, this)`,
@@ -34,8 +37,10 @@ export const mutants: readonly Mutant[] = [
   one(
     'renewalByTouch',
     'A renewal prolongs whatever lock stands there.',
-    `return { op: 'cas', cas, wantCas: true, key, value: this.token, ttlSec: this.context.limits.leaseSec }`,
-    `return { op: 'touch', key, ttlSec: this.context.limits.leaseSec }`,
+    `return { op: 'cas', cas, wantCas: true, key, value: exit.token, ttlSec: exit.ttlSec }`,
+    `return exit.kind === 'keep'
+    ? { op: 'touch', key, ttlSec: exit.ttlSec }
+    : { op: 'cas', cas, wantCas: true, key, value: exit.token, ttlSec: exit.ttlSec }`,
   ),
   one(
     'takeoverWithoutCas',
@@ -61,6 +66,26 @@ export const mutants: readonly Mutant[] = [
     // In the simulated wire, which keeps the memcached wire's rule and stands in its place.
     `return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)`,
     `return commands.length > 0 || connection.openedAt > 0`,
+  ),
+
+  // Of who meets nobody
+  one(
+    'takenUnlocked',
+    'Who comes to a locked session takes the lock that is there for its own.',
+    `if (added?.status !== 'ok' || added.cas === undefined || found === undefined) return false`,
+    `if (added === undefined || added.cas === undefined || found === undefined) return false`,
+  ),
+  one(
+    'leftUnchecked',
+    'Whatever the server answers to a commit, it was stored.',
+    `return replies[0]?.status === 'ok' && (this.change.kind === 'none' || replies[1]?.status === 'ok')`,
+    `return replies.length > 0 || this.change.kind === 'none'`,
+  ),
+  one(
+    'alarmNotSet',
+    'A lock that nobody else asked for is not renewed.',
+    `context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))`,
+    `this.atMs = this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs) + 1e9`,
   ),
 
   // Of the lease
@@ -113,15 +138,15 @@ export const mutants: readonly Mutant[] = [
   one(
     'writeWithoutCas',
     'The record is written over whatever stands there.',
-    `return { op: 'cas', cas, wantCas: this.exit.kind !== 'free', key, value, ttlSec, flags }`,
+    `return { op: 'cas', cas, wantCas: exit.kind !== 'free', key, value, ttlSec, flags }`,
     `return { op: 'set', key, value, ttlSec, flags }`,
   ),
   one(
     'touchWithoutFence',
     'Whoever changed nothing prolongs what stands there, whoever has stored it by then.',
-    `        return this.fencedWrite(change.bytes, change.ttlSec)`,
-    `        if (change.kind === 'touch') return { op: 'touch', key: this.keys.record, ttlSec: change.ttlSec }
-        return this.fencedWrite(change.bytes, change.ttlSec)`,
+    VALUE,
+    `if (change.kind === 'touch') return { op: 'touch', key, ttlSec }
+  ${VALUE}`,
   ),
   one(
     'recordNotKeptAlive',
@@ -166,8 +191,9 @@ export const mutants: readonly Mutant[] = [
         replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(this.context, id, reply)`,
       },
       {
-        find: `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
-        replace: `return tombstone(this.context, this.keys, this.stamp)`,
+        find: VALUE,
+        replace: `if (change.kind === 'destroy') return { op: 'delete', key }
+  ${VALUE}`,
       },
       {
         find: `return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))`,
@@ -190,16 +216,17 @@ export const mutants: readonly Mutant[] = [
   one(
     'destroyResent',
     'A destroy that was not answered is sent again without a fence; the first may be carried out much later.',
-    `return this.fencedWrite(EMPTY, tombstoneSec(this.context.limits))`,
-    `return tombstone(this.context, this.keys, this.stamp)`,
+    VALUE,
+    `if (change.kind === 'destroy') return { op: 'set', key, value: EMPTY, ttlSec, flags }
+  ${VALUE}`,
   ),
 
   // Of processes that are resumed from one memory
   one(
     'instanceOfTheProcess',
     'A process bears one name for good, which it had before it was resumed.',
-    `return Buffer.from(this.random.bytes(16)).toString('hex')`,
-    `return ((this as { known?: string }).known ??= Buffer.from(this.random.bytes(16)).toString('hex'))`,
+    `return nonceOf(this.random).name()`,
+    `return ((this as { known?: string }).known ??= nonceOf(this.random).name())`,
   ),
 
   // Of unknown outcomes

@@ -1,0 +1,289 @@
+import { LatchkeyError } from '../errors.js'
+import { listenTo, stopListening } from '../system/shared-signal.js'
+import type { Cas, Receiver, Reply, Value } from '../wire/wire.js'
+import type { Alarm } from './alarms.js'
+import { type Change, commandsOf, FREE, NOTHING, type Outcome } from './exchange.js'
+import { alreadyLeft, tooLarge } from './failures.js'
+import type { AcquireOptions, Handle } from './handle.js'
+import type { Acquisition, HeldLock } from './held-lock.js'
+import type { SessionKeys } from './key-layout.js'
+import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './lease.js'
+import { type LockContext, send } from './lock-context.js'
+import type { LockToken } from './lock-token.js'
+import { isObserved, traceTransaction } from './observed.js'
+import { hasBytes, recordOf, stampFor, type StoredRecord } from './record.js'
+import type { WaitQueue } from './wait-queue.js'
+
+/** The locker, as one who meets nobody sees it. */
+export interface UncontendedHost {
+  /** A queue takes its place. */
+  contest(lock: UncontendedLock): WaitQueue
+  /** It has let go, and nobody waits. */
+  onLeft(lock: UncontendedLock): void
+}
+
+type Leaving = Pick<Outcome, 'error' | 'lock'>
+const DONE: Leaving = { error: undefined, lock: 'done' }
+
+/**
+ * One request that meets nobody at its session: two flights, and one object for both, as long as all goes well.
+ *
+ * `contest()` is the seam to all else. At the first thing that is not plain success (another reply, a second request, a
+ * renewal, a call that keeps the lock) a queue and a held lock take over what is known here. They wait, renew, resolve
+ * what was not seen, and judge what was refused; nothing of that is done here.
+ */
+export class UncontendedLock implements Handle, Receiver, Alarm {
+  atMs = 0
+  earlier: Alarm | undefined
+  later: Alarm | undefined
+  isSet = false
+  readonly token: LockToken
+  private state: 'acquiring' | 'held' | 'leaving' | 'over' = 'acquiring'
+  private lockCas: Cas | undefined
+  private stored: StoredRecord | undefined
+  private lifetimeSec: number | undefined
+  private change: Change = NOTHING
+  private stamp = 0
+  private leftAtMs = 0
+  private resolveAcquire: ((handle: Handle) => void) | undefined
+  private resolveLeave: (() => void) | undefined
+  private reject: ((reason: unknown) => void) | undefined
+  /** What has taken over: the queue, the lock where one was held, and who is told of the flight that is under way. */
+  private queue: WaitQueue | undefined
+  private heir: HeldLock | undefined
+  private next: Receiver | undefined
+
+  constructor(
+    private readonly context: LockContext,
+    readonly id: string,
+    readonly keys: SessionKeys,
+    readonly instance: string,
+    private readonly options: AcquireOptions,
+    private readonly host: UncontendedHost,
+    readonly turnStartedAtMs: number,
+    private readonly sentAtMs: number,
+  ) {
+    this.token = context.mint.mint(instance, options.label)
+  }
+
+  acquire(): Promise<Handle> {
+    return new Promise((resolve, reject) => {
+      const { context, id, keys, token: value, options } = this
+      this.resolveAcquire = resolve
+      this.reject = reject
+      if (options.signal !== undefined) listenTo(options.signal, this)
+      const ttlSec = context.limits.leaseSec
+      send(context, id, [{ op: 'add', key: keys.lock, value, ttlSec }, { op: 'get', key: keys.record }], this)
+    })
+  }
+
+  /** The seam. From here on the queue has it, and this object only passes on. */
+  contest(): WaitQueue {
+    if (this.queue !== undefined) return this.queue
+    const queue = this.host.contest(this)
+    this.queue = queue
+    this.context.alarms.cancel(this)
+    const { state, resolveAcquire, resolveLeave, reject } = this
+    if (state === 'acquiring' && resolveAcquire !== undefined && reject !== undefined) {
+      if (this.options.signal !== undefined) stopListening(this.options.signal, this)
+      this.next = queue.adoptAttempt(this.options, { token: this.token, sentAtMs: this.sentAtMs }, resolveAcquire, reject)
+      return queue
+    }
+    this.heir = queue.adoptLock(this.acquisition)
+    if (this.lifetimeSec !== undefined) this.heir.keepAlive(this.lifetimeSec)
+    if (state === 'leaving' && resolveLeave !== undefined && reject !== undefined) {
+      const { change, stamp, leftAtMs: sentAtMs } = this
+      this.next = queue.adoptDeparture(this.heir, { change, stamp, sentAtMs }, resolveLeave, reject)
+    }
+    return queue
+  }
+
+  landed(replies: Reply[]): void {
+    if (this.queue === undefined && (this.state === 'acquiring' ? this.hasLock(replies) : this.hasLeft(replies))) {
+      this.proceed()
+      return
+    }
+    this.contest()
+    this.next?.landed(replies)
+  }
+
+  failed(error: unknown): void {
+    this.contest()
+    this.next?.failed(error)
+  }
+
+  /** The signal's listener: who waits gives up. */
+  handleEvent(): void {
+    this.contest().head?.handleEvent()
+  }
+
+  ring(): void {
+    this.held.ring()
+  }
+
+  // What plain success is
+
+  private hasLock(replies: readonly Reply[]): boolean {
+    const added = replies[0]
+    const found = replies[1]
+    if (added?.status !== 'ok' || added.cas === undefined || found === undefined) return false
+    if (found.status !== 'missing' && found.cas === undefined) return false
+    this.lockCas = added.cas
+    this.stored = recordOf(found)
+    return true
+  }
+
+  private hasLeft(replies: readonly Reply[]): boolean {
+    return replies[0]?.status === 'ok' && (this.change.kind === 'none' || replies[1]?.status === 'ok')
+  }
+
+  private proceed(): void {
+    const { context, options } = this
+    if (this.state === 'acquiring') {
+      this.state = 'held'
+      context.counters.acquired++
+      if (options.signal !== undefined) stopListening(options.signal, this)
+      const { leaseSec, slowHoldMs, maxHoldMs } = context.limits
+      context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))
+      this.resolveAcquire?.(this)
+      return
+    }
+    this.state = 'over'
+    if (this.change.kind !== 'none') context.counters.committed++
+    this.host.onLeft(this)
+    this.resolveLeave?.()
+  }
+
+  // Holding
+
+  /** As the queue says it of its own: who has the session here. */
+  get heldLock(): this | undefined {
+    return this.state === 'acquiring' ? undefined : this
+  }
+
+  get waiting(): number {
+    return this.state === 'acquiring' ? 1 : 0
+  }
+
+  get waitingSinceMs(): number {
+    return this.state === 'acquiring' ? this.sentAtMs : Infinity
+  }
+
+  get heldMs(): number {
+    return this.context.clock.nowMs() - this.sentAtMs
+  }
+
+  get leaseLeftMs(): number {
+    return this.isHeld ? this.sentAtMs + usableLeaseMs(this.context.limits.leaseSec) - this.context.clock.nowMs() : 0
+  }
+
+  get isHeld(): boolean {
+    if (this.heir !== undefined) return this.heir.isHeld
+    return this.state === 'held' && this.context.clock.nowMs() < this.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
+  }
+
+  get record(): Value | undefined {
+    return this.heir === undefined ? this.stored?.bytes : this.heir.record
+  }
+
+  get signal(): AbortSignal {
+    return this.held.signal
+  }
+
+  keepAlive(lifetimeSec: number | undefined): void {
+    const { context, sentAtMs } = this
+    this.lifetimeSec = lifetimeSec
+    if (this.heir !== undefined) this.heir.keepAlive(lifetimeSec)
+    else if (lifetimeSec !== undefined && this.state === 'held' && sentAtMs + prolongAfterMs(lifetimeSec) < this.atMs) {
+      context.alarms.set(this, sentAtMs + prolongAfterMs(lifetimeSec))
+    }
+  }
+
+  save(bytes: Value, ttlSec: number): Promise<void> {
+    return this.held.save(bytes, ttlSec)
+  }
+
+  reload(): Promise<void> {
+    return this.held.reload()
+  }
+
+  // Leaving
+
+  commit(bytes: Value, ttlSec: number): Promise<void> {
+    const nowMs = this.context.clock.nowMs()
+    if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec)
+    const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
+    if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
+    return this.leave({ kind: 'write', bytes, ttlSec }, nowMs)
+  }
+
+  touch(ttlSec: number): Promise<void> {
+    const nowMs = this.context.clock.nowMs()
+    if (this.isDisturbed(nowMs)) return this.held.touch(ttlSec)
+    const { stored } = this
+    if (stored === undefined || !hasBytes(stored)) return this.leave(NOTHING, nowMs)
+    return this.leave({ kind: 'touch', bytes: stored.bytes, ttlSec }, nowMs)
+  }
+
+  destroy(): Promise<void> {
+    const nowMs = this.context.clock.nowMs()
+    if (this.isDisturbed(nowMs)) return this.held.destroy()
+    return this.leave({ kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }, nowMs)
+  }
+
+  async release(): Promise<void> {
+    const nowMs = this.context.clock.nowMs()
+    if (this.heir !== undefined) await this.heir.release()
+    else if (this.state !== 'held') return
+    else if (this.isDisturbed(nowMs)) await this.held.release()
+    else await this.leave(NOTHING, nowMs)
+  }
+
+  /** A due alarm that the process was too busy to ring counts as well. */
+  private isDisturbed(nowMs: number): boolean {
+    return this.queue !== undefined || this.state !== 'held' || nowMs >= this.atMs
+  }
+
+  private leave(change: Change, nowMs: number): Promise<void> {
+    return isObserved(change, FREE) ? this.leaveObserved(change, nowMs) : this.depart(change, nowMs)
+  }
+
+  private async leaveObserved(change: Change, nowMs: number): Promise<void> {
+    const depart = (): Promise<Leaving> => this.depart(change, nowMs).then(() => DONE, failedWith)
+    const { error } = await traceTransaction(this.context, this, change, FREE, depart)
+    if (error !== undefined) throw error
+  }
+
+  private depart(change: Change, nowMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { context, id, keys, stored } = this
+      const { lockCas } = this.acquisition
+      this.state = 'leaving'
+      this.change = change
+      this.leftAtMs = nowMs
+      this.resolveLeave = resolve
+      this.reject = reject
+      context.alarms.cancel(this)
+      this.stamp = stampFor(context, change, stored)
+      send(context, id, commandsOf(keys, change, FREE, { recordCas: stored?.cas, lockCas, stamp: this.stamp }), this)
+    })
+  }
+
+  private get acquisition(): Acquisition {
+    const { token, lockCas, stored: record, sentAtMs } = this
+    if (lockCas === undefined) throw new TypeError('a lock that was not acquired has no version')
+    return { token, lockCas, record, sentAtMs }
+  }
+
+  /** The lock with all that may happen to it. @throws MisuseError after it was given up. */
+  private get held(): HeldLock {
+    if (this.state === 'held') this.contest()
+    if (this.heir === undefined) throw alreadyLeft(this.id)
+    return this.heir
+  }
+}
+
+function failedWith(error: unknown): Leaving {
+  if (error instanceof LatchkeyError) return { error, lock: 'unclear' }
+  throw error
+}
