@@ -213,7 +213,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec)
     const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
-    if (bytes.length > limitBytes) throw tooLarge(this.id, bytes.length, limitBytes)
+    if (bytes.length > limitBytes) throw tooLarge(this.context, this.id, bytes.length, limitBytes)
     return this.leave({ kind: 'write', bytes, ttlSec }, nowMs)
   }
 
