@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 const SRC = fileURLToPath(new URL('../src', import.meta.url))
 
 /** From the top down. A folder may import from its own and from those further down, never upwards. */
-const LAYERS = ['cli', 'adapters', 'session', 'lock', 'wire', 'base'] as const
+const LAYERS = ['cli', 'adapters', 'response', 'session', 'lock', 'wire', 'base'] as const
 type Layer = (typeof LAYERS)[number]
 
 /** Files that are not in a layer's folder. `testing` is public and stands beside the session layer. */
@@ -110,6 +110,11 @@ describe('the architecture', () => {
     const outside = files.filter((file) => !file.startsWith('wire/memcached/') && file !== 'wire/open-wire.ts')
     // An example of a save path, for people.
     expect(outside.filter((file) => file !== 'cli/help.ts').flatMap(words)).toEqual([])
+  })
+
+  it('holding a response back knows nothing of sessions', () => {
+    const known = own.filter(({ file, to }) => layerOf(file) === 'response' && layerOf(to) !== 'response')
+    expect(known).toEqual([])
   })
 
   it('no module imports itself, however far round, types included', () => {

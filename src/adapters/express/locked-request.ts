@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import type { SessionData } from 'express-session'
-import { isCutHere } from '../http/cut-here.js'
+import { isCutHere } from '../../response/cut-here.js'
+import { onceClosed } from '../../response/once-closed.js'
+import { type GateKeeper, ResponseGate } from '../../response/response-gate.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
-import { onceClosed } from '../http/once-closed.js'
 import { quiet } from '../http/settle.js'
 import type { Next, Request } from './middleware.js'
 import { protectSession } from './read-only.js'
 import type { RequestStore } from './request-store.js'
-import { type GateKeeper, ResponseGate } from './response-gate.js'
 
 type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undefined
 
@@ -21,8 +21,8 @@ export interface LockedRequestOptions {
 }
 
 /** One request, from its first sight of the session to the end of its response. */
-export class LockedRequest implements GateKeeper {
-  private readonly gate: ResponseGate
+export class LockedRequest implements GateKeeper<SessionHttpError> {
+  private readonly gate: ResponseGate<SessionHttpError>
   private hasBegun = false
   private graceTimer: NodeJS.Timeout | undefined
 
@@ -107,16 +107,13 @@ export class LockedRequest implements GateKeeper {
     return true
   }
 
-  onBroken(): void {
+  onBroken(thrown: unknown): { readonly error: unknown; readonly refusal: SessionHttpError } {
+    const current: CurrentSession = this.req.session
+    // express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt.
+    const flaw = current === null || current === undefined ? undefined : this.store.flawOf(this.req.sessionID, current)
     clearTimeout(this.graceTimer)
     void this.store.finish()
-  }
-
-  /** express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt. */
-  explained(thrown: unknown): unknown {
-    const current: CurrentSession = this.req.session
-    if (current === null || current === undefined) return thrown
-    return this.store.flawOf(this.req.sessionID, current) ?? thrown
+    return { error: flaw ?? thrown, refusal: flaw ?? toHttpError(thrown) }
   }
 
   onRefused(error: SessionHttpError): void {

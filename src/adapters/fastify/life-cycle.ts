@@ -1,9 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
-import { isCutHere } from '../http/cut-here.js'
+import { isCutHere } from '../../response/cut-here.js'
 import { tellRetry } from '../http/http-error.js'
-import { onceClosed } from '../http/once-closed.js'
-import { onHead } from '../http/response-head.js'
+import { WITHDRAWN } from '../../response/held-head.js'
+import { onceClosed } from '../../response/once-closed.js'
+import { onHead } from '../../response/response-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
 export interface SessionBinding {
@@ -16,11 +17,6 @@ export interface SessionBinding {
   /** Lets go, without storing. Throws nothing. */
   finish(): Promise<void>
 }
-
-/** Headers that spoke of the response that was taken back. */
-const WITHDRAWN = ['content-encoding', 'content-disposition', 'content-range', 'etag', 'last-modified'].concat(
-  ['cache-control', 'expires', 'location', 'set-cookie'],
-)
 
 type Done = (error?: Error) => void
 

@@ -41,6 +41,23 @@ describe('the own session', () => {
     expect(answer.cookies).toEqual([])
   })
 
+  it('a new id is told, also where a later save() has failed and the handler says so', async () => {
+    const app = await application(['s'])
+    app.get('/login', async (request, reply) => {
+      const session = visit(request)
+      await session.regenerate()
+      session.big = 1n
+      await session.save().catch(() => void reply.code(422))
+      return {}
+    })
+    app.get('/who', async (request) => ({ n: visit(request).n }))
+    const sessionId = (await app.inject('/count')).cookies[0]?.value ?? ''
+    const login = await app.inject({ url: '/login', cookies: { sessionId } })
+    expect(login.statusCode).toBe(422)
+    const anew = login.cookies[0]?.value ?? ''
+    expect((await app.inject({ url: '/who', cookies: { sessionId: anew } })).json()).toEqual({ n: 1 })
+  })
+
   it('get() and set(), as @fastify/passport keeps its user', async () => {
     const app = await application(['s'])
     const accessOf = (request: object): { get(name: string): unknown; set(name: string, value: unknown): void } => Reflect.get(request, 'session')

@@ -1,15 +1,23 @@
 import { STATUS_CODES, type ServerResponse, validateHeaderValue } from 'node:http'
-import type { SessionHttpError } from '../http/http-error.js'
 import type { Raw } from './intercept.js'
 
 type Changing = 'setHeader' | 'appendHeader' | 'removeHeader'
 
 const VERBS: Readonly<Record<Changing, string>> = { setHeader: 'set', appendHeader: 'append', removeHeader: 'remove' }
 
-/** Headers that spoke of the response that was taken back. */
-const WITHDRAWN = ['Content-Length', 'Content-Type', 'Content-Encoding', 'Content-Disposition', 'Content-Range'].concat(
-  ['Transfer-Encoding', 'Trailer', 'ETag', 'Last-Modified', 'Cache-Control', 'Expires', 'Location', 'Set-Cookie'],
+/** Why a response does not leave, and what is answered in its place. */
+export interface Refusal {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly message: string
+}
+
+/** Headers that speak of a response that is taken back, whatever its body is sent as. */
+export const WITHDRAWN: readonly string[] = ['Content-Encoding', 'Content-Disposition', 'Content-Range', 'ETag'].concat(
+  ['Last-Modified', 'Cache-Control', 'Expires', 'Location', 'Set-Cookie'],
 )
+/** How its body was to be sent. */
+const FRAMING = ['Content-Length', 'Content-Type', 'Transfer-Encoding', 'Trailer']
 
 /**
  * The head of a response that is held back. Written once, as Node's: from then on `headersSent` is true and a change
@@ -46,7 +54,7 @@ export class HeldHead {
     if (!this.isSealed) this.res.writeHead(this.res.statusCode)
   }
 
-  /** No changes any more; what listens for the head (express-session's cookie) has its turn when it leaves. */
+  /** No changes any more; what listens for the head (a cookie's middleware) has its turn when it leaves. */
   seal(): void {
     if (this.isSealed) return
     this.isSealed = true
@@ -60,7 +68,7 @@ export class HeldHead {
     return work()
   }
 
-  /** No cookie for a session that is not stored. */
+  /** No cookie leaves with the response. */
   dropCookies(): void {
     if (this.res.getHeader('Set-Cookie') !== undefined) this.raw.call('removeHeader', ['Set-Cookie'])
   }
@@ -71,14 +79,14 @@ export class HeldHead {
   }
 
   /** The response is another's now, without what was said of the first one. */
-  handBack(failure: SessionHttpError): void {
+  handBack(refusal: Refusal): void {
     const { res } = this
     this.isSealed = false
     this.raw.restore()
-    for (const name of WITHDRAWN) res.removeHeader(name)
-    for (const [name, value] of Object.entries(failure.headers)) res.setHeader(name, value)
-    res.statusCode = failure.status
-    if (!this.isHttp2) res.statusMessage = STATUS_CODES[failure.status] ?? ''
+    for (const name of [...WITHDRAWN, ...FRAMING]) res.removeHeader(name)
+    for (const [name, value] of Object.entries(refusal.headers)) res.setHeader(name, value)
+    res.statusCode = refusal.status
+    if (!this.isHttp2) res.statusMessage = STATUS_CODES[refusal.status] ?? ''
   }
 
   private dropWithheld(): void {
@@ -92,7 +100,7 @@ export class HeldHead {
   }
 
   writeHead(args: readonly unknown[]): unknown {
-    // Those that wait for the head (express-session's cookie) have had their turn.
+    // Those that wait for the head (a cookie's middleware) have had their turn.
     this.dropWithheld()
     if (this.isLetOut) return this.raw.call('writeHead', this.written ?? args)
     if (this.isSealed) throw this.headersSent('write')

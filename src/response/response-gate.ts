@@ -1,35 +1,32 @@
 import type { ServerResponse } from 'node:http'
-import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { decoded, isChunk, lengthBytes } from './chunk.js'
-import { HeldHead } from './held-head.js'
+import { HeldHead, type Refusal } from './held-head.js'
 import { intercept, type Interceptor, type Method, type Raw } from './intercept.js'
 
-/** What the gate asks before the first byte of a response, and at its end. */
-export interface GateKeeper {
+/** What the gate asks before the first byte of a response, and at its end. `R`: why it does not leave. */
+export interface GateKeeper<R extends Refusal> {
   /**
-   * The handler begins to stream: the session as it is now must be stored before the headers leave.
-   * Undefined when there is nothing to store; else resolves with the failure, or undefined when it is stored.
+   * The handler begins to stream: what is to be done before the headers leave.
+   * Undefined when there is nothing to do; else resolves with the refusal, or undefined when it is done.
    */
-  beforeStream(eventStream: boolean): Promise<SessionHttpError | undefined> | undefined
-  /** express-session's `res.end` is about to run: what it stores now is the last. */
+  beforeStream(eventStream: boolean): Promise<R | undefined> | undefined
+  /** The `end` that stands in front (a session middleware's) is about to run. */
   beforeEnd(): void
-  /** It has run: resolves with the failure when the session was not stored, and holds no lock any more. */
-  decided(): Promise<SessionHttpError | undefined> | undefined
-  /** Whether the application was told that the session was not stored, and nothing is to be stored any more. */
+  /** It has run: resolves with the refusal, or undefined when the response may leave. */
+  decided(): Promise<R | undefined> | undefined
+  /** Whether the application answers a refusal that it was told: the response leaves as it is, without cookies. */
   isGivenUp(): boolean
-  /** Express-session threw: nothing is to be stored any more. */
-  onBroken(): void
-  /** What to throw in place of what express-session threw. */
-  explained(thrown: unknown): unknown
-  /** Nothing was sent, and the session was not stored: the application's error handler is to answer. */
-  onRefused(error: SessionHttpError): void
-  /** A response that had begun, or that nobody waits for, whose session was not stored. */
-  onLateFailure(error: SessionHttpError): void
+  /** What stands in front threw `thrown`: nothing is to be done any more. What to throw in its place, and to answer. */
+  onBroken(thrown: unknown): { readonly error: unknown; readonly refusal: R }
+  /** Nothing was sent: the application's error handler is to answer. */
+  onRefused(refusal: R): void
+  /** The same of a response that had begun, or that nobody waits for. */
+  onLateFailure(refusal: R): void
 }
 
 /**
  * - open: the handler runs, nothing was sent.
- * - holding: a save is under way; what is written waits for it.
+ * - holding: what the keeper does is under way; what is written waits for it.
  * - streaming: headers have left.
  * - over: answered, or handed to the error handler. What still comes in is dropped.
  */
@@ -38,13 +35,13 @@ type State = 'open' | 'holding' | 'streaming' | 'over'
 type Operation = () => void
 
 /**
- * Holds a response back until its session is stored.
+ * Holds a response back until its keeper has decided that it may leave.
  *
- * express-session sends headers, and all of the body but its last byte, before the save is decided. The gate stands
- * behind it: it takes the place of the response's own methods, and express-session calls those. As far as the
- * handler can tell, what is held back has been sent (HeldHead).
+ * A session middleware (express-session) sends headers, and all of the body but its last byte, before its save is
+ * decided. The gate stands behind it: it takes the place of the response's own methods, and the middleware calls those.
+ * As far as the handler can tell, what is held back has been sent (HeldHead).
  */
-export class ResponseGate implements Interceptor {
+export class ResponseGate<R extends Refusal> implements Interceptor {
   private state: State = 'open'
   private readonly head: HeldHead
   private readonly raw: Raw
@@ -54,8 +51,8 @@ export class ResponseGate implements Interceptor {
   private isLetOut = false
   /** What the handler gave to its `res.end()`. */
   private body: readonly unknown[] = []
-  /** express-session's end is on the stack, and whoever called it: what is thrown now is theirs. */
-  private inSessionEnd = false
+  /** The end in front is on the stack, and whoever called it: what is thrown now is theirs. */
+  private inFrontEnd = false
   private afterHolding: Operation | undefined
   /** How much is held back. */
   private heldBytes = 0
@@ -65,7 +62,7 @@ export class ResponseGate implements Interceptor {
 
   constructor(
     private readonly res: ServerResponse,
-    private readonly keeper: GateKeeper,
+    private readonly keeper: GateKeeper<R>,
   ) {
     this.raw = intercept(res, this)
     this.head = new HeldHead(res, this.raw)
@@ -111,11 +108,6 @@ export class ResponseGate implements Interceptor {
     return this.ending || this.isOver
   }
 
-  /** Headers, at least, have been handed to the connection. */
-  get isStreaming(): boolean {
-    return this.state === 'streaming' || (this.state === 'open' && this.head.isSent)
-  }
-
   /** The connection is closed: nobody gets what is written from now on. */
   close(): void {
     this.isClosed = true
@@ -137,10 +129,10 @@ export class ResponseGate implements Interceptor {
     this.raw.withdraw()
   }
 
-  /** Puts itself in front of express-session's `res.end`, to know when it begins. */
+  /** Puts itself in front of the `res.end` that the response has by now, to know when it begins. */
   watchEnd(): void {
     const { res } = this
-    const sessionEnd = res.end
+    const frontEnd = res.end
     const end = (...args: unknown[]): ServerResponse => {
       const callback = args.find((arg) => typeof arg === 'function')
       const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
@@ -159,14 +151,14 @@ export class ResponseGate implements Interceptor {
       }
       this.ending = true
       this.keeper.beforeEnd()
-      // Without the body: express-session would send all of it but a byte, which is held back here anyway.
+      // Without the body: a session middleware would send all of it but a byte, which is held back here anyway.
       this.body = bytes
       const run = (): void => {
-        this.inSessionEnd = true
+        this.inFrontEnd = true
         try {
-          this.orHandBack(() => Reflect.apply(sessionEnd, res, []))
+          this.orHandBack(() => Reflect.apply(frontEnd, res, []))
         } finally {
-          this.inSessionEnd = false
+          this.inFrontEnd = false
         }
       }
       // The headers' own save is under way: the end comes after it.
@@ -205,7 +197,7 @@ export class ResponseGate implements Interceptor {
     else this.waiting.push(() => void flush())
   }
 
-  /** What express-session calls once the save is decided; or whoever kept the function from before (`args`). */
+  /** What the end in front calls once it has decided; or whoever kept the function from before (`args`). */
   private end(args: readonly unknown[]): ServerResponse {
     if (this.state === 'over') return this.res
     if (!this.ending) this.body = args
@@ -213,7 +205,7 @@ export class ResponseGate implements Interceptor {
     this.ending = true
     const deciding = this.keeper.decided()
     if (deciding === undefined) {
-      if (this.inSessionEnd) this.conclude(undefined)
+      if (this.inFrontEnd) this.conclude(undefined)
       else this.concludeSafely(undefined)
       return this.res
     }
@@ -226,13 +218,13 @@ export class ResponseGate implements Interceptor {
     return this.res
   }
 
-  private concludeSafely(failure: SessionHttpError | undefined): void {
+  private concludeSafely(failure: R | undefined): void {
     this.safely(() => {
       this.conclude(failure)
     })
   }
 
-  private conclude(failure: SessionHttpError | undefined): void {
+  private conclude(failure: R | undefined): void {
     if (failure !== undefined && this.state === 'open' && !this.isCut) {
       this.handBack(failure)
       this.keeper.onRefused(failure)
@@ -246,7 +238,7 @@ export class ResponseGate implements Interceptor {
   }
 
   /** The response as it was before any of this, for whoever answers now. Wrappers around the gate have had their turn. */
-  private handBack(failure: SessionHttpError): void {
+  private handBack(failure: R): void {
     this.state = 'over'
     this.waiting.length = 0
     this.afterHolding = undefined
@@ -290,7 +282,7 @@ export class ResponseGate implements Interceptor {
   }
 
   /** The handler goes on writing and cannot be told from an error handler: this answer is the gate's own. */
-  private answerInPlace(failure: SessionHttpError): void {
+  private answerInPlace(failure: R): void {
     this.keeper.onLateFailure(failure)
     this.handBack(failure)
     this.res.setHeader('Content-Type', 'text/plain; charset=utf-8')
@@ -303,17 +295,13 @@ export class ResponseGate implements Interceptor {
     Object.assign(this.res, drop)
   }
 
-  /**
-   * express-session throws at a session that cannot be written down (a circular one, say), and would ignore the error
-   * handler's `res.end()` after that.
-   */
+  /** What stands in front and throws (at a session that is circular, say) would ignore the error handler's `res.end()` after that. */
   private orHandBack(work: () => unknown): void {
     try {
       work()
     } catch (thrown) {
-      const error = this.keeper.explained(thrown)
-      this.keeper.onBroken()
-      if (this.state === 'open') this.handBack(toHttpError(error))
+      const { error, refusal } = this.keeper.onBroken(thrown)
+      if (this.state === 'open') this.handBack(refusal)
       throw error
     }
   }
@@ -334,7 +322,7 @@ export class ResponseGate implements Interceptor {
       work()
     } catch (thrown) {
       this.state = 'over'
-      this.keeper.onBroken()
+      this.keeper.onBroken(thrown)
       this.res.destroy(thrown instanceof Error ? thrown : undefined)
     }
   }

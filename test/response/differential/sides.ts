@@ -7,11 +7,13 @@ import express, { type Express, type RequestHandler } from 'express'
 import session from 'express-session'
 import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'
+import { type Refusal } from '../../../src/response/held-head.js'
+import { type GateKeeper, ResponseGate } from '../../../src/response/response-gate.js'
 import { type Answer, type Client, clientOf, NOTHING } from './clients.js'
 import { change, type Log, type Protocol, type Shape } from './shapes.js'
 import { wrap, WRAPPER_NAMES } from './wrappers.js'
 
-export const SIDES = ['Node', 'express-session', 'latchkey'] as const
+export const SIDES = ['Node', 'express-session', 'latchkey', 'gate'] as const
 export type SideName = (typeof SIDES)[number]
 
 /** How the visitor comes, and whether the handler changes the session. */
@@ -132,6 +134,7 @@ export class Side {
     }
     const { manager } = this
     if (this.name === 'Node') return undefined
+    if (this.name === 'gate') return gated
     if (this.name === 'latchkey') {
       const middleware = latchkey({ manager, genid, ...OPTIONS })
       this.store = middleware.store
@@ -202,6 +205,30 @@ export class Side {
       })
     })
   }
+}
+
+const REFUSAL: Refusal = { status: 500, headers: {}, message: 'refused' }
+const later = (): Promise<undefined> => new Promise((resolve) => process.nextTick(resolve, undefined))
+
+/** Lets everything out, each time a little later. */
+const PATIENT: GateKeeper<Refusal> = {
+  beforeStream: later,
+  beforeEnd: () => undefined,
+  decided: later,
+  isGivenUp: () => false,
+  onBroken: (error) => ({ error, refusal: REFUSAL }),
+  onRefused: () => undefined,
+  onLateFailure: () => undefined,
+}
+
+/** Holds responses back, for nobody's session. */
+const gated: RequestHandler = (_req, res, next) => {
+  const gate = new ResponseGate(res, PATIENT)
+  res.on('close', () => {
+    gate.close()
+  })
+  gate.watchEnd()
+  next()
 }
 
 const LEFT_OUT = ['date', 'set-cookie', 'content-length', 'transfer-encoding']

@@ -56,7 +56,7 @@ const extended = new WeakMap<object, Inherited>()
  * Responses of another kind, and methods that a middleware before this one has replaced, get theirs one by one.
  */
 export function intercept(res: Response, interceptor: Interceptor): Raw {
-  // One that is intercepted already (by another latchkey, whose session has ended) stays so, behind this one.
+  // One that is intercepted already (by another gate, whose response has been answered) stays so, behind this one.
   if (res[HELD] !== undefined) return new Raw(res, interceptor, undefined, inPlaceFor(interceptor))
   const place = extendedBy(res)
   const raw = new Raw(res, interceptor, place === undefined ? undefined : inheritedAt(place))

@@ -64,6 +64,23 @@ describe.each(PROTOCOLS)('%s', (protocol) => {
     expect(differences).toEqual({})
   })
 
+  it.each(wrappers)('held back without any session: %s', async (wrapper) => {
+    const differences: Record<string, unknown> = {}
+    for (const [shape, visit] of casesOf(protocol, wrapper)) {
+      const exchange: Exchange = { wrapper, shape, visit, sid: sidOf() }
+      if (isIntended(protocol, exchange)) continue
+      const expected = await ask('Node', exchange)
+      const found = await ask('gate', exchange)
+      // What the handler sees meanwhile, and what is stored, is compared above.
+      const fields = differing(expected, found).filter((field) => !FIELDS_BESIDE.includes(field))
+      if (fields.length === 0) continue
+      const other = differing(await ask('express-session', exchange), found)
+      const left = fields.filter((field) => other.includes(field) && !isIntended(protocol, exchange, field))
+      if (left.length > 0) differences[nameOf(exchange)] = left.map((field) => [field, expected[field], found[field]])
+    }
+    expect(differences).toEqual({})
+  })
+
   it.runIf(protocol === 'HTTP/1.1')('pipelined requests of one session', async () => {
     const shape = SHAPES['GET a length, and end'] ?? never()
     const exchange: Exchange = { wrapper: 'nothing', shape, visit: 'changed', sid: sidOf() }
@@ -92,6 +109,9 @@ function casesOf(protocol: Protocol, wrapper: string): [Shape, Visit][] {
 
 /** What Node without sessions has nothing to say of. */
 const FIELDS_OF_SESSIONS: readonly string[] = ['cookies', 'stored']
+
+/** What is no part of what a client gets, whoever answers. */
+const FIELDS_BESIDE: readonly string[] = [...FIELDS_OF_SESSIONS, 'events']
 
 const isLength = (outcome: Outcome, length: string | undefined): boolean =>
   outcome.body === '' || Number(length) === outcome.body.length
