@@ -202,7 +202,8 @@ export interface Wire {
    * - **Between flights nothing is ordered**, not even between two of one caller: they may go by different connections.
    *   Only a flight that was answered is over. One that failed as 'unknown' may still be carried out, behind any
    *   number of flights that were sent after it.
-   * - **Time is in whole seconds**: an item with a TTL of t seconds is there for at least t - 1 and at most t.
+   * - **Time is in whole seconds** of the store's own clock: an item with a TTL of t seconds is there for at least t - 1
+   *   and at most t of them. (memcached's clock skips one now and then.)
    *
    * @throws {FlightError} and nothing else.
    */

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../../src/system/clock.js'
+import type { WireSubject, WireSubjectOptions } from '../../src/testing/wire-conformance/subject.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { ServerAddress } from '../../src/wire/memcached/save-path.js'
-import type { Subject, SubjectOptions } from '../wire/conformance/subject.js'
 import { MemcachedServer } from './memcached-server.js'
 import { serversOf } from './servers.js'
 
@@ -20,7 +20,7 @@ export function serverAddresses(address: string, protocol: Protocol): readonly S
 }
 
 /** A wire to a memcached of its own. `advance` really waits. */
-export async function memcachedSubject(protocol: Protocol, options: SubjectOptions = {}): Promise<Subject> {
+export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}): Promise<WireSubject> {
   const server = await MemcachedServer.start({ args: options.small === true ? ['-m', '8', '-M'] : [] })
   const servers = serverAddresses(server.address, protocol)
   const connections = options.wide === true ? {} : { connections: 1 }

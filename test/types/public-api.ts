@@ -14,11 +14,12 @@ import {
   SessionManager,
   SessionStore,
   UnserializableError,
+  type Wire,
 } from 'latchkey'
 import { type BareStore, latchkey, readOnly } from 'latchkey/express'
 import { instrumentOpenTelemetry } from 'latchkey/opentelemetry'
 import { instrumentPrometheus } from 'latchkey/prometheus'
-import { playRaces, SeededRandom, VirtualClock } from 'latchkey/testing'
+import { type MakeWireSubject, playRaces, SeededRandom, VirtualClock, type WireConformance, wireConformance } from 'latchkey/testing'
 import { Registry } from 'prom-client'
 import superjson from 'superjson'
 
@@ -99,6 +100,19 @@ export async function records(): Promise<void> {
   new SessionManager({ compression: { maxBytes: '1 MB' } })
   const path: string | undefined = new UnserializableError('', {}).path
   void path
+}
+
+export async function wires(wire: Wire): Promise<void> {
+  const make: MakeWireSubject = (options) =>
+    Promise.resolve({ wire, advance: (ms) => new VirtualClock().advance(options?.small === true ? ms : 0), close: () => wire.close() })
+  const suite: WireConformance = wireConformance(make)
+  for (const { name, run } of suite.cases) await run().catch((error: unknown) => [name.length, error])
+  await suite.close()
+  const name: string | undefined = wire.store?.name
+  const system: string | undefined = wire.nodeOf?.('id').system
+  void [name, system]
+  // @ts-expect-error a subject has a wire
+  wireConformance(() => Promise.resolve({ advance: () => Promise.resolve(), close: () => Promise.resolve() }))
 }
 
 export async function stores(store: SessionStore): Promise<void> {

@@ -1,34 +1,21 @@
-import { afterAll, beforeAll, describe } from 'vitest'
-import { closingCases } from './conformance/closing.js'
-import { commandCases } from './conformance/commands.js'
-import { concurrencyCases } from './conformance/concurrency.js'
-import { flightCases } from './conformance/flights.js'
-import { refusalCases } from './conformance/refusals.js'
-import type { MakeSubject, Subject } from './conformance/subject.js'
-import { ttlCases } from './conformance/ttl.js'
-import { valueCases } from './conformance/values.js'
+import { type MakeWireSubject, wireConformance } from 'latchkey/testing'
+import { afterAll, describe, expect, it } from 'vitest'
 
-export type { MakeSubject, Subject, SubjectOptions } from './conformance/subject.js'
-
-/** What every wire does, whatever is behind it. A wire's own test is a call of this and its `make`. */
-export function wireConformance(name: string, make: MakeSubject): void {
+/** Our own wires are held to what `latchkey/testing` asks of everybody's. Their stores take items of 1 MiB. */
+export function itConforms(name: string, make: MakeWireSubject): void {
   describe.concurrent(`wire conformance: ${name}`, () => {
-    let shared: Subject | undefined
-    const wire = (): Subject['wire'] => {
-      if (shared === undefined) throw new Error('used before beforeAll')
-      return shared.wire
-    }
-    beforeAll(async () => {
-      shared = await make()
-    })
-    afterAll(() => shared?.close())
+    const suite = wireConformance(make)
+    afterAll(() => suite.close())
+    for (const { name: what, run } of suite.cases) it(what, run)
 
-    describe.concurrent('commands', () => commandCases(wire))
-    describe.concurrent('values', () => valueCases(wire))
-    describe.concurrent('flights', () => flightCases(wire))
-    describe.concurrent('concurrent flights', () => concurrencyCases(make))
-    describe.concurrent('refused writes', () => refusalCases(wire, make))
-    describe.concurrent('time to live', () => ttlCases(make))
-    describe.concurrent('closing and restarting', () => closingCases(make))
+    it('says how large a value may be: 1 MiB, but for what the item takes besides', async () => {
+      const { wire, close } = await make()
+      for (const key of ['k', 'k'.repeat(250)]) {
+        const limit = wire.maxValueBytes(key, key)
+        expect(limit).toBeLessThan(1024 * 1024 - key.length)
+        expect(limit).toBeGreaterThan(1024 * 1024 - key.length - 200)
+      }
+      await close()
+    })
   })
 }

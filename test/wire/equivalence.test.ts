@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { run, text, type WireSubject } from '../../src/testing/wire-conformance/subject.js'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import type { Cas, Command, Reply, Wire } from '../../src/wire/wire.js'
 import { memcachedSubject, PROTOCOLS } from '../support/memcached-subject.js'
-import { run, type Subject, text } from './conformance/subject.js'
 
 /**
  * One step of a sequence: `key` is one of three, `version` chooses among the versions that the key had so far (0: the
@@ -125,7 +125,7 @@ function promisesVersion(command: Command): boolean {
 }
 
 describe.concurrent.each(PROTOCOLS)('the memory wire does what memcached does (%s)', (protocol) => {
-  let real: Subject
+  let real: WireSubject
   let runs = 0
   beforeAll(async () => {
     real = await memcachedSubject(protocol)

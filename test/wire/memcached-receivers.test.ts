@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
+import { freshKey, stored } from '../../src/testing/wire-conformance/subject.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { Command, Receiver, Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { PATIENCE_MS, PROTOCOLS, serverAddresses } from '../support/memcached-subject.js'
-import { freshKey, stored } from './conformance/subject.js'
 
 /** What a receiver was told, in the words of a promise. */
 type Told = readonly ['landed', readonly Reply[]] | readonly ['failed', unknown]

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
+import { run, stored } from '../../src/testing/wire-conformance/subject.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { Wire } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { memcachedSubject, PATIENCE_MS, PROTOCOLS, serverAddresses } from '../support/memcached-subject.js'
 import type { Protocol } from '../support/memcached-subject.js'
 import { FaultProxy } from '../support/proxy.js'
-import { wireConformance } from './conformance.js'
-import { run, stored } from './conformance/subject.js'
+import { itConforms } from './conformance.js'
 
 for (const protocol of PROTOCOLS) {
-  wireConformance(`memcached, ${protocol} protocol`, (options) => memcachedSubject(protocol, options))
+  itConforms(`memcached, ${protocol} protocol`, (options) => memcachedSubject(protocol, options))
 }
 
 describe.concurrent.each(PROTOCOLS)('memcached by %s', (protocol) => {

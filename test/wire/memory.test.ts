@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import type { Command } from '../../src/wire/wire.js'
-import { wireConformance } from './conformance.js'
-import { casOf, expectMissing, expectStored, run, stored, text } from './conformance/subject.js'
+import { casOf, expectMissing, expectStored, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
+import { itConforms } from './conformance.js'
 
-wireConformance('memory', async (options) => {
+itConforms('memory', async (options) => {
   const clock = new VirtualClock({ nowMs: 123_456 })
   const wire = createMemoryWire({ clock, ...(options?.small === true ? { maxTotalBytes: 8 * 1024 * 1024 } : {}) })
   return { wire, advance: (ms) => clock.advance(ms), close: () => wire.close() }

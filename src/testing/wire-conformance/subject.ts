@@ -1,7 +1,8 @@
-import { expect } from 'vitest'
-import { type Cas, type Command, type Reply, type Wire, areSameBytes } from '../../../src/wire/wire.js'
+import assert from 'node:assert/strict'
+import { ANY_STORE, type Cas, type Command, type Reply, type Wire, valueBytes } from '../../wire/wire.js'
 
-export interface SubjectOptions {
+/** What a case needs of a subject. */
+export interface WireSubjectOptions {
   /** A store of about 8 MB that refuses writes when it is full instead of evicting. Default false. */
   readonly small?: boolean
   /**
@@ -11,11 +12,11 @@ export interface SubjectOptions {
   readonly wide?: boolean
 }
 
-/** A wire on an empty store of its own; its largest item is 1 MiB. */
-export interface Subject {
+/** A wire on an empty store of its own, which takes items of 512 KiB at least. */
+export interface WireSubject {
   readonly wire: Wire
   /** Lets time pass for the store; may really wait. */
-  advance(ms: number): Promise<void>
+  readonly advance: (ms: number) => Promise<void>
   /** Closes the wire and ends the store. */
   close(): Promise<void>
   /** The store starts anew, empty, at the same place. Absent where a store cannot outlive its wire. */
@@ -24,9 +25,12 @@ export interface Subject {
   readonly repeatsVersions?: boolean
 }
 
-export type MakeSubject = (options?: SubjectOptions) => Promise<Subject>
+/** Makes one; without `options` any will do. */
+export type MakeWireSubject = (options?: WireSubjectOptions) => Promise<WireSubject>
 
-export type GetWire = () => Wire
+/** What must be so, by name. */
+export type Play = (subject: WireSubject) => Promise<void>
+export type Plays = readonly (readonly [name: string, play: Play])[]
 
 let made = 0
 
@@ -40,19 +44,19 @@ export const text = (value: string): Buffer => Buffer.from(value, 'latin1')
 /** Runs one command as a flight of its own; the route is the key. */
 export async function run(wire: Wire, command: Command): Promise<Reply> {
   const replies = await wire.flight(command.key, [command])
-  expect(replies).toHaveLength(1)
+  assert.equal(replies.length, 1)
   return only(replies)
 }
 
 export function only(replies: readonly Reply[]): Reply {
   const [reply] = replies
-  if (reply === undefined) throw new Error('no reply')
+  if (reply === undefined) return assert.fail('no reply')
   return reply
 }
 
 /** The CAS that a reply must have. */
 export function casOf(reply: Reply): Cas {
-  if (reply.cas === undefined) throw new Error(`a reply without CAS: ${reply.status}`)
+  if (reply.cas === undefined) return assert.fail(`a reply without CAS: ${reply.status}`)
   return reply.cas
 }
 
@@ -60,7 +64,7 @@ export function casOf(reply: Reply): Cas {
 export async function stored(wire: Wire, value: string | Buffer, name?: string): Promise<{ key: string; cas: Cas }> {
   const key = freshKey(name)
   const reply = await run(wire, { op: 'add', key, value: Buffer.from(value), ttlSec: 100 })
-  expect(reply.status).toBe('ok')
+  assert.equal(reply.status, 'ok')
   return { key, cas: casOf(reply) }
 }
 
@@ -69,18 +73,33 @@ export async function overwritten(wire: Wire, value: string): Promise<{ key: str
   const { key, cas: stale } = await stored(wire, 'the version before')
   const item = { key, value: text(value), ttlSec: 100 }
   const reply = await run(wire, { op: 'cas', cas: stale, wantCas: true, ...item })
-  expect(reply.status).toBe('ok')
+  assert.equal(reply.status, 'ok')
   return { key, cas: casOf(reply), stale }
 }
 
 /** Asserts what is stored under `key`: value, and version where given. */
 export async function expectStored(wire: Wire, key: string, value: string | Buffer, cas?: Cas): Promise<void> {
   const reply = await run(wire, { op: 'get', key })
-  expect(reply.status).toBe('ok')
-  expect(areSameBytes(reply.value ?? '', Buffer.from(value))).toBe(true)
-  if (cas !== undefined) expect(casOf(reply).version).toBe(cas.version)
+  assert.equal(reply.status, 'ok')
+  assertBytes(reply.value, Buffer.from(value))
+  if (cas !== undefined) assert.equal(casOf(reply).version, cas.version)
 }
 
 export async function expectMissing(wire: Wire, key: string): Promise<void> {
-  expect(await run(wire, { op: 'get', key })).toMatchObject({ status: 'missing', value: undefined, cas: undefined })
+  const { status, value, cas } = await run(wire, { op: 'get', key })
+  assert.deepEqual({ status, value, cas }, { status: 'missing', value: undefined, cas: undefined })
 }
+
+/** Without printing a megabyte where they differ. */
+export function assertBytes(read: Reply['value'], expected: Buffer): void {
+  const bytes = valueBytes(read ?? '')
+  if (bytes.equals(expected)) return
+  const shown = (value: Buffer): string => `${String(value.length)} bytes, ${JSON.stringify(value.subarray(0, 64).toString('latin1'))}`
+  assert.fail(`read ${shown(bytes)}, and not ${shown(expected)}`)
+}
+
+export const statusesOf = (replies: readonly Reply[]): Reply['status'][] => replies.map(({ status }) => status)
+
+/** A fresh key of so many bytes; by default the longest that the store takes. */
+export const longKey = (wire: Wire, name: string, bytes = (wire.store ?? ANY_STORE).maxKeyBytes): string =>
+  freshKey(name).padEnd(bytes, '~')

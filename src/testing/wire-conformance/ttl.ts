@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import type { Wire } from '../../wire/wire.js'
+import { casOf, expectMissing, expectStored, freshKey, type Plays, run, statusesOf, stored, text } from './subject.js'
+
+const DAY_SEC = 86_400
+
+/**
+ * How long items live. A TTL of t seconds lives (t-1, t] on a clock of whole seconds. memcached's clock may be late, and
+ * it skips a second every 1000 or so (it is set a good second after it was last set, to the second that it then is): what
+ * lives across that lives a second less. So the least that can be relied on is t-2.
+ */
+export const ttlCases: Plays = [
+  ['1 s is gone after a second', async ({ wire, advance }) => {
+    const keys = await everyWrite(wire, 1)
+    await advance(1500)
+    for (const key of keys) await expectMissing(wire, key)
+  }],
+
+  ['3 s lives one second at least, and three at most', async ({ wire, advance }) => {
+    const keys = await everyWrite(wire, 3)
+    await advance(850)
+    for (const key of keys) await expectStored(wire, key, 'x')
+    await advance(2650)
+    for (const key of keys) await expectMissing(wire, key)
+  }],
+
+  ['an expired item is as good as none to every command', async ({ wire, advance }) => {
+    const key = freshKey()
+    const item = { key, value: text('x'), ttlSec: 1 }
+    const cas = casOf(await run(wire, { op: 'add', ...item }))
+    await advance(1500)
+    const replies = await wire.flight(key, [
+      { op: 'touch', key, ttlSec: 100 },
+      { op: 'cas', ...item, cas },
+      { op: 'cad', key, cas },
+      { op: 'delete', key },
+      { op: 'add', ...item, ttlSec: 100 },
+      { op: 'cas', ...item, cas },
+    ])
+    assert.deepEqual(statusesOf(replies), ['missing', 'missing', 'missing', 'missing', 'ok', 'exists'])
+  }],
+
+  ['touch and cas extend it', async ({ wire, advance }) => {
+    const [touched, replaced] = await everyWrite(wire, 3)
+    const cas = casOf(await run(wire, { op: 'get', key: replaced }))
+    assert.equal((await run(wire, { op: 'touch', key: touched, ttlSec: 100 })).status, 'ok')
+    assert.equal((await run(wire, { op: 'cas', key: replaced, value: text('x'), ttlSec: 100, cas })).status, 'ok')
+    await advance(3200)
+    await expectStored(wire, touched, 'x')
+    await expectStored(wire, replaced, 'x')
+  }],
+
+  ['touch and cas shorten it', async ({ wire, advance }) => {
+    const touched = await stored(wire, 'x')
+    const replaced = await stored(wire, 'x')
+    await run(wire, { op: 'touch', key: touched.key, ttlSec: 1 })
+    await run(wire, { op: 'cas', key: replaced.key, value: text('x'), ttlSec: 1, cas: replaced.cas })
+    await advance(1500)
+    await expectMissing(wire, touched.key)
+    await expectMissing(wire, replaced.key)
+  }],
+
+  ['a write that is refused extends nothing', async ({ wire, advance }) => {
+    const { key, cas: stale } = await stored(wire, 'old')
+    await run(wire, { op: 'cas', key, value: text('new'), ttlSec: 1, cas: stale })
+    await run(wire, { op: 'cas', key, value: text('no'), ttlSec: 100, cas: stale })
+    await run(wire, { op: 'add', key, value: text('no'), ttlSec: 100 })
+    await advance(1500)
+    await expectMissing(wire, key)
+  }],
+
+  ['over 30 days lives', async ({ wire, advance }) => {
+    // memcached reads such a number as a date.
+    const keys: string[] = []
+    for (const days of [30, 31, 400]) {
+      keys.push(...(await everyWrite(wire, days * DAY_SEC)), ...(await everyWrite(wire, days * DAY_SEC + 1)))
+      const { key } = await stored(wire, 'x')
+      assert.equal((await run(wire, { op: 'touch', key, ttlSec: days * DAY_SEC + 1 })).status, 'ok')
+      keys.push(key)
+    }
+    for (const key of keys) await expectStored(wire, key, 'x')
+    await advance(1500)
+    for (const key of keys) await expectStored(wire, key, 'x')
+  }],
+]
+
+/** Fresh items that live `ttlSec`, by add, cas and set. */
+async function everyWrite(wire: Wire, ttlSec: number): Promise<[string, string, string]> {
+  const add = freshKey('add')
+  const set = freshKey('set')
+  const replaced = await stored(wire, 'x')
+  const value = text('x')
+  const replies = await wire.flight(add, [
+    { op: 'add', key: add, value, ttlSec },
+    { op: 'cas', key: replaced.key, value, ttlSec, cas: replaced.cas },
+    { op: 'set', key: set, value, ttlSec },
+  ])
+  assert.deepEqual(statusesOf(replies), ['ok', 'ok', 'ok'])
+  return [add, replaced.key, set]
+}

@@ -1,0 +1,60 @@
+import { Bench } from './bench.js'
+import { closingCases } from './closing.js'
+import { commandCases } from './commands.js'
+import { concurrencyCases } from './concurrency.js'
+import { flightCases } from './flights.js'
+import { optionalCases } from './optional.js'
+import { outOfMemoryCases, tooLargeCases } from './refusals.js'
+import type { MakeWireSubject, Plays } from './subject.js'
+import { ttlCases } from './ttl.js'
+import { valueCases } from './values.js'
+
+/** One thing that every wire must do. */
+export interface WireCase {
+  /** What it is about, and what must be so: `commands: cas: a stale version changes nothing`. */
+  readonly name: string
+  /** Rejects where the wire does otherwise, with an AssertionError of node:assert that shows what it did. */
+  readonly run: () => Promise<void>
+}
+
+export interface WireConformance {
+  /** In their order; they may be run at the same time as well, which takes as long as the longest: about four seconds. */
+  readonly cases: readonly WireCase[]
+  /** Closes what the cases shared. */
+  close(): Promise<void>
+}
+
+/**
+ * What every wire must do, whatever is behind it: each command in each case, order and framing of flights, flights beside
+ * each other, refused writes, times to live, closing and restarting. For authors of wires, and with any test runner:
+ *
+ *     const suite = wireConformance(async (options) => ({ wire, advance, close }))
+ *     after(() => suite.close())
+ *     for (const { name, run } of suite.cases) it(name, run)
+ *
+ * A store that cannot do what a group asks for, to refuse writes in place of evicting say (`out of memory: ...`), leaves
+ * those cases out by their names.
+ *
+ * @param make makes a wire on an empty store of its own; about 20 times.
+ */
+export function wireConformance(make: MakeWireSubject): WireConformance {
+  const bench = new Bench(make)
+  const cases = (group: string, plays: Plays, on: (play: Plays[number][1]) => () => Promise<void>): WireCase[] =>
+    plays.map(([name, play]) => ({ name: `${group}: ${name}`, run: on(play) }))
+  const shared = bench.shared()
+  const wide = bench.shared({ wide: true })
+  return {
+    cases: [
+      ...cases('commands', commandCases, shared),
+      ...cases('values', valueCases, shared),
+      ...cases('flights', flightCases, shared),
+      ...cases('concurrent flights', concurrencyCases, wide),
+      ...cases('too large', tooLargeCases, shared),
+      ...cases('out of memory', outOfMemoryCases, bench.shared({ small: true })),
+      ...cases('what may be left out', optionalCases, shared),
+      ...cases('time to live', ttlCases, bench.apart(ttlCases.map(([, play]) => play))),
+      ...cases('closing and restarting', closingCases, (play) => () => bench.alone(play)),
+    ],
+    close: () => bench.close(),
+  }
+}
