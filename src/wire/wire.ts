@@ -169,7 +169,7 @@ export interface StoreTraits {
   readonly remedy: {
     /** When a record is too large: `raise the item size of memcached (-I)`. */
     readonly tooLarge: string
-    /** When it has no memory left: `Look at its memory limit (-m) and its evictions`. */
+    /** When it has no memory left: `look at its memory limit (-m) and its evictions`. */
     readonly outOfMemory: string
   }
 }

@@ -66,6 +66,6 @@ async function read({ wire, layout }: Place, id: string): Promise<Shown | undefi
 function shownOf({ flags, cas }: Reply, value: Value): Shown {
   if (cas !== undefined) return { value, flags, cas }
   throw new NotSupportedError(
-    'The server runs without CAS (-C), so that one lock cannot be told from the next. Start it without -C.',
+    'The store tells no version of the lock, so that it cannot be told from the next one.',
   )
 }
