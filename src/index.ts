@@ -1,3 +1,8 @@
+/**
+ * Sessions that are locked from read to close: the manager, its sessions, PHP's hooks, and every error.
+ *
+ * @module latchkey
+ */
 export { SessionManager, type ManagerStats } from './session/session-manager.js'
 export type { LocalLock } from './lock/session-locker.js'
 export type { ListedSession, UnreadableSession } from './session/session-list.js'

@@ -2,6 +2,8 @@
  * For applications that test their session handling: time and chance under control (the manager's `clock` and
  * `random`), a simulated memcached with everything that can go wrong (its `wire`), and races to play against any store.
  * For authors of wires: what each of them must do.
+ *
+ * @module latchkey/testing
  */
 export { VirtualClock } from './virtual-clock.js'
 export { SeededRandom } from './seeded-random.js'

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { settingsOf } from '../../src/session/options.js'
 import { read, section } from '../support/pages.js'
 
 const OPTIONS = 'docs/reference/options.md'
@@ -9,11 +10,11 @@ function fieldsOf(file: string, type: string): readonly string[] {
   return [...declared.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name ?? '')
 }
 
-describe('docs/reference/errors.md', () => {
+describe.each(['docs/reference/errors.md', 'docs/troubleshooting.md'])('%s', (page) => {
   it('has a row for every error code, and for no other', () => {
     const sources = read('src/errors.ts') + read('src/adapters/http/http-error.ts')
     const codes = new Set([...sources.matchAll(/LATCHKEY_\w+/g)].map(([code]) => code))
-    const rows = new Set([...read('docs/reference/errors.md').matchAll(/^\| `(LATCHKEY_\w+)`/gm)].map(([, code]) => code))
+    const rows = new Set([...read(page).matchAll(/^\| `(LATCHKEY_\w+)`/gm)].map(([, code]) => code))
     expect([...rows].sort()).toEqual([...codes].sort())
   })
 })
@@ -32,6 +33,20 @@ describe(OPTIONS, () => {
     expect(options.length).toBeGreaterThan(more)
     for (const option of options) expect(section(OPTIONS, heading)).toMatch(new RegExp(`^\\|.*\`${option}\``, 'm'))
   })
+})
+
+it('the table of the manager has the defaults and the ranges of the source', () => {
+  const [, ranges = ''] = /const RANGES = \{([^]*?)\n\}/.exec(read('src/session/options.ts')) ?? []
+  const declared = [...ranges.matchAll(/(\w+): \[(.*?), (.*?)\]/g)]
+  expect(declared.length).toBeGreaterThan(8)
+  const defaults: Readonly<Record<string, unknown>> = { ...settingsOf({}) }
+  for (const [, name = '', least = '', most = ''] of declared) {
+    const row = section(OPTIONS, '## The manager').split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? ''
+    const [, , given = '', what = ''] = row.split('|')
+    const number = (text: string): number => text.split('*').reduce((product, factor) => product * Number(factor.replace(/[ _]/g, '')), 1)
+    const [, from = '', to = ''] = /(\d[\d ]*)(?: \(never\))? to (\d[\d ]*\d)/.exec(what) ?? []
+    expect([name, parseInt(given.replaceAll(' ', ''), 10), number(from), number(to)]).toEqual([name, defaults[name], number(least), number(most)])
+  }
 })
 
 it('each row of php-contract.md names a test that exists', () => {

@@ -120,6 +120,6 @@ describe('the pack', () => {
 
   it('carries nothing but what is needed', async () => {
     const { files } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { files: string[] }
-    expect(files).toEqual(['dist', 'docs', 'CHANGELOG.md', 'CONTRIBUTING.md'])
+    expect(files).toEqual(['dist', 'docs', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'])
   })
 })

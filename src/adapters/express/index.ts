@@ -1,3 +1,8 @@
+/**
+ * For Express 4 and 5: `latchkey({ manager, ... })` in place of express-session's `session(...)`.
+ *
+ * @module latchkey/express
+ */
 import type { IncomingMessage } from 'node:http'
 import session from 'express-session'
 import { BareSessions } from '../http/bare-sessions.js'

@@ -1,3 +1,8 @@
+/**
+ * For Fastify 5: a plugin, in place of @fastify/session or without it.
+ *
+ * @module latchkey/fastify
+ */
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'

@@ -1,3 +1,8 @@
+/**
+ * For handlers that take a `Request` and return a `Response`: Next.js, Hono, Node servers.
+ *
+ * @module latchkey/fetch
+ */
 import { MisuseError } from '../../errors.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'

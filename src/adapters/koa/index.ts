@@ -1,3 +1,8 @@
+/**
+ * For Koa 3: `latchkey({ manager, ... }, app)` in place of koa-session's middleware.
+ *
+ * @module latchkey/koa
+ */
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'

@@ -1,4 +1,8 @@
-/** `latchkey/opentelemetry`: what a manager does, as spans and metrics of OpenTelemetry. */
+/**
+ * What a manager does, as spans and metrics of OpenTelemetry.
+ *
+ * @module latchkey/opentelemetry
+ */
 import { metrics, type MeterProvider, trace, type TracerProvider } from '@opentelemetry/api'
 import type { SessionManager } from '../../session/session-manager.js'
 import { measure } from './metrics.js'

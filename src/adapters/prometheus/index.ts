@@ -1,4 +1,8 @@
-/** `latchkey/prometheus`: what a manager does, as metrics of prom-client. */
+/**
+ * What a manager does, as metrics of prom-client.
+ *
+ * @module latchkey/prometheus
+ */
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, register, type Registry } from 'prom-client'
 import { InvalidOptionError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'

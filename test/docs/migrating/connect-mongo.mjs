@@ -1,13 +1,12 @@
-// An application on connect-memcached, as it is before the change that docs/guide/migrating/connect-memcached.md shows.
+// An application on connect-mongo, as it is before the change that docs/guide/migrating/connect-mongo.md shows.
 import { setTimeout as query } from 'node:timers/promises'
 import express from 'express'
 import session from 'express-session'
-import connectMemcached from 'connect-memcached'
+import MongoStore from 'connect-mongo'
 
 const app = express()
 const secret = 'keyboard cat'
-const MemcachedStore = connectMemcached(session)
-const store = new MemcachedStore({ hosts: ['127.0.0.1:11211'], prefix: 'shop:' })
+const store = MongoStore.create({ mongoUrl: 'mongodb://127.0.0.1:27017/shop', touchAfter: 3600 })
 app.use(session({ secret, resave: false, saveUninitialized: false, store }))
 
 app.post('/visit', (req, res) => {
@@ -28,6 +27,7 @@ app.post('/list/:item', async (req, res) => {
   req.session.list = [...list, req.params.item]
   res.end()
 })
+app.post('/logout', (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.end())))
 app.get('/list', (req, res) => res.json({ user: req.session.user, list: req.session.list ?? [] }))
 
 const server = app.listen(0, '127.0.0.1', () => console.log(server.address().port))

@@ -1,15 +1,13 @@
-// An application on connect-redis, as it is before the change that docs/guide/migrating/connect-redis.md shows.
+// An application on connect-memcached, as it is before the change that docs/guide/migrating/connect-memcached.md shows.
 import { setTimeout as query } from 'node:timers/promises'
 import express from 'express'
 import session from 'express-session'
-import { RedisStore } from 'connect-redis'
-import { createClient } from 'redis'
+import connectMemcached from 'connect-memcached'
 
 const app = express()
 const secret = 'keyboard cat'
-const client = createClient({ url: 'redis://127.0.0.1:6379' })
-await client.connect()
-const store = new RedisStore({ client, prefix: 'shop:' })
+const MemcachedStore = connectMemcached(session)
+const store = new MemcachedStore({ hosts: ['127.0.0.1:11211'], prefix: 'shop:' })
 app.use(session({ secret, resave: false, saveUninitialized: false, store }))
 
 app.post('/visit', (req, res) => {
@@ -30,6 +28,7 @@ app.post('/list/:item', async (req, res) => {
   req.session.list = [...list, req.params.item]
   res.end()
 })
+app.post('/logout', (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.end())))
 app.get('/list', (req, res) => res.json({ user: req.session.user, list: req.session.list ?? [] }))
 
 const server = app.listen(0, '127.0.0.1', () => console.log(server.address().port))
