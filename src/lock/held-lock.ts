@@ -4,7 +4,6 @@ import { type Cas, type Command, FlightError, type Receiver, type Value } from '
 import { alreadyLeft, lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from './exchange.js'
-import type { Handle } from './handle.js'
 import type { SessionKeys } from './key-layout.js'
 import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
@@ -13,11 +12,8 @@ import { isObserved, tellLost, traceTransaction } from './observed.js'
 import { hasBytes, isSame, look, type StoredRecord } from './record.js'
 import { type LockKnowledge, Transaction } from './transaction.js'
 
-/** The wait queue, as a lock sees it: it says who comes next. */
-export interface LockOwner {
-  /** Carries out the change and gives up the lock; throws the typed error when the change was refused. */
-  leave(lock: HeldLock, change: Change, nowMs: number): Promise<void>
-  /** The lock went away by itself. */
+/** Who is told that a lock went away by itself. */
+export interface LossListener {
   onLoss(lock: HeldLock, reason: LossReason): void
 }
 
@@ -41,7 +37,7 @@ const RENEWAL_FLIGHTS = 2
  *
  * Its commands are strictly serial. Who gets the lock next (`Exit`) is the wait queue's to say.
  */
-export class HeldLock implements Handle, Alarm {
+export class HeldLock implements Alarm {
   readonly token: LockToken
   private readonly known: LockKnowledge
   private readonly acquiredAtMs: number
@@ -70,7 +66,7 @@ export class HeldLock implements Handle, Alarm {
     private readonly context: LockContext,
     readonly id: string,
     readonly keys: SessionKeys,
-    private readonly owner: LockOwner,
+    private readonly owner: LossListener,
     acquired: Acquisition,
   ) {
     this.token = acquired.token
@@ -85,8 +81,13 @@ export class HeldLock implements Handle, Alarm {
     return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
   }
 
-  private get isLost(): boolean {
+  get isLost(): boolean {
     return this.state === 'lost'
+  }
+
+  /** It was given up. */
+  get isLeft(): boolean {
+    return this.state === 'left'
   }
 
   get heldMs(): number {
@@ -98,11 +99,7 @@ export class HeldLock implements Handle, Alarm {
     return this.isHeld ? this.leaseUntilMs - this.context.clock.nowMs() : 0
   }
 
-  get record(): Value | undefined {
-    return this.known.record?.bytes
-  }
-
-  /** The record with the version that fences the next write: what a hand-off passes on. */
+  /** The record as last read or written, with the version that fences the next write: what a hand-off passes on. */
   get stored(): StoredRecord | undefined {
     return this.known.record
   }
@@ -133,31 +130,11 @@ export class HeldLock implements Handle, Alarm {
     if (this.state === 'held' && this.prolongAtMs < this.renewAtMs) this.schedule(this.renewAtMs)
   }
 
-  commit(bytes: Value, ttlSec: number): Promise<void> {
-    const nowMs = this.context.clock.nowMs()
+  /** Throws what refuses this record without asking the server. */
+  assertWritable(bytes: Value, nowMs: number): void {
     this.loseIfOverdue(nowMs)
     this.assertUsable()
     this.assertFits(bytes)
-    return this.owner.leave(this, { kind: 'write', bytes, ttlSec }, nowMs)
-  }
-
-  touch(ttlSec: number): Promise<void> {
-    return this.owner.leave(this, this.prolonging(ttlSec), this.context.clock.nowMs())
-  }
-
-  destroy(): Promise<void> {
-    return this.owner.leave(this, { kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }, this.context.clock.nowMs())
-  }
-
-  async release(): Promise<void> {
-    if (this.state !== 'held') return
-    try {
-      await this.owner.leave(this, NOTHING, this.context.clock.nowMs())
-    } catch (error) {
-      // A renewal that this waited for may have found that the lock is gone. Nothing was to be changed, so nothing has
-      // failed; thrown, it would say that what the caller did before (a destroy, say) had failed.
-      if (!this.isLost) throw error
-    }
   }
 
   async save(bytes: Value, ttlSec: number): Promise<void> {
@@ -326,9 +303,14 @@ export class HeldLock implements Handle, Alarm {
     this.afterKeep(outcome)
   }
 
-  private prolonging(ttlSec: number): Change {
+  /** Another lifetime for the record as it was read; nothing where there is none. */
+  prolonging(ttlSec: number): Change {
     const { record } = this.known
     return record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+  }
+
+  get burial(): Change {
+    return { kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }
   }
 
   private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {

@@ -5,12 +5,13 @@ import type { Alarm } from './alarms.js'
 import { type Change, commandsOf, FREE, NOTHING, type Outcome } from './exchange.js'
 import { alreadyLeft, tooLarge } from './failures.js'
 import type { AcquireOptions, Handle } from './handle.js'
-import type { Acquisition, HeldLock } from './held-lock.js'
+import type { Acquisition } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
 import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './lease.js'
 import { type LockContext, send } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 import { isObserved, traceTransaction } from './observed.js'
+import type { QueuedHandle } from './queued-handle.js'
 import { hasBytes, recordOf, stampFor, type StoredRecord } from './record.js'
 import type { WaitQueue } from './wait-queue.js'
 
@@ -50,7 +51,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   private reject: ((reason: unknown) => void) | undefined
   /** What has taken over: the queue, the lock where one was held, and who is told of the flight that is under way. */
   private queue: WaitQueue | undefined
-  private heir: HeldLock | undefined
+  private heir: QueuedHandle | undefined
   private next: Receiver | undefined
 
   constructor(
@@ -118,7 +119,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   }
 
   ring(): void {
-    this.held.ring()
+    this.held.lock.ring()
   }
 
   // What plain success is
@@ -276,7 +277,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   }
 
   /** The lock with all that may happen to it. @throws MisuseError after it was given up. */
-  private get held(): HeldLock {
+  private get held(): QueuedHandle {
     if (this.state === 'held') this.contest()
     if (this.heir === undefined) throw alreadyLeft(this.id)
     return this.heir

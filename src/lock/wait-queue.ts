@@ -3,15 +3,16 @@ import { channels } from '../observe/channels.js'
 import { failure, type Verdict } from '../observe/event-channel.js'
 import type { Command, Receiver } from '../wire/wire.js'
 import { gone, lockTimeout, tooManyWaiters } from './failures.js'
-import { type Change, type Departed, type Exit, FREE, type Outcome } from './exchange.js'
-import type { AcquireOptions } from './handle.js'
-import { type Acquisition, HeldLock, type LockOwner } from './held-lock.js'
+import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from './exchange.js'
+import type { AcquireOptions, Handle } from './handle.js'
+import { type Acquisition, HeldLock, type LossListener } from './held-lock.js'
 import type { SessionKeys } from './key-layout.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { tellHandOff, tellLost, tellWait, tellWaitOver } from './observed.js'
 import { Poller, type PollerOwner } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from './record.js'
+import { QueuedHandle } from './queued-handle.js'
 import { Turn } from './turn.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
@@ -42,7 +43,7 @@ const TO_NOBODY: Departure = { exit: FREE, handOff: undefined, extra: NO_COMMAND
  * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
  * one in the committing flight; after a turn it is granted to another process that stands in line.
  */
-export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
+export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   private readonly waiters = new Waiters()
   private holder: HeldLock | undefined
   private closed = false
@@ -83,11 +84,11 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
   }
 
   /** Waits for the session; settles within `waitMs` and a flight. */
-  acquire(options: AcquireOptions, nowMs: number): Promise<HeldLock> {
+  acquire(options: AcquireOptions, nowMs: number): Promise<Handle> {
     const busy = this.holder !== undefined || this.poller.isPolling
     const { maxWaiters } = this.context.limits
     if (busy && this.waiters.size >= maxWaiters) throw tooManyWaiters(this.id, maxWaiters)
-    return new Promise<HeldLock>((resolve, reject) => {
+    return new Promise<Handle>((resolve, reject) => {
       const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
       const waiter = new Waiter(options, nowMs, ++this.tick, sawRecord, resolve, reject, this)
       this.waiters.add(waiter)
@@ -132,22 +133,22 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
   adoptAttempt(
     options: AcquireOptions,
     { token, sentAtMs }: { readonly token: LockToken; readonly sentAtMs: number },
-    resolve: (lock: HeldLock) => void,
+    resolve: (handle: Handle) => void,
     reject: (reason: unknown) => void,
   ): Receiver {
     this.waiters.add(new Waiter(options, sentAtMs, ++this.tick, false, resolve, reject, this))
     return this.poller.adopt(token, options.label, sentAtMs)
   }
 
-  adoptLock(acquired: Acquisition): HeldLock {
+  adoptLock(acquired: Acquisition): QueuedHandle {
     const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
     lock.isTaken = true
     this.holder = lock
-    return lock
+    return this.handleOf(lock)
   }
 
   /** Its departure is under way: the one that is to be told how it ends. */
-  adoptDeparture(lock: HeldLock, departed: Departed, resolve: () => void, reject: (reason: unknown) => void): Receiver {
+  adoptDeparture({ lock }: QueuedHandle, departed: Departed, resolve: () => void, reject: (reason: unknown) => void): Receiver {
     const { told, outcome } = lock.adoptDeparture(departed)
     outcome
       .then((ended) => {
@@ -252,12 +253,16 @@ export class WaitQueue implements LockOwner, WaiterOwner, PollerOwner {
       this.context.counters.acquired++
       lock.isTaken = true
       if (next.hasWaited) this.noteWait(next)
-      next.accept(lock)
+      next.accept(this.handleOf(lock))
       return
     }
-    lock.release().catch(() => {
+    this.leave(lock, NOTHING, this.context.clock.nowMs()).catch(() => {
       // A lock that could not be let go is taken off by the sweeper; there is nobody to tell.
     })
+  }
+
+  private handleOf(lock: HeldLock): QueuedHandle {
+    return new QueuedHandle(this, lock, this.context.clock)
   }
 
   private proceed(): void {

@@ -1,7 +1,6 @@
 import type { Clock, Timer } from '../system/clock.js'
 import { listenTo, stopListening } from '../system/shared-signal.js'
-import type { AcquireOptions } from './handle.js'
-import type { HeldLock } from './held-lock.js'
+import type { AcquireOptions, Handle } from './handle.js'
 
 /** The queue that it stands in. */
 export interface WaiterOwner {
@@ -22,7 +21,7 @@ export class Waiter {
     private readonly arrivalTick: number,
     /** There was a record when it came. */
     private readonly foundRecord: boolean,
-    private readonly resolve: (lock: HeldLock) => void,
+    private readonly resolve: (handle: Handle) => void,
     private readonly reject: (reason: unknown) => void,
     private readonly owner: WaiterOwner,
   ) {
@@ -50,9 +49,9 @@ export class Waiter {
     return this.timer !== undefined
   }
 
-  accept(lock: HeldLock): void {
+  accept(handle: Handle): void {
     this.disarm()
-    this.resolve(lock)
+    this.resolve(handle)
   }
 
   refuse(reason: unknown): void {

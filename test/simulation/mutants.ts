@@ -245,9 +245,9 @@ export const mutants: readonly Mutant[] = [
   one(
     'oneLockForAll',
     'Everybody who waits in a process is given its lock at once.',
-    `      next.accept(lock)
+    `      next.accept(this.handleOf(lock))
       return`,
-    `      next.accept(lock)
+    `      next.accept(this.handleOf(lock))
       if (this.waiters.first === undefined) return`,
   ),
   one(
