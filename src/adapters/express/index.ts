@@ -9,6 +9,7 @@ import { BareSessions } from '../http/bare-sessions.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
+import { HeldSession } from '../http/held-session.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
@@ -64,7 +65,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const given = { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
-  const store = new BareStore(new BareSessions(manager, record))
+  const sessions = new BareSessions(manager, record)
+  const store = new BareStore(sessions)
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given
   const sessionOptions = { ...given, resave, saveUninitialized }
@@ -94,7 +96,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
       const begin = (): void => {
-        const requestStore = new RequestStore(manager, record, label(req), isReading)
+        const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
+        const requestStore = new RequestStore(held, sessions)
         const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
         session({ ...sessionOptions, store: requestStore })(req, res, proceed)
       }

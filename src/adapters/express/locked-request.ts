@@ -46,7 +46,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     if (!this.hasBegun) {
       this.hasBegun = true
       // Answered while it waited (by a timeout middleware, say): there is nothing left to do.
-      if (this.gate.isEnded) void this.store.finish()
+      if (this.gate.isEnded) void this.store.held.finish()
       // Of a path that is not its cookie's, or without a secret: the response is left to another one.
       else if (!this.isTakenOn) {
         this.gate.standAside()
@@ -80,11 +80,11 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     if (eventStream) return this.release().then(() => undefined, toHttpError)
     if (this.mustSave(current)) return this.saveNow(current)
     // Whoever reads the body may take as long as he likes, and nobody is to wait for him.
-    return this.store.isHolding ? this.letGoUnchanged(current) : undefined
+    return this.store.held.sid !== undefined ? this.letGoUnchanged(current) : undefined
   }
 
   beforeEnd(): void {
-    this.store.beginEnd()
+    this.store.held.calls.isAnswering = true
   }
 
   decided(): Promise<SessionHttpError | undefined> | undefined {
@@ -93,17 +93,19 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     store.endAnswer()
     if (!this.hasBegun) {
       // Answered while it waits (by a timeout middleware, say): whoever gets the answer is not to wait for the session.
-      store.giveUpWaiting()
+      store.held.giveUpWaiting()
       return undefined
     }
-    return store.isIdle && store.failure === undefined ? undefined : this.letGo()
+    const { sid, replacedSid, calls } = store.held
+    const isIdle = sid === undefined && replacedSid === undefined && calls.isIdle
+    return isIdle && calls.failure === undefined ? undefined : this.letGo()
   }
 
   isGivenUp(): boolean {
-    if (!this.store.isFailureTold || this.res.statusCode < 400) return false
+    if (!this.store.held.calls.isFailureTold || this.res.statusCode < 400) return false
     clearTimeout(this.graceTimer)
     this.store.endAnswer()
-    void this.store.complete()
+    void this.store.held.complete()
     return true
   }
 
@@ -112,7 +114,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     // express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt.
     const flaw = current === null || current === undefined ? undefined : this.store.flawOf(this.req.sessionID, current)
     clearTimeout(this.graceTimer)
-    void this.store.finish()
+    void this.store.held.finish()
     return { error: flaw ?? thrown, refusal: flaw ?? toHttpError(thrown) }
   }
 
@@ -144,7 +146,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
 
   /** The session that was read, or read again, if it can only be read. */
   private readonly protect = (): void => {
-    const reason = this.store.readOnlyReason
+    const reason = this.store.held.readOnly
     const current: CurrentSession = this.req.session
     if (reason === undefined || current === null || current === undefined) return
     if (reason !== 'released') this.gate.withholdCookie(this.options.cookieName)
@@ -155,8 +157,8 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
   private async release(): Promise<void> {
     const { req, store } = this
     const current: CurrentSession = req.session
-    if (current === null || current === undefined) return store.complete()
-    if (store.readOnlyReason !== undefined) return
+    if (current === null || current === undefined) return store.held.complete()
+    if (store.held.readOnly !== undefined) return
     // As express-session does before its own last write.
     current.touch()
     const releasing = store.release(req.sessionID, current, this.mustSave(current))
@@ -167,7 +169,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
 
   private mustSave(current: Request['session']): boolean {
     const { req, store } = this
-    return store.isModified(req.sessionID, current) || (!store.isKnown(req.sessionID) && this.options.saveUninitialized)
+    return store.held.isModified(req.sessionID, current) || (!store.held.isKnown(req.sessionID) && this.options.saveUninitialized)
   }
 
   private saveNow(current: Request['session']): Promise<SessionHttpError | undefined> {
@@ -191,27 +193,27 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
       await storing
       return undefined
     } catch (error) {
-      await this.store.finish()
+      await this.store.held.finish()
       return toHttpError(error)
     }
   }
 
   private async letGo(): Promise<SessionHttpError | undefined> {
-    await this.store.complete()
-    return this.store.failure
+    await this.store.held.complete()
+    return this.store.held.calls.failure
   }
 
   private onClose(): void {
     this.gate.close()
     if (this.gate.isOver) return
-    this.store.giveUpWaiting()
+    this.store.held.giveUpWaiting()
     // What is being ended decides by itself.
     if (!this.gate.isEnded && isCutHere(this.res)) {
-      void this.store.finish()
+      void this.store.held.finish()
       return
     }
     // The handler may go on, and store what it has done; but not for ever.
-    this.graceTimer = setTimeout(() => void this.store.finish(), this.options.graceMs)
+    this.graceTimer = setTimeout(() => void this.store.held.finish(), this.options.graceMs)
     this.graceTimer.unref()
   }
 }

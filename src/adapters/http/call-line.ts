@@ -1,12 +1,6 @@
 import type { SessionHttpError } from './http-error.js'
 import { ignore } from './settle.js'
 
-/** A session that may go on under another id (HeldText). */
-interface Replacing {
-  readonly replacedSid: string | undefined
-  endOld(): Promise<void>
-}
-
 /**
  * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
  * whether the last change of the session failed.
@@ -32,7 +26,7 @@ export class CallLine<Failure = SessionHttpError> {
   }
 
   /** Whether it was another session than `sid` whose last change failed. */
-  private hasFailedBeside(sid: string): boolean {
+  hasFailedBeside(sid: string): boolean {
     return this.failed !== undefined && this.failed.sid !== sid
   }
 
@@ -78,20 +72,6 @@ export class CallLine<Failure = SessionHttpError> {
       this.failed = { sid, error, isTold: !wasAnswering && !this.isAnswering }
       throw error
     }
-  }
-
-  /**
-   * Of a response that leaves: what regenerate() set aside ends, though nothing is stored in its place; but not where
-   * it is the new session that could not be stored. That it failed is told as any failed change is. Undefined: there is
-   * none, and nothing to wait for.
-   */
-  endReplaced(held: Replacing): Promise<void> | undefined {
-    if (held.replacedSid === undefined && this.isIdle) return undefined
-    const ending = this.changing('', async () => {
-      const { replacedSid } = held
-      if (replacedSid !== undefined && !this.hasFailedBeside(replacedSid)) await held.endOld()
-    })
-    return ending.catch(ignore)
   }
 
   /** Resolves when nothing is under way, callbacks included. */

@@ -1,132 +1,108 @@
-import { type LatchkeyError, SessionGoneError } from '../../errors.js'
+import { type LatchkeyError, type ReadOnlyReason, SessionGoneError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { BareSessions } from './bare-sessions.js'
+import type { BareSessions } from './bare-sessions.js'
 import { HeldText } from './held-text.js'
-import type { AnySession, SessionRecord } from './session-record.js'
+import type { AnySession } from './session-record.js'
 
-/** The session of a request in a framework's form: HeldText, with its cookie. Calls must come one after the other. */
-export class HeldSession<S extends AnySession, Loaded extends S = S> extends BareSessions<S, Loaded> {
-  private readonly held: HeldText
-  /** A copy that regenerate() left behind: the session goes on under another id. */
-  retiredSid: string | undefined
-
-  constructor(manager: SessionManager, record: SessionRecord<S, Loaded>, label: string | undefined) {
-    super(manager, record)
-    this.held = new HeldText(manager, label, (sid, read, stored) => {
-      record.assertFollows(sid, read, stored)
-    })
-  }
-
-  /** The id of what is held. */
-  get sid(): string | undefined {
-    return this.held.sid
-  }
-
-  /** The id of a session that is to go on under another, which is not stored yet. */
-  get replacedSid(): string | undefined {
-    return this.held.replacedSid
+/**
+ * The session of a request in a framework's form: HeldText, with its cookie. Of any other session, which it has no lock
+ * of, each call is by itself (BareSessions).
+ */
+export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText {
+  constructor(
+    manager: SessionManager,
+    private readonly bare: BareSessions<S, Loaded>,
+    label: string | undefined,
+    readOnly: ReadOnlyReason | undefined,
+  ) {
+    super(manager, label, bare.record, readOnly)
   }
 
   /** Whether the session was found, or stored by this request. */
   isKnown(sid: string): boolean {
-    return this.held.textOf(sid) !== ''
+    return this.textOf(sid) !== ''
   }
 
   /** Whether `session` differs from what is stored. A new one differs when there is anything in it. */
   isModified(sid: string, session: S): boolean {
-    return this.record.isModified(sid, session, this.held.textOf(sid))
+    return this.bare.record.isModified(sid, session, this.textOf(sid))
   }
 
   /** Whether the request has read the session, and has `session` as it was. */
   isUnchanged(sid: string, session: S): boolean {
-    return this.held.isRead(sid) && !this.isModified(sid, session)
-  }
-
-  /**
-   * Whether it need not be stored where it cannot be any more: it is as it was. Throws why it cannot otherwise: `letGo`,
-   * of a request that may store nothing any more; or that it was not there any more when it was read again.
-   */
-  isLeftAsItWas(sid: string, session: S, letGo?: LatchkeyError): boolean {
-    if (letGo === undefined && !this.held.isGone(sid)) return false
-    if (this.isUnchanged(sid, session)) return true
-    throw letGo ?? new SessionGoneError('The session was not there any more when it was reloaded.')
+    return this.isRead(sid) && !this.isModified(sid, session)
   }
 
   /** Whether it need not be prolonged (SessionRecord.isFresh). */
   isFresh(sid: string, session: S): boolean {
-    return this.sid === sid && this.record.isFresh(sid, this.held.textOf(sid), session)
+    return this.sid === sid && this.bare.record.isFresh(sid, this.textOf(sid), session)
   }
 
-  giveUpWaiting(): void {
-    this.held.giveUpWaiting()
-  }
-
-  /** Null when there is none. As HeldText.read; of any other session than that of the request it has a look. */
-  async read(sid: string): Promise<Loaded | null> {
-    const { held } = this
+  /** Null when there is none. As HeldText.read; of what is only read, or another session, it has a look. */
+  async load(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
+    if (this.readOnly !== undefined) return this.bare.peek(sid)
     // It waits for nobody here: its lock is held.
-    if (held.replacedSid === sid) return null
-    if ((held.sid !== undefined && held.sid !== sid) || held.isGone(sid)) return this.peek(sid)
-    const wasHeld = held.sid === sid
-    const text = await held.read(sid)
+    if (this.replacedSid === sid) return null
+    if (this.isAnother(sid) || this.isGone(sid)) return this.bare.peek(sid)
+    const wasHeld = this.sid === sid
+    const text = await this.read(sid)
     let session: Loaded | undefined
     try {
       session = this.decoded(sid, text)
-      if (session !== undefined) held.keepAlive(this.record.keptSec(session))
-      if (session !== undefined && held.isRetired) this.retiredSid = sid
+      if (session !== undefined) this.keepAlive(this.bare.record.keptSec(session))
+      if (session !== undefined && this.isRetired) this.readOnly = 'retired'
     } finally {
-      if (session === undefined && held.sid === sid) await (wasHeld ? held.dropGone(sid) : held.drop())
+      if (session === undefined && this.sid === sid) await (wasHeld ? this.dropGone(sid) : this.drop())
     }
     return session ?? null
   }
 
   /** As it is now, of a session that is not held any more (HeldText.look). */
-  async look(sid: string): Promise<Loaded | null> {
-    if (!this.held.isRead(sid) || this.sid !== undefined) return this.peek(sid)
-    return this.decoded(sid, await this.held.look(sid)) ?? null
+  async lookAt(sid: string): Promise<Loaded | null> {
+    if (!this.isRead(sid) || this.sid !== undefined) return this.bare.peek(sid)
+    return this.decoded(sid, await this.look(sid)) ?? null
   }
 
-  write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    return this.held.write(sid, text, lifetimeSec, isLast)
-  }
-
-  store(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    return this.held.store(sid, text, lifetimeSec, isLast)
+  /**
+   * Stores it; `text` is what it was when it was to be stored. What is as it was need not be stored where it cannot be any
+   * more: because of `letGo`, or as it was not there any more when it was read again.
+   */
+  async store(sid: string, session: S, isLast: boolean, letGo?: LatchkeyError, text?: string): Promise<void> {
+    const { record } = this.bare
+    if (this.isAnother(sid) || this.bare.isKnownObject(sid, session)) return this.bare.overwrite(sid, session)
+    if (letGo !== undefined || this.isGone(sid)) {
+      if (this.isUnchanged(sid, session)) return
+      throw letGo ?? new SessionGoneError('The session was not there any more when it was reloaded.')
+    }
+    record.assertCookie(session)
+    const lifetimeSec = record.ttlSec(session)
+    if (lifetimeSec <= 0) return this.destroy(sid)
+    await this.write(sid, text ?? record.encode(sid, session), lifetimeSec, isLast)
   }
 
   /** Prolongs what is held, with the cookie of `session`, whose expiry is part of the record; `isLast` lets go as well. */
   async touch(sid: string, session: S, isLast: boolean): Promise<void> {
-    const lifetimeSec = this.record.ttlSec(session)
+    const { record } = this.bare
+    if (this.sid !== sid) {
+      // What was set aside is about to end.
+      if (this.replacedSid !== sid) await this.bare.prolong(sid, session)
+      return
+    }
+    record.assertCookie(session)
+    const lifetimeSec = record.ttlSec(session)
     if (lifetimeSec <= 0) return this.destroy(sid)
     if (isLast && this.isFresh(sid, session)) return this.letGo()
-    await this.store(sid, this.record.withCookie(sid, this.held.textOf(sid), session), lifetimeSec, isLast)
+    await this.write(sid, record.withCookie(sid, this.textOf(sid), session), lifetimeSec, isLast)
   }
 
-  /** What was set aside is about to end. */
-  override async prolong(sid: string, session: S): Promise<void> {
-    if (this.replacedSid !== sid) await super.prolong(sid, session)
-  }
-
-  override destroy(sid: string): Promise<void> {
-    return this.held.destroy(sid)
-  }
-
-  setAside(sid: string): Promise<void> {
-    return this.held.setAside(sid)
-  }
-
-  endOld(): Promise<void> {
-    return this.held.endOld()
-  }
-
-  letGo(): Promise<void> {
-    return this.held.letGo()
+  private isAnother(sid: string): boolean {
+    return this.sid !== undefined && this.sid !== sid
   }
 
   private decoded(sid: string, text: string): Loaded | undefined {
-    const session = text === '' ? undefined : this.record.decode(sid, text)
+    const session = text === '' ? undefined : this.bare.record.decode(sid, text)
     return session && ownAll(session)
   }
 }

@@ -1,7 +1,10 @@
+import type { ReadOnlyReason } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionStore } from '../../session/session-store.js'
-import { ClientGoneError } from './http-error.js'
+import { CallLine } from './call-line.js'
+import { ClientGoneError, type SessionHttpError, toHttpError } from './http-error.js'
 import { Leaving } from './leaving.js'
+import { ignore } from './settle.js'
 
 /** A lock, from the read that takes it to the write that lets it go. */
 interface Hold {
@@ -15,15 +18,20 @@ interface Known {
   readonly text: string
 }
 
-/** Throws where `stored` must not be written over by what follows from `read`. */
-export type AssertFollows = (sid: string, read: string, stored: string) => void
+export interface Following {
+  /** Throws where `stored` must not be written over by what follows from `read`. */
+  assertFollows(sid: string, read: string, stored: string): void
+}
 
 /**
  * What one request holds of its session, and what it knows to be stored: text, of no framework and no serializer.
- * The lock is held from `read`, or the first `write` of a new session, to the write that lets go.
- * Calls must come one after the other.
+ * The lock is held from `read`, or the first `write` of a new session, to the write that lets go, or `finish`.
+ * Calls must come one after the other: by way of `calls`.
  */
 export class HeldText {
+  readonly calls = new CallLine<SessionHttpError>(toHttpError)
+  /** Let go of for good, when all was done that was called for before. */
+  isOver = false
   private hold: Hold | undefined
   /** A session that goes on under another id, until that one is stored. */
   private old: Hold | undefined
@@ -38,9 +46,11 @@ export class HeldText {
   isRetired = false
 
   constructor(
-    private readonly manager: SessionManager,
+    protected readonly manager: SessionManager,
     private readonly label: string | undefined,
-    private readonly assertFollows: AssertFollows,
+    private readonly following: Following,
+    /** Why it cannot be changed (any more). */
+    public readOnly: ReadOnlyReason | undefined,
   ) {}
 
   /** The id of what is held. */
@@ -113,25 +123,20 @@ export class HeldText {
   }
 
   /**
-   * Writes what is held, or begins it; `isLast` lets go as well. One flight; two for one that is begun, and another one
-   * where it goes on for one that was set aside (`endOld`).
+   * Writes what is held, or begins it; `isLast` lets go as well, and what is stored already is only prolonged then.
+   * One flight; two for one that is begun, and another one where it goes on for one that was set aside (`endOld`).
    *
-   * Of a session that was let go of since it was read, what is stored must be what was read (AssertFollows).
+   * Of a session that was let go of since it was read, what is stored must be what was read (Following).
    */
   async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
     if (this.refusal !== undefined) throw this.refusal.error
+    const isStored = this.hold !== undefined && this.textOf(sid) === text
     const hold = this.hold ?? (await this.lockAsKnown(sid))
-    if (isLast) await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
-    else await hold.store.save(sid, text, { lifetimeSec })
+    if (!isLast) await hold.store.save(sid, text, { lifetimeSec })
+    else if (isStored) await this.last(hold, (store) => store.updateTimestamp(sid, text, { lifetimeSec }))
+    else await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
     this.known = { sid, text }
     if (this.old !== undefined) await this.endOld(sid)
-  }
-
-  /** As `write`; but what is stored already need only be prolonged. */
-  async store(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    const { hold } = this
-    if (hold === undefined || !isLast || this.textOf(sid) !== text) return this.write(sid, text, lifetimeSec, isLast)
-    await this.last(hold, (store) => store.updateTimestamp(sid, text, { lifetimeSec }))
   }
 
   /** With its lock, if it is held, and with what was set aside for it. One flight each. */
@@ -187,6 +192,31 @@ export class HeldText {
     await Promise.all(stores.map((store) => store?.close()))
   }
 
+  /**
+   * As `finish`, of a response that leaves: what was set aside ends, though nothing is stored in its place; but not where
+   * it is the new session that could not be stored. That it failed is told as any failed change is.
+   */
+  async complete(): Promise<void> {
+    const { calls } = this
+    if (this.old !== undefined || !calls.isIdle) {
+      const ending = calls.changing('', async () => {
+        if (this.old !== undefined && !calls.hasFailedBeside(this.old.sid)) await this.endOld()
+      })
+      await ending.catch(ignore)
+    }
+    return this.finish()
+  }
+
+  /** Lets go of what is still held, after what is under way; nothing is changed from then on. Throws nothing. */
+  async finish(): Promise<void> {
+    this.giveUpWaiting()
+    // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
+    await this.calls.inTurn(() => {
+      this.isOver = true
+      return this.letGo()
+    }).catch(ignore)
+  }
+
   private async readAgain({ sid, store }: Hold): Promise<string> {
     const text = await store.read(sid)
     // What was known stays known of one that has gone: what was not changed since is no loss.
@@ -213,7 +243,7 @@ export class HeldText {
     const { known } = this
     const hold = await this.lock(sid)
     try {
-      if (known?.sid === sid) this.assertFollows(sid, known.text, this.textOf(sid))
+      if (known?.sid === sid) this.following.assertFollows(sid, known.text, this.textOf(sid))
       return hold
     } catch (error) {
       // It is still what was read that the request's changes are changes of.

@@ -1,6 +1,7 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { isCutHere } from '../../response/cut-here.js'
+import { HeldText } from '../http/held-text.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import { onceClosed } from '../../response/once-closed.js'
 import { onHead } from '../../response/response-head.js'
@@ -8,7 +9,7 @@ import { quiet } from '../http/settle.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
-import { RequestStore } from './request-store.js'
+import { NEVER_FOLLOWING, RequestStore } from './request-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -16,6 +17,7 @@ const isKoaSession = (session: unknown): boolean =>
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
 export class LockedRequest {
   readonly store: RequestStore
+  private readonly held: HeldText
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
   /** What the application sees of one that cannot be changed. */
@@ -35,10 +37,11 @@ export class LockedRequest {
     private readonly settings: Settings,
   ) {
     const { manager, labelOf, isReadOnly, graceMs } = settings
-    this.store = new RequestStore(manager, labelOf(ctx), isReadOnly(ctx))
+    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined)
+    this.store = new RequestStore(manager, this.held)
     onceClosed(ctx.res, () => {
       if (this.isOver) return
-      this.store.giveUpWaiting()
+      this.held.giveUpWaiting()
       if (!this.store.isLast && isCutHere(ctx.res)) {
         void this.finish()
         return
@@ -87,14 +90,15 @@ export class LockedRequest {
     this.isOver = true
     clearTimeout(this.graceTimer)
     try {
-      if (this.store.protection === undefined) this.protect('released')
+      if (this.held.readOnly === undefined) this.protect('released')
     } finally {
-      await this.store.finish()
+      this.held.readOnly ??= 'released'
+      await this.held.finish()
     }
   }
 
   private begin(): void {
-    const { ctx, store } = this
+    const { ctx, held } = this
     const owner: object = Reflect.getPrototypeOf(ctx) ?? {}
     const take = (): void => {
       const session: KoaSession | null = Reflect.get(owner, 'session', ctx)
@@ -104,13 +108,13 @@ export class LockedRequest {
     }
     take()
     if (this.session?.isNew === false) this.found = this.textOf(this.session)
-    if (store.protection !== undefined) this.protect(store.protection)
+    if (held.readOnly !== undefined) this.protect(held.readOnly)
     Object.defineProperty(ctx, 'session', {
       configurable: true,
       get: () => this.view ?? this.session,
       set: (value: object | null) => {
         // The copy of a session that goes on under another id may be ended.
-        if (store.protection !== 'retired' || value !== null) this.assertChangeable()
+        if (held.readOnly !== 'retired' || value !== null) this.assertChangeable()
         Reflect.set(owner, 'session', value, ctx)
         take()
       },
@@ -120,14 +124,14 @@ export class LockedRequest {
   /** koa-session's commit at the end of a request. */
   private async decide(): Promise<void> {
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
-    const { store, failure, session } = this
+    const { store, held, failure, session } = this
     store.isLast = true
     // The application was told, and answers so itself.
     if (failure?.isTold === true && this.ctx.status >= 400) return
-    if (store.protection === 'released') return this.assertStored()
-    if (store.protection !== undefined && session !== null) return
+    if (held.readOnly === 'released') return this.assertStored()
+    if (held.readOnly !== undefined && session !== null) return
     if (this.settings.isCommitting) await this.commit({})
-    if (store.protection !== undefined) this.withdrawCookie()
+    if (held.readOnly !== undefined) this.withdrawCookie()
   }
 
   /** What was changed before the session was let go, and is not stored, is not answered for. */
@@ -138,9 +142,8 @@ export class LockedRequest {
   }
 
   private async release(): Promise<void> {
-    const { store } = this
-    if (store.protection !== undefined) return
-    store.isLast = true
+    if (this.held.readOnly !== undefined) return
+    this.store.isLast = true
     const storing = this.told(() => this.commit({}))
     const ending = this.finish()
     try {
@@ -206,8 +209,8 @@ export class LockedRequest {
   }
 
   private assertChangeable(): void {
-    const { protection } = this.store
-    if (protection !== undefined) throw readOnlyFailure(protection, this.session?.externalKey ?? '')()
+    const { readOnly } = this.held
+    if (readOnly !== undefined) throw readOnlyFailure(readOnly, this.session?.externalKey ?? '')()
   }
 
   private dress(session: KoaSession): void {

@@ -1,11 +1,9 @@
-import { FencedError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { FencedError, ReadOnlyError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
-import { CallLine } from '../http/call-line.js'
-import { HeldText } from '../http/held-text.js'
-import { toHttpError } from '../http/http-error.js'
-import { ignore, settle } from '../http/settle.js'
+import type { Following, HeldText } from '../http/held-text.js'
+import { settle } from '../http/settle.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
 const DEFAULT_LIFETIME_SEC = 86_400
@@ -15,10 +13,6 @@ const DEFAULT_LIFETIME_SEC = 86_400
  * last `set` of the request lets go in the flight that stores.
  */
 export class RequestStore {
-  private readonly held: HeldText
-  private readonly calls = new CallLine(toHttpError)
-  /** Why nothing can be changed (any more). */
-  protection: ReadOnlyReason | undefined
   /** `set` lets go. */
   isLast = false
   /** `destroy` comes from regenerate(). */
@@ -26,12 +20,8 @@ export class RequestStore {
 
   constructor(
     private readonly manager: SessionManager,
-    label: string,
-    isReadOnly: boolean,
-  ) {
-    this.held = new HeldText(manager, label, assertSame)
-    if (isReadOnly) this.protection = 'readOnly'
-  }
+    private readonly held: HeldText,
+  ) {}
 
   get(sid: string): Promise<object | undefined> {
     return this.inTurn(() => this.read(sid))
@@ -48,29 +38,16 @@ export class RequestStore {
 
   async destroy(sid: string): Promise<void> {
     const { isRegenerating } = this
-    if (isRegenerating || this.protection !== 'retired') this.assertChangeable()
+    if (isRegenerating || this.held.readOnly !== 'retired') this.assertChangeable()
     return this.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)))
-  }
-
-  /** Nobody waits for the answer any more: neither does this request for its session. */
-  giveUpWaiting(): void {
-    this.held.giveUpWaiting()
-  }
-
-  /** Lets go of what is still held, after what is under way; from then on nothing can be changed. Throws nothing. */
-  async finish(): Promise<void> {
-    this.giveUpWaiting()
-    this.protection ??= 'released'
-    // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-    await this.calls.inTurn(() => this.held.letGo()).catch(ignore)
   }
 
   private async read(sid: string): Promise<object | undefined> {
     const { held, manager } = this
     if (manager.flawOf(sid) !== undefined) return undefined
-    if (this.protection !== undefined) return this.decoded(sid, await manager.store().peek(sid))
+    if (held.readOnly !== undefined) return this.decoded(sid, await manager.store().peek(sid))
     const text = await held.read(sid)
-    if (held.isRetired) this.protection = 'retired'
+    if (held.isRetired) held.readOnly = 'retired'
     let session: object | undefined
     try {
       session = this.decoded(sid, text)
@@ -105,7 +82,8 @@ export class RequestStore {
   }
 
   private assertChangeable(): void {
-    if (this.protection !== undefined) throw new ReadOnlyError(this.protection)
+    const { readOnly } = this.held
+    if (readOnly !== undefined) throw new ReadOnlyError(readOnly)
   }
 
   /** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
@@ -121,12 +99,13 @@ export class RequestStore {
 
   /** One call after the other, so that an application need not wait for its own. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return settle(this.calls.inTurn(work), undefined)
+    return settle(this.held.calls.inTurn(work), undefined)
   }
 }
 
 /** koa-session stores nothing after it has let go; what stands where a new session is to begin is another's. */
-function assertSame(sid: string, read: string, stored: string): void {
-  if (stored === read) return
-  throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
+export const NEVER_FOLLOWING: Following = {
+  assertFollows(sid, read, stored) {
+    if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
+  },
 }

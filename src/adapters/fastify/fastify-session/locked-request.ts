@@ -1,10 +1,12 @@
 import type { FastifySessionObject } from '@fastify/session'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ReadOnlyReason } from '../../../errors.js'
+import type { FastifyReply, FastifyRequest, Session } from 'fastify'
+import { InvalidOptionError, type ReadOnlyReason } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
 import { giveMethods } from '../../http/give-methods.js'
+import type { HeldSession } from '../../http/held-session.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../http/settle.js'
+import type { FastifyRecord } from './bare-store.js'
 import type { SessionHooks } from './hooks.js'
 import type { SessionBinding } from '../life-cycle.js'
 import type { RequestStore } from './request-store.js'
@@ -18,6 +20,8 @@ export class LockedRequest implements SessionBinding {
   constructor(
     private readonly request: FastifyRequest,
     private readonly reply: FastifyReply,
+    private readonly held: HeldSession<Session>,
+    private readonly record: FastifyRecord,
     readonly store: RequestStore,
     readonly hooks: SessionHooks,
     /** What @fastify/session asks before it saves: whether this one is saved although nothing changed. */
@@ -45,42 +49,43 @@ export class LockedRequest implements SessionBinding {
       if (this.session !== null) this.session = protect(own(this.session), () => error)
       throw error
     })
-    const { protection } = this.store
-    if (protection !== undefined) this.protect(protection)
+    const { readOnly } = this.held
+    if (readOnly !== undefined) this.protect(readOnly)
   }
 
   async decide(): Promise<void> {
-    const { store } = this
-    const { calls } = store
+    const { store, held } = this
+    const { calls } = held
     await calls.settled()
     // The application was told, and answers so itself.
-    if (calls.isFailureTold && this.reply.statusCode >= 400) return store.complete()
+    if (calls.isFailureTold && this.reply.statusCode >= 400) return held.complete()
     // release() had failed: the response can store no more than it could.
-    if (calls.failure !== undefined && store.protection === 'released') throw calls.failure
+    if (calls.failure !== undefined && held.isOver) throw calls.failure
     calls.isAnswering = true
     store.isLast = true
     try {
-      if (store.mayChange) await this.storeAndSetCookie()
+      if (held.readOnly === undefined) await this.storeAndSetCookie()
     } finally {
-      await store.complete()
+      await held.complete()
     }
     if (calls.failure !== undefined) throw calls.failure
   }
 
   private async storeAndSetCookie(): Promise<void> {
+    const flaw = isSession(this.session) ? this.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
-    if (isSession(this.session)) this.store.assertCookie(this.session)
+    if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))
     await this.called((done) => {
       this.hooks.onSend(this.request, this.reply, undefined, done)
     })
   }
 
   giveUpWaiting(): void {
-    this.store.giveUpWaiting()
+    this.held.giveUpWaiting()
   }
 
   finish(): Promise<void> {
-    return this.store.finish()
+    return this.held.finish()
   }
 
   /** A hook's answer, or what it throws, also in a callback of the store: an `idGenerator` of the application's, say. */
@@ -100,13 +105,13 @@ export class LockedRequest implements SessionBinding {
   }
 
   private async release(session: FastifySessionObject): Promise<void> {
-    const { store } = this
-    if (store.protection !== undefined) return
+    const { store, held } = this
+    if (held.readOnly !== undefined || held.isOver) return
     const mustSave = session.isModified() || this.isSavedUnchanged(session)
     store.isLast = true
     this.protect('released')
     if (mustSave) await session.save()
-    await store.complete()
+    await held.complete()
   }
 
   private regenerate(session: FastifySessionObject, original: Method, args: never[]): unknown {

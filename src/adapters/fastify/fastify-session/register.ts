@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { LatchkeyError } from '../../../errors.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { BareSessions } from '../../http/bare-sessions.js'
+import { HeldSession } from '../../http/held-session.js'
 import { LifeCycle } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
@@ -26,7 +27,8 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const onUnreadable = (error: LatchkeyError): void => {
     app.log.warn(error, 'a session was left out of the list')
   }
-  const bareStore = Object.assign(new BareStore(new BareSessions(manager, record)), { onUnreadable })
+  const sessions = new BareSessions(manager, record)
+  const bareStore = Object.assign(new BareStore(sessions), { onUnreadable })
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
   const served = new WeakMap<object, Served>()
@@ -53,11 +55,11 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   })
 
   app.addHook('onRequest', (request, reply, done) => {
-    const store = new RequestStore(manager, record, label(request), isReadOnly(request, readOnly))
-    store.onUnreadable = onUnreadable
+    const held = new HeldSession(manager, sessions, label(request), isReadOnly(request, readOnly) ? 'readOnly' : undefined)
+    const store = Object.assign(new RequestStore(held, sessions), { onUnreadable })
     const isSavedUnchanged = ({ sessionId: id }: FastifySessionObject): boolean =>
-      store.isKnown(id) ? rolling : saveUninitialized
-    const locked = new LockedRequest(request, reply, store, hooksFor(store), isSavedUnchanged)
+      held.isKnown(id) ? rolling : saveUninitialized
+    const locked = new LockedRequest(request, reply, held, record, store, hooksFor(store), isSavedUnchanged)
     const life = new LifeCycle(locked, reply, graceMs)
     served.set(request, { locked, life })
     life.onRequest(done)
