@@ -17,6 +17,7 @@ export interface Holder {
   readonly label: string | undefined
 }
 
+/** The `code` of each error; docs/reference/errors.md says what to do about it, and which HTTP status it becomes. */
 export type ErrorCode =
   | 'LATCHKEY_INVALID_ID'
   | 'LATCHKEY_INVALID_OPTION'
@@ -50,6 +51,7 @@ interface Details {
   readonly session?: string | undefined
 }
 
+/** What every error of latchkey is. Match by `code`, or by the class of one of them. */
 export abstract class LatchkeyError extends Error {
   abstract readonly code: ErrorCode
   /** Short keyed hash of the session id that this is about; stable within a process, useless outside. */

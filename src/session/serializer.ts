@@ -6,7 +6,9 @@ import { type Loss, lossOf } from './json-loss.js'
 
 /** Turns a session's data into text and back. Both may throw; the manager wraps what they throw. */
 export interface Serializer {
+  /** Session data as text. What it throws becomes the cause of LATCHKEY_UNSERIALIZABLE. */
   stringify(data: unknown): string
+  /** The other way round. What it throws becomes the cause of LATCHKEY_UNDECODABLE. */
   parse(text: string): unknown
 }
 

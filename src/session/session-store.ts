@@ -13,6 +13,7 @@ export interface ReadOptions extends AcquireOptions {
   readonly lifetimeSec?: number | undefined
 }
 
+/** How a record is written. */
 export interface WriteOptions {
   /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
   readonly lifetimeSec?: number | undefined

@@ -21,6 +21,7 @@ export interface StartOptions extends ReadOptions, WriteOptions {
   readonly ifExists?: boolean
 }
 
+/** What becomes of the old session. */
 export interface RegenerateOptions {
   /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `graceSec`. */
   readonly graceSec?: number

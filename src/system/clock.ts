@@ -10,7 +10,9 @@ export interface Clock {
   setTimer(fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer
 }
 
+/** Something that is to happen later. */
 export interface Timer {
+  /** It does not happen; without effect when it has. */
   cancel(): void
 }
 

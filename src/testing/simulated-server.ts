@@ -67,18 +67,22 @@ export class SimulatedServer {
     else run()
   }
 
+  /** Carries out one command, now. */
   execute(command: Command, origin: Origin): Reply {
     const reply = this.isOutOfMemory ? this.refuse(command) : this.store.run(command, this.nowSec)
     this.onExecuted(command, reply, origin)
     return reply
   }
 
+  /** The server stands still, as by SIGSTOP; what comes for it waits. */
   stop(): void {
     if (!this.stopped) this.stoppedSec = this.nowSec
     this.stopped = true
   }
 
   /**
+   * Continues a server that was stopped.
+   *
    * @param isBehind what waited is carried out before the server's clock ticks, as a real one may do: its TTLs count
    *   from the second at which the server was stopped.
    */

@@ -179,6 +179,7 @@ export class SimulatedHost implements Clock {
     }
   }
 
+  /** A timer of this process, as a promise: it does not settle while the process is paused. */
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.setTimer(resolve, delayMs))
   }
@@ -190,11 +191,16 @@ export class SimulatedHost implements Clock {
     else this.missed.push({ run, isTimer })
   }
 
+  /** Stops the process where it is, as SIGSTOP does; what comes for it meanwhile waits. */
   pause(): void {
     if (!this.dead) this.pausedAtMs ??= this.time.nowMs
   }
 
-  /** @param timersFirst what is due by time runs before what came by network: an event loop may do either. */
+  /**
+   * Continues a paused process.
+   *
+   * @param timersFirst what is due by time runs before what came by network: an event loop may do either.
+   */
   wake(timersFirst: boolean): void {
     if (this.pausedAtMs === undefined) return
     this.pausedBeforeMs += this.time.nowMs - this.pausedAtMs

@@ -27,6 +27,7 @@ export interface Fate {
   readonly noticedMs: number | undefined
 }
 
+/** What a simulated connection is made of, and what becomes of its flights. */
 export interface SimulatedWireOptions {
   readonly time: SimulatedTime
   readonly host: SimulatedHost
@@ -38,9 +39,11 @@ export interface SimulatedWireOptions {
   readonly connections: number
   /** Whether connections tell which process of the server they lead to; without it each new one is a stranger. */
   readonly knowsProcess: boolean
+  /** Says what becomes of a flight. */
   readonly fateOf: (commands: readonly Command[]) => Fate
   /** Told of every flight that a connection refused for the age of a CAS in it. */
   readonly onUntrusted?: () => void
+  /** Told of every flight that is sent. */
   readonly onSent?: (route: string, commands: readonly Command[]) => void
 }
 

@@ -42,6 +42,7 @@ declare module 'express-session' {
   }
 }
 
+/** What `latchkey({...})` returns: the middleware, and a store for code outside of requests. */
 export interface LatchkeyMiddleware {
   (req: Request, res: Response, next: Next): void
   /** The sessions outside of any request (socket.io, scripts). */

@@ -89,5 +89,6 @@ const inPlaceOfFastifySession = fp(registerFastifySession, {
   dependencies: ['@fastify/cookie'],
 })
 
+/** The plugin: `app.register(latchkey, { manager, ... })`, with LatchkeyOptions or OwnSessionOptions. Needs @fastify/cookie. */
 export const latchkey = fp(register, { fastify: '5.x', name: 'latchkey', dependencies: ['@fastify/cookie'] })
 export default latchkey

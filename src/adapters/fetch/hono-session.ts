@@ -13,6 +13,7 @@ export interface HonoContext<T extends object> {
   readonly error: Error | undefined
   /** Whether a handler has answered. */
   readonly finalized: boolean
+  /** Where handlers find the session: `c.get('session')`. */
   set(name: 'session', session: RequestSession<T>): void
 }
 

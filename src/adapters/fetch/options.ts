@@ -24,6 +24,7 @@ export interface CookieOptions {
 
 type Page = Response | undefined
 
+/** Options of withSession() and honoSession(). */
 export interface SessionOptions {
   /** Where the sessions are, and how they are locked. One per process. */
   readonly manager: SessionManager

@@ -8,6 +8,7 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { measure } from './metrics.js'
 import { traceSpans } from './spans.js'
 
+/** Which providers spans and metrics go to. */
 export interface OpenTelemetryOptions {
   /** Default: the global one. */
   readonly tracerProvider?: TracerProvider

@@ -12,6 +12,7 @@ import type { ManagerStats, SessionManager } from '../../session/session-manager
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>
 
+/** Where the metrics go, and under which name. */
 export interface PrometheusOptions {
   /** Default: prom-client's own `register`. */
   readonly registry?: AnyRegistry

@@ -1,6 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { InvalidOptionError } from '../../errors.js'
 
+/** A key of `encryption.keys`. Records carry its id, so that each is read with the key that wrote it. */
 export interface EncryptionKey {
   /** Stands in the clear in every record that the key encrypts: 1 to 32 letters, digits, `.`, `_`, `-`. */
   readonly id: string

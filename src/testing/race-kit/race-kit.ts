@@ -1,6 +1,7 @@
 import type { SessionMiddleware } from './shop.js'
 import { STORIES } from './stories.js'
 
+/** What the races are played against. */
 export interface RaceKitOptions {
   /** The middleware under test: `session({ store, ... })`, or `latchkey({ manager, ... })`. Called once a story. */
   readonly middleware: () => SessionMiddleware
@@ -11,6 +12,7 @@ export interface RaceKitOptions {
   readonly patienceMs?: number
 }
 
+/** How one race ended. */
 export interface StoryResult {
   readonly story: string
   readonly survived: boolean

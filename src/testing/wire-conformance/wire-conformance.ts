@@ -17,6 +17,7 @@ export interface WireCase {
   readonly run: () => Promise<void>
 }
 
+/** The suite, made for one wire. */
 export interface WireConformance {
   /** In their order; they may be run at the same time as well, which takes as long as the longest: about four seconds. */
   readonly cases: readonly WireCase[]
