@@ -6,7 +6,7 @@ const OPTIONS = 'docs/reference/options.md'
 
 /** The names of a type's fields, as the source declares them. */
 function fieldsOf(file: string, type: string): readonly string[] {
-  const [, declared = ''] = new RegExp(`interface ${type} [^{]*\\{([^]*?)\\n\\}`).exec(read(file)) ?? []
+  const [, declared = ''] = new RegExp(`interface ${type}\\b[^{]*\\{([^]*?)\\n\\}`).exec(read(file)) ?? []
   return [...declared.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name ?? '')
 }
 
@@ -22,12 +22,13 @@ describe.each(['docs/reference/errors.md', 'docs/troubleshooting.md'])('%s', (pa
 describe(OPTIONS, () => {
   it.each([
     ['## The manager', 'src/session/options.ts', 'SessionManagerOptions', 10],
-    ['## Koa', 'src/adapters/koa/options.ts', 'LatchkeyOptions', 3],
+    ['## Koa', 'src/adapters/http/options.ts', 'LockOptions', 3],
     ['## Fetch', 'src/adapters/fetch/options.ts', 'SessionOptions', 3],
-    ['## Fastify', 'src/adapters/fastify/options.ts', 'CommonOptions', 3],
-    ['## Fastify', 'src/adapters/fastify/options.ts', 'LatchkeyOptions', 3],
+    ['## Fastify', 'src/adapters/http/options.ts', 'LockOptions', 3],
+    ['## Fastify', 'src/adapters/http/options.ts', 'KeepingOptions', 2],
     ['## Fastify', 'src/adapters/fastify/options.ts', 'OwnSessionOptions', 2],
-    ['## Express', 'src/adapters/express/options.ts', 'LatchkeyOptions', 6],
+    ['## Express', 'src/adapters/http/options.ts', 'LockOptions', 3],
+    ['## Express', 'src/adapters/http/options.ts', 'KeepingOptions', 2],
   ])('%s has a row for every option of %s, %s', (heading, file, type, more) => {
     const options = fieldsOf(file, type)
     expect(options.length).toBeGreaterThan(more)

@@ -1,22 +1,17 @@
 import type { CookieOptions } from 'express-session'
-import { checkCookie } from '../http/check-cookie.js'
-import { checkOptions as checkCommonOptions, type Names, namesOf } from '../http/check-options.js'
+import { ANY_COOKIE, checkCookie, checkOptions as checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf } from '../http/check-options.js'
 import { defaultCookie } from './default-cookie.js'
 import type { LatchkeyOptions } from './options.js'
 
-const NAMES: Names<LatchkeyOptions> = {
-  ...{ manager: true, ttl: true, readOnly: true, touchAfter: true, disableTouch: true, label: true, graceMs: true },
-  ...{ secret: true, name: true, genid: true, cookie: true, rolling: true, resave: true, proxy: true },
-  ...{ saveUninitialized: true, unset: true },
-}
-/** express-session's older name of `name`. */
-const KNOWN = namesOf(NAMES, { key: true })
-
-const COOKIE: Names<CookieOptions> = {
-  ...{ path: true, domain: true, httpOnly: true, secure: true, sameSite: true, maxAge: true, expires: true },
-  ...{ partitioned: true, priority: true, signed: true, encode: true },
-}
-const KNOWN_OF_COOKIE = namesOf(COOKIE)
+/** `key` is express-session's older name of `name`. */
+const KNOWN = namesOf<LatchkeyOptions>(
+  {
+    ...{ ...LOCK_OPTIONS, ...KEEPING_OPTIONS, secret: true, name: true, genid: true, cookie: true, rolling: true },
+    ...{ resave: true, proxy: true, saveUninitialized: true, unset: true },
+  },
+  { key: true },
+)
+const KNOWN_OF_COOKIE = namesOf<CookieOptions>(ANY_COOKIE)
 
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with the value and the limit, or the nearest name. */
 export function checkOptions(options: LatchkeyOptions): void {

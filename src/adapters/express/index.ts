@@ -10,6 +10,7 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
+import { DEFAULT_GRACE_MS } from '../http/options.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
@@ -62,7 +63,7 @@ export interface LatchkeyMiddleware {
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
-  const { manager, ttl, label = labelOf, graceMs = 10_000, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
+  const { manager, ttl, label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const given = { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })

@@ -1,17 +1,14 @@
 import { InvalidOptionError } from '../../errors.js'
-import { checkCookie } from '../http/check-cookie.js'
-import { checkFlag, checkFunction, checkNumber, checkOptions as checkCommonOptions, type Names, namesOf } from '../http/check-options.js'
+import {
+  checkCookie, checkFlag, checkFunction, checkNumber, checkOptions as checkCommonOptions, namesOf, OWN_COOKIE,
+} from '../http/check-options.js'
 import { MAX_TTL_SEC } from '../http/session-record.js'
 import type { CookieOptions, SessionOptions } from './options.js'
 
-const NAMES: Names<SessionOptions> = {
-  ...{ manager: true, secret: true, cookieName: true, cookie: true, lifetimeSec: true, readOnly: true },
-  ...{ label: true, onRefused: true },
-}
-const COOKIE: Names<CookieOptions> = {
-  ...{ path: true, domain: true, httpOnly: true, secure: true, sameSite: true, maxAge: true, partitioned: true },
-}
-const [KNOWN, KNOWN_OF_COOKIE] = [namesOf(NAMES), namesOf(COOKIE)]
+const KNOWN = namesOf<SessionOptions>({
+  ...{ manager: true, secret: true, cookieName: true, cookie: true, lifetimeSec: true, readOnly: true, label: true, onRefused: true },
+})
+const KNOWN_OF_COOKIE = namesOf<CookieOptions>(OWN_COOKIE)
 
 /**
  * @param makeCookie makes a cookie of the options; throws where it cannot.

@@ -1,5 +1,5 @@
-import type { SessionManager } from '../../session/session-manager.js'
 import type { SessionHttpError } from '../http/http-error.js'
+import type { LockOptions } from '../http/options.js'
 
 /** The session cookie's attributes. */
 export interface CookieOptions {
@@ -25,9 +25,7 @@ export interface CookieOptions {
 type Page = Response | undefined
 
 /** Options of withSession() and honoSession(). */
-export interface SessionOptions {
-  /** Where the sessions are, and how they are locked. One per process. */
-  readonly manager: SessionManager
+export interface SessionOptions extends Pick<LockOptions<Request>, 'manager' | 'label'> {
   /** What the cookie is signed with. Of several the first signs, and all are taken: to change it. */
   readonly secret: string | readonly string[]
   /** Default `sessionId`. */
@@ -40,8 +38,6 @@ export interface SessionOptions {
    * change it throws LATCHKEY_READ_ONLY. Default false.
    */
   readonly readOnly?: boolean | ((request: Request) => boolean)
-  /** What the holder of a lock calls itself, for whoever waits for it. Default: method and path. */
-  readonly label?: (request: Request) => string
   /**
    * Told of every request that is refused for its session's sake (503, 409), before it is answered: to log it, or to
    * answer with a page of its own. Default: a line of plain text.

@@ -1,27 +1,31 @@
 import { InvalidOptionError } from '../../errors.js'
 import { checkNames, shown } from '../../session/option-checks.js'
 import { SessionManager } from '../../session/session-manager.js'
+import type { KeepingOptions, LockOptions } from './options.js'
 import { MAX_TTL_SEC } from './session-record.js'
 
 const MAX_GRACE_MS = 3_600_000
+/** Later than this is no date. */
+const LAST_MS = 8.64e15
 
-/** What adapters are given of latchkey's own, before it is known whether it is right. */
-interface Given {
-  readonly manager?: unknown
-  readonly store?: unknown
-  readonly label?: unknown
-  readonly readOnly?: unknown
-  readonly graceMs?: unknown
-  readonly ttl?: unknown
-  readonly touchAfter?: unknown
-  readonly disableTouch?: unknown
-}
+/** What adapters are given, before it is known whether it is right. */
+type Given = Readonly<Partial<Record<keyof LockOptions<never> | keyof KeepingOptions<never> | 'store', unknown>>>
 
 /** The names of an adapter's options: a list that the compiler compares with their type. */
-export type Names<Options> = Readonly<Record<keyof Options, true>>
+type Names<Options> = Readonly<Record<keyof Options, true>>
 
-export const namesOf = (...lists: readonly Readonly<Record<string, true>>[]): ReadonlySet<string> =>
-  new Set(lists.flatMap((names) => Object.keys(names)))
+export const LOCK_OPTIONS: Names<LockOptions<never>> = { manager: true, readOnly: true, label: true, graceMs: true }
+export const KEEPING_OPTIONS: Names<KeepingOptions<never>> = { ttl: true, touchAfter: true, disableTouch: true }
+/** The attributes of a cookie that only says which session it is. */
+export const OWN_COOKIE = {
+  path: true, domain: true, httpOnly: true, secure: true, sameSite: true, maxAge: true, partitioned: true,
+} as const
+/** And those that express-session and @fastify/session know. */
+export const ANY_COOKIE = { ...OWN_COOKIE, expires: true, priority: true, signed: true, encode: true } as const
+
+/** @param others what the type does not say. */
+export const namesOf = <Options>(names: Names<Options>, others: object = {}): ReadonlySet<string> =>
+  new Set([names, others].flatMap((all) => Object.keys(all)))
 
 /**
  * All that adapters have in common. A name that is none is refused: in silence, `readonly: true` would lock and write.
@@ -46,6 +50,40 @@ export function checkOptions(options: Given, known: ReadonlySet<string>, example
   if (typeof ttl !== 'function') checkNumber('ttl', ttl, -Number.MAX_VALUE, MAX_TTL_SEC)
   checkNumber('touchAfter', touchAfter, 0, MAX_TTL_SEC)
   checkFlag('disableTouch', disableTouch)
+}
+
+/**
+ * The option `cookie`: whether a cookie can be made of it, and every attribute is one.
+ *
+ * @param make makes one, as every response will; throws where it cannot.
+ * @param leastMaxAge in the framework's unit.
+ * @throws InvalidOptionError LATCHKEY_INVALID_OPTION
+ */
+export function checkCookie(cookie: unknown, known: ReadonlySet<string>, make: () => unknown, leastMaxAge = 0): void {
+  if (cookie !== undefined) {
+    if (typeof cookie !== 'object' || cookie === null) fail('cookie', cookie, 'an object')
+    const { maxAge, expires }: { readonly maxAge?: unknown; readonly expires?: unknown } = cookie
+    checkNames(cookie, known, 'cookie')
+    // To express-session null is none.
+    checkNumber('cookie.maxAge', maxAge ?? undefined, leastMaxAge, LAST_MS - Date.now())
+    if (expires instanceof Date && Number.isNaN(expires.getTime())) fail('cookie.expires', 'an invalid Date', 'a date')
+  }
+  checkCookieCanBeMade(make)
+}
+
+/** Each response would fail of it. @throws InvalidOptionError LATCHKEY_INVALID_OPTION */
+export function checkCookieCanBeMade(make: () => unknown): void {
+  try {
+    make()
+  } catch (cause) {
+    throw new InvalidOptionError("No cookie can be made of the cookie's name and attributes: see the cause.", { cause })
+  }
+}
+
+/** A session's own `maxAge`: whole seconds, at least 1; undefined is none. @throws LATCHKEY_INVALID_OPTION */
+export function checkedMaxAge(maxAge: number | undefined): number | undefined {
+  checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
+  return maxAge === undefined ? undefined : Math.ceil(maxAge)
 }
 
 export function checkFunction(name: string, value: unknown, what = 'a function'): void {

@@ -5,7 +5,7 @@ import type { RegenerateOptions, Session } from '../../session/session.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
 import { CallLine } from './call-line.js'
-import { checkedMaxAge } from './checked-max-age.js'
+import { checkedMaxAge } from './check-options.js'
 import { ignore, quiet } from './settle.js'
 
 /** What a request's session is read with, and how its framework shows it to the application. */

@@ -2,18 +2,21 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Koa from 'koa'
 import { InvalidOptionError } from '../../errors.js'
-import { checkCookieCanBeMade } from '../http/check-cookie.js'
-import { checkNumber, checkOptions as checkCommonOptions, fail, type Names, namesOf } from '../http/check-options.js'
+import {
+  checkCookieCanBeMade, checkNumber, checkOptions as checkCommonOptions, fail, LOCK_OPTIONS, namesOf, OWN_COOKIE,
+} from '../http/check-options.js'
 import { MAX_TTL_SEC } from '../http/session-record.js'
 import type { LatchkeyOptions } from './options.js'
 
-const NAMES: Names<LatchkeyOptions> = {
-  ...{ manager: true, readOnly: true, label: true, graceMs: true, key: true, maxAge: true, autoCommit: true },
-  ...{ overwrite: true, httpOnly: true, signed: true, rolling: true, renew: true, secure: true, sameSite: true },
-  ...{ externalKey: true, encode: true, decode: true, genid: true, prefix: true, valid: true, beforeSave: true },
-}
 /** koa-session hands all of its options on to ctx.cookies.set(); and its older name of `maxAge`. */
-const KNOWN = namesOf(NAMES, { path: true, domain: true, expires: true, partitioned: true, priority: true, secureProxy: true, maxage: true })
+const KNOWN = namesOf<LatchkeyOptions>(
+  {
+    ...{ ...LOCK_OPTIONS, key: true, maxAge: true, autoCommit: true, overwrite: true, httpOnly: true, signed: true },
+    ...{ rolling: true, renew: true, secure: true, sameSite: true, externalKey: true, encode: true, decode: true },
+    ...{ genid: true, prefix: true, valid: true, beforeSave: true },
+  },
+  { ...OWN_COOKIE, expires: true, priority: true, secureProxy: true, maxage: true },
+)
 
 /** What other stores and adapters have, and what it is here. */
 const ELSEWHERE = {

@@ -4,6 +4,7 @@ import type { LatchkeyError } from '../../../errors.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { BareSessions } from '../../http/bare-sessions.js'
 import { HeldSession } from '../../http/held-session.js'
+import { DEFAULT_GRACE_MS } from '../../http/options.js'
 import { LifeCycle } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
@@ -19,7 +20,7 @@ interface Served {
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
-  const { label = labelOf, graceMs = 10_000, readOnly, ...rest } = others
+  const { label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, ...rest } = others
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given

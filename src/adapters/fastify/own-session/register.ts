@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
+import { DEFAULT_GRACE_MS } from '../../http/options.js'
 import { LifeCycle } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { OwnSession } from './own-session.js'
@@ -14,7 +15,7 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   if (!app.hasDecorator('signCookie')) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
-  const { manager, label = labelOf, graceMs = 10_000, readOnly, lifetimeSec = options.cookie?.maxAge } = options
+  const { manager, label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
   const cookie = new SessionCookie(options)
   const served = new WeakMap<FastifyRequest, { readonly own: OwnSession; readonly life: LifeCycle }>()
 
