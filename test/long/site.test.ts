@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { PAGES, read, ROOT } from '../support/pages.js'
@@ -30,6 +30,22 @@ describe('the site', () => {
     const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, unknown> }
     const entries = Object.keys(exports).filter((entry) => entry !== './package.json')
     expect(entries.filter((entry) => !existsSync(join(SITE, 'reference/api', `${join('latchkey', entry)}.html`)))).toEqual([])
+  })
+
+  it('has no link that leads nowhere', () => {
+    const pages = readdirSync(SITE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.html') && file !== '404.html')
+    const texts = new Map(pages.map((page) => [page, readFileSync(join(SITE, page), 'utf8')]))
+    const plain = (text: string): string => decodeURIComponent(text.replaceAll('&amp;', '&'))
+    const anchors = new Map([...texts].map(([page, text]) => [page, new Set([...text.matchAll(/ id="([^"]+)"/g)].map(([, id = '']) => plain(id)))]))
+    const broken = [...texts].flatMap(([page, text]) =>
+      [...text.matchAll(/<a [^>]*href="(?!\w+:)([^"#]*)(?:#([^"]*))?"/g)].flatMap(([, path = '', anchor = '']) => {
+        const file = path === '' ? page : join(path.startsWith('/') ? '.' : dirname(page), plain(path), path.endsWith('/') ? 'index.html' : '')
+        const found = anchors.get(file)
+        return found !== undefined && (anchor === '' || found.has(plain(anchor))) ? [] : [`${page}: ${path}#${anchor}`]
+      }),
+    )
+    expect(pages.length).toBeGreaterThan(60)
+    expect(broken).toEqual([])
   })
 
   it('is searched without asking anybody', () => {
