@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { decoded, isChunk, lengthBytes } from './chunk.js'
 import { HeldHead, type Refusal } from './held-head.js'
 import { intercept, type Interceptor, type Method, type Raw } from './intercept.js'
+import { onceClosed } from './once-closed.js'
 
 /** What the gate asks before the first byte of a response, and at its end. `R`: why it does not leave. */
 export interface GateKeeper<R extends Refusal> {
@@ -56,6 +57,7 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   private afterHolding: Operation | undefined
   /** How much is held back. */
   private heldBytes = 0
+  /** Nobody gets what is written from now on. */
   private isClosed = false
   /** A write was told to wait for 'drain'. */
   private owesDrain = false
@@ -66,6 +68,7 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   ) {
     this.raw = intercept(res, this)
     this.head = new HeldHead(res, this.raw)
+    onceClosed(res, this.onClose)
   }
 
   call(name: Method, args: readonly unknown[]): unknown {
@@ -108,8 +111,7 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
     return this.ending || this.isOver
   }
 
-  /** The connection is closed: nobody gets what is written from now on. */
-  close(): void {
+  private readonly onClose = (): void => {
     this.isClosed = true
   }
 

@@ -1,8 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { SessionData } from 'express-session'
-import { isCutHere } from '../../response/cut-here.js'
-import { onceClosed } from '../../response/once-closed.js'
 import { type GateKeeper, ResponseGate } from '../../response/response-gate.js'
+import { ClientWatch } from '../http/client-watch.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { quiet } from '../http/settle.js'
@@ -24,7 +23,7 @@ export interface LockedRequestOptions {
 export class LockedRequest implements GateKeeper<SessionHttpError> {
   private readonly gate: ResponseGate<SessionHttpError>
   private hasBegun = false
-  private graceTimer: NodeJS.Timeout | undefined
+  private readonly client: ClientWatch
 
   constructor(
     private readonly req: Request,
@@ -36,9 +35,8 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
     store.onLateFailure = options.onLateFailure
-    onceClosed(res, () => {
-      this.onClose()
-    })
+    const { gate } = this
+    this.client = new ClientWatch(res, options.graceMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
   }
 
   /** What express-session calls when the session is there or cannot be had, and again for what fails later. */
@@ -88,7 +86,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
   }
 
   decided(): Promise<SessionHttpError | undefined> | undefined {
-    clearTimeout(this.graceTimer)
+    this.client.stop()
     const { store } = this
     store.endAnswer()
     if (!this.hasBegun) {
@@ -103,7 +101,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
 
   isGivenUp(): boolean {
     if (!this.store.held.calls.isFailureTold || this.res.statusCode < 400) return false
-    clearTimeout(this.graceTimer)
+    this.client.stop()
     this.store.endAnswer()
     void this.store.held.complete()
     return true
@@ -113,7 +111,7 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     const current: CurrentSession = this.req.session
     // express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt.
     const flaw = current === null || current === undefined ? undefined : this.store.flawOf(this.req.sessionID, current)
-    clearTimeout(this.graceTimer)
+    this.client.stop()
     void this.store.held.finish()
     return { error: flaw ?? thrown, refusal: flaw ?? toHttpError(thrown) }
   }
@@ -201,19 +199,5 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
   private async letGo(): Promise<SessionHttpError | undefined> {
     await this.store.held.complete()
     return this.store.held.calls.failure
-  }
-
-  private onClose(): void {
-    this.gate.close()
-    if (this.gate.isOver) return
-    this.store.held.giveUpWaiting()
-    // What is being ended decides by itself.
-    if (!this.gate.isEnded && isCutHere(this.res)) {
-      void this.store.held.finish()
-      return
-    }
-    // The handler may go on, and store what it has done; but not for ever.
-    this.graceTimer = setTimeout(() => void this.store.held.finish(), this.options.graceMs)
-    this.graceTimer.unref()
   }
 }

@@ -1,21 +1,15 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
-import { isCutHere } from '../../response/cut-here.js'
+import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { tellRetry } from '../http/http-error.js'
 import { WITHDRAWN } from '../../response/held-head.js'
-import { onceClosed } from '../../response/once-closed.js'
-import { onHead } from '../../response/response-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
-export interface SessionBinding {
+export interface SessionBinding extends Holding {
   /** Reads the session, and waits for it if need be. */
   begin(): Promise<void>
   /** Stores what is to be stored, lets go, and sets the cookie. */
   decide(): Promise<void>
-  /** Nobody waits for the answer any more. */
-  giveUpWaiting(): void
-  /** Lets go, without storing. Throws nothing. */
-  finish(): Promise<void>
 }
 
 type Done = (error?: Error) => void
@@ -24,22 +18,24 @@ type Done = (error?: Error) => void
  * One request, from its first sight of the session to the end of its response: the session is there before the
  * handler runs, and decided before anything of the response leaves.
  */
-export class LifeCycle {
+class LifeCycle {
   private state: 'waiting' | 'running' | 'refused' | 'over' = 'waiting'
   private sends = 0
   private deciding: Promise<void> | undefined
-  private graceTimer: NodeJS.Timeout | undefined
+  private readonly client: ClientWatch
 
   constructor(
     private readonly session: SessionBinding,
     private readonly reply: FastifyReply,
-    private readonly graceMs: number,
+    graceMs: number,
   ) {
-    onceClosed(reply.raw, this.onClose)
-    onHead(reply.raw, (type) => {
-      // An event stream may last for hours, and one that was written past Fastify has no onSend.
-      if (type.startsWith('text/event-stream')) void session.finish()
+    this.client = new ClientWatch(reply.raw, graceMs, session, () => {
+      if (this.state === 'over') return 'over'
+      if (reply.raw.writableEnded) return 'ended'
+      return this.sends === 0 ? 'running' : 'ending'
     })
+    // One that was written past Fastify has no onSend.
+    this.client.endAtEventStream()
   }
 
   onRequest(done: Done): void {
@@ -63,7 +59,7 @@ export class LifeCycle {
 
   onSend(payload: unknown, done: Done): void {
     const turn = ++this.sends
-    clearTimeout(this.graceTimer)
+    this.client.stop()
     // As far as Fastify can tell it is sent: an async handler that does not return its reply must not send another one.
     Object.defineProperty(this.reply, 'sent', { configurable: true, value: true })
     const go = (error?: unknown): void => {
@@ -114,18 +110,6 @@ export class LifeCycle {
     const { reply } = this
     if (!reply.raw.headersSent) tellRetry(error, (name, value) => void reply.header(name, value))
   }
-
-  private readonly onClose = (): void => {
-    const { session, reply } = this
-    if (this.state === 'over') return
-    if (this.state === 'waiting') session.giveUpWaiting()
-    if (reply.raw.writableEnded || (this.sends === 0 && isCutHere(reply.raw))) void session.finish()
-    else {
-      // The handler may go on, and store what it has done; but not for ever.
-      this.graceTimer = setTimeout(() => void session.finish(), this.graceMs)
-      this.graceTimer.unref()
-    }
-  }
 }
 
 const errorOf = (thrown: unknown): Error | undefined =>
@@ -135,4 +119,25 @@ const errorOf = (thrown: unknown): Error | undefined =>
 function discard(payload: unknown): void {
   if (typeof payload !== 'object' || payload === null || !('destroy' in payload)) return
   if (typeof payload.destroy === 'function') payload.destroy()
+}
+
+/** Plays every request of an application. Returns what finds the session of one. */
+export function playLives<Binding extends SessionBinding>(
+  app: FastifyInstance,
+  graceMs: number,
+  begin: (request: FastifyRequest, reply: FastifyReply) => Binding,
+): (request: object) => Binding | undefined {
+  const served = new WeakMap<object, { readonly session: Binding; readonly life: LifeCycle }>()
+  app.addHook('onRequest', (request, reply, done) => {
+    const session = begin(request, reply)
+    const life = new LifeCycle(session, reply, graceMs)
+    served.set(request, { session, life })
+    life.onRequest(done)
+  })
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    const life = served.get(request)?.life
+    if (life === undefined) done()
+    else life.onSend(payload, done)
+  })
+  return (request) => served.get(request)?.session
 }

@@ -1,10 +1,8 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
-import { isCutHere } from '../../response/cut-here.js'
+import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { HeldText } from '../http/held-text.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
-import { onceClosed } from '../../response/once-closed.js'
-import { onHead } from '../../response/response-head.js'
 import { quiet } from '../http/settle.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
@@ -15,7 +13,7 @@ const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class LockedRequest {
+export class LockedRequest implements Holding {
   readonly store: RequestStore
   private readonly held: HeldText
   /** koa-session's; null when the application has set it to null. */
@@ -29,7 +27,7 @@ export class LockedRequest {
   private failure: { readonly error: unknown; isTold: boolean } | undefined
   /** Calls of the application that are under way: it need not wait for its own. */
   private readonly underWay = new Set<Promise<void>>()
-  private graceTimer: NodeJS.Timeout | undefined
+  private readonly client: ClientWatch
   private isOver = false
 
   constructor(
@@ -39,21 +37,8 @@ export class LockedRequest {
     const { manager, labelOf, isReadOnly, graceMs } = settings
     this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined)
     this.store = new RequestStore(manager, this.held)
-    onceClosed(ctx.res, () => {
-      if (this.isOver) return
-      this.held.giveUpWaiting()
-      if (!this.store.isLast && isCutHere(ctx.res)) {
-        void this.finish()
-        return
-      }
-      // The handler may go on, and store what it has done; but not for ever.
-      this.graceTimer = setTimeout(() => void this.finish(), graceMs)
-      this.graceTimer.unref()
-    })
-    onHead(ctx.res, (type) => {
-      // It may last for hours.
-      if (type.startsWith('text/event-stream')) void this.finish()
-    })
+    this.client = new ClientWatch(ctx.res, graceMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
+    this.client.endAtEventStream()
   }
 
   /** Whether another middleware with these settings keeps the same session. */
@@ -85,10 +70,13 @@ export class LockedRequest {
     Object.defineProperty(this.ctx, 'session', { configurable: true, get: () => empty, set: refuse })
   }
 
-  /** Lets go, without storing. Throws nothing. */
+  giveUpWaiting(): void {
+    this.held.giveUpWaiting()
+  }
+
   async finish(): Promise<void> {
     this.isOver = true
-    clearTimeout(this.graceTimer)
+    this.client.stop()
     try {
       if (this.held.readOnly === undefined) this.protect('released')
     } finally {

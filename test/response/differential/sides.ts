@@ -223,11 +223,7 @@ const PATIENT: GateKeeper<Refusal> = {
 
 /** Holds responses back, for nobody's session. */
 const gated: RequestHandler = (_req, res, next) => {
-  const gate = new ResponseGate(res, PATIENT)
-  res.on('close', () => {
-    gate.close()
-  })
-  gate.watchEnd()
+  new ResponseGate(res, PATIENT).watchEnd()
   next()
 }
 

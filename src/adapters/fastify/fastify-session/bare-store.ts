@@ -26,10 +26,11 @@ export type ListedSession = Session & { readonly id: string }
  * `get` has given is stored only if the session is still what it was then, its cookie aside.
  */
 export class BareStore {
-  /** Told of each record that `all` cannot read. */
-  onUnreadable: (error: LatchkeyError) => void = () => undefined
-
-  constructor(protected readonly sessions: BareSessions<Session>) {}
+  constructor(
+    protected readonly sessions: BareSessions<Session>,
+    /** Told of each record that `all` cannot read. */
+    private readonly onUnreadable: (error: LatchkeyError) => void,
+  ) {}
 
   /** One flight, without a lock. */
   get(sid: string | number, callback?: Callback<Session | null>): Promise<Session | null> {

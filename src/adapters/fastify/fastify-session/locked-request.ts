@@ -1,32 +1,48 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest, Session } from 'fastify'
-import { InvalidOptionError, type ReadOnlyReason } from '../../../errors.js'
+import { InvalidOptionError, type LatchkeyError, type ReadOnlyReason } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
+import type { SessionManager } from '../../../session/session-manager.js'
+import type { BareSessions } from '../../http/bare-sessions.js'
 import { giveMethods } from '../../http/give-methods.js'
-import type { HeldSession } from '../../http/held-session.js'
+import { HeldSession } from '../../http/held-session.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../http/settle.js'
-import type { FastifyRecord } from './bare-store.js'
-import type { SessionHooks } from './hooks.js'
+import type { HooksFor, SessionHooks } from './hooks.js'
 import type { SessionBinding } from '../life-cycle.js'
-import type { RequestStore } from './request-store.js'
+import { RequestStore } from './request-store.js'
 
 type Current = FastifySessionObject | null
+
+/** How the sessions of an application are kept. */
+export interface Kept {
+  readonly manager: SessionManager
+  readonly sessions: BareSessions<Session>
+  readonly onUnreadable: (error: LatchkeyError) => void
+  readonly hooksFor: HooksFor
+  readonly rolling: boolean
+  readonly saveUninitialized: boolean
+}
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */
 export class LockedRequest implements SessionBinding {
   private session: Current = null
+  private readonly held: HeldSession<Session>
+  readonly store: RequestStore
+  readonly hooks: SessionHooks
 
   constructor(
     private readonly request: FastifyRequest,
     private readonly reply: FastifyReply,
-    private readonly held: HeldSession<Session>,
-    private readonly record: FastifyRecord,
-    readonly store: RequestStore,
-    readonly hooks: SessionHooks,
-    /** What @fastify/session asks before it saves: whether this one is saved although nothing changed. */
-    private readonly isSavedUnchanged: (session: FastifySessionObject) => boolean,
-  ) {}
+    private readonly kept: Kept,
+    label: string,
+    isReadOnly: boolean,
+  ) {
+    const { manager, sessions, onUnreadable, hooksFor } = kept
+    this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
+    this.store = new RequestStore(this.held, sessions, onUnreadable)
+    this.hooks = hooksFor(this.store)
+  }
 
   get current(): Current {
     return this.session
@@ -72,7 +88,7 @@ export class LockedRequest implements SessionBinding {
   }
 
   private async storeAndSetCookie(): Promise<void> {
-    const flaw = isSession(this.session) ? this.record.flawOfCookie(this.session) : undefined
+    const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
     if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))
     await this.called((done) => {
@@ -107,7 +123,9 @@ export class LockedRequest implements SessionBinding {
   private async release(session: FastifySessionObject): Promise<void> {
     const { store, held } = this
     if (held.readOnly !== undefined || held.isOver) return
-    const mustSave = session.isModified() || this.isSavedUnchanged(session)
+    // What @fastify/session asks before it saves.
+    const { rolling, saveUninitialized } = this.kept
+    const mustSave = session.isModified() || (held.isKnown(session.sessionId) ? rolling : saveUninitialized)
     store.isLast = true
     this.protect('released')
     if (mustSave) await session.save()

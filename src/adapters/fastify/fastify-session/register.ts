@@ -1,21 +1,14 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { LatchkeyError } from '../../../errors.js'
-import { checkedIds } from '../../http/checked-id.js'
 import { BareSessions } from '../../http/bare-sessions.js'
-import { HeldSession } from '../../http/held-session.js'
+import { checkedIds } from '../../http/checked-id.js'
 import { DEFAULT_GRACE_MS } from '../../http/options.js'
-import { LifeCycle } from '../life-cycle.js'
+import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
 import { loadFastifySession } from './hooks.js'
 import { LockedRequest } from './locked-request.js'
-import { RequestStore } from './request-store.js'
-
-interface Served {
-  readonly locked: LockedRequest
-  readonly life: LifeCycle
-}
 
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
@@ -24,17 +17,18 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
-  const record = recordOf(manager, ttl, disableTouch ? Infinity : touchAfter)
+  const sessions = new BareSessions(manager, recordOf(manager, ttl, disableTouch ? Infinity : touchAfter))
   const onUnreadable = (error: LatchkeyError): void => {
     app.log.warn(error, 'a session was left out of the list')
   }
-  const sessions = new BareSessions(manager, record)
-  const bareStore = Object.assign(new BareStore(sessions), { onUnreadable })
+  const bareStore = new BareStore(sessions, onUnreadable)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
-  const served = new WeakMap<object, Served>()
-  const lockedOf = (request: object): LockedRequest | undefined => served.get(request)?.locked
+  const kept = { manager, sessions, onUnreadable, hooksFor, rolling, saveUninitialized }
 
+  const lockedOf = playLives(app, graceMs, (request, reply) => {
+    return new LockedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
+  })
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {
     const { decryptSession } = lockedOf(request)?.hooks ?? bare
     Reflect.apply(decryptSession, app, [id, request, ...rest])
@@ -53,22 +47,6 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
       const locked = lockedOf(this)
       if (locked !== undefined) locked.current = session
     },
-  })
-
-  app.addHook('onRequest', (request, reply, done) => {
-    const held = new HeldSession(manager, sessions, label(request), isReadOnly(request, readOnly) ? 'readOnly' : undefined)
-    const store = Object.assign(new RequestStore(held, sessions), { onUnreadable })
-    const isSavedUnchanged = ({ sessionId: id }: FastifySessionObject): boolean =>
-      held.isKnown(id) ? rolling : saveUninitialized
-    const locked = new LockedRequest(request, reply, held, record, store, hooksFor(store), isSavedUnchanged)
-    const life = new LifeCycle(locked, reply, graceMs)
-    served.set(request, { locked, life })
-    life.onRequest(done)
-  })
-  app.addHook('onSend', (request, _reply, payload, done) => {
-    const life = served.get(request)?.life
-    if (life === undefined) done()
-    else life.onSend(payload, done)
   })
 }
 

@@ -1,6 +1,5 @@
 import type { Session } from 'fastify'
 import { ReadOnlyError } from '../../../errors.js'
-import type { BareSessions } from '../../http/bare-sessions.js'
 import type { HeldSession } from '../../http/held-session.js'
 import { type Callback, quiet, settle } from '../../http/settle.js'
 import { BareStore, plainOf } from './bare-store.js'
@@ -20,9 +19,9 @@ export class RequestStore extends BareStore {
 
   constructor(
     private readonly held: HeldSession<Session>,
-    sessions: BareSessions<Session>,
+    ...bare: ConstructorParameters<typeof BareStore>
   ) {
-    super(sessions)
+    super(...bare)
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {

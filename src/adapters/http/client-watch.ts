@@ -1,0 +1,53 @@
+import type { ServerResponse } from 'node:http'
+import { isCutHere } from '../../response/cut-here.js'
+import { onceClosed } from '../../response/once-closed.js'
+import { onHead } from '../../response/response-head.js'
+
+/** What a request has of its session (HeldText, RequestSession). */
+export interface Holding {
+  /** Nobody waits for the answer any more: neither does this request for its session. */
+  giveUpWaiting(): void
+  /** Lets go, without storing. Throws nothing. */
+  finish(): Promise<void>
+}
+
+/** Running: the handler is at work. Ending: what is stored is being decided. Ended: past the framework. Over: decided. */
+export type Stage = 'running' | 'ending' | 'ended' | 'over'
+
+/**
+ * Lets go of a session for which nobody waits: where the connection was cut on this side, at once; where the client has
+ * left, after `graceMs`, as the handler may go on and store what it has done.
+ */
+export class ClientWatch {
+  private graceTimer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly res: ServerResponse,
+    private readonly graceMs: number,
+    private readonly holding: Holding,
+    private readonly stageOf: () => Stage,
+  ) {
+    onceClosed(res, this.onClose)
+  }
+
+  /** For frameworks that are not asked before a head leaves: an event stream may last for hours, and begins without a lock. */
+  endAtEventStream(): void {
+    onHead(this.res, (type) => {
+      if (type.startsWith('text/event-stream')) void this.holding.finish()
+    })
+  }
+
+  /** The handler has ended in time. */
+  stop(): void {
+    clearTimeout(this.graceTimer)
+  }
+
+  private readonly onClose = (): void => {
+    const { holding, res, graceMs } = this
+    const stage = this.stageOf()
+    if (stage === 'over') return
+    holding.giveUpWaiting()
+    if (stage === 'ended' || (stage === 'running' && isCutHere(res))) void holding.finish()
+    else this.graceTimer = setTimeout(() => void holding.finish(), graceMs).unref()
+  }
+}
