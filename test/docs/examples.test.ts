@@ -36,7 +36,8 @@ describe('code in the documentation', () => {
       return file
     })
     const player = ['--import', 'tsx', join(ROOT, 'test/docs/play.ts'), ...files]
-    const { stdout } = await promisify(execFile)(process.execPath, player, { cwd: ROOT })
+    // One that does not end by itself is ended, before the test is.
+    const { stdout } = await promisify(execFile)(process.execPath, player, { cwd: ROOT, timeout: 50_000 })
     const printed = stdout.split(`${MARK}\n`).slice(1).map((text) => text.trim())
     expect(printed).toEqual(runnable(page).map(promisedBy))
   })
