@@ -20,7 +20,6 @@ import { RequestStore } from './request-store.js'
 import type { LatchkeyOptions } from './options.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
-import { UpgradedStore } from './upgraded-sessions.js'
 import { warnOfMissing } from './warn-of-missing.js'
 
 export { SessionHttpError } from '../http/http-error.js'
@@ -90,7 +89,9 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     // It reads without a lock, and what it saves is stored if it follows from what it has read. And while an application
     // has emitted 'disconnect' on the store, express-session goes on without sessions.
     else if (isUpgrade(req, res) || !isReady) {
-      const unlocked = isReady ? session({ ...sessionOptions, store: new UpgradedStore(manager, record, onLateFailure) }) : bareSession
+      const held = new HeldSession(manager, sessions, undefined, undefined)
+      const unlockedStore = Object.assign(new RequestStore(held, sessions, true), { onLateFailure })
+      const unlocked = isReady ? session({ ...sessionOptions, store: unlockedStore }) : bareSession
       unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
         next(error)

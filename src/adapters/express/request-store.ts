@@ -13,9 +13,8 @@ import { type AnySession, BareStore } from './bare-store.js'
  * first `set` of a new one) and let go by the last call of the request.
  */
 export class RequestStore extends BareStore {
-  private reading: 'not yet' | 'under way' | 'done' | 'failed' = 'not yet'
-  /** The response's end is decided: nothing that comes after it may keep a lock. */
-  private isAnswered = false
+  /** The first one. */
+  private reading: 'not yet' | 'done' | 'failed' = 'not yet'
   /** What this request has destroyed, or goes on with under another id: nothing brings it back. */
   private ended: readonly string[] = NONE
   /** The one that can only be read, where it is not all of them. */
@@ -28,8 +27,11 @@ export class RequestStore extends BareStore {
   constructor(
     readonly held: HeldSession<AnySession, SessionData>,
     sessions: BareSessions<AnySession, SessionData>,
+    /** The response's end is decided, or there is none (a WebSocket): nothing that comes after it may keep a lock. */
+    private isAnswered = false,
   ) {
     super(sessions)
+    held.calls.isAnswering = isAnswered
   }
 
   /** express-session asks to be told when its store comes and goes: this one does neither. */
@@ -43,6 +45,7 @@ export class RequestStore extends BareStore {
    */
   endAnswer(): void {
     this.isAnswered = true
+    if (this.reading === 'not yet') this.reading = 'done'
     // Of a response that was given up, express-session's own end has not run: each write is the last one all the same.
     this.held.calls.isAnswering = true
   }
@@ -158,19 +161,13 @@ export class RequestStore extends BareStore {
   private async read(sid: string): Promise<SessionData | null> {
     const { held } = this
     // The request's last call has let go, or is about to.
-    const isLeft = held.isOver || (held.calls.isAnswering && held.sid === undefined)
-    if (held.readOnly === undefined && isLeft) return held.lookAt(sid)
+    const isLeft = held.readOnly === undefined && (held.isOver || (held.calls.isAnswering && held.sid === undefined))
     const isFirst = this.reading === 'not yet'
-    let isRead = false
-    if (isFirst) this.reading = 'under way'
-    try {
-      const session = await held.load(sid)
-      isRead = true
-      if (held.readOnly === 'retired') this.readOnlySid ??= sid
-      return session
-    } finally {
-      if (isFirst) this.reading = isRead ? 'done' : 'failed'
-    }
+    this.reading = isFirst ? 'failed' : this.reading
+    const session = isLeft ? await held.lookAt(sid, isFirst || undefined) : await held.load(sid)
+    if (isFirst) this.reading = 'done'
+    if (held.readOnly === 'retired') this.readOnlySid ??= sid
+    return session
   }
 
   private async write(sid: string, session: AnySession, isLast = this.held.calls.isAnswering, text?: string): Promise<void> {

@@ -59,9 +59,9 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
     return session ?? null
   }
 
-  /** As it is now, of a session that is not held any more (HeldText.look). */
-  async lookAt(sid: string): Promise<Loaded | null> {
-    if (!this.isRead(sid) || this.sid !== undefined) return this.bare.peek(sid)
+  /** As it is now, of a session that is not held: what is stored later must follow from it (HeldText.look), if it `isOwn`. */
+  async lookAt(sid: string, isOwn = this.isRead(sid)): Promise<Loaded | null> {
+    if (!isOwn || this.sid !== undefined || this.manager.flawOf(sid) !== undefined) return this.bare.peek(sid)
     return this.decoded(sid, await this.look(sid)) ?? null
   }
 

@@ -101,6 +101,7 @@ export class HeldText {
     // What is stored later must follow from it; of one that has gone nothing does.
     if (text === '') this.goneSid = sid
     else this.known = { sid, text }
+    if (text !== '' && this.goneSid === sid) this.goneSid = undefined
     return text
   }
 

@@ -184,6 +184,15 @@ describe.each(EXPRESSES)('the table of express-session, %s', (_name, framework) 
       expect(await save()).toBe('LATCHKEY_SESSION_GONE')
       expect(await site.stored(visitor.sid)).toBeUndefined()
     })
+
+    it('nor one that it did not find any more when it reloaded it', async () => {
+      const { site, visitor, held, save } = await upgrade()
+      await visitor.twin().get('/logout')
+      expect(await new Promise((resolve) => void held.reload(resolve))).toBeInstanceOf(Error)
+      held.n = 1
+      expect(await save()).toBe('LATCHKEY_SESSION_GONE')
+      expect(await site.stored(visitor.sid)).toBeUndefined()
+    })
   })
 
   it('nested same-cookie request in a handler: a bounded wait, and the error names the holder', async () => {
