@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 const SRC = fileURLToPath(new URL('../src', import.meta.url))
 
 /** From the top down. A folder may import from its own and from those further down, never upwards. */
-const LAYERS = ['cli', 'adapters', 'response', 'session', 'lock', 'wire', 'base'] as const
+const LAYERS = ['cli', 'adapters', 'response', 'request', 'session', 'lock', 'wire', 'base'] as const
 type Layer = (typeof LAYERS)[number]
 
 /** Files that are not in a layer's folder. `testing` is public and stands beside the session layer. */
@@ -115,6 +115,11 @@ describe('the architecture', () => {
   it('holding a response back knows nothing of sessions', () => {
     const known = own.filter(({ file, to }) => layerOf(file) === 'response' && layerOf(to) !== 'response')
     expect(known).toEqual([])
+  })
+
+  it('what a request holds of its session knows no framework, no cookie and no serializer', () => {
+    const known = own.filter(({ file, to }) => file === 'request/held-text.ts' && layerOf(to) === 'session')
+    expect(known.filter(({ typeOnly }) => !typeOnly)).toEqual([])
   })
 
   it('no module imports itself, however far round, types included', () => {

@@ -1,6 +1,9 @@
 import { InvalidOptionError } from '../errors.js'
 import { nearestName } from '../system/nearest-name.js'
 
+/** The longest that a manager keeps a record; a cookie may name a later day. */
+export const MAX_TTL_SEC = 100 * 365 * 86_400
+
 /**
  * Refuses a name that is none of the `known` ones, with the nearest of them: taken in silence it would do nothing.
  *
@@ -21,3 +24,20 @@ export function checkNames(options: object, known: ReadonlySet<string>, within =
 /** Total: not every value has a string form of its own. */
 export const shown = (value: unknown): string =>
   typeof value === 'object' || typeof value === 'function' ? (value === null ? 'null' : `a ${typeof value}`) : String(value)
+
+export function checkFunction(name: string, value: unknown, what = 'a function'): void {
+  if (value !== undefined && typeof value !== 'function') fail(name, value, what)
+}
+
+export function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') fail(name, value, 'true or false')
+}
+
+export function checkNumber(name: string, value: unknown, least: number, most: number): void {
+  if (value === undefined || (typeof value === 'number' && value >= least && value <= most)) return
+  fail(name, value, least < 0 ? `a function, or a number up to ${String(most)}` : `a number from ${String(least)} to ${String(most)}`)
+}
+
+export function fail(name: string, value: unknown, what: string): never {
+  throw new InvalidOptionError(`${name} is ${shown(value)}; it must be ${what}.`)
+}

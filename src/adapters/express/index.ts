@@ -14,9 +14,9 @@ import { DEFAULT_GRACE_MS } from '../http/options.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
-import { LockedRequest } from './locked-request.js'
+import { ExpressRequest } from './express-request.js'
 import type { Next, Request, Response } from './middleware.js'
-import { RequestStore } from './request-store.js'
+import { ExpressStore } from './express-store.js'
 import type { LatchkeyOptions } from './options.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
@@ -90,7 +90,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     // has emitted 'disconnect' on the store, express-session goes on without sessions.
     else if (isUpgrade(req, res) || !isReady) {
       const held = new HeldSession(manager, sessions, undefined, undefined)
-      const unlockedStore = Object.assign(new RequestStore(held, sessions, true), { onLateFailure })
+      const unlockedStore = Object.assign(new ExpressStore(held, sessions, true), { onLateFailure })
       const unlocked = isReady ? session({ ...sessionOptions, store: unlockedStore }) : bareSession
       unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
@@ -100,8 +100,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
       const begin = (): void => {
         const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
-        const requestStore = new RequestStore(held, sessions)
-        const { proceed } = new LockedRequest(req, res, next, requestStore, requestOptions)
+        const requestStore = new ExpressStore(held, sessions)
+        const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
         session({ ...sessionOptions, store: requestStore })(req, res, proceed)
       }
       // Nobody is to wait for a session while another client uploads slowly.

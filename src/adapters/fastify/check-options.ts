@@ -1,11 +1,10 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyInstance, RegisterOptions } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
+import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
 import {
-  ANY_COOKIE, checkCookie, checkFlag, checkFunction, checkNumber, checkOptions as checkCommonOptions, KEEPING_OPTIONS,
-  LOCK_OPTIONS, namesOf, OWN_COOKIE,
+  ANY_COOKIE, checkCookie, checkOptions as checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf, OWN_COOKIE,
 } from '../http/check-options.js'
-import { MAX_TTL_SEC } from '../http/session-record.js'
 import type { LatchkeyOptions, OwnSessionOptions } from './options.js'
 
 /** Those of every plugin. */

@@ -1,7 +1,7 @@
 import { processWide } from '../../system/process-wide.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
-import { RequestSession } from '../http/request-session.js'
+import { RequestSession } from '../../request/request-session.js'
 
 /** What latchkey uses of Hono's context. */
 export interface HonoContext<T extends object> {

@@ -6,12 +6,12 @@
 import { MisuseError } from '../../errors.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
-import { RequestSession } from '../http/request-session.js'
+import { RequestSession } from '../../request/request-session.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export { honoSession, type HonoContext } from './hono-session.js'
 export type { CookieOptions, SessionOptions } from './options.js'
-export type { RequestSession } from '../http/request-session.js'
+export type { RequestSession } from '../../request/request-session.js'
 
 /**
  * A handler with a locked session: `Request` in, `Response` out. What else the caller passes (Next.js: `{ params }`) is

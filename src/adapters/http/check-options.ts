@@ -1,8 +1,7 @@
 import { InvalidOptionError } from '../../errors.js'
-import { checkNames, shown } from '../../session/option-checks.js'
+import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import { SessionManager } from '../../session/session-manager.js'
 import type { KeepingOptions, LockOptions } from './options.js'
-import { MAX_TTL_SEC } from './session-record.js'
 
 const MAX_GRACE_MS = 3_600_000
 /** Later than this is no date. */
@@ -78,27 +77,4 @@ export function checkCookieCanBeMade(make: () => unknown): void {
   } catch (cause) {
     throw new InvalidOptionError("No cookie can be made of the cookie's name and attributes: see the cause.", { cause })
   }
-}
-
-/** A session's own `maxAge`: whole seconds, at least 1; undefined is none. @throws LATCHKEY_INVALID_OPTION */
-export function checkedMaxAge(maxAge: number | undefined): number | undefined {
-  checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
-  return maxAge === undefined ? undefined : Math.ceil(maxAge)
-}
-
-export function checkFunction(name: string, value: unknown, what = 'a function'): void {
-  if (value !== undefined && typeof value !== 'function') fail(name, value, what)
-}
-
-export function checkFlag(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') fail(name, value, 'true or false')
-}
-
-export function checkNumber(name: string, value: unknown, least: number, most: number): void {
-  if (value === undefined || (typeof value === 'number' && value >= least && value <= most)) return
-  fail(name, value, least < 0 ? `a function, or a number up to ${String(most)}` : `a number from ${String(least)} to ${String(most)}`)
-}
-
-export function fail(name: string, value: unknown, what: string): never {
-  throw new InvalidOptionError(`${name} is ${shown(value)}; it must be ${what}.`)
 }

@@ -2,21 +2,22 @@ import { type LatchkeyError, type ReadOnlyReason, SessionGoneError } from '../..
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { BareSessions } from './bare-sessions.js'
-import { HeldText } from './held-text.js'
+import { type SessionHttpError, toHttpError } from './http-error.js'
+import { HeldText } from '../../request/held-text.js'
 import type { AnySession } from './session-record.js'
 
 /**
  * The session of a request in a framework's form: HeldText, with its cookie. Of any other session, which it has no lock
  * of, each call is by itself (BareSessions).
  */
-export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText {
+export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText<SessionHttpError> {
   constructor(
     manager: SessionManager,
     private readonly bare: BareSessions<S, Loaded>,
     label: string | undefined,
     readOnly: ReadOnlyReason | undefined,
   ) {
-    super(manager, label, bare.record, readOnly)
+    super(manager, label, bare.record, readOnly, toHttpError)
   }
 
   /** Whether the session was found, or stored by this request. */

@@ -1,4 +1,5 @@
 import { LatchkeyError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
+import { ClientGoneError } from '../../request/leaving.js'
 import { brand } from '../../system/brand.js'
 import { hashOf } from '../../system/session-hash.js'
 
@@ -23,11 +24,6 @@ export class SessionHttpError extends Error {
 }
 
 brand({ SessionHttpError })
-
-/** Why a wait is given up whose answer nobody reads any more. */
-export class ClientGoneError extends Error {
-  override readonly name = 'ClientGoneError'
-}
 
 const BUSY = { 'Retry-After': '1' }
 

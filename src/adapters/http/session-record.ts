@@ -1,13 +1,10 @@
 import { FencedError, InvalidOptionError, SessionGoneError, UndecodableError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { shown } from '../../session/option-checks.js'
+import { MAX_TTL_SEC, shown } from '../../session/option-checks.js'
 import { hashOf } from '../../system/session-hash.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
 const DEFAULT_TTL_SEC = 86_400
-
-/** The longest that a manager keeps a record; a cookie may name a later day. */
-export const MAX_TTL_SEC = 100 * 365 * 86_400
 
 /** What an adapter needs to know of a framework's session: that it carries its cookie. */
 export interface AnySession {

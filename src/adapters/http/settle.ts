@@ -1,3 +1,4 @@
+import { quiet } from '../../request/quiet.js'
 import { toHttpError } from './http-error.js'
 
 export type Callback<T> = (error: unknown, value?: T) => void
@@ -25,14 +26,4 @@ export function settle<T>(work: Promise<T>, callback: Callback<T> | undefined): 
 
 function rethrow(error: unknown): never {
   throw toHttpError(error)
-}
-
-/** For whoever drops the promise: that it failed is told with the response. */
-export function quiet<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(ignore)
-  return promise
-}
-
-export function ignore(): void {
-  // Who made the call sees its failure, or it is told with the response.
 }

@@ -2,10 +2,10 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Koa from 'koa'
 import { InvalidOptionError } from '../../errors.js'
+import { checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import {
-  checkCookieCanBeMade, checkNumber, checkOptions as checkCommonOptions, fail, LOCK_OPTIONS, namesOf, OWN_COOKIE,
+  checkCookieCanBeMade, checkOptions as checkCommonOptions, LOCK_OPTIONS, namesOf, OWN_COOKIE,
 } from '../http/check-options.js'
-import { MAX_TTL_SEC } from '../http/session-record.js'
 import type { LatchkeyOptions } from './options.js'
 
 /** koa-session hands all of its options on to ctx.cookies.set(); and its older name of `maxAge`. */

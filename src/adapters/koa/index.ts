@@ -11,9 +11,9 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { own, protect } from '../../session/protect.js'
 import { tellRetry } from '../http/http-error.js'
 import type { KoaSession } from './koa-session.js'
-import type { RequestStore } from './request-store.js'
+import type { KoaStore } from './koa-store.js'
 import { checkOptions } from './check-options.js'
-import { LockedRequest } from './locked-request.js'
+import { KoaRequest } from './koa-request.js'
 import { type LatchkeyOptions, settingsOf } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
@@ -35,7 +35,7 @@ export interface LatchkeySession {
   manuallyCommit(): Promise<void>
 }
 
-const served = new WeakMap<Context, LockedRequest>()
+const served = new WeakMap<Context, KoaRequest>()
 /** Requests whose `ctx.session` was looked at by a middleware above. */
 const lookedAt = new WeakSet<Context>()
 
@@ -75,7 +75,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     if (lookedAt.has(ctx)) endEarlyLook(ctx)
     // Nobody is to wait for a session while another client uploads slowly.
     if (isBodyDue(ctx.req)) await new Promise<void>((resolve) => onBodyArrived(ctx.req, resolve))
-    const request = new LockedRequest(ctx, settings)
+    const request = new KoaRequest(ctx, settings)
     served.set(ctx, request)
     let isRead = false
     try {
@@ -125,7 +125,7 @@ class ContextStore {
     if (!served.has(ctx)) lookedAt.add(ctx)
   }
 
-  private get store(): RequestStore | undefined {
+  private get store(): KoaStore | undefined {
     return served.get(this.ctx)?.store
   }
 

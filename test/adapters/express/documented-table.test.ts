@@ -6,7 +6,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import { SessionManager } from 'latchkey'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Command } from '../../../src/wire/wire.js'
-import { RequestStore } from '../../../src/adapters/express/request-store.js'
+import { ExpressStore } from '../../../src/adapters/express/express-store.js'
 import type { Browser } from './browser.js'
 import { endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
 import { storesRecord, type TapWire } from './tap-wire.js'
@@ -166,8 +166,8 @@ const CALLS = ['get', 'set', 'touch', 'destroy', 'regenerate'] as const
 let calls: string[] = []
 beforeEach(() => {
   for (const name of CALLS) {
-    const original: unknown = RequestStore.prototype[name]
-    vi.spyOn(RequestStore.prototype, name).mockImplementation(function (this: RequestStore, ...args: unknown[]) {
+    const original: unknown = ExpressStore.prototype[name]
+    vi.spyOn(ExpressStore.prototype, name).mockImplementation(function (this: ExpressStore, ...args: unknown[]) {
       calls.push(name)
       return typeof original === 'function' ? (Reflect.apply(original, this, args) as never) : (undefined as never)
     })

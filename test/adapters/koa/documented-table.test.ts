@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Context } from 'koa'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { RequestStore } from '../../../src/adapters/koa/request-store.js'
+import { KoaStore } from '../../../src/adapters/koa/koa-store.js'
 import type { Command } from '../../../src/wire/wire.js'
 import { storesRecord, type TapWire } from '../express/tap-wire.js'
 import type { KoaBrowser } from './browser.js'
@@ -136,8 +136,8 @@ const CALLS = ['get', 'set', 'destroy'] as const
 let calls: string[] = []
 beforeEach(() => {
   for (const name of CALLS) {
-    const original: unknown = RequestStore.prototype[name]
-    vi.spyOn(RequestStore.prototype, name).mockImplementation(function (this: RequestStore, ...args: unknown[]) {
+    const original: unknown = KoaStore.prototype[name]
+    vi.spyOn(KoaStore.prototype, name).mockImplementation(function (this: KoaStore, ...args: unknown[]) {
       calls.push(name)
       return typeof original === 'function' ? (Reflect.apply(original, this, args) as never) : (undefined as never)
     })

@@ -8,7 +8,7 @@ import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
 import { loadFastifySession } from './hooks.js'
-import { LockedRequest } from './locked-request.js'
+import { HookedRequest } from './hooked-request.js'
 
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
@@ -27,7 +27,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const kept = { manager, sessions, onUnreadable, hooksFor, rolling, saveUninitialized }
 
   const lockedOf = playLives(app, graceMs, (request, reply) => {
-    return new LockedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
+    return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
   })
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {
     const { decryptSession } = lockedOf(request)?.hooks ?? bare

@@ -4,14 +4,14 @@ import { type GateKeeper, ResponseGate } from '../../response/response-gate.js'
 import { ClientWatch } from '../http/client-watch.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
-import { quiet } from '../http/settle.js'
+import { quiet } from '../../request/quiet.js'
 import type { Next, Request } from './middleware.js'
 import { protectSession } from './read-only.js'
-import type { RequestStore } from './request-store.js'
+import type { ExpressStore } from './express-store.js'
 
 type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undefined
 
-export interface LockedRequestOptions {
+export interface ExpressRequestOptions {
   readonly graceMs: number
   readonly saveUninitialized: boolean
   /** The name of the session's cookie. */
@@ -20,7 +20,7 @@ export interface LockedRequestOptions {
 }
 
 /** One request, from its first sight of the session to the end of its response. */
-export class LockedRequest implements GateKeeper<SessionHttpError> {
+export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private readonly gate: ResponseGate<SessionHttpError>
   private hasBegun = false
   private readonly client: ClientWatch
@@ -29,8 +29,8 @@ export class LockedRequest implements GateKeeper<SessionHttpError> {
     private readonly req: Request,
     private readonly res: ServerResponse,
     private readonly next: Next,
-    private readonly store: RequestStore,
-    private readonly options: LockedRequestOptions,
+    private readonly store: ExpressStore,
+    private readonly options: ExpressRequestOptions,
   ) {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip

@@ -5,14 +5,15 @@ import { hashOf } from '../../system/session-hash.js'
 import type { BareSessions } from '../http/bare-sessions.js'
 import type { HeldSession } from '../http/held-session.js'
 import { type SessionHttpError, toHttpError } from '../http/http-error.js'
-import { type Callback, quiet, settle } from '../http/settle.js'
+import { quiet } from '../../request/quiet.js'
+import { type Callback, settle } from '../http/settle.js'
 import { type AnySession, BareStore } from './bare-store.js'
 
 /**
  * One request's store, as express-session sees it: the lock of the request's session is taken by `get` (or by the
  * first `set` of a new one) and let go by the last call of the request.
  */
-export class RequestStore extends BareStore {
+export class ExpressStore extends BareStore {
   /** The first one. */
   private reading: 'not yet' | 'done' | 'failed' = 'not yet'
   /** What this request has destroyed, or goes on with under another id: nothing brings it back. */

@@ -1,12 +1,12 @@
-import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../../errors.js'
-import { own, protect } from '../../session/protect.js'
-import { assertObject } from '../../session/serializer.js'
-import type { RegenerateOptions, Session } from '../../session/session.js'
-import type { SessionManager } from '../../session/session-manager.js'
-import { hashOf } from '../../system/session-hash.js'
+import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
+import { checkNumber, MAX_TTL_SEC } from '../session/option-checks.js'
+import { own, protect } from '../session/protect.js'
+import { assertObject } from '../session/serializer.js'
+import type { RegenerateOptions, Session } from '../session/session.js'
+import type { SessionManager } from '../session/session-manager.js'
+import { hashOf } from '../system/session-hash.js'
 import { CallLine } from './call-line.js'
-import { checkedMaxAge } from './check-options.js'
-import { ignore, quiet } from './settle.js'
+import { ignore, quiet } from './quiet.js'
 
 /** What a request's session is read with, and how its framework shows it to the application. */
 export interface RequestSettings {
@@ -284,4 +284,10 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   private changing(subject: string, work: () => Promise<void>): Promise<void> {
     return quiet(this.calls.changing(subject, work))
   }
+}
+
+/** A session's own `maxAge`: whole seconds, at least 1; undefined is none. @throws LATCHKEY_INVALID_OPTION */
+function checkedMaxAge(maxAge: number | undefined): number | undefined {
+  checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
+  return maxAge === undefined ? undefined : Math.ceil(maxAge)
 }

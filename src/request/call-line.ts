@@ -1,11 +1,10 @@
-import type { SessionHttpError } from './http-error.js'
-import { ignore } from './settle.js'
+import { ignore } from './quiet.js'
 
 /**
  * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
  * whether the last change of the session failed.
  */
-export class CallLine<Failure = SessionHttpError> {
+export class CallLine<Failure> {
   private turn: Promise<unknown> = Promise.resolve()
   private pending = 0
   private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined

@@ -7,10 +7,10 @@ import type { BareSessions } from '../../http/bare-sessions.js'
 import { giveMethods } from '../../http/give-methods.js'
 import { HeldSession } from '../../http/held-session.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
-import { quiet } from '../../http/settle.js'
+import { quiet } from '../../../request/quiet.js'
 import type { HooksFor, SessionHooks } from './hooks.js'
 import type { SessionBinding } from '../life-cycle.js'
-import { RequestStore } from './request-store.js'
+import { FastifyStore } from './fastify-store.js'
 
 type Current = FastifySessionObject | null
 
@@ -25,10 +25,10 @@ export interface Kept {
 }
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */
-export class LockedRequest implements SessionBinding {
+export class HookedRequest implements SessionBinding {
   private session: Current = null
   private readonly held: HeldSession<Session>
-  readonly store: RequestStore
+  readonly store: FastifyStore
   readonly hooks: SessionHooks
 
   constructor(
@@ -40,7 +40,7 @@ export class LockedRequest implements SessionBinding {
   ) {
     const { manager, sessions, onUnreadable, hooksFor } = kept
     this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
-    this.store = new RequestStore(this.held, sessions, onUnreadable)
+    this.store = new FastifyStore(this.held, sessions, onUnreadable)
     this.hooks = hooksFor(this.store)
   }
 

@@ -1,6 +1,11 @@
-import type { Cancellation } from '../../lock/handle.js'
+import type { Cancellation } from '../lock/handle.js'
 
 type Listener = Parameters<Cancellation['addEventListener']>[1]
+
+/** Why a wait is given up whose answer nobody reads any more. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError'
+}
 
 /** Whether the client of a request has left: the signal for what waits on its behalf, one wait at a time. */
 export class Leaving implements Cancellation {

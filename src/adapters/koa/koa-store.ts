@@ -2,7 +2,7 @@ import { FencedError, ReadOnlyError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { hashOf } from '../../system/session-hash.js'
-import type { Following, HeldText } from '../http/held-text.js'
+import type { Following, HeldText } from '../../request/held-text.js'
 import { settle } from '../http/settle.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
@@ -12,7 +12,7 @@ const DEFAULT_LIFETIME_SEC = 86_400
  * One request's store, as koa-session sees it: `get` takes the lock (or the first `set` of a new session does), and the
  * last `set` of the request lets go in the flight that stores.
  */
-export class RequestStore {
+export class KoaStore {
   /** `set` lets go. */
   isLast = false
   /** `destroy` comes from regenerate(). */

@@ -1,14 +1,15 @@
 import type { Session } from 'fastify'
 import { ReadOnlyError } from '../../../errors.js'
 import type { HeldSession } from '../../http/held-session.js'
-import { type Callback, quiet, settle } from '../../http/settle.js'
+import { quiet } from '../../../request/quiet.js'
+import { type Callback, settle } from '../../http/settle.js'
 import { BareStore, plainOf } from './bare-store.js'
 
 /**
  * One request's store, as @fastify/session sees it: the lock of the request's session is taken by `get` (or by the
  * first `set` of a new one) and let go by the last call of the request.
  */
-export class RequestStore extends BareStore {
+export class FastifyStore extends BareStore {
   private readonly destroyed = new Set<string>()
   /** The next write is the last, and lets go. */
   isLast = false

@@ -1,10 +1,9 @@
-import type { ReadOnlyReason } from '../../errors.js'
-import type { SessionManager } from '../../session/session-manager.js'
-import type { SessionStore } from '../../session/session-store.js'
+import type { ReadOnlyReason } from '../errors.js'
+import type { SessionManager } from '../session/session-manager.js'
+import type { SessionStore } from '../session/session-store.js'
 import { CallLine } from './call-line.js'
-import { ClientGoneError, type SessionHttpError, toHttpError } from './http-error.js'
-import { Leaving } from './leaving.js'
-import { ignore } from './settle.js'
+import { ClientGoneError, Leaving } from './leaving.js'
+import { ignore } from './quiet.js'
 
 /** A lock, from the read that takes it to the write that lets it go. */
 interface Hold {
@@ -28,8 +27,8 @@ export interface Following {
  * The lock is held from `read`, or the first `write` of a new session, to the write that lets go, or `finish`.
  * Calls must come one after the other: by way of `calls`.
  */
-export class HeldText {
-  readonly calls = new CallLine<SessionHttpError>(toHttpError)
+export class HeldText<Failure = unknown> {
+  readonly calls: CallLine<Failure>
   /** Let go of for good, when all was done that was called for before. */
   isOver = false
   private hold: Hold | undefined
@@ -51,7 +50,10 @@ export class HeldText {
     private readonly following: Following,
     /** Why it cannot be changed (any more). */
     public readOnly: ReadOnlyReason | undefined,
-  ) {}
+    errorOf: (thrown: unknown) => Failure,
+  ) {
+    this.calls = new CallLine(errorOf)
+  }
 
   /** The id of what is held. */
   get sid(): string | undefined {

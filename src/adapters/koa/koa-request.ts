@@ -1,20 +1,20 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
-import { HeldText } from '../http/held-text.js'
+import { HeldText } from '../../request/held-text.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
-import { quiet } from '../http/settle.js'
+import { quiet } from '../../request/quiet.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
-import { NEVER_FOLLOWING, RequestStore } from './request-store.js'
+import { NEVER_FOLLOWING, KoaStore } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class LockedRequest implements Holding {
-  readonly store: RequestStore
+export class KoaRequest implements Holding {
+  readonly store: KoaStore
   private readonly held: HeldText
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
@@ -35,8 +35,8 @@ export class LockedRequest implements Holding {
     private readonly settings: Settings,
   ) {
     const { manager, labelOf, isReadOnly, graceMs } = settings
-    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined)
-    this.store = new RequestStore(manager, this.held)
+    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, toHttpError)
+    this.store = new KoaStore(manager, this.held)
     this.client = new ClientWatch(ctx.res, graceMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
   }
