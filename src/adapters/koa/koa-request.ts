@@ -2,15 +2,22 @@ import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { HeldText } from '../../request/held-text.js'
+import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import { quiet } from '../../request/quiet.js'
 import { checkMaxAge } from './check-options.js'
-import { type Callback, type CommitOptions, giveMethods, type KoaSession, readOnlyView } from './koa-session.js'
+import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
 import { NEVER_FOLLOWING, KoaStore } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
+
+/** The one that calls are noted of. */
+const THE_SESSION = ''
+
+/** Errors of the application's own functions, which koa-session calls, are left as they are. */
+const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown)
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
 export class KoaRequest implements Holding {
@@ -24,7 +31,6 @@ export class KoaRequest implements Holding {
   private commitNow: (options: CommitOptions) => Promise<void> | undefined = () => undefined
   /** What was found or stored, as text; undefined where nothing was. */
   private found: string | undefined
-  private failure: { readonly error: unknown; isTold: boolean } | undefined
   /** Calls of the application that are under way: it need not wait for its own. */
   private readonly underWay = new Set<Promise<void>>()
   private readonly client: ClientWatch
@@ -35,7 +41,7 @@ export class KoaRequest implements Holding {
     private readonly settings: Settings,
   ) {
     const { manager, labelOf, isReadOnly, graceMs } = settings
-    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, toHttpError)
+    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, errorOf)
     this.store = new KoaStore(manager, this.held)
     this.client = new ClientWatch(ctx.res, graceMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
@@ -112,10 +118,11 @@ export class KoaRequest implements Holding {
   /** koa-session's commit at the end of a request. */
   private async decide(): Promise<void> {
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
-    const { store, held, failure, session } = this
+    const { store, held, session } = this
     store.isLast = true
     // The application was told, and answers so itself.
-    if (failure?.isTold === true && this.ctx.status >= 400) return
+    if (held.calls.isFailureTold && this.ctx.status >= 400) return
+    held.calls.isAnswering = true
     if (held.readOnly === 'released') return this.assertStored()
     if (held.readOnly !== undefined && session !== null) return
     if (this.settings.isCommitting) await this.commit({})
@@ -124,15 +131,15 @@ export class KoaRequest implements Holding {
 
   /** What was changed before the session was let go, and is not stored, is not answered for. */
   private assertStored(): void {
-    if (this.failure !== undefined) throw this.failure.error
-    const { session } = this
+    const { session, held } = this
+    if (held.calls.failure !== undefined) throw held.calls.failure
     if (session === null || this.isChanged(session)) this.assertChangeable()
   }
 
   private async release(): Promise<void> {
     if (this.held.readOnly !== undefined) return
     this.store.isLast = true
-    const storing = this.told(() => this.commit({}))
+    const storing = this.counted(() => this.commit({}))
     const ending = this.finish()
     try {
       await storing
@@ -141,45 +148,40 @@ export class KoaRequest implements Holding {
     }
   }
 
-  private async commit(options: CommitOptions): Promise<void> {
-    const { store } = this
-    try {
-      checkMaxAge(this.session?.maxAge)
-      this.requireSave()
-      const text = this.session === null ? undefined : this.textOf(this.session)
-      // koa-session calls `destroy` before it returns.
-      store.isRegenerating = options.regenerate === true
-      const work = this.commitNow(options)
-      store.isRegenerating = false
-      await work
-      this.found = text
-      this.failure = undefined
-    } catch (thrown) {
-      const error = thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown
-      this.failure = { error, isTold: false }
-      this.withdrawCookie()
-      throw error
-    }
+  private commit(options: CommitOptions): Promise<void> {
+    return this.held.calls.noting(THE_SESSION, async () => {
+      try {
+        await this.commitUnnoted(options)
+      } catch (error) {
+        this.withdrawCookie()
+        throw error
+      }
+    })
   }
 
-  /** It is the application that called, and that will see the error. */
-  private async told(work: () => Promise<void>): Promise<void> {
+  private async commitUnnoted(options: CommitOptions): Promise<void> {
+    const { store, session } = this
+    checkMaxAge(session?.maxAge)
+    // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
+    if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
+    const text = session === null ? undefined : this.textOf(session)
+    // koa-session calls `destroy` before it returns.
+    store.isRegenerating = options.regenerate === true
+    const work = this.commitNow(options)
+    store.isRegenerating = false
+    await work
+    this.found = text
+  }
+
+  /** The application's own calls. */
+  private async counted(work: () => Promise<void>): Promise<void> {
     const run = work()
     this.underWay.add(run)
     try {
       await run
-    } catch (error) {
-      if (this.failure !== undefined) this.failure.isTold = true
-      throw error
     } finally {
       this.underWay.delete(run)
     }
-  }
-
-  /** koa-session compares by JSON, which does not see what changes within a Map; the serializer does. */
-  private requireSave(): void {
-    const { session } = this
-    if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
   }
 
   private isChanged(session: KoaSession): boolean {
@@ -208,7 +210,7 @@ export class KoaRequest implements Holding {
       release: () => quiet(this.release()),
       commit: (options?: CommitOptions | Callback, callback?: Callback) => {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback]
-        const work = this.told(async () => {
+        const work = this.counted(async () => {
           this.assertChangeable()
           await this.commit(given)
         })

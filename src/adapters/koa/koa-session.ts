@@ -21,13 +21,6 @@ export interface KoaSession {
   commit(options?: CommitOptions | Callback, callback?: Callback): Promise<void> | undefined
 }
 
-/** Not enumerable: no part of the data. */
-export function giveMethods(session: KoaSession, methods: Readonly<Record<string, (...args: never) => unknown>>): void {
-  for (const [name, value] of Object.entries(methods)) {
-    Object.defineProperty(session, name, { value, configurable: true, writable: true })
-  }
-}
-
 /** From now on the session, and what was taken from it before, can only be read. Returns what to use in its place. */
 export function readOnlyView(session: object, why: () => Error, isShared: boolean): object {
   const refuse = (): never => {

@@ -32,12 +32,11 @@ export class BareStore {
     private readonly onUnreadable: (error: LatchkeyError) => void,
   ) {}
 
-  /** One flight, without a lock. */
+  /** As BareSessions; promises and callbacks alike. */
   get(sid: string | number, callback?: Callback<Session | null>): Promise<Session | null> {
     return settle(this.sessions.peek(String(sid)), callback)
   }
 
-  /** Locks, writes, lets go: two flights. */
   set(sid: string | number, session: Session, callback?: Callback<void>): Promise<void> {
     return settle(this.overwrite(String(sid), session), callback)
   }
@@ -46,35 +45,27 @@ export class BareStore {
     await this.sessions.overwrite(sid, session, this.sessions.record.encode(sid, plainOf(session)))
   }
 
-  /** One flight. Whoever holds the session is fenced. */
   destroy(sid: string | number, callback?: Callback<void>): Promise<void> {
     return settle(this.sessions.destroy(String(sid)), callback)
   }
 
-  /** Prolongs the session, takes over its cookie, and leaves its data alone. Two flights. */
   touch(sid: string | number, session: Session, callback?: Callback<void>): Promise<void> {
     return settle(this.sessions.prolong(String(sid), plainOf(session)), callback)
   }
 
-  /**
-   * Every session under the manager's prefix, each with its `id`. Cost and errors as of `manager.all()`: for scripts,
-   * not for requests. A record that cannot be read is left out, and its error told to the application's log.
-   */
+  /** A record that cannot be read is left out, and its error told to the application's log. */
   all(callback?: Callback<ListedSession[]>): Promise<ListedSession[]> {
     return settle(this.sessions.list(this.onUnreadable), callback)
   }
 
-  /** Their ids, readable or not. Cost and errors as of `manager.ids()`. */
   ids(callback?: Callback<string[]>): Promise<string[]> {
     return settle(this.sessions.ids(), callback)
   }
 
-  /** How many there are. Cost and errors as of `manager.length()`. */
   length(callback?: Callback<number>): Promise<number> {
     return settle(this.sessions.length(), callback)
   }
 
-  /** Destroys them all; nothing else on the server is touched. Cost and errors as of `manager.clear()`. */
   clear(callback?: Callback<void>): Promise<void> {
     return settle(this.sessions.clear(), callback)
   }
