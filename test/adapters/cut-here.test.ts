@@ -1,4 +1,8 @@
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import Koa from 'koa'
+import { SessionManager } from 'latchkey'
+import { latchkey as latchkeyOfKoa } from 'latchkey/koa'
 import { describe, expect, it } from 'vitest'
 import { barrier, endSitesAfterEach as endExpressSites, Site as ExpressSite, until, visit } from './express/site.js'
 import { endSitesAfterEach as endFastifySites, KINDS, Site as FastifySite, visit as fastifyVisit } from './fastify/site.js'
@@ -108,4 +112,27 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
     expect(await site.stored(visitor.sid)).toEqual(before)
     never.open()
   })
+})
+
+it('Koa: a response that a middleware above has destroyed before, is let go at once as well', async () => {
+  const manager = new SessionManager()
+  const app = new Koa()
+  const done = barrier<unknown>()
+  app.use(async (ctx, next) => {
+    ctx.respond = false
+    ctx.res.destroy()
+    await once(ctx.res, 'close')
+    await next().then(done.open, done.open)
+  })
+  app.keys = ['a secret']
+  app.use(latchkeyOfKoa({ manager, ...GRACE }, app))
+  app.use((ctx) => void (ctx['session'].n = 1))
+  const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  await expect(fetch(`http://127.0.0.1:${String(port)}/`)).rejects.toThrow()
+  expect(await done.passed).toMatchObject({ code: 'LATCHKEY_READ_ONLY' })
+  server.close()
+  await manager.close()
 })

@@ -37,6 +37,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     store.onLateFailure = options.onLateFailure
     const { gate } = this
     this.client = new ClientWatch(res, options.graceMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
+    this.client.begin()
   }
 
   /** What express-session calls when the session is there or cannot be had, and again for what fails later. */

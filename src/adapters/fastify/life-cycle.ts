@@ -36,6 +36,7 @@ class LifeCycle {
     })
     // One that was written past Fastify has no onSend.
     this.client.endAtEventStream()
+    this.client.begin()
   }
 
   onRequest(done: Done): void {

@@ -26,8 +26,11 @@ export class ClientWatch {
     private readonly graceMs: number,
     private readonly holding: Holding,
     private readonly stageOf: () => Stage,
-  ) {
-    onceClosed(res, this.onClose)
+  ) {}
+
+  /** The client may have left before: then it is told at once. */
+  begin(): void {
+    onceClosed(this.res, this.onClose)
   }
 
   /** For frameworks that are not asked before a head leaves: an event stream may last for hours, and begins without a lock. */

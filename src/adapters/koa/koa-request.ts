@@ -45,6 +45,7 @@ export class KoaRequest implements Holding {
     this.store = new KoaStore(manager, this.held)
     this.client = new ClientWatch(ctx.res, graceMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
+    this.client.begin()
   }
 
   /** Whether another middleware with these settings keeps the same session. */
