@@ -70,7 +70,7 @@ export class Request {
     } finally {
       this.phase = 'over'
       // What nobody lets go is kept alive until maxHoldMs, also where the request has failed.
-      if (plan.end !== 'leak') for (const stay of this.stays) stay.toMs = world.time.nowMs
+      if (plan.end !== 'leak') for (const stay of this.stays) stay.toMs = this.lastSendingMs
       world.active.delete(this)
       world.rules.ended(this)
     }
@@ -79,6 +79,12 @@ export class Request {
 
   private get flights(): number {
     return this.process.flights.get(this.plan.session) ?? 0
+  }
+
+  /** A renewal that is under way when its manager closes may be sent once more, within its two flights. */
+  private get lastSendingMs(): number {
+    const { world, process } = this
+    return world.time.nowMs + (process.isClosing ? 2 * world.flightMs : 0)
   }
 
   private async play(): Promise<void> {

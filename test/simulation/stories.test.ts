@@ -127,6 +127,15 @@ describe('the rules', () => {
     expect(violations).toEqual([])
   })
 
+  it('a server that is stopped twice at once goes on once: what comes after the second end is late', async () => {
+    const world = new World(scenario([], { isCalm: false }), new SeededRandom(1), true)
+    world.strike({ kind: 'stall', atMs: 0, forMs: 150 })
+    await world.time.run(100)
+    world.strike({ kind: 'stall', atMs: 100, forMs: 500 })
+    await world.time.run(1000)
+    expect(world.timeline.toString().match(/the server goes on/g)).toHaveLength(1)
+  })
+
   it('a lock that was taken just now is no orphan: sessions are ended late when all requests are over', async () => {
     const world = new World(scenario([]), new SeededRandom(1), false)
     const value = Buffer.from(JSON.stringify({ token: 'instance.1', label: 'regenerate' }))

@@ -139,6 +139,8 @@ export class World {
         server.stop()
         this.disturb(time.nowMs + disaster.forMs + 2 * flightMs)
         time.after(disaster.forMs, () => {
+          // Of two that overlap the first one's end is the end.
+          if (!server.isStopped) return
           this.timeline.add('fate', () => 'the server goes on')
           this.wentOnAtMs = time.nowMs
           server.goOn(disaster.atMs % 2 < 1)
