@@ -17,8 +17,8 @@ export interface RequestSettings {
   readonly readOnly: boolean
   /** Makes of an error what the application is to see. */
   readonly errorOf: <E>(error: E) => E | Error
-  /** What the application is given as the data. Default: the data. */
-  readonly dressed?: (data: object) => object
+  /** What the application is given as the data; of what is not `isOwn` of the session a copy. Default: the data. */
+  readonly dressed?: (data: object, isOwn: boolean) => object
 }
 
 /**
@@ -30,8 +30,8 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   cookieId: string | null | undefined
   private wasFound = false
   private newId: string
-  /** The data while nothing is stored. */
-  private fresh: Partial<T>
+  /** The data while nothing is stored; made when it is asked for. */
+  private made: Partial<T> | undefined
   private freshMaxAge: number | undefined
   /** As the browser has it. */
   private firstMaxAge: number | undefined
@@ -53,7 +53,6 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   ) {
     this.calls = new CallLine(settings.errorOf)
     this.newId = manager.createSid()
-    this.fresh = this.dressed(own({}))
     if (settings.readOnly) this.end('readOnly')
   }
 
@@ -92,8 +91,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   set data(data: Partial<T>) {
     this.assertLive()
     assertObject(this.id, data)
-    if (this.session === undefined) this.fresh = this.dressed(data)
-    else this.session.data = this.dressed(data)
+    const dressed = this.dressed(data, false)
+    if (this.session === undefined) this.made = dressed
+    else this.session.data = dressed
   }
 
   /**
@@ -237,9 +237,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     this.session = session
     this.wasFound = true
     this.firstMaxAge = session.lifetimeSec
-    if (session.isReadOnly) this.end(readOnly ? 'readOnly' : 'retired', this.dressed(session.data))
+    if (session.isReadOnly) this.end(readOnly ? 'readOnly' : 'retired', this.dressed(session.data, true))
     else {
-      if (this.settings.dressed !== undefined) session.data = this.dressed(session.data)
+      if (this.settings.dressed !== undefined) session.data = this.dressed(session.data, true)
       this.cookieId = session.id
     }
   }
@@ -255,9 +255,13 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return session
   }
 
-  private dressed(data: Partial<T>): Partial<T> {
+  private get fresh(): Partial<T> {
+    return (this.made ??= this.dressed(own({}), true))
+  }
+
+  private dressed(data: Partial<T>, isOwn: boolean): Partial<T> {
     const { dressed } = this.settings
-    return dressed === undefined ? data : (dressed(data) as Partial<T>)
+    return dressed === undefined ? data : (dressed(data, isOwn) as Partial<T>)
   }
 
   /** At once, whatever is under way: what is changed from now on would go nowhere. */

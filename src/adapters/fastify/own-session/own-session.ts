@@ -23,7 +23,7 @@ export class OwnSession implements SessionBinding {
       ...settings,
       signal: this.gone.signal,
       errorOf: toHttpError,
-      dressed: (data) => withMethods(data, () => this.session),
+      dressed: (data, isOwn) => withMethods(data, isOwn, this),
     })
   }
 

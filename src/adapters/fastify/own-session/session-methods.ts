@@ -8,29 +8,32 @@ const METHODS = ['save', 'release', 'regenerate', 'destroy'] as const
 /** For plugins that know sessions by them (@fastify/passport). */
 const ACCESS = ['get', 'set'] as const
 
-/** What is done with a session, whose data is on `request.session`. */
-interface Owner extends Omit<LatchkeySession, (typeof ACCESS)[number]> {
-  readonly data: Data
+/** Whose data is on `request.session`. */
+interface Owner {
+  readonly session: Omit<LatchkeySession, (typeof ACCESS)[number]> & { readonly data: Data }
 }
 
-/** A copy of the data, which may be another request's as well, with the methods on it, where no serializer sees them. */
-export function withMethods(given: object, owner: () => Owner): Data {
-  const data: Data = own({ ...given })
+/** The data, or a copy of what may be another request's as well, with the methods on it, where no serializer sees them. */
+export function withMethods(given: object, isOwn: boolean, owner: Owner): object {
+  const data = isOwn && Object.isExtensible(given) ? given : own({ ...given })
   for (const name of ['id', 'maxAge', ...METHODS, ...ACCESS]) {
-    if (!Object.hasOwn(data, name)) continue
+    if (!Object.prototype.propertyIsEnumerable.call(data, name)) continue
     throw new MisuseError(`"${name}" cannot be the name of data: request.session.${name} has a meaning of its own.`)
   }
-  const define = (name: string, property: PropertyDescriptor): unknown =>
-    Object.defineProperty(data, name, { ...property, configurable: true })
-  define('id', { get: () => owner().id })
-  define('maxAge', { get: () => owner().maxAge, set: (maxAge: number | undefined) => (owner().maxAge = maxAge) })
-  for (const name of METHODS) define(name, { value: () => owner()[name]() })
-  define('get', { value: (name: string) => owner().data[name] })
-  define('set', {
+  Object.defineProperty(data, 'id', { get: () => owner.session.id, configurable: true })
+  Object.defineProperty(data, 'maxAge', {
+    get: () => owner.session.maxAge,
+    set: (maxAge: number | undefined) => (owner.session.maxAge = maxAge),
+    configurable: true,
+  })
+  for (const name of METHODS) Object.defineProperty(data, name, { value: () => owner.session[name](), configurable: true })
+  Object.defineProperty(data, 'get', { value: (name: string) => owner.session.data[name], configurable: true })
+  Object.defineProperty(data, 'set', {
     value: (name: string, value: unknown) => {
-      if (value === undefined) Reflect.deleteProperty(owner().data, name)
-      else owner().data[name] = value
+      if (value === undefined) Reflect.deleteProperty(owner.session.data, name)
+      else owner.session.data[name] = value
     },
+    configurable: true,
   })
   return data
 }
