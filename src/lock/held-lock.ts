@@ -5,11 +5,12 @@ import { alreadyLeft, lossError, tooLarge, unavailable } from './failures.js'
 import type { Alarm } from './alarms.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from './exchange.js'
 import type { SessionKeys } from './key-layout.js'
-import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './lease.js'
+import { tombstoneSec } from './lease.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 import { isObserved, tellLost, traceTransaction } from './observed.js'
 import { hasBytes, isSame, look, type StoredRecord } from './record.js'
+import { Timetable } from './timetable.js'
 import { type LockKnowledge, Transaction } from './transaction.js'
 
 /** Who is told that a lock went away by itself. */
@@ -43,15 +44,7 @@ export class HeldLock implements Alarm {
   private readonly acquiredAtMs: number
   private state: 'held' | 'lost' | 'left' = 'held'
   private lossReason: LossReason = 'taken'
-  private leaseUntilMs: number
-  /** When the next renewal is due. */
-  private renewAtMs = 0
-  /** How long the record is to live from each prolonging on; undefined: nobody knows. */
-  private lifetimeSec: number | undefined
-  /** When the next renewal has to keep the record alive as well. */
-  private prolongAtMs = Infinity
-  /** When this hold is to be reported as a slow one; Infinity when it was. */
-  private slowAtMs: number
+  private readonly times: Timetable
   /** The alarm of the renewal, of a slow hold, or of the end of lease or hold. */
   atMs = 0
   earlier: Alarm | undefined
@@ -72,13 +65,12 @@ export class HeldLock implements Alarm {
     this.token = acquired.token
     this.known = { lockCas: acquired.lockCas, record: acquired.record, clouded: false }
     this.acquiredAtMs = acquired.sentAtMs
-    this.slowAtMs = acquired.sentAtMs + context.limits.slowHoldMs
-    this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)
-    this.schedule(acquired.sentAtMs + renewAfterMs(context.limits.leaseSec))
+    this.times = new Timetable(context.limits, acquired.sentAtMs)
+    this.schedule()
   }
 
   get isHeld(): boolean {
-    return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
+    return this.state === 'held' && this.context.clock.nowMs() < this.times.leaseUntilMs
   }
 
   get isLost(): boolean {
@@ -96,7 +88,7 @@ export class HeldLock implements Alarm {
 
   /** For how long it may still be believed to be ours; 0 when it may not. */
   get leaseLeftMs(): number {
-    return this.isHeld ? this.leaseUntilMs - this.context.clock.nowMs() : 0
+    return this.isHeld ? this.times.leaseUntilMs - this.context.clock.nowMs() : 0
   }
 
   /** The record as last read or written, with the version that fences the next write: what a hand-off passes on. */
@@ -123,11 +115,8 @@ export class HeldLock implements Alarm {
   }
 
   keepAlive(lifetimeSec: number | undefined): void {
-    this.lifetimeSec = lifetimeSec
-    // What is left of its time cannot be known: it is given a new one with the first renewal.
-    this.prolongAtMs =
-      lifetimeSec === undefined ? Infinity : Math.min(this.renewAtMs, this.acquiredAtMs + prolongAfterMs(lifetimeSec))
-    if (this.state === 'held' && this.prolongAtMs < this.renewAtMs) this.schedule(this.renewAtMs)
+    this.times.keepAlive(lifetimeSec)
+    if (this.state === 'held' && this.times.nextMs < this.atMs) this.schedule()
   }
 
   /** Throws what refuses this record without asking the server. */
@@ -145,7 +134,7 @@ export class HeldLock implements Alarm {
       this.loseIfOverdue(nowMs)
       this.assertUsable()
       const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, this.keep, NO_COMMANDS, nowMs, dueAtMs)
-      if (outcome.error === undefined) this.livesFrom(outcome.sentAtMs, ttlSec)
+      if (outcome.error === undefined) this.times.livesFrom(outcome.sentAtMs, ttlSec)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
     })
@@ -190,7 +179,7 @@ export class HeldLock implements Alarm {
     this.state = 'left'
     this.context.alarms.cancel(this)
     // A process that was busy all the while has had no time for the alarm.
-    if (nowMs >= this.slowAtMs) this.reportSlow(nowMs)
+    this.reportIfSlow(nowMs)
     return this.transact(change, exit, extra, nowMs, dueAtMs)
   }
 
@@ -224,7 +213,7 @@ export class HeldLock implements Alarm {
 
   /** After a pause of the process a write may run before the alarm that should have gone off long ago. */
   private loseIfOverdue(nowMs: number): void {
-    if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
+    if (this.times.isOverAt(nowMs)) this.lose('heldTooLong')
   }
 
   private assertFits(bytes: Value): void {
@@ -266,39 +255,37 @@ export class HeldLock implements Alarm {
     }
   }
 
-  private schedule(renewAtMs: number): void {
-    this.renewAtMs = renewAtMs
-    const endMs = Math.min(this.leaseUntilMs, this.acquiredAtMs + this.context.limits.maxHoldMs)
-    this.context.alarms.set(this, Math.min(renewAtMs, this.prolongAtMs, endMs, this.slowAtMs))
+  private schedule(): void {
+    this.context.alarms.set(this, this.times.nextMs)
   }
 
-  private reportSlow(nowMs: number): void {
-    this.slowAtMs = Infinity
+  private reportIfSlow(nowMs: number): void {
+    if (!this.times.takeSlow(nowMs)) return
     this.context.events.slow(this.id, readToken(this.token).holder.label, nowMs - this.acquiredAtMs)
   }
 
   ring(): void {
     if (this.state !== 'held') return
     const nowMs = this.context.clock.nowMs()
-    if (nowMs >= this.slowAtMs) this.reportSlow(nowMs)
-    if (nowMs >= this.acquiredAtMs + this.context.limits.maxHoldMs) this.lose('heldTooLong')
-    else if (nowMs >= this.leaseUntilMs) this.lose('lapsed')
-    else if (nowMs < this.renewAtMs && nowMs < this.prolongAtMs) this.schedule(this.renewAtMs)
+    this.reportIfSlow(nowMs)
+    const due = this.times.dueAt(nowMs)
+    if (due === 'heldTooLong' || due === 'lapsed') this.lose(due)
+    else if (due === 'nothing') this.schedule()
     else if (this.busy === undefined) void this.serially(() => this.renew())
     else {
-      this.prolongAtMs = Math.max(this.prolongAtMs, nowMs + this.retryMs())
-      this.schedule(nowMs + this.retryMs())
+      this.times.retryAllFrom(nowMs)
+      this.schedule()
     }
   }
 
   private async renew(): Promise<void> {
     const dueAtMs = this.afterFlights(RENEWAL_FLIGHTS)
     const nowMs = this.context.clock.nowMs()
-    const { lifetimeSec } = this
+    const lifetimeSec = this.times.prolongingAt(nowMs)
     this.known.record = compact(this.known.record)
-    const isDue = lifetimeSec !== undefined && nowMs >= this.prolongAtMs
-    const outcome = await this.transact(isDue ? this.prolonging(lifetimeSec) : NOTHING, this.keep, NO_COMMANDS, nowMs, dueAtMs)
-    if (isDue) this.afterProlonging(outcome, lifetimeSec)
+    const change = lifetimeSec === undefined ? NOTHING : this.prolonging(lifetimeSec)
+    const outcome = await this.transact(change, this.keep, NO_COMMANDS, nowMs, dueAtMs)
+    if (lifetimeSec !== undefined) this.afterProlonging(outcome, lifetimeSec)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
   }
@@ -315,19 +302,14 @@ export class HeldLock implements Alarm {
 
   private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {
     const { record } = this.known
-    if (error === undefined) this.livesFrom(sentAtMs, lifetimeSec)
+    if (error === undefined) this.times.livesFrom(sentAtMs, lifetimeSec)
     // Not ours to prolong any more: what is written will be refused for the same reason.
-    else if (error instanceof FencedError || error instanceof SessionGoneError) this.prolongAtMs = Infinity
+    else if (error instanceof FencedError || error instanceof SessionGoneError) this.times.neverProlong()
     else {
-      this.prolongAtMs = this.context.clock.nowMs() + Math.min(this.retryMs(), prolongAfterMs(lifetimeSec) / 4)
+      this.times.retryProlonging(this.context.clock.nowMs(), lifetimeSec)
       // It may have got another version.
       if (error instanceof OutcomeUnknownError && record !== undefined) this.known.record = { ...record, cas: undefined }
     }
-  }
-
-  private livesFrom(sentAtMs: number, lifetimeSec: number): void {
-    this.lifetimeSec = lifetimeSec
-    this.prolongAtMs = sentAtMs + prolongAfterMs(lifetimeSec)
   }
 
   /** An unanswered renewal may have moved the lock's version on: learn it, or that the lock is gone. */
@@ -345,20 +327,15 @@ export class HeldLock implements Alarm {
     if (this.state !== 'held') return
     if (outcome.lock === 'lost') {
       this.lose('taken')
-    } else if (outcome.lock === 'done') {
-      this.leaseUntilMs = outcome.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
-      this.schedule(outcome.sentAtMs + renewAfterMs(this.context.limits.leaseSec))
-    } else {
-      this.schedule(this.context.clock.nowMs() + this.retryMs())
+      return
     }
+    if (outcome.lock === 'done') this.times.renewed(outcome.sentAtMs)
+    else this.times.retryFrom(this.context.clock.nowMs())
+    this.schedule()
   }
 
   private get keep(): Exit {
     return { kind: 'keep', token: this.token, ttlSec: this.context.limits.leaseSec }
-  }
-
-  private retryMs(): number {
-    return renewAfterMs(this.context.limits.leaseSec) / 4
   }
 
   private lossError(): LatchkeyError {

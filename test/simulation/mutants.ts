@@ -92,14 +92,15 @@ export const mutants: readonly Mutant[] = [
   one(
     'leaseFromReply',
     'The lease counts from the reply, not from the sending.',
-    `this.leaseUntilMs = acquired.sentAtMs + usableLeaseMs(context.limits.leaseSec)`,
-    `this.leaseUntilMs = context.clock.nowMs() + usableLeaseMs(context.limits.leaseSec)`,
+    `this.times = new Timetable(context.limits, acquired.sentAtMs)`,
+    `this.times = new Timetable(context.limits, acquired.sentAtMs)
+    this.times.leaseUntilMs += context.clock.nowMs() - acquired.sentAtMs`,
   ),
   one(
     'renewedFromReply',
     'A renewed lease counts from the reply, not from the sending.',
-    `this.leaseUntilMs = outcome.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)`,
-    `this.leaseUntilMs = this.context.clock.nowMs() + usableLeaseMs(this.context.limits.leaseSec)`,
+    `this.times.renewed(outcome.sentAtMs)`,
+    `this.times.renewed(this.context.clock.nowMs())`,
   ),
   one(
     'ttlOffByOne',
@@ -151,14 +152,14 @@ export const mutants: readonly Mutant[] = [
   one(
     'recordNotKeptAlive',
     'A record runs out while a request has it.',
-    `const isDue = lifetimeSec !== undefined && nowMs >= this.prolongAtMs`,
-    `const isDue = lifetimeSec !== undefined && nowMs < 0`,
+    `return nowMs >= this.prolongAtMs ? this.lifetimeSec : undefined`,
+    `return nowMs < 0 ? this.lifetimeSec : undefined`,
   ),
   one(
     'keptAliveForLong',
     'The renewal lets every session live for a day.',
-    `isDue ? this.prolonging(lifetimeSec) : NOTHING`,
-    `isDue ? this.prolonging(Math.max(lifetimeSec, 86_401)) : NOTHING`,
+    `lifetimeSec === undefined ? NOTHING : this.prolonging(lifetimeSec)`,
+    `lifetimeSec === undefined ? NOTHING : this.prolonging(Math.max(lifetimeSec, 86_401))`,
   ),
   one(
     'createWithoutFence',
