@@ -74,6 +74,23 @@ describe('the architecture', () => {
     expect(upwards).toEqual([])
   })
 
+  it('the lock layer has floors: who is alone, who waits, who holds, what goes over the wire', () => {
+    const floors: Record<string, readonly string[]> = {
+      '': ['queue', 'fairness', 'hold', 'protocol'],
+      queue: ['fairness', 'hold', 'protocol'],
+      fairness: ['protocol'],
+      hold: ['protocol'],
+      protocol: [],
+    }
+    const floorOf = (file: string): string | undefined => /^lock\/(?:(\w+)\/)?[^/]+$/.exec(file)?.slice(1).map((name) => name ?? '')[0]
+    const inside = own.flatMap(({ file, to }) => {
+      const [from, down] = [floorOf(file), floorOf(to)]
+      return from === undefined || down === undefined || from === down ? [] : [{ file, to, from, down }]
+    })
+    expect(inside.length).toBeGreaterThan(30)
+    expect(inside.filter(({ from, down }) => floors[from]?.includes(down) !== true)).toEqual([])
+  })
+
   it('no adapter knows another', () => {
     const across = own.filter(({ file, to }) => {
       const [layer, adapter] = file.split('/')

@@ -1,6 +1,6 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
-import { KeyLayout } from '../lock/key-layout.js'
+import { KeyLayout } from '../lock/protocol/key-layout.js'
 import type { RecordFormat } from '../session/record-format.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'

@@ -1,6 +1,6 @@
-import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './failures.js'
-import type { Handle, Locker } from './handle.js'
-import { fly, type LockContext, replyAt } from './lock-context.js'
+import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './protocol/failures.js'
+import type { Handle, Locker } from './protocol/handle.js'
+import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import type { Command, Reply, Value } from '../wire/wire.js'
 
 /**

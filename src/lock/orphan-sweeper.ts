@@ -1,6 +1,6 @@
 import type { Timer } from '../system/clock.js'
-import { fly, type LockContext, replyAt } from './lock-context.js'
-import { readToken } from './lock-token.js'
+import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
+import { readToken } from './protocol/lock-token.js'
 
 /** Locks that are looked at in one pass over a node that answers: the wire makes a few batches of them. */
 const PER_PASS = 1000

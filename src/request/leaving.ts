@@ -1,4 +1,4 @@
-import type { Cancellation } from '../lock/handle.js'
+import type { Cancellation } from '../lock/protocol/handle.js'
 
 type Listener = Parameters<Cancellation['addEventListener']>[1]
 

@@ -1,4 +1,4 @@
-import type { Locker } from '../lock/handle.js'
+import type { Locker } from '../lock/protocol/handle.js'
 import type { Clock, Timer } from '../system/clock.js'
 import { areSameBytes, type Value } from '../wire/wire.js'
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
-import type { LockCounters } from '../lock/lock-context.js'
+import type { LockCounters } from '../lock/protocol/lock-context.js'
 import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'

@@ -1,6 +1,6 @@
 import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
-import type { AcquireOptions, Handle } from '../lock/handle.js'
-import { tombstoneSec } from '../lock/lease.js'
+import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
+import { tombstoneSec } from '../lock/protocol/lease.js'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { SeededRandom } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
-import { backOffMs, IN_LINE_FLOOR_MS } from '../../src/lock/back-off.js'
+import { backOffMs, IN_LINE_FLOOR_MS } from '../../src/lock/queue/back-off.js'
 
 const FLOOR_MS = 1
 const CAP_MS = 1600

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidIdError } from '../../src/errors.js'
-import { KeyLayout, type SessionKeys } from '../../src/lock/key-layout.js'
+import { KeyLayout, type SessionKeys } from '../../src/lock/protocol/key-layout.js'
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
 const prefix = fc.string({ unit: visible, maxLength: 100 })

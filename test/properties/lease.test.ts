@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { renewAfterMs, tombstoneSec, usableLeaseMs } from '../../src/lock/lease.js'
+import { renewAfterMs, tombstoneSec, usableLeaseMs } from '../../src/lock/protocol/lease.js'
 
 const leaseSec = fc.integer({ min: 2, max: 3600 })
 const ms = (max: number): fc.Arbitrary<number> => fc.double({ min: 0, max, noNaN: true })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
-import { describeHolder, readToken, TokenMint } from '../../src/lock/lock-token.js'
+import { describeHolder, readToken, TokenMint } from '../../src/lock/protocol/lock-token.js'
 
 const text = fc.string({ unit: 'binary', maxLength: 300 })
 const mintOf = (seed: number, host = 'web1', pid = 1): TokenMint =>

@@ -1,4 +1,4 @@
-import { readToken } from '../../src/lock/lock-token.js'
+import { readToken } from '../../src/lock/protocol/lock-token.js'
 import type { Origin } from '../../src/testing/simulated-server.js'
 import { type Command, type Reply, valueBytes } from '../../src/wire/wire.js'
 import type { Timeline } from './timeline.js'

@@ -1,4 +1,4 @@
-import { prolongAfterMs, renewAfterMs } from '../../src/lock/lease.js'
+import { prolongAfterMs, renewAfterMs } from '../../src/lock/protocol/lease.js'
 import { type ErrorCode, LatchkeyError } from '../../src/errors.js'
 import type { LostEvent } from '../../src/session/session-engine.js'
 import { hashOf } from '../../src/system/session-hash.js'

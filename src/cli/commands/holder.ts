@@ -1,4 +1,4 @@
-import { describeHolder } from '../../lock/lock-token.js'
+import { describeHolder } from '../../lock/protocol/lock-token.js'
 import { duration } from '../../system/format.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'

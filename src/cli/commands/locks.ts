@@ -1,5 +1,5 @@
 import type { Holder } from '../../errors.js'
-import { readToken } from '../../lock/lock-token.js'
+import { readToken } from '../../lock/protocol/lock-token.js'
 import { plainText } from '../../system/plain-text.js'
 import { duration, table } from '../../system/format.js'
 import { type Place, nameOf } from '../place.js'

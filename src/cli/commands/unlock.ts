@@ -1,5 +1,5 @@
 import { NotSupportedError, OutcomeUnknownError } from '../../errors.js'
-import { describeHolder, readToken } from '../../lock/lock-token.js'
+import { describeHolder, readToken } from '../../lock/protocol/lock-token.js'
 import { areSameBytes, type Cas, FlightError, type Reply, type Value } from '../../wire/wire.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'

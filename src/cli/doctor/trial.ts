@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { listsKeyOf } from '../../lock/key-layout.js'
+import { listsKeyOf } from '../../lock/protocol/key-layout.js'
 import { SessionManager } from '../../session/session-manager.js'
 import type { Finding, OperatedNode } from '../../wire/operated-store.js'
 import type { Wire } from '../../wire/wire.js'

@@ -1,8 +1,8 @@
-import type { Holder } from '../errors.js'
-import type { Clock } from '../system/clock.js'
-import { escaped, plainText } from '../system/plain-text.js'
-import { nonceOf, type Random } from '../system/random.js'
-import type { Value } from '../wire/wire.js'
+import type { Holder } from '../../errors.js'
+import type { Clock } from '../../system/clock.js'
+import { escaped, plainText } from '../../system/plain-text.js'
+import { nonceOf, type Random } from '../../system/random.js'
+import type { Value } from '../../wire/wire.js'
 
 /** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
 export type LockToken = string

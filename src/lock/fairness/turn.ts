@@ -1,7 +1,7 @@
-import type { Command, Reply } from '../wire/wire.js'
-import type { Exit } from './exchange.js'
-import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext } from './lock-context.js'
+import type { Command, Reply } from '../../wire/wire.js'
+import type { Exit } from '../protocol/exchange.js'
+import type { SessionKeys } from '../protocol/key-layout.js'
+import { fly, type LockContext } from '../protocol/lock-context.js'
 import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
 
 /**

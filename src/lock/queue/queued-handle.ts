@@ -1,7 +1,7 @@
-import type { Value } from '../wire/wire.js'
-import { type Change, NOTHING } from './exchange.js'
-import type { Handle } from './handle.js'
-import type { HeldLock } from './held-lock.js'
+import type { Value } from '../../wire/wire.js'
+import { type Change, NOTHING } from '../protocol/exchange.js'
+import type { Handle } from '../protocol/handle.js'
+import type { HeldLock } from '../hold/held-lock.js'
 
 /** The queue, as one who has its session sees it. */
 interface Queue {

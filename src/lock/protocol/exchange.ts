@@ -1,5 +1,5 @@
-import type { LatchkeyError } from '../errors.js'
-import type { Cas, Command, Reply, Value } from '../wire/wire.js'
+import type { LatchkeyError } from '../../errors.js'
+import type { Cas, Command, Reply, Value } from '../../wire/wire.js'
 import type { SessionKeys } from './key-layout.js'
 import type { LockToken } from './lock-token.js'
 

@@ -1,5 +1,5 @@
-import type { SignalSource } from '../system/shared-signal.js'
-import type { Value } from '../wire/wire.js'
+import type { SignalSource } from '../../system/shared-signal.js'
+import type { Value } from '../../wire/wire.js'
 
 /**
  * One request's hold on one session. Every call but `save` and `reload` is the last.

@@ -1,5 +1,5 @@
-import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './lease.js'
-import type { LockLimits } from './lock-context.js'
+import { prolongAfterMs, renewAfterMs, usableLeaseMs } from '../protocol/lease.js'
+import type { LockLimits } from '../protocol/lock-context.js'
 
 /** What is due for a lock that is held. */
 export type Due = 'heldTooLong' | 'lapsed' | 'renewal' | 'nothing'

@@ -14,9 +14,9 @@ import {
   ServerUnavailableError,
   SessionGoneError,
   TooManyWaitersError,
-} from '../errors.js'
-import { hashOf } from '../system/session-hash.js'
-import { ANY_STORE, FlightError, type Reply, unsupportedIn, type Wire } from '../wire/wire.js'
+} from '../../errors.js'
+import { hashOf } from '../../system/session-hash.js'
+import { ANY_STORE, FlightError, type Reply, unsupportedIn, type Wire } from '../../wire/wire.js'
 import type { LossReason } from './lock-context.js'
 import { describeHolder } from './lock-token.js'
 

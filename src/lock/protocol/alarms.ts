@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../system/clock.js'
+import type { Clock, Timer } from '../../system/clock.js'
 
 /** Something that is to happen at its time, unless it is put off or cancelled. Links belong to the list. */
 export interface Alarm {

@@ -1,6 +1,6 @@
-import type { Clock, Timer } from '../system/clock.js'
-import { listenTo, stopListening } from '../system/shared-signal.js'
-import type { AcquireOptions, Handle } from './handle.js'
+import type { Clock, Timer } from '../../system/clock.js'
+import { listenTo, stopListening } from '../../system/shared-signal.js'
+import type { AcquireOptions, Handle } from '../protocol/handle.js'
 
 /** The queue that it stands in. */
 export interface WaiterOwner {

@@ -1,4 +1,4 @@
-import type { Random } from '../system/random.js'
+import type { Random } from '../../system/random.js'
 
 /** Shares of the time the present holder has been seen: a poll comes late by half of one, in the mean. */
 const SHARES = [

@@ -1,13 +1,13 @@
-import type { LatchkeyError } from '../errors.js'
-import { channels } from '../observe/channels.js'
-import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply } from '../wire/wire.js'
-import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from './failures.js'
-import { type Change, changeCommand, commandsOf, EMPTY, type Exit, NOTHING, type Outcome } from './exchange.js'
-import type { SessionKeys } from './key-layout.js'
-import { fly, type LockContext, replyAt, send } from './lock-context.js'
-import type { LockToken } from './lock-token.js'
-import { tellFenced } from './observed.js'
-import { hasBytes, isSame, look, newStamp, type Seen, stampFor, type StoredRecord, tombstone } from './record.js'
+import type { LatchkeyError } from '../../errors.js'
+import { channels } from '../../observe/channels.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply } from '../../wire/wire.js'
+import { asFlightError, fenced, gone, lossError, outcomeUnknown, serverRefused, tooLarge, unavailable } from '../protocol/failures.js'
+import { type Change, changeCommand, commandsOf, EMPTY, type Exit, NOTHING, type Outcome } from '../protocol/exchange.js'
+import type { SessionKeys } from '../protocol/key-layout.js'
+import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.js'
+import type { LockToken } from '../protocol/lock-token.js'
+import { tellFenced } from '../protocol/observed.js'
+import { hasBytes, isSame, look, newStamp, type Seen, stampFor, type StoredRecord, tombstone } from '../protocol/record.js'
 
 /** What a lock's holder knows; a transaction keeps it up to date. */
 export interface LockKnowledge {

@@ -1,4 +1,4 @@
-import { type Cas, type Command, type Reply, type Value, valueBytes } from '../wire/wire.js'
+import { type Cas, type Command, type Reply, type Value, valueBytes } from '../../wire/wire.js'
 
 /** A process stands in line from this long a wait on; shorter ones are served by polling alone. */
 export const JOIN_AFTER_MS = 250

@@ -1,5 +1,5 @@
-import { InvalidIdError } from '../errors.js'
-import { ANY_STORE, type StoreTraits } from '../wire/wire.js'
+import { InvalidIdError } from '../../errors.js'
+import { ANY_STORE, type StoreTraits } from '../../wire/wire.js'
 
 /** What the protocol appends to a record's key. An id that ends in one of them could name a lock. */
 const LOCK_SUFFIX = '-lck'
