@@ -10,6 +10,8 @@ export class CallLine<Failure> {
   private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined
   /** The response is about to leave: what fails now is told by it. */
   isAnswering = false
+  /** Callbacks that are due: what they call in their turn is part of what the application has called. */
+  untold = 0
 
   /** @param errorOf makes of what a call has thrown what its caller and the response are told. */
   constructor(private readonly errorOf: (thrown: unknown) => Failure) {}
@@ -39,43 +41,52 @@ export class CallLine<Failure> {
     this.failed = undefined
   }
 
-  /** Begins at once when nothing is under way. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.after(this.pending++ === 0 ? undefined : this.turn, work)
+  /** Begins at once when nothing is under way. With `sid` it is noted whether it failed, as by `noting`. */
+  inTurn<T>(work: () => Promise<T>, sid?: string): Promise<T> {
+    const { isAnswering } = this
+    const before = this.pending++ === 0 ? undefined : this.turn
+    const run = before === undefined ? this.now(work, sid, isAnswering) : this.after(before, work, sid, isAnswering)
     this.turn = run
     return run
   }
 
-  private async after<T>(before: Promise<unknown> | undefined, work: () => Promise<T>): Promise<T> {
+  private async after<T>(before: Promise<unknown>, work: () => Promise<T>, sid: string | undefined, wasAnswering: boolean): Promise<T> {
+    await before.catch(ignore)
+    return this.now(work, sid, wasAnswering)
+  }
+
+  private async now<T>(work: () => Promise<T>, sid: string | undefined, wasAnswering: boolean): Promise<T> {
     try {
-      if (before !== undefined) await before.catch(ignore)
-      return await work()
+      const result = await work()
+      if (sid !== undefined && this.failed?.sid === sid) this.failed = undefined
+      return result
+    } catch (thrown) {
+      throw sid === undefined ? thrown : this.note(sid, thrown, wasAnswering)
     } finally {
       this.pending--
     }
   }
 
-  /** In turn, and noted. */
-  changing(sid: string, work: () => Promise<void>): Promise<void> {
-    const { isAnswering } = this
-    return this.inTurn(() => this.noting(sid, work, isAnswering))
-  }
-
   /** Notes whether it failed; a later change of the same session that is stored makes up for one that was not. */
-  async noting(sid: string, work: () => Promise<void>, wasAnswering = this.isAnswering): Promise<void> {
+  async noting(sid: string, work: () => Promise<void>): Promise<void> {
+    const { isAnswering } = this
     try {
       await work()
       if (this.failed?.sid === sid) this.failed = undefined
     } catch (thrown) {
-      const error = this.errorOf(thrown)
-      this.failed = { sid, error, isTold: !wasAnswering && !this.isAnswering }
-      throw error
+      throw this.note(sid, thrown, isAnswering)
     }
+  }
+
+  private note(sid: string, thrown: unknown, wasAnswering: boolean): Failure {
+    const error = this.errorOf(thrown)
+    this.failed = { sid, error, isTold: !wasAnswering && !this.isAnswering }
+    return error
   }
 
   /** Resolves when nothing is under way, callbacks included. */
   async settled(): Promise<void> {
-    while (!this.isIdle) {
+    while (!this.isIdle || this.untold > 0) {
       await this.turn.catch(ignore)
       await new Promise((resolve) => setImmediate(resolve))
     }

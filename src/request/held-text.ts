@@ -136,8 +136,15 @@ export class HeldText<Failure = unknown> {
     const isStored = this.hold !== undefined && this.textOf(sid) === text
     const hold = this.hold ?? (await this.lockAsKnown(sid))
     if (!isLast) await hold.store.save(sid, text, { lifetimeSec })
-    else if (isStored) await this.last(hold, (store) => store.updateTimestamp(sid, text, { lifetimeSec }))
-    else await this.last(hold, (store) => store.write(sid, text, { lifetimeSec }))
+    else {
+      this.hold = undefined
+      try {
+        if (isStored) await hold.store.updateTimestamp(sid, text, { lifetimeSec })
+        else await hold.store.write(sid, text, { lifetimeSec })
+      } finally {
+        await hold.store.close()
+      }
+    }
     this.known = { sid, text }
     if (this.old !== undefined) await this.endOld(sid)
   }
@@ -146,12 +153,12 @@ export class HeldText<Failure = unknown> {
   async destroy(sid: string): Promise<void> {
     const { hold, old } = this
     if (this.known?.sid === sid) this.known = undefined
-    if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    if (hold?.sid === sid) await this.destroyHeld(hold)
     else if (old?.sid !== sid && this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
     if (old === undefined) return
     // Nothing came in its place: the session is still the old one.
     this.old = undefined
-    await this.last(old, (store) => store.destroy(old.sid))
+    await this.destroyHeld(old)
   }
 
   /** The session goes on under another id; until that one is stored it stays as it is, and locked. */
@@ -163,7 +170,7 @@ export class HeldText<Failure = unknown> {
       this.old = hold
     }
     // That one never came to be.
-    else if (hold?.sid === sid) await this.last(hold, (store) => store.destroy(sid))
+    else if (hold?.sid === sid) await this.destroyHeld(hold)
     // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
     else if (old === undefined) await this.destroy(sid)
   }
@@ -202,9 +209,9 @@ export class HeldText<Failure = unknown> {
   async complete(): Promise<void> {
     const { calls } = this
     if (this.old !== undefined || !calls.isIdle) {
-      const ending = calls.changing('', async () => {
+      const ending = calls.inTurn(async () => {
         if (this.old !== undefined && !calls.hasFailedBeside(this.old.sid)) await this.endOld()
-      })
+      }, '')
       await ending.catch(ignore)
     }
     return this.finish()
@@ -256,13 +263,12 @@ export class HeldText<Failure = unknown> {
     }
   }
 
-  /** The call that lets go. */
-  private async last(hold: Hold, call: (store: SessionStore) => Promise<unknown>): Promise<void> {
+  private async destroyHeld({ sid, store }: Hold): Promise<void> {
     this.hold = undefined
     try {
-      await call(hold.store)
+      await store.destroy(sid)
     } finally {
-      await hold.store.close()
+      await store.close()
     }
   }
 }

@@ -286,7 +286,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   /** One call after the other, so that a handler need not wait for its own: the response waits. */
   private changing(subject: string, work: () => Promise<void>): Promise<void> {
-    return quiet(this.calls.changing(subject, work))
+    return quiet(this.calls.inTurn(work, subject))
   }
 }
 

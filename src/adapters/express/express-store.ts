@@ -152,7 +152,7 @@ export class ExpressStore extends BareStore {
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
     const { isAnswered } = this
-    const changed = quiet(settle(this.held.calls.changing(sid, work), callback))
+    const changed = quiet(settle(this.held.calls.inTurn(work, sid), callback))
     if (isAnswered) changed.catch((error: unknown) => {
       this.onLateFailure(toHttpError(error))
     })

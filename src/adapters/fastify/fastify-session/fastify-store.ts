@@ -50,10 +50,12 @@ export class FastifyStore extends BareStore {
     const told = callback && this.guarded((error: unknown) => {
       callback(error ?? undefined)
     })
-    return quiet(settle(this.held.calls.changing(sid, work), told))
+    return quiet(settle(this.held.calls.inTurn(work, sid), told))
   }
 
   private guarded<T>(callback: Callback<T>): Callback<T> {
+    const { calls } = this.held
+    calls.untold++
     return (error, value) => {
       try {
         callback(error, value)
@@ -61,6 +63,8 @@ export class FastifyStore extends BareStore {
         // The application's own callbacks throw as after any I/O.
         if (this.onThrow === undefined) throw thrown
         this.onThrow(thrown)
+      } finally {
+        calls.untold--
       }
     }
   }
