@@ -147,12 +147,21 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
       const { leaseSec, slowHoldMs, maxHoldMs } = context.limits
       context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))
       this.resolveAcquire?.(this)
+      this.forgetCall()
       return
     }
     this.state = 'over'
     if (this.change.kind !== 'none') context.counters.committed++
     this.host.onLeft(this)
     this.resolveLeave?.()
+    this.forgetCall()
+  }
+
+  /** A promise remembers the asynchronous context that it was made in: who keeps this object would keep that, too. */
+  private forgetCall(): void {
+    this.resolveAcquire = undefined
+    this.resolveLeave = undefined
+    this.reject = undefined
   }
 
   // Holding

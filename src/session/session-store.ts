@@ -1,34 +1,15 @@
-import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
-import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
-import { tombstoneSec } from '../lock/protocol/lease.js'
+import { MisuseError, ReadOnlyError } from '../errors.js'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
-import { checkedGraceSec, checkedLifetimeSec, settingsOf } from './options.js'
+import { LockedRecord, type ReadOptions } from './locked-record.js'
+import { settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
-/** How a read waits, and what is to be done while the session is held. */
-export interface ReadOptions extends AcquireOptions {
-  /** Seconds that the record lives from each renewal of the lock on. At least 1. Default: the manager's `lifetimeSec`. */
-  readonly lifetimeSec?: number | undefined
-}
-
-/** How a record is written. */
 export interface WriteOptions {
   /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
   readonly lifetimeSec?: number | undefined
 }
-
-interface Hold {
-  readonly id: string
-  readonly handle: Handle
-  /** Acquired, and read() has yet to answer from it. */
-  unread: boolean
-  /** The session was written: nothing is left to let go. */
-  isOver: boolean
-}
-
-const NOTHING = Buffer.alloc(0)
 
 const engines = processWide(`engines of ${VERSION}`, () => new Map<string, SessionEngine>())
 
@@ -52,7 +33,9 @@ function engineFor(savePath: string): SessionEngine {
  */
 export class SessionStore {
   private engine: SessionEngine | undefined
-  private hold: Hold | undefined
+  private record: LockedRecord | undefined
+  /** Locked by validateId(), and read() has yet to answer from it. */
+  private isUnread = false
   private isOpen: boolean
   private busy = false
   /** The id under which read() found a retired copy. */
@@ -80,9 +63,7 @@ export class SessionStore {
   /** Frees the lock if it is still held, without writing. One flight then, none otherwise. Always legal. */
   async close(): Promise<true> {
     this.isOpen = false
-    const { hold } = this
-    this.hold = undefined
-    if (hold !== undefined && !hold.isOver) await hold.handle.release()
+    await this.letGo()
     return true
   }
 
@@ -99,23 +80,15 @@ export class SessionStore {
   async read(id: string, options: ReadOptions = {}): Promise<string> {
     const engine = this.begin()
     try {
-      const lifetimeSec = lifetimeOf(engine, options)
-      const hold = this.hold ?? this.adopt(id, await this.acquire(engine, id, options))
-      if (!this.isOpen) await this.refuse(hold)
-      if (hold.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
-      if (hold.unread) hold.handle.keepAlive(lifetimeSec)
-      else await hold.handle.reload()
-      hold.unread = false
-      this.retiredId = undefined
-      let isKept = false
-      try {
-        const { text, isRetired } = engine.format.unpack(id, hold.handle.record)
-        if (isRetired) this.retiredId = id
-        isKept = !isRetired
-        return text
-      } finally {
-        if (!isKept) await this.letGo(hold)
-      }
+      const { record: held, isUnread } = this
+      const record = held ?? (await this.lock(engine, id, options))
+      if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
+      this.isUnread = false
+      if (isUnread) record.keepAlive(options.lifetimeSec ?? engine.settings.lifetimeSec)
+      else await held?.reload()
+      this.retiredId = record.isRetired ? id : undefined
+      if (record.isRetired) this.record = undefined
+      return record.text
     } finally {
       this.busy = false
     }
@@ -126,7 +99,7 @@ export class SessionStore {
    * at least 1 second; undefined: it is not kept alive. Sends nothing.
    */
   keepAlive(lifetimeSec: number | undefined): void {
-    this.hold?.handle.keepAlive(lifetimeSec === undefined ? undefined : checkedLifetimeSec(lifetimeSec))
+    this.record?.keepAlive(lifetimeSec)
   }
 
   /**
@@ -146,11 +119,9 @@ export class SessionStore {
    *   LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_OUTCOME_UNKNOWN.
    */
   async write(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    const engine = this.begin()
+    this.begin()
     try {
-      const hold = this.held(id)
-      await hold.handle.commit(engine.format.pack(id, data), lifetimeOf(engine, options))
-      hold.isOver = true
+      await this.held(id).commit(data, options.lifetimeSec)
       return true
     } finally {
       this.busy = false
@@ -159,10 +130,9 @@ export class SessionStore {
 
   /** As `write`, but keeps the lock and renews it. Not one of PHP's hooks. One flight. Errors as in `write`. */
   async save(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    const engine = this.begin()
+    this.begin()
     try {
-      const { handle } = this.held(id)
-      await handle.save(engine.format.pack(id, data), lifetimeOf(engine, options))
+      await this.held(id).save(data, options.lifetimeSec)
       return true
     } finally {
       this.busy = false
@@ -174,14 +144,11 @@ export class SessionStore {
    * Errors as in `write`; LATCHKEY_MISUSE when the data is another than was read.
    */
   async updateTimestamp(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    const engine = this.begin()
+    this.begin()
     try {
-      const hold = this.held(id)
-      const { text, isOutdated } = engine.format.unpack(id, hold.handle.record)
-      if (data !== text) throw misuse('The data has changed since it was read: write() it.', id)
-      // A record that is only ever prolonged would keep an old key in use for good.
-      if (isOutdated) await hold.handle.commit(engine.format.pack(id, data), lifetimeOf(engine, options))
-      else await hold.handle.touch(lifetimeOf(engine, options))
+      const record = this.held(id)
+      if (!record.isStoredAs(data)) throw misuse('The data has changed since it was read: write() it.', id)
+      await record.touch(options.lifetimeSec)
       return true
     } finally {
       this.busy = false
@@ -197,23 +164,9 @@ export class SessionStore {
    * ended later, when the server answers again, if it is still as it was. Else errors as in `write`: it has not ended.
    */
   async retire(id: string, graceSec: number): Promise<true> {
-    const engine = this.begin()
+    this.begin()
     try {
-      const hold = this.held(id)
-      const { record } = hold.handle
-      const { text } = engine.format.unpack(id, record)
-      const isKept = checkedGraceSec(graceSec) > 0 && text !== ''
-      const becomes = isKept ? engine.format.pack(id, text, { isRetired: true }) : NOTHING
-      const ttlSec = isKept ? graceSec : tombstoneSec(engine.settings)
-      try {
-        // What was never stored leaves no copy.
-        if (graceSec > 0 && !isKept) await hold.handle.destroy()
-        else await hold.handle.commit(becomes, ttlSec)
-      } catch (error) {
-        if (!(error instanceof OutcomeUnknownError)) throw error
-        if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, becomes, ttlSec })
-      }
-      hold.isOver = true
+      await this.held(id).retire(graceSec)
       return true
     } finally {
       this.busy = false
@@ -227,7 +180,8 @@ export class SessionStore {
   async destroy(id: string): Promise<true> {
     const engine = this.begin()
     try {
-      await this.remove(engine, id)
+      if (this.record?.id === id) await this.record.destroy()
+      else await engine.locker.destroy(id)
       return true
     } finally {
       this.busy = false
@@ -251,15 +205,15 @@ export class SessionStore {
   async validateId(id: string, options: ReadOptions = {}): Promise<boolean> {
     const engine = this.begin()
     try {
-      if (this.hold !== undefined) {
-        if (!this.hold.unread) throw misuse('A session is read already; one store serves one request.', id)
-        await this.letGo(this.hold)
+      if (this.record !== undefined) {
+        if (!this.isUnread) throw misuse('A session is read already; one store serves one request.', id)
+        await this.letGo()
       }
       if (engine.layout.flawOf(id) !== undefined) return false
-      const hold = this.adopt(id, await this.acquire(engine, id, options))
-      if (!this.isOpen) await this.refuse(hold)
-      const exists = hold.handle.record !== undefined && hold.handle.record.length > 0
-      if (!exists) await this.letGo(hold)
+      const record = await this.lock(engine, id, options)
+      const exists = record.exists
+      if (!exists) await this.letGo()
+      this.isUnread = exists
       return exists
     } finally {
       this.busy = false
@@ -268,7 +222,7 @@ export class SessionStore {
 
   /** Whether the lock may be believed to be ours. An early exit, never proof: the write is what is fenced. */
   get isHeld(): boolean {
-    return this.hold?.handle.isHeld === true
+    return this.record?.isHeld === true
   }
 
   /**
@@ -281,7 +235,7 @@ export class SessionStore {
 
   /** Aborts, with the typed error as its reason, when the lock of the session that was read is lost. */
   get signal(): AbortSignal {
-    return this.hold?.handle.signal ?? new AbortController().signal
+    return this.record?.signal ?? new AbortController().signal
   }
 
   /** express-session sets this on the object that it is given as its `store`: the mistake is caught at once. */
@@ -292,46 +246,29 @@ export class SessionStore {
     )
   }
 
-  private acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Handle> {
-    const { label = engine.settings.label } = options
-    return engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
-  }
-
-  private adopt(id: string, handle: Handle): Hold {
-    return (this.hold = { id, handle, unread: true, isOver: false })
-  }
-
-  private async refuse(hold: Hold): Promise<never> {
-    await this.letGo(hold)
-    throw misuse('The store was closed while it waited for the session.', hold.id)
-  }
-
-  private async remove(engine: SessionEngine, id: string): Promise<void> {
-    const handle = this.hold?.id === id ? this.hold.handle : undefined
-    if (handle?.isHeld === true) {
-      try {
-        await handle.destroy()
-        return
-      } catch (error) {
-        // The lock is not needed for it: who has it now is fenced.
-        if (!(error instanceof LockLostError)) throw error
-      }
+  private async lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
+    const record = await LockedRecord.lock(engine, id, options)
+    if (!this.isOpen) {
+      await record.release()
+      throw misuse('The store was closed while it waited for the session.', id)
     }
-    await engine.locker.destroy(id)
+    return (this.record = record)
   }
 
-  private async letGo(hold: Hold): Promise<void> {
-    this.hold = undefined
-    await hold.handle.release()
+  private async letGo(): Promise<void> {
+    const { record } = this
+    this.record = undefined
+    this.isUnread = false
+    await record?.release()
   }
 
-  private held(id: string): Hold {
-    const { hold } = this
+  private held(id: string): LockedRecord {
+    const { record } = this
     if (this.retiredId === id) throw new ReadOnlyError('retired', { session: hashOf(id) })
-    if (hold?.id !== id || hold.unread) {
+    if (record?.id !== id || this.isUnread) {
       throw misuse('The session was not read by this store: read() it first.', id)
     }
-    return hold
+    return record
   }
 
   private opened(): SessionEngine {
@@ -349,6 +286,3 @@ export class SessionStore {
 }
 
 const misuse = (message: string, id: string): MisuseError => new MisuseError(message, { session: hashOf(id) })
-
-const lifetimeOf = (engine: SessionEngine, options: ReadOptions | WriteOptions): number =>
-  options.lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(options.lifetimeSec)

@@ -6,7 +6,8 @@ import { checkedGraceSec, checkedLifetimeSec } from './options.js'
 import { takeLifetime, withLifetime } from './own-lifetime.js'
 import type { SessionEngine } from './session-engine.js'
 import { assertObject, decode, encode } from './serializer.js'
-import { type ReadOptions, SessionStore, type WriteOptions } from './session-store.js'
+import { LockedRecord, type ReadOptions } from './locked-record.js'
+import type { WriteOptions } from './session-store.js'
 
 export interface StartOptions extends ReadOptions, WriteOptions {
   /** PHP's use_strict_mode: an id that no session has is not taken over; a new one is made. Default false. */
@@ -32,11 +33,13 @@ export interface RegenerateOptions {
 /** PHP tries as often before it gives up (ext/session/session.c). */
 const MAX_SID_TRIES = 3
 
-/** What read() or peek() found under an id. */
+/** What was found under an id. */
 interface Found {
   readonly id: string
   readonly text: string
   readonly readOnly: ReadOnlyReason | undefined
+  /** Undefined where it was only looked at. */
+  readonly record: LockedRecord | undefined
 }
 
 /**
@@ -54,13 +57,14 @@ export class Session<T extends object> implements AsyncDisposable {
   private isStored: boolean
   private readOnly: ReadOnlyReason | undefined
   private ownLifetimeSec: number | undefined
+  private record: LockedRecord | undefined
 
   private constructor(
     private readonly engine: SessionEngine,
-    private store: SessionStore,
     private readonly options: StartOptions,
-    { id, text, readOnly }: Found,
+    { id, text, readOnly, record }: Found,
   ) {
+    this.record = record
     const { serializer } = engine.settings
     this.currentId = id
     this.isNew = text === ''
@@ -69,7 +73,7 @@ export class Session<T extends object> implements AsyncDisposable {
     this.baseline = this.isNew ? encode(serializer, id, {}) : text
     this.readOnly = readOnly
     this.ownLifetimeSec = takeLifetime(this.current)
-    if (this.ownLifetimeSec !== undefined) this.store.keepAlive(this.ownLifetimeSec)
+    if (this.ownLifetimeSec !== undefined) record?.keepAlive(this.ownLifetimeSec)
   }
 
   /** For SessionManager.start(). */
@@ -78,14 +82,11 @@ export class Session<T extends object> implements AsyncDisposable {
     id: string | undefined,
     options: StartOptions,
   ): Promise<Session<T>> {
-    const store = new SessionStore(engine)
+    const found = options.readOnly === true ? await peeked(engine, id, options) : await locked(engine, id, options)
     try {
-      const found = options.readOnly === true ? await peeked(engine, store, id, options) : await locked(store, id, options)
-      const session = new Session<T>(engine, store, options, found)
-      if (session.isReadOnly) await store.close()
-      return session
+      return new Session<T>(engine, options, found)
     } catch (error) {
-      await store.close()
+      await found.record?.release()
       throw error
     }
   }
@@ -136,19 +137,19 @@ export class Session<T extends object> implements AsyncDisposable {
 
   /** Whether the lock may be believed to be ours. An early exit, never proof. */
   get isHeld(): boolean {
-    return this.store.isHeld
+    return this.record?.isHeld === true
   }
 
   /** Aborts, with the typed error as its reason, when the lock is lost: what is written then would be refused. */
   get signal(): AbortSignal {
-    return this.store.signal
+    return this.record?.signal ?? new AbortController().signal
   }
 
   /** Stores the session now and keeps the lock. One flight. LATCHKEY_READ_ONLY, and errors as in SessionStore.write(). */
   async save(): Promise<void> {
     this.assertChangeable()
     const text = this.encode()
-    await this.store.save(this.currentId, text, this.storing)
+    await this.held.save(text, this.storingSec)
     this.baseline = text
     this.isStored = true
   }
@@ -189,7 +190,7 @@ export class Session<T extends object> implements AsyncDisposable {
     try {
       this.protect()
     } finally {
-      await this.store.close()
+      await this.record?.release()
     }
   }
 
@@ -203,10 +204,9 @@ export class Session<T extends object> implements AsyncDisposable {
     this.readOnly = 'destroyed'
     try {
       this.protect()
-      await this.store.open()
-      await this.store.destroy(this.currentId)
+      await this.held.destroy()
     } finally {
-      await this.store.close()
+      await this.record?.release()
     }
   }
 
@@ -229,21 +229,22 @@ export class Session<T extends object> implements AsyncDisposable {
     this.assertChangeable()
     const graceSec = checkedGraceSec(options.graceSec ?? this.engine.settings.graceSec)
     const text = this.encode()
-    const old = { id: this.currentId, store: this.store }
-    const store = new SessionStore(this.engine)
-    let id: string | undefined
+    const old = this.held
+    const fresh = await this.lockFresh()
     try {
-      id = await this.freshId(store)
-      await store.save(id, text, this.storing)
-      if (options.keepOld === true) await old.store.write(old.id, text, this.storing).catch(unlessUnknown)
-      else await old.store.retire(old.id, graceSec)
+      await fresh.save(text, this.storingSec)
+      if (options.keepOld === true) await old.commit(text, this.storingSec).catch(unlessUnknown)
+      else await old.retire(graceSec)
     } catch (error) {
-      await this.undo(store, id)
+      // The old session did not end: the new one must not have begun. Where the server does not answer, its record dies
+      // with its lifetime; nobody knows its id.
+      await fresh.destroy().catch(() => undefined)
+      await fresh.release()
+      if (!old.isHeld) await this.abort()
       throw error
     }
-    await old.store.close()
-    this.store = store
-    this.currentId = id
+    this.record = fresh
+    this.currentId = fresh.id
     this.baseline = text
     this.isStored = true
   }
@@ -251,31 +252,23 @@ export class Session<T extends object> implements AsyncDisposable {
   private async finish(): Promise<void> {
     const text = this.encode()
     this.readOnly = 'released'
+    const record = this.held
     try {
-      if (text !== this.baseline) await this.store.write(this.currentId, text, this.storing)
-      else if (this.isStored) await this.store.updateTimestamp(this.currentId, text, this.storing)
+      if (text !== this.baseline) await record.commit(text, this.storingSec)
+      else if (this.isStored) await record.touch(this.storingSec)
     } finally {
-      await this.store.close()
+      await record.release()
     }
   }
 
-  /** A new id, locked by `store`. */
-  private async freshId(store: SessionStore): Promise<string> {
+  /** A session of a new id, locked. */
+  private async lockFresh(): Promise<LockedRecord> {
     for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
-      const sid = store.createSid()
-      if ((await store.read(sid, this.storing)) === '') return sid
-      await store.close()
-      await store.open()
+      const record = await LockedRecord.lock(this.engine, this.engine.createSid(), this.storing)
+      if (record.text === '') return record
+      await record.release()
     }
     throw new MisuseError('Every new session id exists already: the random source does not work.')
-  }
-
-  /** The old session did not end: the new one must not have begun. */
-  private async undo(store: SessionStore, id: string | undefined): Promise<void> {
-    // Where the server does not answer, the new record dies with its lifetime; nobody knows its id.
-    if (id !== undefined) await store.destroy(id).catch(() => undefined)
-    await store.close()
-    if (!this.store.isHeld) await this.abort()
   }
 
   /** What the application has taken from it, too; of what was only just read it has nothing. */
@@ -297,6 +290,15 @@ export class Session<T extends object> implements AsyncDisposable {
     return lifetimeSec === undefined ? options : { ...options, lifetimeSec }
   }
 
+  private get storingSec(): number | undefined {
+    return this.storing.lifetimeSec
+  }
+
+  private get held(): LockedRecord {
+    if (this.record === undefined) throw new ReadOnlyError('readOnly', { session: hashOf(this.currentId) })
+    return this.record
+  }
+
   private assertChangeable(): void {
     if (this.readOnly !== undefined) throw new ReadOnlyError(this.readOnly, { session: hashOf(this.currentId) })
   }
@@ -310,24 +312,32 @@ function unlessUnknown(error: unknown): void {
   if (!(error instanceof OutcomeUnknownError)) throw error
 }
 
-async function locked(store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
-  let id = given ?? store.createSid()
-  const mustExist = options.strict === true || options.ifExists === true
-  if (given !== undefined && mustExist && !(await store.validateId(given, options))) {
-    if (options.ifExists === true) throw gone(given)
-    id = store.createSid()
-  }
-  const text = await store.read(id, options)
-  return { id, text, readOnly: store.isRetired ? 'retired' : undefined }
+async function locked(engine: SessionEngine, given: string | undefined, options: StartOptions): Promise<Found> {
+  const found = given === undefined ? undefined : await existing(engine, given, options)
+  const record = found ?? (await LockedRecord.lock(engine, engine.createSid(), options))
+  return { id: record.id, text: record.text, readOnly: record.isRetired ? 'retired' : undefined, record }
 }
 
-async function peeked(engine: SessionEngine, store: SessionStore, given: string | undefined, options: StartOptions): Promise<Found> {
+/** Undefined where there is none, and a new one is to be begun in its place. */
+async function existing(engine: SessionEngine, given: string, options: StartOptions): Promise<LockedRecord | undefined> {
+  const mustExist = options.strict === true || options.ifExists === true
+  // An id that no key can be made of does not exist.
+  if (!mustExist || engine.layout.flawOf(given) === undefined) {
+    const record = await LockedRecord.lock(engine, given, options)
+    if (!mustExist || record.exists) return record
+    await record.release()
+  }
+  if (options.ifExists === true) throw gone(given)
+  return undefined
+}
+
+async function peeked(engine: SessionEngine, given: string | undefined, options: StartOptions): Promise<Found> {
   const { signal, strict = false, ifExists = false } = options
   signal?.throwIfAborted()
   const isAsked = given !== undefined && !((strict || ifExists) && engine.layout.flawOf(given) !== undefined)
-  const text = isAsked ? await store.peek(given) : ''
+  const text = isAsked ? engine.format.unpack(given, await engine.locker.peek(given)).text : ''
   signal?.throwIfAborted()
   if (given !== undefined && ifExists && text === '') throw gone(given)
-  const id = given === undefined || (strict && text === '') ? store.createSid() : given
-  return { id, text, readOnly: 'readOnly' }
+  const id = given === undefined || (strict && text === '') ? engine.createSid() : given
+  return { id, text, readOnly: 'readOnly', record: undefined }
 }

@@ -1,0 +1,172 @@
+import { LockLostError, OutcomeUnknownError } from '../errors.js'
+import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
+import { tombstoneSec } from '../lock/protocol/lease.js'
+import { checkedGraceSec, checkedLifetimeSec } from './options.js'
+import type { RecordContent } from './records/record-content.js'
+import type { SessionEngine } from './session-engine.js'
+
+/** How a read waits, and what is to be done while the session is held. */
+export interface ReadOptions extends AcquireOptions {
+  /** Seconds that the record lives from each renewal of the lock on. At least 1. Default: the manager's `lifetimeSec`. */
+  readonly lifetimeSec?: number | undefined
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * One session, locked, as text: what PHP's hooks (`SessionStore`), an application's `Session` and the request of a web
+ * framework stand on. It knows no serializer and no order of calls; what lets go is the last call.
+ *
+ * Errors are the lock's (handle.ts), and LATCHKEY_UNDECODABLE and its like where a record cannot be read.
+ */
+export class LockedRecord {
+  private content: RecordContent
+  /** Nothing is left to let go. */
+  private isOver = false
+
+  private constructor(
+    private readonly engine: SessionEngine,
+    readonly id: string,
+    private readonly handle: Handle,
+  ) {
+    this.content = this.stored
+  }
+
+  /**
+   * Locks the session, waiting for it if need be. A retired copy is not kept locked (`isRetired`; one more flight), nor
+   * is a record that cannot be read. One flight when nobody holds it.
+   */
+  static async lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
+    const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
+    const { label = engine.settings.label } = options
+    const handle = await engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
+    try {
+      const record = new LockedRecord(engine, id, handle)
+      if (record.isRetired) await record.release()
+      else handle.keepAlive(lifetimeSec)
+      return record
+    } catch (error) {
+      await handle.release()
+      throw error
+    }
+  }
+
+  /** As it was last read; '' when there is none. */
+  get text(): string {
+    return this.content.text
+  }
+
+  /** Whether a session is stored; its text may be '' as well. */
+  get exists(): boolean {
+    return this.handle.record !== undefined && this.handle.record.length > 0
+  }
+
+  /** The session goes on under another id. */
+  get isRetired(): boolean {
+    return this.content.isRetired
+  }
+
+  /** Whether the lock may be believed to be ours. An early exit, never proof. */
+  get isHeld(): boolean {
+    return this.handle.isHeld
+  }
+
+  get signal(): AbortSignal {
+    return this.handle.signal
+  }
+
+  /** How long it lives from each renewal of its lock on; undefined: it is not kept alive. Sends nothing. */
+  keepAlive(lifetimeSec: number | undefined): void {
+    this.handle.keepAlive(lifetimeSec === undefined ? undefined : checkedLifetimeSec(lifetimeSec))
+  }
+
+  /** Reads it again, under the lock. One flight. */
+  async reload(): Promise<void> {
+    await this.handle.reload()
+    try {
+      this.content = this.stored
+      if (this.isRetired) await this.release()
+    } catch (error) {
+      await this.release()
+      throw error
+    }
+  }
+
+  /** Stores it and keeps the lock, with a full lease from now. One flight. */
+  async save(text: string, lifetimeSec?: number): Promise<void> {
+    await this.handle.save(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
+  }
+
+  /** Stores it and lets go. One flight. */
+  async commit(text: string, lifetimeSec?: number): Promise<void> {
+    await this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
+    this.isOver = true
+  }
+
+  /** Whether this is what was last read or stored. */
+  isStoredAs(text: string): boolean {
+    return this.stored.text === text
+  }
+
+  private get stored(): RecordContent {
+    return this.engine.format.unpack(this.id, this.handle.record)
+  }
+
+  /** Prolongs what was last read or stored, and lets go. One flight. */
+  async touch(lifetimeSec?: number): Promise<void> {
+    const { text, isOutdated } = this.stored
+    // A record that is only ever prolonged would keep an old key in use for good.
+    if (isOutdated) return this.commit(text, lifetimeSec)
+    await this.handle.touch(lifetimeOf(this.engine, lifetimeSec))
+    this.isOver = true
+  }
+
+  /**
+   * Ends it, because it goes on under another id, which is stored: what was last stored stays for `graceSec` seconds as a
+   * copy that is only read; with 0 a tombstone takes its place. Lets go. One flight.
+   *
+   * Where no answer is seen it may have ended, so the other one must not be given up: this resolves, and it is ended
+   * later, when the server answers again, if it is still as it was.
+   */
+  async retire(graceSec: number): Promise<void> {
+    const { engine, id, handle } = this
+    const { record } = handle
+    const { text } = this.stored
+    const isKept = checkedGraceSec(graceSec) > 0 && text !== ''
+    const becomes = isKept ? engine.format.pack(id, text, { isRetired: true }) : NOTHING
+    const ttlSec = isKept ? graceSec : tombstoneSec(engine.settings)
+    try {
+      // What was never stored leaves no copy.
+      if (graceSec > 0 && !isKept) await handle.destroy()
+      else await handle.commit(becomes, ttlSec)
+    } catch (error) {
+      if (!(error instanceof OutcomeUnknownError)) throw error
+      if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, becomes, ttlSec })
+    }
+    this.isOver = true
+  }
+
+  /** Destroys it and lets go; where the lock is gone, whoever has it now is fenced. One flight. */
+  async destroy(): Promise<void> {
+    if (this.handle.isHeld) {
+      try {
+        await this.handle.destroy()
+        return
+      } catch (error) {
+        // The lock is not needed for it.
+        if (!(error instanceof LockLostError)) throw error
+      }
+    }
+    await this.engine.locker.destroy(this.id)
+  }
+
+  /** Leaves it as it is and lets go; nothing where that has happened. One flight, or none. */
+  async release(): Promise<void> {
+    if (this.isOver) return
+    this.isOver = true
+    await this.handle.release()
+  }
+}
+
+const lifetimeOf = (engine: SessionEngine, lifetimeSec: number | undefined): number =>
+  lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(lifetimeSec)
