@@ -314,10 +314,10 @@ export const mutants: readonly Mutant[] = [
   one(
     'unknownEndUndone',
     'An end of the old session that was not answered counts as none: the new session is destroyed.',
-    `        if (!(error instanceof OutcomeUnknownError)) throw error
-        if (record`,
-    `        throw error
-        if (record`,
+    `      if (!(error instanceof OutcomeUnknownError)) throw error
+      if (record`,
+    `      throw error
+      if (record`,
   ),
   one(
     'neverEndedLater',
@@ -396,8 +396,10 @@ export const mutants: readonly Mutant[] = [
   one(
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
-    `if (hold !== undefined && !hold.isOver) await hold.handle.release()`,
-    `if (hold !== undefined && !hold.isOver && !hold.handle.isHeld) await hold.handle.release()`,
+    `    if (this.isOver) return
+    this.isOver = true`,
+    `    if (this.isOver || this.handle.isHeld) return
+    this.isOver = true`,
   ),
   // Of errors in place of replies
   one(
