@@ -1,5 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import { type Channel, channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { type Channel, channel, subscribe, type TracingChannel, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import { LatchkeyError } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 
@@ -63,8 +63,8 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
       const event = told as E
       if (manager === undefined || event.manager === manager) listener(event)
     }
-    this.over.subscribe(listen)
-    return () => void this.over.unsubscribe(listen)
+    subscribe(this.name, listen)
+    return () => void unsubscribe(this.name, listen)
   }
 
   /** Makes `contextOf(event)` the content of `storage` in all that an event of this kind sets off, from its beginning. */

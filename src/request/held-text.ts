@@ -199,7 +199,7 @@ export class HeldText<Failure = unknown> {
   async letGo(): Promise<void> {
     const stores = [this.hold?.store, this.old?.store]
     this.hold = this.old = undefined
-    await Promise.all(stores.map((store) => store?.close()))
+    await Promise.all(stores.flatMap((store) => store?.close() ?? []))
   }
 
   /**

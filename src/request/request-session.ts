@@ -261,7 +261,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   private dressed(data: Partial<T>, isOwn: boolean): Partial<T> {
     const { dressed } = this.settings
-    return dressed === undefined ? data : (dressed(data, isOwn) as Partial<T>)
+    return dressed === undefined ? data : dressed(data, isOwn)
   }
 
   /** At once, whatever is under way: what is changed from now on would go nowhere. */

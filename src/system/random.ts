@@ -122,7 +122,7 @@ function fromKernel(bytes: Buffer, count: number): boolean {
 function open(): number {
   // Bun has none. Node says 1, and not true.
   const { startupSnapshot }: Partial<typeof v8> = v8
-  if (Boolean(startupSnapshot?.isBuildingSnapshot())) {
+  if (startupSnapshot?.isBuildingSnapshot()) {
     startupSnapshot.addDeserializeCallback(() => {
       device = undefined
     })

@@ -12,23 +12,23 @@ export interface SignalSource {
 }
 
 class Listeners implements AbortListener {
-  readonly #listeners = new Set<AbortListener>()
+  private readonly listeners = new Set<AbortListener>()
 
   constructor(private readonly signal: AbortSignal) {}
 
   add(listener: AbortListener): void {
-    if (this.#listeners.size === 0) this.signal.addEventListener('abort', this, { once: true })
-    this.#listeners.add(listener)
+    if (this.listeners.size === 0) this.signal.addEventListener('abort', this, { once: true })
+    this.listeners.add(listener)
   }
 
   remove(listener: AbortListener): void {
-    if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.signal.removeEventListener('abort', this)
+    if (this.listeners.delete(listener) && this.listeners.size === 0) this.signal.removeEventListener('abort', this)
   }
 
   handleEvent(): void {
     // Who is told may stop listening, and others with it.
-    for (const listener of this.#listeners) {
-      this.#listeners.delete(listener)
+    for (const listener of this.listeners) {
+      this.listeners.delete(listener)
       listener.handleEvent()
     }
   }

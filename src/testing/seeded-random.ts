@@ -57,9 +57,9 @@ export class SeededRandom implements Random {
   }
 
   /** One of `items`; throws RangeError when there is none. */
-  pick<T extends NonNullable<unknown>>(items: readonly T[]): T {
+  pick<T>(items: readonly T[]): NonNullable<T> {
     const picked = items[this.integer(items.length)]
-    if (picked === undefined) throw new RangeError('nothing to pick from')
+    if (picked === undefined || picked === null) throw new RangeError('nothing to pick from')
     return picked
   }
 

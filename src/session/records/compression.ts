@@ -21,11 +21,15 @@ export type InflateFailure = 'tooLarge' | 'cut' | 'garbage'
 
 /** Synchronous: it takes less time than the JSON of the same record (docs/guide/compression.md), which is synchronous too. */
 export class Compression {
+  readonly #aboveBytes: number
+
   private constructor(
     /** Infinity: nothing is compressed; what is compressed is read all the same. */
-    private readonly aboveBytes: number,
+    aboveBytes: number,
     readonly maxBytes: number,
-  ) {}
+  ) {
+    this.#aboveBytes = aboveBytes
+  }
 
   /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: out of range, with the value and the limits. */
   static of(options: CompressionOptions | undefined): Compression {
@@ -46,7 +50,7 @@ export class Compression {
 
   /** Whether a text of so many bytes is to be compressed. */
   wants(bytes: number): boolean {
-    return bytes > this.aboveBytes
+    return bytes > this.#aboveBytes
   }
 
   deflate(bytes: Buffer): Buffer {

@@ -64,12 +64,16 @@ export class MasterKey {
 
 /** The keys of a manager. */
 export class Keyring {
+  readonly #byId: ReadonlyMap<string, MasterKey>
+
   private constructor(
     /** Encrypts. */
     readonly first: MasterKey,
-    private readonly byId: ReadonlyMap<string, MasterKey>,
+    byId: ReadonlyMap<string, MasterKey>,
     readonly acceptPlain: boolean,
-  ) {}
+  ) {
+    this.#byId = byId
+  }
 
   /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: names the key, never shows a secret. */
   static of(options: EncryptionOptions): Keyring {
@@ -97,7 +101,7 @@ export class Keyring {
   }
 
   get(id: string): MasterKey | undefined {
-    return this.byId.get(id)
+    return this.#byId.get(id)
   }
 }
 

@@ -29,28 +29,30 @@ const MOST_RECORDS_PER_SALT = 2 ** 28
 
 /** Encrypts and authenticates the body of a record, bound to its head and to the session's id. */
 export class Seal {
-  private salt: Buffer
-  private used = 0
+  readonly #keys: Keyring
+  /** Not the manager's: an IV that comes twice gives the key away. */
+  readonly #random: Random
+  readonly #mostPerSalt: number
+  #salt: Buffer
+  #used = 0
 
-  constructor(
-    private readonly keys: Keyring,
-    /** Not the manager's: an IV that comes twice gives the key away. */
-    private readonly random: Random = systemRandom,
-    private readonly mostPerSalt = MOST_RECORDS_PER_SALT,
-  ) {
-    this.salt = this.freshSalt()
+  constructor(keys: Keyring, random: Random = systemRandom, mostPerSalt = MOST_RECORDS_PER_SALT) {
+    this.#keys = keys
+    this.#random = random
+    this.#mostPerSalt = mostPerSalt
+    this.#salt = this.#freshSalt()
   }
 
   close(id: string, start: readonly [head: number, marks: number], body: Buffer): Buffer {
-    if (++this.used > this.mostPerSalt) {
-      this.salt = this.freshSalt()
-      this.used = 1
+    if (++this.#used > this.#mostPerSalt) {
+      this.#salt = this.#freshSalt()
+      this.#used = 1
     }
-    const { salt } = this
+    const salt = this.#salt
     // Now, and not ahead of time: what is kept ready comes twice when the process is resumed twice from one snapshot.
-    const iv = this.random.bytes(IV_BYTES)
-    const cipher = createCipheriv(CIPHER, this.keys.first.derived(salt), iv)
-    const keyId = this.keys.first.id
+    const iv = this.#random.bytes(IV_BYTES)
+    const cipher = createCipheriv(CIPHER, this.#keys.first.derived(salt), iv)
+    const keyId = this.#keys.first.id
     const length = 1 + id.length + body.length
     const headBytes = KEY_ID_AT + keyId.length + AFTER_KEY_ID
     const record = Buffer.allocUnsafe(headBytes + length + TAG_BYTES)
@@ -74,7 +76,7 @@ export class Seal {
    *   LATCHKEY_RECORD_TAMPERED (anything else that was not sealed so with this key).
    */
   open(id: string, record: Buffer): Buffer {
-    const { key, headBytes } = this.headOf(id, record)
+    const { key, headBytes } = this.#headOf(id, record)
     const parts = { key, record, headBytes }
     const decipher = decipherOf(parts, id)
     const content = decipher.update(record.subarray(headBytes, -TAG_BYTES))
@@ -90,10 +92,10 @@ export class Seal {
   }
 
   isByFirstKey(record: Buffer): boolean {
-    return keyIdOf(record) === this.keys.first.id
+    return keyIdOf(record) === this.#keys.first.id
   }
 
-  private headOf(id: string, record: Buffer): { key: MasterKey; headBytes: number } {
+  #headOf(id: string, record: Buffer): { key: MasterKey; headBytes: number } {
     const keyIdBytes = record[2]
     const headBytes = KEY_ID_AT + (keyIdBytes ?? 0) + AFTER_KEY_ID
     if (keyIdBytes === undefined || record.length < headBytes) throw truncated(id)
@@ -102,13 +104,13 @@ export class Seal {
     const missing = headBytes + record.readUInt32BE(headBytes - LENGTH_BYTES) + TAG_BYTES - record.length
     if (missing > 0) throw truncated(id)
     if (missing < 0) throw tampered(id)
-    const key = this.keys.get(keyId)
+    const key = this.#keys.get(keyId)
     if (key === undefined) throw unknownKey(id, record)
     return { key, headBytes }
   }
 
-  private freshSalt(): Buffer {
-    return Buffer.from(this.random.bytes(SALT_BYTES))
+  #freshSalt(): Buffer {
+    return Buffer.from(this.#random.bytes(SALT_BYTES))
   }
 }
 

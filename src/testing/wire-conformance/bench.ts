@@ -46,6 +46,6 @@ export class Bench {
 
   async close(): Promise<void> {
     const made = await Promise.allSettled(this.made)
-    await Promise.all(made.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)))
+    await Promise.all(made.flatMap((one) => (one.status === 'fulfilled' ? [one.value.close()] : [])))
   }
 }

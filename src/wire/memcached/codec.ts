@@ -30,22 +30,27 @@ export class Flight {
   #answered = 0
   #settled = false
 
+  #dueMs: number
+  readonly #receiver: Receiver
+
   constructor(
     readonly commands: readonly Command[],
-    private dueMs: number,
+    dueMs: number,
     readonly bytes: number,
-    private readonly receiver: Receiver,
+    receiver: Receiver,
   ) {
+    this.#dueMs = dueMs
+    this.#receiver = receiver
     this.#replies = new Array<Reply>(commands.length)
   }
 
   /** The moment by which it must have settled; the clock's monotonic milliseconds. */
   get dueAtMs(): number {
-    return this.dueMs
+    return this.#dueMs
   }
 
   putOff(byMs: number): void {
-    this.dueMs += byMs
+    this.#dueMs += byMs
   }
 
   get settled(): boolean {
@@ -62,7 +67,7 @@ export class Flight {
     this.#replies[this.#answered++] = reply
     if (this.#answered < this.commands.length || this.#settled) return
     this.#settled = true
-    this.receiver.landed(this.#replies)
+    this.#receiver.landed(this.#replies)
   }
 
   /**
@@ -78,7 +83,7 @@ export class Flight {
   fail(error: FlightError): void {
     if (this.#settled) return
     this.#settled = true
-    failLater(this.receiver, error)
+    failLater(this.#receiver, error)
   }
 }
 

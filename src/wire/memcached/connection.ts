@@ -50,14 +50,23 @@ export class Connection {
   #timer: Timer | undefined
   #death: Error | undefined
 
+  readonly #name: string
+  readonly #socket: Socket
+  readonly #codec: Codec
+  readonly #clock: Clock
+
   private constructor(
-    private readonly name: string,
-    private readonly socket: Socket,
-    private readonly codec: Codec,
-    private readonly clock: Clock,
+    name: string,
+    socket: Socket,
+    codec: Codec,
+    clock: Clock,
     opening: Opening,
   ) {
     this.#opening = opening
+    this.#name = name
+    this.#socket = socket
+    this.#codec = codec
+    this.#clock = clock
     opening.follow(socket)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', (error) => this.destroy(error))
@@ -137,12 +146,12 @@ export class Connection {
   run(batch: readonly Flight[], dueAtMs: number, done: () => void): void {
     this.#batch = batch
     this.#dueAtMs = dueAtMs
-    this.#sentAtMs = this.clock.nowMs()
+    this.#sentAtMs = this.#clock.nowMs()
     this.#done = done
-    this.socket.ref()
+    this.#socket.ref()
     this.#watch()
     try {
-      this.socket.write(this.codec.encode(batch), 'latin1')
+      this.#socket.write(this.#codec.encode(batch), 'latin1')
     } catch (error) {
       // Nobody above could tell what the codec has counted as sent.
       this.destroy(error instanceof Error ? error : new Error(String(error)))
@@ -154,7 +163,7 @@ export class Connection {
     if (this.#death !== undefined) return
     this.#death = cause
     this.#timer?.cancel()
-    this.socket.destroy()
+    this.#socket.destroy()
     this.#failOpening?.(cause)
     this.#finish(cause)
   }
@@ -162,19 +171,19 @@ export class Connection {
   #greet(readyEvent: 'connect' | 'secureConnect', date: ConnectionOptions['date']): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#failOpening = reject
-      this.socket.once(readyEvent, () => {
-        this.codec.greet((greeting) => {
+      this.#socket.once(readyEvent, () => {
+        this.#codec.greet((greeting) => {
           const flaw = flawOf(greeting)
           if (flaw !== undefined) {
-            this.destroy(new UnsupportedStoreError(`${this.name}: ${flaw}`))
+            this.destroy(new UnsupportedStoreError(`${this.#name}: ${flaw}`))
             return
           }
           this.#failOpening = undefined
           this.#opening = undefined
-          this.#answeredAtMs = this.clock.nowMs()
+          this.#answeredAtMs = this.#clock.nowMs()
           this.#greeting = greeting
           this.#openedAt = date(greeting)
-          this.socket.unref()
+          this.#socket.unref()
           resolve()
         })
       })
@@ -188,14 +197,14 @@ export class Connection {
       return
     }
     try {
-      this.codec.feed(chunk)
+      this.#codec.feed(chunk)
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error(String(error)))
       return
     }
-    if (this.codec.due > 0 || this.#done === undefined) return
-    this.socket.unref()
-    this.#answeredAtMs = this.clock.nowMs()
+    if (this.#codec.due > 0 || this.#done === undefined) return
+    this.#socket.unref()
+    this.#answeredAtMs = this.#clock.nowMs()
     this.#finish(undefined)
   }
 
@@ -205,7 +214,7 @@ export class Connection {
     if (cause !== undefined) {
       for (const flight of this.#batch) {
         if (flight.settled) continue
-        flight.fail(new FlightError('unknown', `No answer from ${this.name}: ${cause.message}.`, { cause }))
+        flight.fail(new FlightError('unknown', `No answer from ${this.#name}: ${cause.message}.`, { cause }))
       }
     }
     this.#batch = []
@@ -216,18 +225,18 @@ export class Connection {
   /** One timer for all batches: it is set again only when it fires, and only if there is something to wait for. */
   #watch(): void {
     if (this.#timer !== undefined) return
-    const leftMs = Math.max(1, this.#dueAtMs - this.clock.nowMs())
+    const leftMs = Math.max(1, this.#dueAtMs - this.#clock.nowMs())
     // After the turn's I/O: a process that was held up finds timers due before it has read what is there.
     const expire = (): void => {
-      if (this.#done !== undefined && this.clock.nowMs() >= this.#dueAtMs) this.destroy(new Error('it did not answer in time'))
+      if (this.#done !== undefined && this.#clock.nowMs() >= this.#dueAtMs) this.destroy(new Error('it did not answer in time'))
     }
     const check = (): void => {
       this.#timer = undefined
       if (this.#done === undefined || this.#death !== undefined) return
-      if (this.clock.nowMs() < this.#dueAtMs) this.#watch()
+      if (this.#clock.nowMs() < this.#dueAtMs) this.#watch()
       else setImmediate(expire)
     }
     // In the background: while a batch runs, its socket keeps the process alive.
-    this.#timer = this.clock.setTimer(check, leftMs, { background: true })
+    this.#timer = this.#clock.setTimer(check, leftMs, { background: true })
   }
 }

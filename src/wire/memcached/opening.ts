@@ -8,17 +8,20 @@ export class Opening {
   #stage: Stage = 'files'
   readonly #protocol: string
 
+  readonly #server: ServerAddress
+
   constructor(
-    private readonly server: ServerAddress,
+    server: ServerAddress,
     /** The clock's monotonic milliseconds. */
     readonly beganAtMs: number,
   ) {
+    this.#server = server
     this.#protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
   }
 
   /** Follows a socket that has begun to connect. */
   follow(socket: net.Socket): void {
-    const { endpoint, tls } = this.server
+    const { endpoint, tls } = this.#server
     this.#stage = endpoint.kind === 'tcp' && net.isIP(endpoint.host) === 0 ? 'name' : 'connection'
     socket.once('lookup', () => (this.#stage = 'connection'))
     socket.once('connect', () => (this.#stage = tls === undefined ? 'handshake' : 'tls'))
@@ -57,7 +60,7 @@ export class Opening {
 
   /** What it may mean that the server closed the connection. */
   get whyClosed(): string {
-    const wants = this.server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
+    const wants = this.#server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
     const proxy = this.#protocol === 'text' ? '; a proxy that does not pass `stats` on, as twemproxy, cannot be used' : ''
     return this.#stage === 'tls'
       ? 'the server closed the connection in the TLS handshake (it may not speak TLS)'

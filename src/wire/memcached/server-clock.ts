@@ -17,17 +17,21 @@ export class ServerClock {
   #toldSec: number | undefined
   #toldAtMs = 0
 
-  constructor(private readonly clock: Clock) {}
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** The server has told its time: seconds since 1970. */
   set(timeSec: number): void {
     this.#toldSec = timeSec
-    this.#toldAtMs = this.clock.nowMs()
+    this.#toldAtMs = this.#clock.nowMs()
   }
 
   /** Whether the server should be asked again. A server that never told its time is not asked. */
   get isStale(): boolean {
-    return this.#toldSec !== undefined && this.clock.nowMs() - this.#toldAtMs > READING_MS
+    return this.#toldSec !== undefined && this.#clock.nowMs() - this.#toldAtMs > READING_MS
   }
 
   /** A lifetime in the form that the server reads: relative up to 30 days, a date above. */
@@ -37,8 +41,8 @@ export class ServerClock {
 
   /** Our own wall clock stands in for a server that does not tell its time. */
   #nowSec(): number {
-    if (this.#toldSec === undefined) return Math.floor(this.clock.wallMs() / 1000)
-    return this.#toldSec + Math.ceil((this.clock.nowMs() - this.#toldAtMs) / 1000)
+    if (this.#toldSec === undefined) return Math.floor(this.#clock.wallMs() / 1000)
+    return this.#toldSec + Math.ceil((this.#clock.nowMs() - this.#toldAtMs) / 1000)
   }
 }
 

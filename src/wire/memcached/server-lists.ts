@@ -44,7 +44,10 @@ export class ServerLists {
   readonly #told = new Set<string>()
   #timer: Timer
 
-  constructor(private readonly options: ServerListsOptions) {
+  readonly #options: ServerListsOptions
+
+  constructor(options: ServerListsOptions) {
+    this.#options = options
     this.#timer = this.#next(FIRST_LOOK_MS)
   }
 
@@ -55,14 +58,14 @@ export class ServerLists {
   #next(delayMs: number): Timer {
     const look = (): void => {
       this.#timer = this.#next(LOOK_EVERY_MS)
-      for (const node of this.options.nodes) if (node.isConnected) void this.#look(node)
+      for (const node of this.#options.nodes) if (node.isConnected) void this.#look(node)
     }
-    return this.options.clock.setTimer(look, delayMs, { background: true })
+    return this.#options.clock.setTimer(look, delayMs, { background: true })
   }
 
   /** A server that does not answer is told of by the requests that need it; the next look comes anyway. */
   async #look(node: ListedNode): Promise<void> {
-    const { key, fingerprint } = this.options
+    const { key, fingerprint } = this.#options
     const value = Buffer.from(fingerprint)
     const set = { op: 'set', key, value, ttlSec: TTL_SEC } as const
     try {
@@ -74,7 +77,7 @@ export class ServerLists {
   }
 
   #compare(node: ListedNode, found: string): void {
-    const { fingerprint, warn } = this.options
+    const { fingerprint, warn } = this.#options
     if (found === fingerprint || this.#told.has(found)) return
     this.#told.add(found)
     warn({

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { describe, expect, it } from 'vitest'
+import { Keyring } from '../../../src/session/records/keyring.js'
 import { failureOf, formatOf, NEW, OLD } from './kit.js'
 
 /** What a caller without types may give. */
@@ -44,10 +45,13 @@ describe('encryption.keys', () => {
     await manager.run('sid', (session) => {
       session.data['word'] = 'never to be seen either'
     })
-    const format = inspect(formatOf(encryption), { depth: Infinity, showHidden: true, getters: true })
-    expect(format).toContain('Keyring')
-    const shown = inspect(manager, { depth: Infinity, showHidden: true, getters: true })
-    for (const text of [format, shown, inspect(manager.store(), { depth: Infinity })]) {
+    const whole = { depth: Infinity, showHidden: true, getters: true }
+    const format = inspect(formatOf(encryption), whole)
+    const keyring = inspect(Keyring.of(encryption), whole)
+    expect(format).toContain('Seal')
+    expect(keyring).toContain('Keyring')
+    const shown = inspect(manager, whole)
+    for (const text of [format, keyring, shown, inspect(manager.store(), { depth: Infinity })]) {
       for (const one of [secret, 'never to be seen either', bytes.toString('hex'), bytes.toString('base64'), bytes.toString('hex').replace(/../g, '$& ').trim()]) {
         expect(text).not.toContain(one)
       }

@@ -30,39 +30,44 @@ export function operateServers(servers: readonly ServerAddress[], options: Opera
 
 class OperatedServer implements OperatedNode {
   readonly name: string
-  private readonly options: OperatorOptions
+  readonly #options: OperatorOptions
+
+  readonly #server: ServerAddress
+  readonly #servers: readonly ServerAddress[]
 
   constructor(
-    private readonly server: ServerAddress,
-    private readonly servers: readonly ServerAddress[],
+    server: ServerAddress,
+    servers: readonly ServerAddress[],
     options: OperateOptions,
   ) {
+    this.#server = server
+    this.#servers = servers
     this.name = describeServer(server)
-    this.options = { ...options, server }
+    this.#options = { ...options, server }
   }
 
   open(options: OpenOptions): Wire {
-    return createMemcachedWire({ ...options, servers: [this.server] })
+    return createMemcachedWire({ ...options, servers: [this.#server] })
   }
 
   keys(prefix: string): Promise<readonly string[]> {
-    return dumpKeys(this.options, prefix)
+    return dumpKeys(this.#options, prefix)
   }
 
   async ttlSec(key: string): Promise<number | undefined> {
     try {
-      using connection = await this.connect()
+      using connection = await this.#connect()
       const [, ttlSec] = /^HD t(\d+)$/.exec(await connection.ask(`mg ${key} t`)) ?? []
       return ttlSec === undefined ? undefined : Number(ttlSec)
     } catch {
       // It cannot be asked in text, or does not know the meta commands.
-      this.options.signal?.throwIfAborted()
+      this.#options.signal?.throwIfAborted()
       return undefined
     }
   }
 
   async figures(): Promise<Figures> {
-    using connection = await this.connect()
+    using connection = await this.#connect()
     const stats = await connection.stats()
     const number = (name: string): number => numberOf(stats, name)
     const version = stats.get('version') ?? '?'
@@ -84,21 +89,21 @@ class OperatedServer implements OperatedNode {
   }
 
   async examine(): Promise<Examination> {
-    const protocol = protocolOf(this.server)
+    const protocol = protocolOf(this.#server)
     const access = {
       protocol,
-      tls: this.server.tls !== undefined,
-      authenticated: this.server.credentials !== undefined,
+      tls: this.#server.tls !== undefined,
+      authenticated: this.#server.credentials !== undefined,
     }
     const silent = (finding: Finding): Examination => ({ data: access, about: protocol, findings: [finding], hasAnswered: false })
     let facts: ServerFacts
     try {
-      using connection = await this.connect()
-      facts = await factsOf(this.server, connection, this.options.clock)
+      using connection = await this.#connect()
+      facts = await factsOf(this.#server, connection, this.#options.clock)
     } catch (error) {
-      this.options.signal?.throwIfAborted()
+      this.#options.signal?.throwIfAborted()
       // What speaks only binary may well keep sessions.
-      const mayServe = error instanceof NotSupportedError || this.server.protocol === 'binary'
+      const mayServe = error instanceof NotSupportedError || this.#server.protocol === 'binary'
       return silent(mayServe ? notAsked(error) : this.notReached(error))
     }
     return {
@@ -113,7 +118,7 @@ class OperatedServer implements OperatedNode {
   async examineUse(wire: Wire, listsKey: string): Promise<readonly Finding[]> {
     const [left] = await wire.flight(listsKey, [{ op: 'get', key: listsKey }])
     const used = left?.value === undefined ? undefined : valueBytes(left.value).toString('latin1')
-    const given = fingerprintOf(this.servers)
+    const given = fingerprintOf(this.#servers)
     if (used === undefined || used === given) return []
     return [
       {
@@ -145,8 +150,8 @@ class OperatedServer implements OperatedNode {
     }
   }
 
-  private connect(): Promise<OperatorConnection> {
-    return OperatorConnection.open(this.options)
+  #connect(): Promise<OperatorConnection> {
+    return OperatorConnection.open(this.#options)
   }
 }
 

@@ -38,21 +38,28 @@ const GOES_ON = /^(?:STAT|key=)/
 const LONGEST_LINE = 8192
 
 export class OperatorConnection implements Disposable {
-  private question: Question | undefined
-  private rest = ''
-  private death: Error | undefined
-  private timer: Timer | undefined
+  #question: Question | undefined
+  #rest = ''
+  #death: Error | undefined
+  #timer: Timer | undefined
+
+  readonly #name: string
+  readonly #socket: Socket
+  readonly #options: OperatorOptions
 
   private constructor(
-    private readonly name: string,
-    private readonly socket: Socket,
-    private readonly options: OperatorOptions,
+    name: string,
+    socket: Socket,
+    options: OperatorOptions,
   ) {
+    this.#name = name
+    this.#socket = socket
+    this.#options = options
     socket.setEncoding('latin1')
-    socket.on('data', (text: string) => this.receive(text))
-    socket.on('error', (error) => this.destroy(isReset(error) ? closedByServer() : error))
-    socket.on('close', () => this.destroy(closedByServer()))
-    options.signal?.addEventListener('abort', this.giveUp, { once: true })
+    socket.on('data', (text: string) => this.#receive(text))
+    socket.on('error', (error) => this.#destroy(isReset(error) ? closedByServer() : error))
+    socket.on('close', () => this.#destroy(closedByServer()))
+    options.signal?.addEventListener('abort', this.#giveUp, { once: true })
   }
 
   /**
@@ -77,8 +84,8 @@ export class OperatorConnection implements Disposable {
       const { socket, readyEvent } = dial(server, pem)
       const connection = new OperatorConnection(name, socket, options)
       try {
-        await connection.ready(readyEvent)
-        await connection.greet()
+        await connection.#ready(readyEvent)
+        await connection.#greet()
       } catch (error) {
         connection.close()
         throw error
@@ -99,9 +106,9 @@ export class OperatorConnection implements Disposable {
    */
   async ask(command: string, take: (line: string) => void = () => undefined): Promise<string> {
     try {
-      return await this.exchange(`${command}\r\n`, take)
+      return await this.#exchange(`${command}\r\n`, take)
     } catch (cause) {
-      throw new FlightError('unknown', `No answer from ${this.name}: ${reasonOf(cause)}.`, { cause })
+      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonOf(cause)}.`, { cause })
     }
   }
 
@@ -117,32 +124,32 @@ export class OperatorConnection implements Disposable {
 
   /** Idempotent; a question under way fails. */
   close(): void {
-    this.destroy(new Error('the connection was closed'))
+    this.#destroy(new Error('the connection was closed'))
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
 
-  private readonly giveUp = (): void => this.destroy(new Error('it was given up'))
+  readonly #giveUp = (): void => this.#destroy(new Error('it was given up'))
 
-  private ready(event: 'connect' | 'secureConnect'): Promise<void> {
+  #ready(event: 'connect' | 'secureConnect'): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.question = { take: () => undefined, resolve: () => undefined, reject }
-      this.listen()
-      this.socket.once(event, () => {
-        this.question = undefined
+      this.#question = { take: () => undefined, resolve: () => undefined, reject }
+      this.#listen()
+      this.#socket.once(event, () => {
+        this.#question = undefined
         resolve()
       })
     })
   }
 
-  private async greet(): Promise<void> {
-    const { credentials } = this.options.server
-    let version = await this.exchange('version\r\n')
+  async #greet(): Promise<void> {
+    const { credentials } = this.#options.server
+    let version = await this.#exchange('version\r\n')
     if (credentials !== undefined) {
       if (version.startsWith('VERSION ')) throw credentialsUnwanted()
-      if (wantsCredentials(version)) version = await this.logIn(credentials)
+      if (wantsCredentials(version)) version = await this.#logIn(credentials)
     }
     if (wantsCredentials(version)) throw new AuthenticationError('the server wants credentials')
     if (isTurnedAway(version)) throw turnedAway()
@@ -152,60 +159,60 @@ export class OperatorConnection implements Disposable {
   }
 
   /** The server's version. */
-  private async logIn({ username, password }: Credentials): Promise<string> {
-    const answer = await this.exchange(loginOf(username, password).toString('latin1'))
+  async #logIn({ username, password }: Credentials): Promise<string> {
+    const answer = await this.#exchange(loginOf(username, password).toString('latin1'))
     if (answer !== 'STORED') throw new AuthenticationError('the server refused the credentials')
-    return this.exchange('version\r\n')
+    return this.#exchange('version\r\n')
   }
 
-  private exchange(bytes: string, take: (line: string) => void = () => undefined): Promise<string> {
+  #exchange(bytes: string, take: (line: string) => void = () => undefined): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.death !== undefined) {
-        reject(this.death)
+      if (this.#death !== undefined) {
+        reject(this.#death)
         return
       }
-      this.question = { take, resolve, reject }
-      this.listen()
-      this.socket.write(bytes, 'latin1')
+      this.#question = { take, resolve, reject }
+      this.#listen()
+      this.#socket.write(bytes, 'latin1')
     })
   }
 
-  private receive(text: string): void {
-    this.listen()
-    const lines = (this.rest + text).split('\n')
-    this.rest = lines.pop() ?? ''
+  #receive(text: string): void {
+    this.#listen()
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
     for (const raw of lines) {
       const line = raw.replace(/\r$/, '')
-      const { question } = this
+      const question = this.#question
       if (question === undefined) {
-        this.destroy(new Error('the server sent data that nothing was asked for'))
+        this.#destroy(new Error('the server sent data that nothing was asked for'))
         return
       }
       if (GOES_ON.test(line)) {
         question.take(line)
       } else {
-        this.question = undefined
-        this.timer?.cancel()
+        this.#question = undefined
+        this.#timer?.cancel()
         question.resolve(line)
       }
     }
-    if (this.rest.length > LONGEST_LINE) this.destroy(new Error('a line without an end'))
+    if (this.#rest.length > LONGEST_LINE) this.#destroy(new Error('a line without an end'))
   }
 
-  private listen(): void {
-    const { clock, silenceMs } = this.options
-    this.timer?.cancel()
-    this.timer = clock.setTimer(() => this.destroy(new Error(`no answer within ${String(silenceMs)} ms`)), silenceMs)
+  #listen(): void {
+    const { clock, silenceMs } = this.#options
+    this.#timer?.cancel()
+    this.#timer = clock.setTimer(() => this.#destroy(new Error(`no answer within ${String(silenceMs)} ms`)), silenceMs)
   }
 
-  private destroy(cause: Error): void {
-    if (this.death !== undefined) return
-    this.death = cause
-    this.timer?.cancel()
-    this.options.signal?.removeEventListener('abort', this.giveUp)
-    this.socket.destroy()
-    this.question?.reject(cause)
-    this.question = undefined
+  #destroy(cause: Error): void {
+    if (this.#death !== undefined) return
+    this.#death = cause
+    this.#timer?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#giveUp)
+    this.#socket.destroy()
+    this.#question?.reject(cause)
+    this.#question = undefined
   }
 }
 
