@@ -28,7 +28,7 @@ export interface RequestSettings {
 export class RequestSession<T extends object = Record<string, unknown>> {
   /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */
   cookieId: string | null | undefined
-  private wasFound = false
+  private found: 'nothing' | 'a session' | 'a retired copy' = 'nothing'
   private newId: string
   /** The data while nothing is stored; made when it is asked for. */
   private made: Partial<T> | undefined
@@ -77,7 +77,12 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   /** Whether the request came without a session. */
   get isNew(): boolean {
-    return !this.wasFound
+    return this.found === 'nothing'
+  }
+
+  /** Whether it is the copy that a regenerated session left behind: its cookie is left alone. */
+  get isRetired(): boolean {
+    return this.found === 'a retired copy'
   }
 
   /**
@@ -192,7 +197,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
         this.cookieId = undefined
         await this.session?.destroy()
         // The browser may have the cookie of the session that went on by now.
-        if (reason !== 'retired') this.cookieId = null
+        if (!this.isRetired) this.cookieId = null
         this.calls.forgetFailure()
       })
     }
@@ -235,7 +240,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     // Whoever waited for it has gone in the meantime; or no session has this id: it is not taken over.
     if (signal.aborted || session.isNew) return session.abort()
     this.session = session
-    this.wasFound = true
+    this.found = session.isReadOnly && !readOnly ? 'a retired copy' : 'a session'
     this.firstMaxAge = session.lifetimeSec
     if (session.isReadOnly) this.end(readOnly ? 'readOnly' : 'retired', this.dressed(session.data, true))
     else {
