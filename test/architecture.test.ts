@@ -112,9 +112,7 @@ describe('the architecture', () => {
     const storeOf = (file: string): string | undefined => /^wire\/(\w+)\//.exec(file)?.[1]
     const strangers = own.filter(({ file, to }) => {
       const store = storeOf(to)
-      if (store === undefined || store === storeOf(file) || file === 'wire/open-wire.ts') return false
-      // The simulated server keeps its items as the embedded store does.
-      return file !== 'testing/simulated-server.ts'
+      return store !== undefined && store !== storeOf(file) && file !== 'wire/open-wire.ts'
     })
     expect(strangers).toEqual([])
   })

@@ -1,15 +1,12 @@
 /**
  * For applications that test their session handling: time and chance under control (the manager's `clock` and
- * `random`), a simulated memcached with everything that can go wrong (its `wire`), and races to play against any store.
+ * `random`), and races to play against any store.
  * For authors of wires: what each of them must do.
  *
  * @module latchkey/testing
  */
 export { VirtualClock } from './virtual-clock.js'
 export { SeededRandom } from './seeded-random.js'
-export { SimulatedHost, SimulatedTime } from './simulated-time.js'
-export { type Origin, SimulatedServer } from './simulated-server.js'
-export { type Fate, SimulatedWire, type SimulatedWireOptions } from './simulated-wire.js'
 export { wireConformance, type WireCase, type WireConformance } from './wire-conformance/wire-conformance.js'
 export type { MakeWireSubject, WireSubject, WireSubjectOptions } from './wire-conformance/subject.js'
 export { playRaces, type RaceKitOptions, type StoryResult } from './race-kit/race-kit.js'

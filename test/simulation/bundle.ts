@@ -53,7 +53,8 @@ export async function weaken({ name, edits }: Mutant): Promise<Map<string, strin
 }
 
 async function readSources(): Promise<Map<string, string>> {
-  const entries = await readdir(`${ROOT}src`, { recursive: true, withFileTypes: true })
+  const folders = [`${ROOT}src`, `${ROOT}test/simulation/simulated`]
+  const entries = (await Promise.all(folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })))).flat()
   const paths = entries.filter((entry) => entry.name.endsWith('.ts')).map((entry) => join(entry.parentPath, entry.name))
   return new Map(await Promise.all(paths.map(async (path): Promise<[string, string]> => [path, await readFile(path, 'utf8')])))
 }

@@ -1,5 +1,5 @@
 import { readToken } from '../../src/lock/protocol/lock-token.js'
-import type { Origin } from '../../src/testing/simulated-server.js'
+import type { Origin } from './simulated/server.js'
 import { type Command, type Reply, valueBytes } from '../../src/wire/wire.js'
 import type { Timeline } from './timeline.js'
 import { type Attempt, type Destroy, opsOf, type Removal, type ServerLock, SessionTruth } from './truth.js'

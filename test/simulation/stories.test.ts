@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/testing/seeded-random.js'
-import type { Origin } from '../../src/testing/simulated-server.js'
+import type { Origin } from './simulated/server.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { History } from './history.js'
 import { Request } from './request.js'

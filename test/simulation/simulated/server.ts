@@ -1,6 +1,6 @@
-import { MemoryStore } from '../wire/memory/memory-store.js'
-import type { Command, Reply, Value } from '../wire/wire.js'
-import type { SimulatedTime } from './simulated-time.js'
+import { MemoryStore } from '../../../src/wire/memory/memory-store.js'
+import type { Command, Reply, Value } from '../../../src/wire/wire.js'
+import type { SimulatedTime } from './time.js'
 
 /** Where a command came from: whatever the wire's owner wants to find again in `onExecuted`. */
 export interface Origin {

@@ -1,8 +1,8 @@
-import type { Timer } from '../system/clock.js'
-import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../wire/wire.js'
-import type { SeededRandom } from './seeded-random.js'
-import type { Origin, SimulatedServer } from './simulated-server.js'
-import type { SimulatedHost, SimulatedTime } from './simulated-time.js'
+import type { Timer } from '../../../src/system/clock.js'
+import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import type { SeededRandom } from '../../../src/testing/seeded-random.js'
+import type { Origin, SimulatedServer } from './server.js'
+import type { SimulatedHost, SimulatedTime } from './time.js'
 
 /**
  * What becomes of one flight on its way.

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../system/clock.js'
+import type { Clock, Timer } from '../../../src/system/clock.js'
 
 interface Event extends Timer {
   readonly atMs: number
