@@ -16,7 +16,6 @@ export const LONG_FILES = [
   'src/session/protect.ts',
   'src/session/session-store.ts',
   'src/session/session.ts',
-  'src/testing/simulated-wire.ts',
   'src/wire/memcached/binary-codec.ts',
   'src/wire/memcached/node.ts',
   'src/wire/memcached/text-codec.ts',
