@@ -37,8 +37,11 @@ function schemeOf(text: string, refuse: Refuse): WireScheme {
   const start = text.toLowerCase()
   const named = SCHEMES.find(({ beginnings }) => beginnings.some((beginning) => start.startsWith(beginning)))
   if (named !== undefined) return named
-  const [, given] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? []
+  const [, given, rest] = /^([a-z][a-z0-9+.-]*):(\/|$)/i.exec(text) ?? []
   if (given === undefined) return SCHEMES[0]
-  const meant = nearestName(given, SCHEMES.flatMap(({ beginnings }) => beginnings.map((one) => one.replace(/:.*/, ''))))
+  const beginnings = new Map(SCHEMES.flatMap((scheme) => scheme.beginnings.map((one) => [one.replace(/:.*/, ''), one] as const)))
+  const meant = beginnings.get(nearestName(given, beginnings.keys()) ?? '')
+  // A host without its port says so itself; a scheme that was mistyped looks the same.
+  if (rest === '' && meant === undefined) return SCHEMES[0]
   return refuse('server 1', `unknown scheme${meant === undefined ? '' : `; did you mean ${meant}?`}`, given)
 }

@@ -126,8 +126,12 @@ describe('a save path', () => {
   })
 
   it.each([
-    ['tpc://h', 'did you mean tcp?'],
-    ['memroy://', 'did you mean memory?'],
+    ['tpc://h', 'did you mean tcp://?'],
+    ['unix:/run/m.sock', 'did you mean unix://?'],
+    ['memroy:', 'did you mean memory:?'],
+    ['file:/var/x', 'unknown scheme ("file")'],
+    ['postgresql:/var/x', 'unknown scheme ("postgresql")'],
+    ['h:', 'a port is a number'],
     ['elephant://h', 'unknown scheme ("elephant")'],
     ['tcp://h,memory:', 'port'],
     ['tcp://h,redis://i', 'no scheme of memcached, which are tcp, tls, unix ("redis")'],
