@@ -6,6 +6,7 @@ import { LockedRecord, type ReadOptions } from './locked-record.js'
 import { settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
+/** How a record is written. */
 export interface WriteOptions {
   /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
   readonly lifetimeSec?: number | undefined
