@@ -150,28 +150,26 @@ export class KoaRequest implements Holding {
   }
 
   private commit(options: CommitOptions): Promise<void> {
-    return this.held.calls.noting(THE_SESSION, async () => {
-      try {
-        await this.commitUnnoted(options)
-      } catch (error) {
-        this.withdrawCookie()
-        throw error
-      }
-    })
+    return this.held.calls.noting(THE_SESSION, () => this.commitOrWithdraw(options))
   }
 
-  private async commitUnnoted(options: CommitOptions): Promise<void> {
+  private async commitOrWithdraw(options: CommitOptions): Promise<void> {
     const { store, session } = this
-    checkMaxAge(session?.maxAge)
-    // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
-    if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
-    const text = session === null ? undefined : this.textOf(session)
-    // koa-session calls `destroy` before it returns.
-    store.isRegenerating = options.regenerate === true
-    const work = this.commitNow(options)
-    store.isRegenerating = false
-    await work
-    this.found = text
+    try {
+      checkMaxAge(session?.maxAge)
+      // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
+      if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
+      const text = session === null ? undefined : this.textOf(session)
+      // koa-session calls `destroy` before it returns.
+      store.isRegenerating = options.regenerate === true
+      const work = this.commitNow(options)
+      store.isRegenerating = false
+      await work
+      this.found = text
+    } catch (error) {
+      this.withdrawCookie()
+      throw error
+    }
   }
 
   /** The application's own calls. */

@@ -24,7 +24,7 @@ export class KoaStore {
   ) {}
 
   get(sid: string): Promise<object | undefined> {
-    return this.inTurn(() => this.read(sid))
+    return settle(this.held.calls.inTurn(() => this.read(sid)), undefined)
   }
 
   /** `maxAgeMs` is no number where the cookie ends with the browser. */
@@ -33,13 +33,13 @@ export class KoaStore {
     const { isLast } = this
     this.assertChangeable()
     const text = this.manager.encode(sid, session)
-    return this.inTurn(() => this.write(sid, text, this.lifetimeSecOf(maxAgeMs), isLast))
+    return this.held.calls.inTurn(() => this.write(sid, text, this.lifetimeSecOf(maxAgeMs), isLast))
   }
 
   async destroy(sid: string): Promise<void> {
     const { isRegenerating } = this
     if (isRegenerating || this.held.readOnly !== 'retired') this.assertChangeable()
-    return this.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)))
+    return this.held.calls.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)))
   }
 
   private async read(sid: string): Promise<object | undefined> {
@@ -95,11 +95,6 @@ export class KoaStore {
   private lifetimeSecOf(maxAgeMs: unknown): number {
     if (typeof maxAgeMs === 'number') return Math.ceil(maxAgeMs / 1000)
     return this.manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC
-  }
-
-  /** One call after the other, so that an application need not wait for its own. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return settle(this.held.calls.inTurn(work), undefined)
   }
 }
 
