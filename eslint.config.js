@@ -1,5 +1,5 @@
 import tseslint from 'typescript-eslint'
-import { LONG_FILES, MANY_PARAMETERS, MAX_LINES, MAX_PARAMETERS } from './eslint.exceptions.js'
+import { LONG_FILES, MAX_LINES, MAX_PARAMETERS } from './eslint.exceptions.js'
 
 const SRC = ['src/**/*.ts']
 
@@ -48,7 +48,6 @@ export default tseslint.config(
     },
   },
   { files: LONG_FILES, rules: { 'max-lines': 'off' } },
-  { files: MANY_PARAMETERS, rules: { 'max-params': 'off' } },
   {
     // A dump (`console.log(wire)`, a debugger, an error reporter) shows what is `private` and not what is `#`: names and
     // passwords, keys, records in clear. So `#` is for what knows those, and `private` for everything else.

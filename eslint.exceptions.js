@@ -1,6 +1,6 @@
 /**
- * The files of src that are longer than 250 lines, or have a function of more than five parameters. The lists may only
- * shrink: `test/architecture.test.ts` asks for a file to be struck off as soon as it keeps the limit.
+ * The files of src that are longer than 250 lines. The list may only shrink: `test/architecture.test.ts` asks for a file
+ * to be struck off as soon as it keeps the limit. No function has more than five parameters, without exception.
  */
 export const MAX_LINES = 250
 export const LONG_FILES = [
@@ -22,9 +22,3 @@ export const LONG_FILES = [
 ]
 
 export const MAX_PARAMETERS = 5
-export const MANY_PARAMETERS = [
-  'src/lock/queue/poller.ts',
-  'src/lock/queue/wait-queue.ts',
-  'src/lock/queue/waiter.ts',
-  'src/lock/uncontended-lock.ts',
-]

@@ -60,14 +60,14 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
     const keys = this.context.layout.keysOf(id)
     // As long as a lock may be left behind, who comes next recognises it as its own.
     const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
-    const turnStartedAtMs = this.turns.startOf(id, nowMs) ?? nowMs
-    const lock = new UncontendedLock(this.context, id, keys, instance, options, this, turnStartedAtMs, nowMs)
+    const session = { id, keys, instance, turnStartedAtMs: this.turns.startOf(id, nowMs) ?? nowMs }
+    const lock = new UncontendedLock(this.context, session, this, options, nowMs)
     this.sessions.add(lock)
     return lock.acquire()
   }
 
   contest(lock: UncontendedLock): WaitQueue {
-    const queue = new WaitQueue(this.context, lock.id, lock.keys, this, lock.turnStartedAtMs, lock.instance)
+    const queue = new WaitQueue(this.context, lock.session, this)
     this.sessions.replace(lock, queue)
     return queue
   }
@@ -128,7 +128,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
     return this.closing
   }
 
-  onOrphan({ id, instance }: WaitQueue): void {
+  onOrphan({ session: { id, instance } }: WaitQueue): void {
     this.orphans.watch(id, instance)
   }
 

@@ -6,7 +6,7 @@ import { type Change, commandsOf, FREE, NOTHING, type Outcome } from './protocol
 import { alreadyLeft, tooLarge } from './protocol/failures.js'
 import type { AcquireOptions, Handle } from './protocol/handle.js'
 import type { Acquisition } from './hold/held-lock.js'
-import type { SessionKeys } from './protocol/key-layout.js'
+import type { LocalSession } from './protocol/local-session.js'
 import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './protocol/lease.js'
 import { type LockContext, send } from './protocol/lock-context.js'
 import type { LockToken } from './protocol/lock-token.js'
@@ -56,20 +56,26 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
 
   constructor(
     private readonly context: LockContext,
-    readonly id: string,
-    readonly keys: SessionKeys,
-    readonly instance: string,
-    private readonly options: AcquireOptions,
+    readonly session: LocalSession,
     private readonly host: UncontendedHost,
-    readonly turnStartedAtMs: number,
+    private readonly options: AcquireOptions,
     private readonly sentAtMs: number,
   ) {
-    this.token = context.mint.mint(instance, options.label)
+    this.token = context.mint.mint(session.instance, options.label)
+  }
+
+  get id(): string {
+    return this.session.id
+  }
+
+  get turnStartedAtMs(): number {
+    return this.session.turnStartedAtMs
   }
 
   acquire(): Promise<Handle> {
     return new Promise((resolve, reject) => {
-      const { context, id, keys, token: value, options } = this
+      const { context, token: value, options } = this
+      const { id, keys } = this.session
       this.resolveAcquire = resolve
       this.reject = reject
       if (options.signal !== undefined) listenTo(options.signal, this)
@@ -87,7 +93,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     const { state, resolveAcquire, resolveLeave, reject } = this
     if (state === 'acquiring' && resolveAcquire !== undefined && reject !== undefined) {
       if (this.options.signal !== undefined) stopListening(this.options.signal, this)
-      this.next = queue.adoptAttempt(this.options, { token: this.token, sentAtMs: this.sentAtMs }, resolveAcquire, reject)
+      this.next = queue.adoptAttempt(this.options, { token: this.token, sentAtMs: this.sentAtMs }, { resolve: resolveAcquire, reject })
       return queue
     }
     this.heir = queue.adoptLock(this.acquisition)
@@ -222,7 +228,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   commit(bytes: Value, ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec)
-    const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
+    const limitBytes = this.context.wire.maxValueBytes(this.id, this.session.keys.record)
     if (bytes.length > limitBytes) throw tooLarge(this.context, this.id, bytes.length, limitBytes)
     return this.leave({ kind: 'write', bytes, ttlSec }, nowMs)
   }
@@ -266,7 +272,8 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
 
   private depart(change: Change, nowMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { context, id, keys, stored } = this
+      const { context, stored } = this
+      const { id, keys } = this.session
       const { lockCas } = this.acquisition
       this.state = 'leaving'
       this.change = change

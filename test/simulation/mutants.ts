@@ -14,14 +14,14 @@ export interface Edit {
 
 const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
 
-const ACQUIRES = `const replies = await fly(this.context, this.id, poll.commands)`
+const ACQUIRES = `const replies = await fly(this.context, this.session.id, poll.commands)`
 
 /** In the commands of an exchange: what a change puts into the record. */
 const VALUE = `const value = change.kind === 'destroy' ? EMPTY : change.bytes`
 
 /** Makes the first attempt one like those that come after it. */
 const FIRST_AS_OTHERS: Edit = {
-  find: `send(this.context, this.id, this.first.commands, this)`,
+  find: `send(this.context, this.session.id, this.first.commands, this)`,
   replace: `void this.goOn(this.attempt(head, nowMs))`,
 }
 
@@ -45,8 +45,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'takeoverWithoutCas',
     "An orphan is overwritten though somebody else's lock may stand there by now.",
-    `{ op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },`,
-    `{ op: 'set', key: this.keys.lock, value: token, ttlSec: this.context.limits.leaseSec },`,
+    `{ op: 'cas', key: this.session.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },`,
+    `{ op: 'set', key: this.session.keys.lock, value: token, ttlSec: this.context.limits.leaseSec },`,
   ),
   one(
     'sweepWithoutCas',
@@ -283,7 +283,7 @@ export const mutants: readonly Mutant[] = [
       FIRST_AS_OTHERS,
       {
         find: ACQUIRES,
-        replace: `const ask = () => fly(this.context, this.id, poll.commands)
+        replace: `const ask = () => fly(this.context, this.session.id, poll.commands)
     const replies = await ask().catch(ask)`,
       },
     ],
@@ -306,7 +306,7 @@ export const mutants: readonly Mutant[] = [
   one(
     'ownLockAwaited',
     'A lock that an unanswered add of ours has left is waited for as if somebody had it.',
-    `if (content?.instance === this.instance && occupant.cas !== undefined) {`,
+    `if (content?.instance === this.session.instance && occupant.cas !== undefined) {`,
     `if (content?.instance === '' && occupant.cas !== undefined) {`,
   ),
 
@@ -371,7 +371,7 @@ export const mutants: readonly Mutant[] = [
       FIRST_AS_OTHERS,
       {
         find: ACQUIRES,
-        replace: `const [early] = await fly(this.context, this.id, [{ op: 'get', key: this.keys.record }])
+        replace: `const [early] = await fly(this.context, this.session.id, [{ op: 'get', key: this.session.keys.record }])
     const replies = [...(await fly(this.context, this.id, poll.commands))]
     if (early !== undefined) replies[poll.asksWho ? 2 : 1] = early`,
       },

@@ -1,6 +1,6 @@
 import type { Command, Reply } from '../../wire/wire.js'
 import type { Exit } from '../protocol/exchange.js'
-import type { SessionKeys } from '../protocol/key-layout.js'
+import type { LocalSession } from '../protocol/local-session.js'
 import { fly, type LockContext } from '../protocol/lock-context.js'
 import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
 
@@ -28,13 +28,9 @@ export class Turn {
 
   constructor(
     private readonly context: LockContext,
-    private readonly id: string,
-    private readonly keys: SessionKeys,
-    /** Now, or when the turn began that this process has just interrupted. */
-    startedAtMs: number,
-    private readonly self: string,
+    private readonly session: LocalSession,
   ) {
-    this.startMs = startedAtMs
+    this.startMs = session.turnStartedAtMs
   }
 
   get startedAtMs(): number {
@@ -85,7 +81,7 @@ export class Turn {
     this.context.counters.grants++
     this.advise(this.line.remove(instance))
     this.line = undefined
-    return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.self), ttlSec: GRANT_TTL_SEC } }
+    return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.session.instance), ttlSec: GRANT_TTL_SEC } }
   }
 
   standInLine(): void {
@@ -105,15 +101,15 @@ export class Turn {
   }
 
   private async stepOut(): Promise<void> {
-    const line = new WaitingLine(this.keys.line, this.self)
+    const line = new WaitingLine(this.session.keys.line, this.session.instance)
     const [reply] = await this.quietly([line.look()])
     if (reply === undefined) return
     line.learn(reply)
-    this.advise(line.remove(this.self))
+    this.advise(line.remove(this.session.instance))
   }
 
   private lineOf(): WaitingLine {
-    this.line ??= new WaitingLine(this.keys.line, this.self)
+    this.line ??= new WaitingLine(this.session.keys.line, this.session.instance)
     return this.line
   }
 
@@ -124,7 +120,7 @@ export class Turn {
   /** The line is advice: a flight for it that fails costs fairness for a moment, and nobody needs to know. */
   private async quietly(commands: readonly Command[]): Promise<readonly Reply[]> {
     try {
-      return await fly(this.context, this.id, commands)
+      return await fly(this.context, this.session.id, commands)
     } catch {
       return []
     }

@@ -5,6 +5,7 @@ import { alreadyLeft, lossError, tooLarge, unavailable } from '../protocol/failu
 import type { Alarm } from '../protocol/alarms.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from '../protocol/exchange.js'
 import type { SessionKeys } from '../protocol/key-layout.js'
+import type { LocalSession } from '../protocol/local-session.js'
 import { tombstoneSec } from '../protocol/lease.js'
 import type { LockContext, LossReason } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
@@ -39,6 +40,8 @@ const RENEWAL_FLIGHTS = 2
  * Its commands are strictly serial. Who gets the lock next (`Exit`) is the wait queue's to say.
  */
 export class HeldLock implements Alarm {
+  readonly id: string
+  readonly keys: SessionKeys
   readonly token: LockToken
   private readonly known: LockKnowledge
   private readonly acquiredAtMs: number
@@ -57,11 +60,12 @@ export class HeldLock implements Alarm {
 
   constructor(
     private readonly context: LockContext,
-    readonly id: string,
-    readonly keys: SessionKeys,
+    { id, keys }: Pick<LocalSession, 'id' | 'keys'>,
     private readonly owner: LossListener,
     acquired: Acquisition,
   ) {
+    this.id = id
+    this.keys = keys
     this.token = acquired.token
     this.known = { lockCas: acquired.lockCas, record: acquired.record, clouded: false }
     this.acquiredAtMs = acquired.sentAtMs

@@ -3,7 +3,7 @@ import { type Cas, type Command, FlightError, type Receiver, type Reply, Unsuppo
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
 import { asFlightError, serverRefused, unavailable } from '../protocol/failures.js'
 import type { Acquisition } from '../hold/held-lock.js'
-import type { SessionKeys } from '../protocol/key-layout.js'
+import type { LocalSession } from '../protocol/local-session.js'
 import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { hasBytes, recordOf } from '../protocol/record.js'
@@ -66,11 +66,9 @@ export class Poller implements Receiver {
 
   constructor(
     private readonly context: LockContext,
-    private readonly id: string,
-    private readonly keys: SessionKeys,
+    private readonly session: LocalSession,
     private readonly turn: Turn,
     private readonly owner: PollerOwner,
-    private readonly instance: string,
   ) {}
 
   /** Who had the lock when it was last looked at. */
@@ -94,7 +92,7 @@ export class Poller implements Receiver {
     if (head === undefined) return
     this.isPolling = true
     this.first = this.poll(head, nowMs)
-    send(this.context, this.id, this.first.commands, this)
+    send(this.context, this.session.id, this.first.commands, this)
   }
 
   /** As `start`, where another has sent the first attempt, and tells here how it ends. */
@@ -153,7 +151,7 @@ export class Poller implements Receiver {
         // A connection that died under the request is worth one more try; a server that does not answer is not.
         const isLate = this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2
         if (!failure.untrusted && (retried || isLate)) {
-          this.owner.onRefused(() => unavailable(this.context, this.id, failure))
+          this.owner.onRefused(() => unavailable(this.context, this.session.id, failure))
           break
         }
         retried ||= !failure.untrusted
@@ -179,7 +177,7 @@ export class Poller implements Receiver {
 
   private async attempt(head: Waiter, nowMs: number): Attempt {
     const poll = this.poll(head, nowMs)
-    const replies = await fly(this.context, this.id, poll.commands)
+    const replies = await fly(this.context, this.session.id, poll.commands)
     return this.judge(poll, replies)
   }
 
@@ -207,10 +205,10 @@ export class Poller implements Receiver {
   /** An attempt for the head of the queue. */
   private poll(head: Waiter, nowMs: number): Poll {
     const { label } = head.options
-    const token = this.context.mint.mint(this.instance, label)
+    const token = this.context.mint.mint(this.session.instance, label)
     const asksWho = this.sight !== undefined || this.suspect
     const asksLine = this.turn.wantsLook(this.sight === undefined ? 0 : nowMs - head.arrivedAtMs, nowMs)
-    const { lock: key, record } = this.keys
+    const { lock: key, record } = this.session.keys
     const add: Command = { op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }
     const get: Command = { op: 'get', key: record }
     const commands: Command[] = asksWho ? [add, { op: 'get', key }, get] : [add, get]
@@ -233,7 +231,7 @@ export class Poller implements Receiver {
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
     // Out of memory is not "locked": waiting would not help.
-    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.id, added)
+    if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.session.id, added)
     this.seesRecord = hasBytes(found)
     if (poll.asksLine) this.turn.standInLine()
     return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
@@ -244,7 +242,7 @@ export class Poller implements Receiver {
     const nowMs = this.context.clock.nowMs()
     if (occupant.value !== undefined && occupant.cas === undefined) throw NO_VERSIONS
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
-    if (content?.instance === this.instance && occupant.cas !== undefined) {
+    if (content?.instance === this.session.instance && occupant.cas !== undefined) {
       return this.takeOver(poll, occupant.cas)
     }
     const known = this.sight?.instance
@@ -258,11 +256,11 @@ export class Poller implements Receiver {
   }
 
   private async takeOver(poll: Poll, cas: Cas): Attempt {
-    const token = this.context.mint.mint(this.instance, poll.label)
+    const token = this.context.mint.mint(this.session.instance, poll.label)
     const sentAtMs = this.context.clock.nowMs()
-    const replies = await fly(this.context, this.id, [
-      { op: 'cas', key: this.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },
-      { op: 'get', key: this.keys.record },
+    const replies = await fly(this.context, this.session.id, [
+      { op: 'cas', key: this.session.keys.lock, cas, value: token, ttlSec: this.context.limits.leaseSec, wantCas: true },
+      { op: 'get', key: this.session.keys.record },
     ])
     const taken = replyAt(replies, 0)
     if (taken.status !== 'ok' || taken.cas === undefined) return undefined

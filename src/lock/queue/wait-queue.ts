@@ -6,7 +6,7 @@ import { gone, lockTimeout, tooManyWaiters } from '../protocol/failures.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from '../protocol/exchange.js'
 import type { AcquireOptions, Handle } from '../protocol/handle.js'
 import { type Acquisition, HeldLock, type LossListener } from '../hold/held-lock.js'
-import type { SessionKeys } from '../protocol/key-layout.js'
+import type { LocalSession } from '../protocol/local-session.js'
 import type { LockContext, LossReason } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { tellHandOff, tellLost, tellWait, tellWaitOver } from '../protocol/observed.js'
@@ -14,7 +14,7 @@ import { Poller, type PollerOwner } from './poller.js'
 import { hasBytes, recordOf, type StoredRecord } from '../protocol/record.js'
 import { QueuedHandle } from './queued-handle.js'
 import { Turn } from '../fairness/turn.js'
-import { Waiter, type WaiterOwner } from './waiter.js'
+import { type Settle, Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
 
 /** The manager's side of a queue. */
@@ -55,15 +55,15 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   constructor(
     private readonly context: LockContext,
-    readonly id: string,
-    private readonly keys: SessionKeys,
+    readonly session: LocalSession,
     private readonly host: QueueHost,
-    turnStartedAtMs: number,
-    /** Stands in the tokens of all its locks, and tells them from those of everybody else. */
-    readonly instance: string,
   ) {
-    this.turn = new Turn(context, id, keys, turnStartedAtMs, instance)
-    this.poller = new Poller(context, id, keys, this.turn, this, instance)
+    this.turn = new Turn(context, session)
+    this.poller = new Poller(context, session, this.turn, this)
+  }
+
+  get id(): string {
+    return this.session.id
   }
 
   get heldLock(): HeldLock | undefined {
@@ -90,7 +90,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     if (busy && this.waiters.size >= maxWaiters) throw tooManyWaiters(this.id, maxWaiters)
     return new Promise<Handle>((resolve, reject) => {
       const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
-      const waiter = new Waiter(options, nowMs, ++this.tick, sawRecord, resolve, reject, this)
+      const waiter = new Waiter(options, { atMs: nowMs, tick: ++this.tick, foundRecord: sawRecord }, { resolve, reject }, this)
       this.waiters.add(waiter)
       if (busy) this.arm(waiter)
       else this.poller.start(nowMs)
@@ -102,7 +102,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     const { exit, handOff, extra } = this.chooseExit()
     // A lock that is passed on without a write takes the record along as it is by now: it may have been destroyed.
     const reads: readonly Command[] =
-      handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.keys.record }] : NO_COMMANDS
+      handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.session.keys.record }] : NO_COMMANDS
     const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra], nowMs)
     if (outcome.extra.length > reads.length) this.turn.learn(outcome.extra.slice(reads.length))
     const [read] = outcome.extra
@@ -133,15 +133,14 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   adoptAttempt(
     options: AcquireOptions,
     { token, sentAtMs }: { readonly token: LockToken; readonly sentAtMs: number },
-    resolve: (handle: Handle) => void,
-    reject: (reason: unknown) => void,
+    settle: Settle,
   ): Receiver {
-    this.waiters.add(new Waiter(options, sentAtMs, ++this.tick, false, resolve, reject, this))
+    this.waiters.add(new Waiter(options, { atMs: sentAtMs, tick: ++this.tick, foundRecord: false }, settle, this))
     return this.poller.adopt(token, options.label, sentAtMs)
   }
 
   adoptLock(acquired: Acquisition): QueuedHandle {
-    const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
+    const lock = new HeldLock(this.context, this.session, this, acquired)
     lock.isTaken = true
     this.holder = lock
     return this.handleOf(lock)
@@ -215,7 +214,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     }
     const next = this.closed ? undefined : this.waiters.first
     if (next === undefined) return TO_NOBODY
-    const token = this.context.mint.mint(this.instance, next.options.label)
+    const token = this.context.mint.mint(this.session.instance, next.options.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }
   }
@@ -242,7 +241,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   /** To the first who still waits and whose session is still there; nobody: let it go. */
   private give(acquired: Acquisition): void {
-    const lock = new HeldLock(this.context, this.id, this.keys, this, acquired)
+    const lock = new HeldLock(this.context, this.session, this, acquired)
     this.holder = lock
     for (let next = this.waiters.first; next !== undefined; next = this.waiters.first) {
       if (!lock.hasRecord && next.sawRecord(this.recordSeenTick)) {

@@ -8,6 +8,20 @@ export interface WaiterOwner {
   onGone(waiter: Waiter, reason: unknown): void
 }
 
+interface Arrival {
+  readonly atMs: number
+  /** In the queue's own count. */
+  readonly tick: number
+  /** There was a record when it came. */
+  readonly foundRecord: boolean
+}
+
+/** Its call's promise. */
+export interface Settle {
+  readonly resolve: (handle: Handle) => void
+  readonly reject: (reason: unknown) => void
+}
+
 /** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
 export class Waiter {
   /** Its neighbours in the queue; theirs to keep. */
@@ -17,15 +31,15 @@ export class Waiter {
 
   constructor(
     readonly options: AcquireOptions,
-    readonly arrivedAtMs: number,
-    private readonly arrivalTick: number,
-    /** There was a record when it came. */
-    private readonly foundRecord: boolean,
-    private readonly resolve: (handle: Handle) => void,
-    private readonly reject: (reason: unknown) => void,
+    private readonly arrival: Arrival,
+    private readonly settle: Settle,
     private readonly owner: WaiterOwner,
   ) {
     if (options.signal !== undefined) listenTo(options.signal, this)
+  }
+
+  get arrivedAtMs(): number {
+    return this.arrival.atMs
   }
 
   /** The signal's listener: an object, so that waiting costs no closure. */
@@ -36,7 +50,7 @@ export class Waiter {
 
   /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */
   sawRecord(recordSeenTick: number): boolean {
-    return this.foundRecord || recordSeenTick > this.arrivalTick
+    return this.arrival.foundRecord || recordSeenTick > this.arrival.tick
   }
 
   /** Sets the deadline, once. */
@@ -51,12 +65,12 @@ export class Waiter {
 
   accept(handle: Handle): void {
     this.disarm()
-    this.resolve(handle)
+    this.settle.resolve(handle)
   }
 
   refuse(reason: unknown): void {
     this.disarm()
-    this.reject(reason)
+    this.settle.reject(reason)
   }
 
   private disarm(): void {
