@@ -37,6 +37,19 @@ describe.each(KINDS)('requests of one session, %s', (kind) => {
     expect(site.errors).toMatchObject([{ code: 'LATCHKEY_UNSERIALIZABLE' }])
   })
 
+  it('a save that failed is nobody\'s any more when the session is destroyed: the Response goes out', async () => {
+    const it: Handler = async (_request, session) => {
+      session.data.big = 1n
+      await session.save().catch(() => undefined)
+      await session.destroy()
+      return ok()
+    }
+    const site = await Site.start(kind, { '/it': it })
+    const visitor = await site.visitor()
+    expect(await visitor.get('/it')).toMatchObject({ status: 200 })
+    expect(site.errors).toEqual([])
+  })
+
   it('a Response that is a constant, for every visitor: nobody gets the cookie of another', async () => {
     const noContent = new Response(null, { status: 204, headers: { 'x-shop': 'open' } })
     const it: Handler = (_request, { data }) => {
