@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
-import { KeyLayout, listsKeyOf } from '../lock/protocol/key-layout.js'
+import { type KeyLayout, listsKeyOf, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
 import { TokenMint } from '../lock/protocol/lock-token.js'
@@ -50,7 +50,7 @@ export class SessionEngine {
         listsKey: listsKeyOf(settings.prefix),
         onWarning: (warning) => this.onWarning(warning),
       })
-    this.layout = new KeyLayout(settings.prefix, this.wire.store)
+    this.layout = new SuffixLayout(settings.prefix, this.wire.store)
     const slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })

@@ -79,16 +79,16 @@ export class SessionList {
 
   /** What no session can have as its id, a lock's say, is not one. */
   private async *candidates(): AsyncGenerator<string> {
-    const { isClosed, wire, layout, settings } = this.engine
+    const { isClosed, wire, layout } = this.engine
     if (isClosed) throw new ClosedError('The manager is closed; make a new SessionManager.')
     if (wire.keys === undefined) {
       throw new NotSupportedError('The wire that this manager was given has no keys(prefix), which lists its keys.')
     }
     const seen = new Set<string>()
     try {
-      for await (const key of wire.keys(settings.prefix)) {
-        const id = key.slice(settings.prefix.length)
-        if (seen.has(id) || layout.flawOf(id) !== undefined) continue
+      for await (const key of wire.keys(layout.prefix)) {
+        const id = layout.idOfRecord(key)
+        if (id === undefined || seen.has(id)) continue
         seen.add(id)
         yield id
       }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidIdError } from '../../src/errors.js'
-import { KeyLayout, type SessionKeys } from '../../src/lock/protocol/key-layout.js'
+import { type KeyLayout, type SessionKeys, SuffixLayout } from '../../src/lock/protocol/key-layout.js'
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
 const prefix = fc.string({ unit: visible, maxLength: 100 })
@@ -29,7 +29,7 @@ function keysOf(layout: KeyLayout, text: string): SessionKeys | undefined {
 
 describe('the keys of a session', () => {
   it('whatever comes as an id is judged, and nothing is thrown', () => {
-    const layout = new KeyLayout('sess:')
+    const layout = new SuffixLayout('sess:')
     fc.assert(
       fc.property(fc.anything({ withBigInt: true, withDate: true, withNullPrototype: true }), (value) => {
         const flaw = layout.flawOf(value)
@@ -42,7 +42,7 @@ describe('the keys of a session', () => {
   it('an id that is accepted makes keys that memcached takes, whatever the prefix', () => {
     fc.assert(
       fc.property(prefix, id, (start, text) => {
-        const keys = keysOf(new KeyLayout(start), text)
+        const keys = keysOf(new SuffixLayout(start), text)
         if (keys === undefined) return
         for (const key of all(keys)) expect(key).toMatch(MEMCACHED_KEY)
         expect(keys.record).toBe(start + text)
@@ -55,7 +55,7 @@ describe('the keys of a session', () => {
   it('no id reaches a key of another session', () => {
     fc.assert(
       fc.property(prefix, id, id, (start, one, other) => {
-        const layout = new KeyLayout(start)
+        const layout = new SuffixLayout(start)
         const [mine, theirs] = [keysOf(layout, one), keysOf(layout, other)]
         if (mine === undefined || theirs === undefined || one === other) return
         expect(all(mine).filter((key) => all(theirs).includes(key))).toEqual([])
@@ -67,7 +67,7 @@ describe('the keys of a session', () => {
   it('not even one that is made of the keys of another', () => {
     fc.assert(
       fc.property(fc.string({ unit: visible, minLength: 1, maxLength: 40 }), (text) => {
-        const layout = new KeyLayout('')
+        const layout = new SuffixLayout('')
         const keys = keysOf(layout, text)
         if (keys === undefined) return
         for (const key of [keys.lock, keys.line]) expect(keysOf(layout, key)).toBeUndefined()
@@ -81,8 +81,23 @@ describe('the keys of a session', () => {
       fc.property(plain, (text) => {
         const fits = text.length + '-line'.length <= 250
         const reserved = text.endsWith('-lck') || text.endsWith('-line')
-        expect(new KeyLayout('').flawOf(text) === undefined).toBe(fits && !reserved)
+        expect(new SuffixLayout('').flawOf(text) === undefined).toBe(fits && !reserved)
       }),
+    )
+  })
+
+  it('each key of a session leads back to it by one road, and a stranger\'s key by none', () => {
+    fc.assert(
+      fc.property(prefix, id, (start, text) => {
+        const layout = new SuffixLayout(start)
+        const keys = keysOf(layout, text)
+        if (keys === undefined) return
+        expect(all(keys).map((key) => [layout.idOfRecord(key), layout.idOfLock(key)])).toEqual([[text, undefined], [undefined, text], [undefined, undefined]])
+        const stranger = new SuffixLayout(`${start}:`)
+        const led = all(keys).flatMap((key) => [stranger.idOfRecord(key), stranger.idOfLock(key)])
+        expect(led.every((found) => found === undefined || text.startsWith(':'))).toBe(true)
+      }),
+      { numRuns: 3000 },
     )
   })
 })

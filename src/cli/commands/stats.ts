@@ -37,6 +37,6 @@ const countedOf = ({ sessions, locks }: Counted): string => `${String(sessions)}
 async function count({ layout }: Place, node: OperatedNode): Promise<Counted> {
   const keys = await node.keys(layout.prefix)
   const locks = keys.filter((key) => layout.idOfLock(key) !== undefined).length
-  const sessions = keys.filter((key) => layout.flawOf(key.slice(layout.prefix.length)) === undefined).length
+  const sessions = keys.filter((key) => layout.idOfRecord(key) !== undefined).length
   return { sessions, locks }
 }

@@ -21,7 +21,25 @@ export interface SessionKeys {
 export const listsKeyOf = (prefix: string): string => prefix + LINE_SUFFIX
 
 /** Where a session's record and lock are kept. A value, so that another product's layout can stand in its place. */
-export class KeyLayout {
+export interface KeyLayout {
+  /** What the keys of all sessions begin with, and those of others do not. */
+  readonly prefix: string
+
+  /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
+  keysOf(id: string): SessionKeys
+
+  /** The id whose record this key names; undefined for every other key. */
+  idOfRecord(key: string): string | undefined
+
+  /** The id whose lock this key names; undefined for every other key. */
+  idOfLock(key: string): string | undefined
+
+  /** Why no key can be made of `id`; undefined when one can. Takes anything: an id often comes from a cookie. */
+  flawOf(id: unknown): string | undefined
+}
+
+/** `<prefix><id>`, and the same with a suffix for what stands beside the record. */
+export class SuffixLayout implements KeyLayout {
   /**
    * @param prefix goes before every id; visible ASCII, may be empty. Checked by the options.
    * @param store what the wire says of its store: how long a key may be.
@@ -31,7 +49,6 @@ export class KeyLayout {
     private readonly store: StoreTraits = ANY_STORE,
   ) {}
 
-  /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
   keysOf(id: string): SessionKeys {
     const flaw = this.flawOf(id)
     if (flaw !== undefined) throw new InvalidIdError(`The session id is refused: ${flaw}.`)
@@ -39,14 +56,16 @@ export class KeyLayout {
     return { record, lock: record + LOCK_SUFFIX, line: record + LINE_SUFFIX }
   }
 
-  /** The id whose lock this key names; undefined for every other key. */
-  idOfLock(key: string): string | undefined {
-    if (!key.startsWith(this.prefix) || !key.endsWith(LOCK_SUFFIX)) return undefined
-    const id = key.slice(this.prefix.length, -LOCK_SUFFIX.length)
+  idOfRecord(key: string): string | undefined {
+    if (!key.startsWith(this.prefix)) return undefined
+    const id = key.slice(this.prefix.length)
     return this.flawOf(id) === undefined ? id : undefined
   }
 
-  /** Why no key can be made of `id`; undefined when one can. Takes anything: an id often comes from a cookie. */
+  idOfLock(key: string): string | undefined {
+    return key.endsWith(LOCK_SUFFIX) ? this.idOfRecord(key.slice(0, -LOCK_SUFFIX.length)) : undefined
+  }
+
   flawOf(id: unknown): string | undefined {
     if (typeof id !== 'string') return 'it is not a string'
     if (id === '') return 'it is empty'
