@@ -1,15 +1,9 @@
 import type { ReadOnlyReason } from '../errors.js'
+import type { LockedRecord } from '../session/locked-record.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { SessionStore } from '../session/session-store.js'
 import { CallLine } from './call-line.js'
 import { ClientGoneError, Leaving } from './leaving.js'
 import { ignore } from './quiet.js'
-
-/** A lock, from the read that takes it to the write that lets it go. */
-interface Hold {
-  readonly sid: string
-  readonly store: SessionStore
-}
 
 /** What is stored as a session, as far as the request knows. */
 interface Known {
@@ -31,9 +25,10 @@ export class HeldText<Failure = unknown> {
   readonly calls: CallLine<Failure>
   /** Let go of for good, when all was done that was called for before. */
   isOver = false
-  private hold: Hold | undefined
+  /** From the read that takes the lock to the write that lets it go. */
+  private hold: LockedRecord | undefined
   /** A session that goes on under another id, until that one is stored. */
-  private old: Hold | undefined
+  private old: LockedRecord | undefined
   /** Why it could not be ended: no other one may begin then. */
   private refusal: { readonly error: unknown } | undefined
   /** Outlives the lock. */
@@ -57,12 +52,12 @@ export class HeldText<Failure = unknown> {
 
   /** The id of what is held. */
   get sid(): string | undefined {
-    return this.hold?.sid
+    return this.hold?.id
   }
 
   /** The id of a session that is to go on under another, which is not stored yet. */
   get replacedSid(): string | undefined {
-    return this.old?.sid
+    return this.old?.id
   }
 
   /** Whether the request has read it, or stored it. */
@@ -89,11 +84,11 @@ export class HeldText<Failure = unknown> {
    * held already it reads again. One flight.
    */
   async read(sid: string): Promise<string> {
-    if (this.hold?.sid === sid) return this.readAgain(this.hold)
-    const { store } = await this.lock(sid, this.leaving)
+    if (this.hold?.id === sid) return this.readAgain(this.hold)
+    const { isRetired } = await this.lock(sid, this.leaving)
     const text = this.textOf(sid)
-    this.isRetired = store.isRetired
-    if (text === '' || this.isRetired) await this.drop()
+    this.isRetired = isRetired
+    if (text === '' || isRetired) await this.drop()
     return text
   }
 
@@ -107,16 +102,16 @@ export class HeldText<Failure = unknown> {
     return text
   }
 
-  /** For how long the session is kept alive while it is held (SessionStore.keepAlive). Sends nothing. */
+  /** For how long the session is kept alive while it is held (LockedRecord.keepAlive). Sends nothing. */
   keepAlive(lifetimeSec: number | undefined): void {
-    this.hold?.store.keepAlive(lifetimeSec)
+    this.hold?.keepAlive(lifetimeSec)
   }
 
   /** What was read is no session that could go on: its time is over, or it cannot be read. One flight, or none. */
   async drop(): Promise<void> {
     const { hold } = this
     this.hold = undefined
-    await hold?.store.close()
+    await hold?.release()
   }
 
   /** As `drop`, of one that was read again: nothing may be stored under its id any more. */
@@ -135,14 +130,14 @@ export class HeldText<Failure = unknown> {
     if (this.refusal !== undefined) throw this.refusal.error
     const isStored = this.hold !== undefined && this.textOf(sid) === text
     const hold = this.hold ?? (await this.lockAsKnown(sid))
-    if (!isLast) await hold.store.save(sid, text, { lifetimeSec })
+    if (!isLast) await hold.save(text, lifetimeSec)
     else {
       this.hold = undefined
       try {
-        if (isStored) await hold.store.updateTimestamp(sid, text, { lifetimeSec })
-        else await hold.store.write(sid, text, { lifetimeSec })
+        if (isStored) await hold.touch(lifetimeSec)
+        else await hold.commit(text, lifetimeSec)
       } finally {
-        await hold.store.close()
+        await hold.release()
       }
     }
     this.known = { sid, text }
@@ -153,8 +148,8 @@ export class HeldText<Failure = unknown> {
   async destroy(sid: string): Promise<void> {
     const { hold, old } = this
     if (this.known?.sid === sid) this.known = undefined
-    if (hold?.sid === sid) await this.destroyHeld(hold)
-    else if (old?.sid !== sid && this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+    if (hold?.id === sid) await this.destroyHeld(hold)
+    else if (old?.id !== sid && this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
     if (old === undefined) return
     // Nothing came in its place: the session is still the old one.
     this.old = undefined
@@ -165,18 +160,18 @@ export class HeldText<Failure = unknown> {
   async setAside(sid: string): Promise<void> {
     const { hold, old } = this
     this.known = undefined
-    if (hold?.sid === sid && old === undefined) {
+    if (hold?.id === sid && old === undefined) {
       this.hold = undefined
       this.old = hold
     }
     // That one never came to be.
-    else if (hold?.sid === sid) await this.destroyHeld(hold)
+    else if (hold?.id === sid) await this.destroyHeld(hold)
     // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
     else if (old === undefined) await this.destroy(sid)
   }
 
   /**
-   * Ends what was set aside (SessionStore.retire), now that `newSid` is stored, or that the request is over and nothing
+   * Ends what was set aside (LockedRecord.retire), now that `newSid` is stored, or that the request is over and nothing
    * is to come in its place. One flight. Where another has destroyed or changed it in the meantime, that one has won:
    * the new session is destroyed, no other one begins, and this throws.
    */
@@ -185,21 +180,21 @@ export class HeldText<Failure = unknown> {
     if (old === undefined) return
     this.old = undefined
     try {
-      await old.store.retire(old.sid, this.manager.graceSec)
+      await old.retire(this.manager.graceSec)
     } catch (error) {
       this.refusal = { error }
       if (newSid !== undefined) await this.destroy(newSid).catch(() => undefined)
       throw error
     } finally {
-      await old.store.close()
+      await old.release()
     }
   }
 
   /** Of all that is held, without storing. One flight, or none. */
   async letGo(): Promise<void> {
-    const stores = [this.hold?.store, this.old?.store]
+    const records = [this.hold, this.old]
     this.hold = this.old = undefined
-    await Promise.all(stores.flatMap((store) => store?.close() ?? []))
+    await Promise.all(records.flatMap((record) => record?.release() ?? []))
   }
 
   /**
@@ -210,7 +205,7 @@ export class HeldText<Failure = unknown> {
     const { calls } = this
     if (this.old !== undefined || !calls.isIdle) {
       const ending = calls.inTurn(async () => {
-        if (this.old !== undefined && !calls.hasFailedBeside(this.old.sid)) await this.endOld()
+        if (this.old !== undefined && !calls.hasFailedBeside(this.old.id)) await this.endOld()
       }, '')
       await ending.catch(ignore)
     }
@@ -227,29 +222,29 @@ export class HeldText<Failure = unknown> {
     }).catch(ignore)
   }
 
-  private async readAgain({ sid, store }: Hold): Promise<string> {
-    const text = await store.read(sid)
+  private async readAgain(hold: LockedRecord): Promise<string> {
+    await hold.reload()
+    const { id: sid, text } = hold
     // What was known stays known of one that has gone: what was not changed since is no loss.
     if (text === '') await this.dropGone(sid)
     else this.known = { sid, text }
     return text
   }
 
-  private async lock(sid: string, signal?: Leaving): Promise<Hold> {
-    const store = this.manager.store()
+  private async lock(sid: string, signal?: Leaving): Promise<LockedRecord> {
+    const hold = await this.manager.lock(sid, { signal, label: this.label })
     try {
-      const text = await store.read(sid, { signal, label: this.label })
       // Whoever waited for it has gone in the meantime.
       signal?.throwIfAborted()
-      this.known = { sid, text }
-      return (this.hold = { sid, store })
+      this.known = { sid, text: hold.text }
+      return (this.hold = hold)
     } catch (error) {
-      await store.close()
+      await hold.release()
       throw error
     }
   }
 
-  private async lockAsKnown(sid: string): Promise<Hold> {
+  private async lockAsKnown(sid: string): Promise<LockedRecord> {
     const { known } = this
     const hold = await this.lock(sid)
     try {
@@ -263,12 +258,12 @@ export class HeldText<Failure = unknown> {
     }
   }
 
-  private async destroyHeld({ sid, store }: Hold): Promise<void> {
+  private async destroyHeld(held: LockedRecord): Promise<void> {
     this.hold = undefined
     try {
-      await store.destroy(sid)
+      await held.destroy()
     } finally {
-      await store.close()
+      await held.release()
     }
   }
 }

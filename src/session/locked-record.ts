@@ -1,6 +1,7 @@
-import { LockLostError, OutcomeUnknownError } from '../errors.js'
+import { LockLostError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
 import { tombstoneSec } from '../lock/protocol/lease.js'
+import { hashOf } from '../system/session-hash.js'
 import { checkedGraceSec, checkedLifetimeSec } from './options.js'
 import type { RecordContent } from './records/record-content.js'
 import type { SessionEngine } from './session-engine.js'
@@ -17,7 +18,8 @@ const NOTHING = Buffer.alloc(0)
  * One session, locked, as text: what PHP's hooks (`SessionStore`), an application's `Session` and the request of a web
  * framework stand on. It knows no serializer and no order of calls; what lets go is the last call.
  *
- * Errors are the lock's (handle.ts), and LATCHKEY_UNDECODABLE and its like where a record cannot be read.
+ * Errors are the lock's (handle.ts), LATCHKEY_UNDECODABLE and its like where a record cannot be read, and
+ * LATCHKEY_READ_ONLY where a retired copy is to be changed.
  */
 export class LockedRecord {
   private content: RecordContent
@@ -94,11 +96,13 @@ export class LockedRecord {
 
   /** Stores it and keeps the lock, with a full lease from now. One flight. */
   async save(text: string, lifetimeSec?: number): Promise<void> {
+    this.assertNotRetired()
     await this.handle.save(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
   }
 
   /** Stores it and lets go. One flight. */
   async commit(text: string, lifetimeSec?: number): Promise<void> {
+    this.assertNotRetired()
     await this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
     this.isOver = true
   }
@@ -108,12 +112,17 @@ export class LockedRecord {
     return this.stored.text === text
   }
 
+  private assertNotRetired(): void {
+    if (this.isRetired) throw new ReadOnlyError('retired', { session: hashOf(this.id) })
+  }
+
   private get stored(): RecordContent {
     return this.engine.format.unpack(this.id, this.handle.record)
   }
 
   /** Prolongs what was last read or stored, and lets go. One flight. */
   async touch(lifetimeSec?: number): Promise<void> {
+    this.assertNotRetired()
     const { text, isOutdated } = this.stored
     // A record that is only ever prolonged would keep an old key in use for good.
     if (isOutdated) return this.commit(text, lifetimeSec)
@@ -129,6 +138,7 @@ export class LockedRecord {
    * later, when the server answers again, if it is still as it was.
    */
   async retire(graceSec: number): Promise<void> {
+    this.assertNotRetired()
     const { engine, id, handle } = this
     const { record } = handle
     const { text } = this.stored

@@ -5,6 +5,7 @@ import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
 import type { NodeStats, WireWarning } from '../wire/wire.js'
+import { LockedRecord, type ReadOptions } from './locked-record.js'
 import { Nesting } from './nesting.js'
 import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
 import { takeLifetime } from './own-lifetime.js'
@@ -66,6 +67,14 @@ export class SessionManager extends EventEmitter<{
   /** A SessionStore for one request: PHP's hooks, open from the start. */
   store(): SessionStore {
     return new SessionStore(this.engine)
+  }
+
+  /**
+   * Locks a session, waiting for it if need be, as text: for who brings a serializer of his own. Errors as in
+   * SessionStore.read(). One flight when it is free.
+   */
+  lock(id: string, options: ReadOptions = {}): Promise<LockedRecord> {
+    return LockedRecord.lock(this.engine, id, options)
   }
 
   /**

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { SessionStore } from '../../src/session/session-store.js'
+import { LockedRecord } from '../../src/session/locked-record.js'
 import { endSitesAfterEach as endExpress, EXPRESSES, Site as ExpressSite, type SiteOptions } from './express/site.js'
 import { endSitesAfterEach as endFastify, Site as FastifySite } from './fastify/site.js'
 import { endSitesAfterEach as endKoa, Site as KoaSite } from './koa/site.js'
@@ -15,8 +15,8 @@ let told: (number | undefined)[] = []
 
 beforeEach(() => {
   told = []
-  const original = Object.getOwnPropertyDescriptor(SessionStore.prototype, 'keepAlive')?.value as SessionStore['keepAlive']
-  vi.spyOn(SessionStore.prototype, 'keepAlive').mockImplementation(function (this: SessionStore, lifetimeSec) {
+  const original = Object.getOwnPropertyDescriptor(LockedRecord.prototype, 'keepAlive')?.value as LockedRecord['keepAlive']
+  vi.spyOn(LockedRecord.prototype, 'keepAlive').mockImplementation(function (this: LockedRecord, lifetimeSec) {
     told.push(lifetimeSec)
     original.call(this, lifetimeSec)
   })
