@@ -134,8 +134,8 @@ async function renew(session: string): Promise<void> {
     if (held.isNew) return
     const ops = opsOf(session, JSON.stringify(held.data))
     await sleep(holdMs())
-    const graceSec = random.integer(2) === 0 ? 0 : 2
-    if (!(await change('renew', session, freshOp(), () => held.regenerate({ graceSec })))) return
+    const retiredCopySec = random.integer(2) === 0 ? 0 : 2
+    if (!(await change('renew', session, freshOp(), () => held.regenerate({ retiredCopySec })))) return
     const to = held.id
     tell({ kind: 'renewed', from: session, to, ops, atMs: nowMs() })
     await sleep(holdMs())

@@ -4,7 +4,7 @@ import { shop } from './shop.js'
 
 const { MEMCACHE_SERVERS: servers, PORT: port = '0' } = process.env
 const savePath = servers === undefined ? 'memory:' : servers.split(',').map((server) => `tcp://${server}`).join(',')
-const manager = new SessionManager({ savePath, graceSec: 10 })
+const manager = new SessionManager({ savePath, retiredCopySec: 10 })
 const server = shop(manager).listen(Number(port), '127.0.0.1', () => {
   const address = server.address()
   if (typeof address === 'object') console.log(`http://127.0.0.1:${String(address?.port)}`)

@@ -180,7 +180,7 @@ export class HeldText<Failure = unknown> {
     if (old === undefined) return
     this.old = undefined
     try {
-      await old.retire(this.manager.graceSec)
+      await old.retire(this.manager.retiredCopySec)
     } catch (error) {
       this.refusal = { error }
       if (newSid !== undefined) await this.destroy(newSid).catch(() => undefined)

@@ -2,7 +2,7 @@ import { LockLostError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
 import { tombstoneSec } from '../lock/protocol/lease.js'
 import { hashOf } from '../system/session-hash.js'
-import { checkedGraceSec, checkedLifetimeSec } from './options.js'
+import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
 import type { RecordContent } from './records/record-content.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -131,23 +131,23 @@ export class LockedRecord {
   }
 
   /**
-   * Ends it, because it goes on under another id, which is stored: what was last stored stays for `graceSec` seconds as a
+   * Ends it, because it goes on under another id, which is stored: what was last stored stays for `retiredCopySec` seconds as a
    * copy that is only read; with 0 a tombstone takes its place. Lets go. One flight.
    *
    * Where no answer is seen it may have ended, so the other one must not be given up: this resolves, and it is ended
    * later, when the server answers again, if it is still as it was.
    */
-  async retire(graceSec: number): Promise<void> {
+  async retire(retiredCopySec: number): Promise<void> {
     this.assertNotRetired()
     const { engine, id, handle } = this
     const { record } = handle
     const { text } = this.stored
-    const isKept = checkedGraceSec(graceSec) > 0 && text !== ''
+    const isKept = checkedRetiredCopySec(retiredCopySec) > 0 && text !== ''
     const becomes = isKept ? engine.format.pack(id, text, { isRetired: true }) : NOTHING
-    const ttlSec = isKept ? graceSec : tombstoneSec(engine.settings)
+    const ttlSec = isKept ? retiredCopySec : tombstoneSec(engine.settings)
     try {
       // What was never stored leaves no copy.
-      if (graceSec > 0 && !isKept) await handle.destroy()
+      if (retiredCopySec > 0 && !isKept) await handle.destroy()
       else await handle.commit(becomes, ttlSec)
     } catch (error) {
       if (!(error instanceof OutcomeUnknownError)) throw error

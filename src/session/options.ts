@@ -24,7 +24,7 @@ export interface SessionManagerOptions {
    * Seconds that a regenerated session's old record stays as a copy that is only read, for the requests that are under
    * way with the old id. 0 to 3600. Default 0: it is destroyed.
    */
-  readonly graceSec?: number
+  readonly retiredCopySec?: number
   /** Seconds that a lock lives when its holder dies; a live holder renews it. 2 to 3600. Default 15. */
   readonly leaseSec?: number
   /** Milliseconds that a request waits for a locked session. 0 (try once) to 600 000. Default 20 000. */
@@ -72,7 +72,7 @@ export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
 
 const RANGES = {
   lifetimeSec: [1, 100 * 365 * 86_400],
-  graceSec: [0, 3600],
+  retiredCopySec: [0, 3600],
   leaseSec: [2, 3600],
   waitMs: [0, 600_000],
   maxHoldMs: [100, 86_400_000],
@@ -106,7 +106,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     prefix,
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
     isLifetimeGiven: options.lifetimeSec !== undefined,
-    graceSec: checkedSec(options, 'graceSec', 0),
+    retiredCopySec: checkedSec(options, 'retiredCopySec', 0),
     leaseSec: checkedSec(options, 'leaseSec', 15),
     waitMs: checked(options, 'waitMs', 20_000),
     maxHoldMs: checked(options, 'maxHoldMs', 60_000),
@@ -165,9 +165,9 @@ export function checkedCloseGraceMs(graceMs: number): number {
   throw new InvalidOptionError(`graceMs is ${shown(graceMs)}; it must be a number from 0 to ${String(MAX_CLOSE_GRACE_MS)}.`)
 }
 
-/** A grace that came with a call: whole seconds, 0 to 3600. */
-export function checkedGraceSec(graceSec: number): number {
-  return checkedSec({ graceSec }, 'graceSec', 0)
+/** How long a retired copy stays, where that came with a call: whole seconds, 0 to 3600. */
+export function checkedRetiredCopySec(retiredCopySec: number): number {
+  return checkedSec({ retiredCopySec }, 'retiredCopySec', 0)
 }
 
 type Ranged = keyof typeof RANGES

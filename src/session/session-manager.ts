@@ -198,8 +198,8 @@ export class SessionManager extends EventEmitter<{
   }
 
   /** For SessionStore.retire(), where a framework regenerates the session. */
-  get graceSec(): number {
-    return this.engine.settings.graceSec
+  get retiredCopySec(): number {
+    return this.engine.settings.retiredCopySec
   }
 
   /** Why no session can have this id (from a cookie, say); undefined when one can. Sends nothing. */

@@ -158,16 +158,16 @@ export class SessionStore {
 
   /**
    * Ends the session under this id, because it goes on under another, which is stored: the record as it was last
-   * stored stays for `graceSec` seconds as a copy that is only read, or, with 0, a tombstone takes its place. Frees the
+   * stored stays for `retiredCopySec` seconds as a copy that is only read, or, with 0, a tombstone takes its place. Frees the
    * lock. One flight. Either way only if nobody destroyed or changed it in the meantime.
    *
    * Where no answer is seen it may have ended, so the other one must not be given up: this resolves, and the session is
    * ended later, when the server answers again, if it is still as it was. Else errors as in `write`: it has not ended.
    */
-  async retire(id: string, graceSec: number): Promise<true> {
+  async retire(id: string, retiredCopySec: number): Promise<true> {
     this.begin()
     try {
-      await this.held(id).retire(graceSec)
+      await this.held(id).retire(retiredCopySec)
       return true
     } finally {
       this.busy = false

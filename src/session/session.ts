@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
-import { checkedGraceSec, checkedLifetimeSec } from './options.js'
+import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
 import { takeLifetime, withLifetime } from './own-lifetime.js'
 import type { SessionEngine } from './session-engine.js'
 import { assertObject, decode, encode } from './serializer.js'
@@ -24,8 +24,8 @@ export interface StartOptions extends ReadOptions, WriteOptions {
 
 /** What becomes of the old session. */
 export interface RegenerateOptions {
-  /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `graceSec`. */
-  readonly graceSec?: number
+  /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `retiredCopySec`. */
+  readonly retiredCopySec?: number
   /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
   readonly keepOld?: boolean
 }
@@ -215,7 +215,7 @@ export class Session<T extends object> implements AsyncDisposable {
    *
    * The new session is locked and stored before the old one ends, and the old one is locked until it has ended: no
    * other request can use either in between, and at no moment is there none. Requests under way with the old id find
-   * it gone (LATCHKEY_SESSION_GONE), or for `graceSec` a copy of what was last stored there, which holds nothing of
+   * it gone (LATCHKEY_SESSION_GONE), or for `retiredCopySec` a copy of what was last stored there, which holds nothing of
    * the new session and is never written: none of them changes, ends or learns of the new session.
    * A process that dies in between leaves the old session as it was, and a new one whose id nobody was told.
    *
@@ -227,14 +227,14 @@ export class Session<T extends object> implements AsyncDisposable {
    */
   async regenerate(options: RegenerateOptions = {}): Promise<void> {
     this.assertChangeable()
-    const graceSec = checkedGraceSec(options.graceSec ?? this.engine.settings.graceSec)
+    const retiredCopySec = checkedRetiredCopySec(options.retiredCopySec ?? this.engine.settings.retiredCopySec)
     const text = this.encode()
     const old = this.held
     const fresh = await this.lockFresh()
     try {
       await fresh.save(text, this.storingSec)
       if (options.keepOld === true) await old.commit(text, this.storingSec).catch(unlessUnknown)
-      else await old.retire(graceSec)
+      else await old.retire(retiredCopySec)
     } catch (error) {
       // The old session did not end: the new one must not have begun. Where the server does not answer, its record dies
       // with its lifetime; nobody knows its id.

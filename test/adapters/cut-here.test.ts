@@ -8,7 +8,7 @@ import { barrier, endSitesAfterEach as endExpressSites, Site as ExpressSite, unt
 import { endSitesAfterEach as endFastifySites, KINDS, Site as FastifySite, visit as fastifyVisit } from './fastify/site.js'
 import { endSitesAfterEach as endKoaSites, Site as KoaSite } from './koa/site.js'
 
-/** A handler that cuts its client off: nothing can be sent any more, and nobody waits for `graceMs`. */
+/** A handler that cuts its client off: nothing can be sent any more, and nobody waits for `clientGoneMs`. */
 
 endExpressSites()
 endFastifySites()
@@ -23,7 +23,7 @@ const CUTS: readonly [string, (req: IncomingMessage, res: ServerResponse) => voi
 ]
 
 /** Far longer than the test looks, so that only what happens at once is seen. */
-const GRACE = { graceMs: 600_000 }
+const LATE = { clientGoneMs: 600_000 }
 
 describe.each(CUTS)('%s before anything has left: the session is let go at once', (_name, cut) => {
   it('Express: nothing is stored that was not saved', async () => {
@@ -39,7 +39,7 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
           cut(req, res)
         })
       })
-    }, GRACE)
+    }, LATE)
     const visitor = await site.visitor()
     await expect(visitor.twin().get('/it')).rejects.toThrow()
     await until(() => site.isFree(visitor.sid))
@@ -57,7 +57,7 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
         cut(req, res)
         res.end()
       })
-    }, GRACE)
+    }, LATE)
     const visitor = await site.visitor()
     await expect(visitor.twin().get('/it')).rejects.toThrow()
     await until(async () => JSON.stringify(await site.stored(visitor.sid)) === '{"user":"ada","n":1}')
@@ -75,7 +75,7 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
         visit(req).n = 1
         res.end()
       })
-    }, GRACE)
+    }, LATE)
     const visitor = await site.visitor()
     await expect(visitor.twin().get('/it')).rejects.toThrow()
     await until(() => site.failures.length === 1)
@@ -89,7 +89,7 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
         fastifyVisit(request).n = 1
         cut(request.raw, reply.raw)
       })
-    }, GRACE)
+    }, LATE)
     const visitor = await site.visitor()
     await expect(visitor.twin().get('/it')).rejects.toThrow()
     await until(() => site.isFree(visitor.sid))
@@ -104,7 +104,7 @@ describe.each(CUTS)('%s before anything has left: the session is let go at once'
         cut(ctx.req, ctx.res)
         return never.passed
       },
-    }, GRACE)
+    }, LATE)
     const visitor = await site.visitor()
     const before = await site.stored(visitor.sid)
     await expect(visitor.twin().get('/it')).rejects.toThrow()
@@ -125,7 +125,7 @@ it('Koa: a response that a middleware above has destroyed before, is let go at o
     await next().then(done.open, done.open)
   })
   app.keys = ['a secret']
-  app.use(latchkeyOfKoa({ manager, ...GRACE }, app))
+  app.use(latchkeyOfKoa({ manager, ...LATE }, app))
   app.use((ctx) => void (ctx['session'].n = 1))
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -164,7 +164,7 @@ describe('inspect, of what is more than text', () => {
     await one.run('old', (session) => {
       session.data['n'] = 1
     })
-    await one.run('old', (session) => session.regenerate({ graceSec: 60 }))
+    await one.run('old', (session) => session.regenerate({ retiredCopySec: 60 }))
     expect(jsonOf(await tool(['inspect', 'old']))).toMatchObject({ state: 'retired', shape: { n: 'number' } })
     expect((await tool(['inspect', 'old'], { isRead: true })).out).toContain('only read')
   })

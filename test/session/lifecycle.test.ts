@@ -22,9 +22,9 @@ function refusal(change: () => unknown): ReadOnlyReason | undefined {
 }
 
 /** A process, and a session `sid` of user ada in the store. */
-async function begun(graceSec = 0): Promise<World & ReturnType<World['process']>> {
+async function begun(retiredCopySec = 0): Promise<World & ReturnType<World['process']>> {
   const world = new World()
-  const process = world.process({ graceSec })
+  const process = world.process({ retiredCopySec })
   await process.manager.run<Data>('sid', (session) => void Object.assign(session.data, { user: 'ada', cart: ['a'] }))
   process.wire.flights.splice(0)
   return Object.assign(world, process)
@@ -152,7 +152,7 @@ describe('a regenerated session', () => {
     expect(await one.manager.peek('sid')).toBeUndefined()
   })
 
-  it('leaves a copy for graceSec: read as it was last stored, and holding nothing of the new one', async () => {
+  it('leaves a copy for retiredCopySec: read as it was last stored, and holding nothing of the new one', async () => {
     const one = await begun(5)
     const session = await one.manager.start<Data>('sid')
     session.data.n = 1
@@ -190,26 +190,26 @@ describe('a regenerated session', () => {
     expect(await codeOf(copy.destroy())).toBe('LATCHKEY_READ_ONLY')
   })
 
-  it('graceSec of the call comes before the manager\'s, and is checked before anything is sent', async () => {
+  it('retiredCopySec of the call comes before the manager\'s, and is checked before anything is sent', async () => {
     const one = await begun(5)
     const session = await one.manager.start<Data>('sid')
-    for (const graceSec of [-1, 0.5, 3601, NaN]) {
-      expect(await codeOf(session.regenerate({ graceSec }))).toBe('LATCHKEY_INVALID_OPTION')
+    for (const retiredCopySec of [-1, 0.5, 3601, NaN]) {
+      expect(await codeOf(session.regenerate({ retiredCopySec }))).toBe('LATCHKEY_INVALID_OPTION')
     }
-    await session.regenerate({ graceSec: 0 })
+    await session.regenerate({ retiredCopySec: 0 })
     expect(await one.manager.peek('sid')).toBeUndefined()
     await session.release()
   })
 
-  it.each([0, 5])('who waited for it finds it gone, or its copy: graceSec %i', async (graceSec) => {
-    const one = await begun(graceSec)
+  it.each([0, 5])('who waited for it finds it gone, or its copy: retiredCopySec %i', async (retiredCopySec) => {
+    const one = await begun(retiredCopySec)
     const session = await one.manager.start<Data>('sid')
     const elsewhere = one.process()
     const waiting = [one, elsewhere].map(({ manager }) => manager.start<Data>('sid').catch((error: unknown) => error))
     await one.until(one.pause(50))
     await session.regenerate()
     for (const found of await one.until(Promise.all(waiting))) {
-      if (graceSec === 0) expect(found).toMatchObject({ code: 'LATCHKEY_SESSION_GONE' })
+      if (retiredCopySec === 0) expect(found).toMatchObject({ code: 'LATCHKEY_SESSION_GONE' })
       else expect(found).toMatchObject({ id: 'sid', isReadOnly: true, data: { user: 'ada' } })
     }
     await session.release()
@@ -220,8 +220,8 @@ describe('a regenerated session', () => {
     ['was destroyed', 'LATCHKEY_SESSION_GONE', (one: World) => one.process().manager.store().destroy('sid')],
     ['lost its lock, and was changed', 'LATCHKEY_LOCK_LOST', overtake],
   ])('of which the old one %s in the meantime: that has won, and there is no new one', async (_what, code, meanwhile) => {
-    for (const graceSec of [0, 5]) {
-      const one = await begun(graceSec)
+    for (const retiredCopySec of [0, 5]) {
+      const one = await begun(retiredCopySec)
       const session = await one.manager.start<Data>('sid')
       await meanwhile(one)
       const before = await one.manager.peek('sid')
@@ -252,8 +252,8 @@ describe('a regenerated session', () => {
   })
 
   it('when no server can be reached as the old one ends: it is as it was, and there is no new one', async () => {
-    for (const graceSec of [0, 5]) {
-      const one = await begun(graceSec)
+    for (const retiredCopySec of [0, 5]) {
+      const one = await begun(retiredCopySec)
       const session = await one.manager.start<Data>('sid')
       one.wire.failNext({ kind: 'not-sent' }, 'cad', 'sid-lck')
       one.wire.flights.splice(0)
@@ -266,8 +266,8 @@ describe('a regenerated session', () => {
   })
 
   it('when no server answers as the old one ends, and it may have ended: it goes on under the new id', async () => {
-    for (const graceSec of [0, 5]) {
-      const one = await begun(graceSec)
+    for (const retiredCopySec of [0, 5]) {
+      const one = await begun(retiredCopySec)
       const session = await one.manager.start<Data>('sid')
       for (let times = 0; times < 3; times++) one.wire.failNext({ kind: 'lost-request' }, 'cad', 'sid-lck')
       await one.until(session.regenerate())

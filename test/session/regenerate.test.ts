@@ -7,9 +7,9 @@ interface Data {
 }
 
 /** A session that is held, and about to go on under another id. */
-async function held(graceSec = 0): Promise<{ world: World; manager: SessionManager; wire: FaultyWire }> {
+async function held(retiredCopySec = 0): Promise<{ world: World; manager: SessionManager; wire: FaultyWire }> {
   const world = new World()
-  const { manager, wire } = world.process({ graceSec })
+  const { manager, wire } = world.process({ retiredCopySec })
   await manager.run<Data>('old', ({ data }) => void (data.user = 'ada'))
   return { world, manager, wire }
 }

@@ -109,7 +109,7 @@ describe.each([
     const one = manager()
     await store(one, 'old')
     const session = await one.start('old')
-    await session.regenerate({ graceSec: 60 })
+    await session.regenerate({ retiredCopySec: 60 })
     await session.release()
     expect(await one.peek('old')).toEqual({ id: 'old' })
     expect(await gathered(one)).toEqual([{ id: session.id, data: { id: 'old' } }])

@@ -14,7 +14,7 @@ declare module 'fastify' {
 
 export async function options(app: FastifyInstance, manager: SessionManager): Promise<void> {
   const ttl: Ttl = (session) => session.typed?.count ?? 60
-  const all: LatchkeyOptions = { manager, secret: 's', ttl, graceMs: 1, touchAfter: 1, disableTouch: false, rolling: false, cookieName: 'c' }
+  const all: LatchkeyOptions = { manager, secret: 's', ttl, clientGoneMs: 1, touchAfter: 1, disableTouch: false, rolling: false, cookieName: 'c' }
   await app.register(latchkey, all)
   await app.register(named, { manager, secret: 's', label: (request) => request.url, readOnly: (request) => request.method === 'GET' })
   const own: OwnSessionOptions = { manager, fastifySession: false, cookie: { maxAge: 60, secure: 'auto' }, lifetimeSec: 60 }

@@ -49,9 +49,9 @@ export async function managers(): Promise<void> {
   // @ts-expect-error seconds are a number
   cart.lifetimeSec = '60'
 
-  await cart.regenerate({ graceSec: 10 })
+  await cart.regenerate({ retiredCopySec: 10 })
   // @ts-expect-error seconds are a number
-  await cart.regenerate({ graceSec: '10' })
+  await cart.regenerate({ retiredCopySec: '10' })
   const feed: Session<Cart> = await manager.start<Cart>('id', { readOnly: true })
   const isReadOnly: boolean = feed.isReadOnly
   // @ts-expect-error it follows from how the session was started

@@ -12,7 +12,7 @@ import type { ExpressStore } from './express-store.js'
 type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undefined
 
 export interface ExpressRequestOptions {
-  readonly graceMs: number
+  readonly clientGoneMs: number
   readonly saveUninitialized: boolean
   /** The name of the session's cookie. */
   readonly cookieName: string
@@ -36,7 +36,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     store.onSession = this.equip
     store.onLateFailure = options.onLateFailure
     const { gate } = this
-    this.client = new ClientWatch(res, options.graceMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
+    this.client = new ClientWatch(res, options.clientGoneMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
     this.client.begin()
   }
 

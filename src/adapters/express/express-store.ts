@@ -91,7 +91,7 @@ export class ExpressStore extends BareStore {
 
   /**
    * express-session's Session.regenerate(). The old session stays locked and as it is until the new one is stored, or
-   * the response ends without it; then it is retired (SessionStore.retire) with the manager's `graceSec`, only if nobody
+   * the response ends without it; then it is retired (SessionStore.retire) with the manager's `retiredCopySec`, only if nobody
    * destroyed or changed it in the meantime. Sends nothing by itself.
    */
   override regenerate(req: Parameters<session.Store['regenerate']>[0], callback: (error: unknown) => void): void {

@@ -10,7 +10,7 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
-import { DEFAULT_GRACE_MS } from '../http/options.js'
+import { DEFAULT_CLIENT_GONE_MS } from '../http/options.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
@@ -62,7 +62,7 @@ export interface LatchkeyMiddleware {
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
-  const { manager, ttl, label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
+  const { manager, ttl, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const given = { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
@@ -78,7 +78,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   store.on('disconnect', () => (isReady = false))
   const cookieName = nameOf(given)
   const onLateFailure = (error: unknown): void => void store.emit('failure', error)
-  const requestOptions = { graceMs, saveUninitialized, cookieName, onLateFailure }
+  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, onLateFailure }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {
     const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onLateFailure) : passOn

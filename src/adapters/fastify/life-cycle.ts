@@ -27,9 +27,9 @@ class LifeCycle {
   constructor(
     private readonly session: SessionBinding,
     private readonly reply: FastifyReply,
-    graceMs: number,
+    clientGoneMs: number,
   ) {
-    this.client = new ClientWatch(reply.raw, graceMs, session, () => {
+    this.client = new ClientWatch(reply.raw, clientGoneMs, session, () => {
       if (this.state === 'over') return 'over'
       if (reply.raw.writableEnded) return 'ended'
       return this.sends === 0 ? 'running' : 'ending'
@@ -125,13 +125,13 @@ function discard(payload: unknown): void {
 /** Plays every request of an application. Returns what finds the session of one. */
 export function playLives<Binding extends SessionBinding>(
   app: FastifyInstance,
-  graceMs: number,
+  clientGoneMs: number,
   begin: (request: FastifyRequest, reply: FastifyReply) => Binding,
 ): (request: object) => Binding | undefined {
   const served = new WeakMap<object, { readonly session: Binding; readonly life: LifeCycle }>()
   app.addHook('onRequest', (request, reply, done) => {
     const session = begin(request, reply)
-    const life = new LifeCycle(session, reply, graceMs)
+    const life = new LifeCycle(session, reply, clientGoneMs)
     served.set(request, { session, life })
     life.onRequest(done)
   })

@@ -3,7 +3,7 @@ import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } 
 import { SessionManager } from '../../session/session-manager.js'
 import type { KeepingOptions, LockOptions } from './options.js'
 
-const MAX_GRACE_MS = 3_600_000
+const MAX_CLIENT_GONE_MS = 3_600_000
 /** Later than this is no date. */
 const LAST_MS = 8.64e15
 
@@ -13,7 +13,7 @@ type Given = Readonly<Partial<Record<keyof LockOptions<never> | keyof KeepingOpt
 /** The names of an adapter's options: a list that the compiler compares with their type. */
 type Names<Options> = Readonly<Record<keyof Options, true>>
 
-export const LOCK_OPTIONS: Names<LockOptions<never>> = { manager: true, readOnly: true, label: true, graceMs: true }
+export const LOCK_OPTIONS: Names<LockOptions<never>> = { manager: true, readOnly: true, label: true, clientGoneMs: true }
 export const KEEPING_OPTIONS: Names<KeepingOptions<never>> = { ttl: true, touchAfter: true, disableTouch: true }
 /** The attributes of a cookie that only says which session it is. */
 export const OWN_COOKIE = {
@@ -38,14 +38,14 @@ export function checkOptions(options: Given, known: ReadonlySet<string>, example
   if (!(given?.manager instanceof SessionManager)) {
     throw new InvalidOptionError(`manager is missing: const manager = new SessionManager({ savePath }); ${example}.`)
   }
-  const { store, label, readOnly, graceMs, ttl, touchAfter, disableTouch } = given
+  const { store, label, readOnly, clientGoneMs, ttl, touchAfter, disableTouch } = given
   if (store !== undefined) {
     throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
   }
   checkNames(given, known)
   checkFunction('label', label, 'a function of the request')
   checkFunction('readOnly', readOnly, 'a function of the request that returns true or false')
-  checkNumber('graceMs', graceMs, 0, MAX_GRACE_MS)
+  checkNumber('clientGoneMs', clientGoneMs, 0, MAX_CLIENT_GONE_MS)
   if (typeof ttl !== 'function') checkNumber('ttl', ttl, -Number.MAX_VALUE, MAX_TTL_SEC)
   checkNumber('touchAfter', touchAfter, 0, MAX_TTL_SEC)
   checkFlag('disableTouch', disableTouch)

@@ -16,14 +16,14 @@ export type Stage = 'running' | 'ending' | 'ended' | 'over'
 
 /**
  * Lets go of a session for which nobody waits: where the connection was cut on this side, at once; where the client has
- * left, after `graceMs`, as the handler may go on and store what it has done.
+ * left, after `clientGoneMs`, as the handler may go on and store what it has done.
  */
 export class ClientWatch {
-  private graceTimer: NodeJS.Timeout | undefined
+  private goneTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly res: ServerResponse,
-    private readonly graceMs: number,
+    private readonly clientGoneMs: number,
     private readonly holding: Holding,
     private readonly stageOf: () => Stage,
   ) {}
@@ -42,15 +42,15 @@ export class ClientWatch {
 
   /** The handler has ended in time. */
   stop(): void {
-    clearTimeout(this.graceTimer)
+    clearTimeout(this.goneTimer)
   }
 
   private readonly onClose = (): void => {
-    const { holding, res, graceMs } = this
+    const { holding, res, clientGoneMs } = this
     const stage = this.stageOf()
     if (stage === 'over') return
     holding.giveUpWaiting()
     if (stage === 'ended' || (stage === 'running' && isCutHere(res))) void holding.finish()
-    else this.graceTimer = setTimeout(() => void holding.finish(), graceMs).unref()
+    else this.goneTimer = setTimeout(() => void holding.finish(), clientGoneMs).unref()
   }
 }

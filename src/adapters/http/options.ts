@@ -18,10 +18,10 @@ export interface LockOptions<Request> {
    */
   readonly label?: (request: Request) => string
   /** Milliseconds that a handler may go on holding the session when its client has gone. 0 to 3 600 000. Default 10 000. */
-  readonly graceMs?: number
+  readonly clientGoneMs?: number
 }
 
-export const DEFAULT_GRACE_MS = 10_000
+export const DEFAULT_CLIENT_GONE_MS = 10_000
 
 /** For how long sessions are kept that carry their cookie. */
 export interface KeepingOptions<S extends AnySession> {

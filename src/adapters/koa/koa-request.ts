@@ -40,10 +40,10 @@ export class KoaRequest implements Holding {
     private readonly ctx: Context,
     private readonly settings: Settings,
   ) {
-    const { manager, labelOf, isReadOnly, graceMs } = settings
+    const { manager, labelOf, isReadOnly, clientGoneMs } = settings
     this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, errorOf)
     this.store = new KoaStore(manager, this.held)
-    this.client = new ClientWatch(ctx.res, graceMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
+    this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
     this.client.begin()
   }

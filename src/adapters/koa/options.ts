@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { CreateSessionOptions } from 'koa-session'
 import { checkedIds } from '../http/checked-id.js'
-import { DEFAULT_GRACE_MS, type LockOptions } from '../http/options.js'
+import { DEFAULT_CLIENT_GONE_MS, type LockOptions } from '../http/options.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
 /** koa-session's options, but for `store` and `ContextStore`, and these. */
@@ -12,7 +12,7 @@ export interface Settings {
   readonly manager: SessionManager
   readonly isReadOnly: (ctx: Context) => boolean
   readonly labelOf: (ctx: Context) => string
-  readonly graceMs: number
+  readonly clientGoneMs: number
   /** koa-session's `autoCommit`. */
   readonly isCommitting: boolean
   /** The name of the cookie. */
@@ -22,14 +22,14 @@ export interface Settings {
 
 /** Of options that are right (checkOptions). */
 export function settingsOf(options: LatchkeyOptions): Settings {
-  const { manager, readOnly, label, graceMs = DEFAULT_GRACE_MS, ...rest } = options
+  const { manager, readOnly, label, clientGoneMs = DEFAULT_CLIENT_GONE_MS, ...rest } = options
   const createSid = (): string => `${rest.prefix ?? ''}${manager.createSid()}`
   const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
   return {
     manager,
     isReadOnly: (ctx) => readOnly?.(ctx) === true,
     labelOf: label ?? ((ctx) => `${ctx.method} ${ctx.path}`),
-    graceMs,
+    clientGoneMs,
     isCommitting: rest.autoCommit ?? true,
     key: rest.key ?? 'koa.sess',
     rest: { ...rest, genid },

@@ -100,9 +100,9 @@ describe.each(EXPRESSES)('%s: the client leaves', (_name, framework) => {
     expect([site.failures, site.errors]).toEqual([[], []])
   })
 
-  it('while the handler runs, which never ends: let go after graceMs, and not before', async () => {
+  it('while the handler runs, which never ends: let go after clientGoneMs, and not before', async () => {
     const stage = new Stage()
-    const site = await start(stage, { graceMs: 60 })
+    const site = await start(stage, { clientGoneMs: 60 })
     const visitor = await site.visitor()
     const socket = await ask(visitor, '/it')
     await stage.entered.passed
@@ -229,8 +229,8 @@ describe.each(EXPRESSES)('%s: a client of whose leaving Node says nothing any mo
     expect(await site.isFree(visitor.sid)).toBe(true)
   })
 
-  it('its request is pipelined behind another one: let go after graceMs', async () => {
-    const site = await Site.start((app) => void app.get('/it', () => undefined), { framework, graceMs: 20 })
+  it('its request is pipelined behind another one: let go after clientGoneMs', async () => {
+    const site = await Site.start((app) => void app.get('/it', () => undefined), { framework, clientGoneMs: 20 })
     const [one, other] = [await site.visitor(), await site.visitor()]
     const socket = await ask(one, '/it')
     socket.write(`GET /it HTTP/1.1\r\nHost: localhost\r\nCookie: ${other.cookie ?? ''}\r\n\r\n`)

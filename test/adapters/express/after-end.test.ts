@@ -88,7 +88,7 @@ describe.each(EXPRESSES)('%s: a response that was ended', (_name, framework) => 
       res.write('first,')
       setImmediate(() => next(new Error('a bug in a stream')))
     }
-    const site = await Site.start(only(handler), { framework, graceMs: 600_000 })
+    const site = await Site.start(only(handler), { framework, clientGoneMs: 600_000 })
     const visitor = await site.visitor()
     const answer = await visitor.get('/it').catch(() => 'cut')
     expect(answer === 'cut' || (typeof answer === 'object' && answer.isCut)).toBe(true)

@@ -78,7 +78,7 @@ async function answered(framework: Parameters<typeof Site.start>[1] & object, an
 describe.each(EXPRESSES)('%s: after an answer', (_name, framework) => {
   describe.each(ANSWERS)('%s', (_what, answer) => {
     it.each(OTHERS)('save(), reload() and save(): %s', async (what, path) => {
-      const { site, visitor, req } = await answered({ framework, managerOptions: { graceSec: 0 } }, answer)
+      const { site, visitor, req } = await answered({ framework, managerOptions: { retiredCopySec: 0 } }, answer)
       expect(await site.isFree(visitor.sid)).toBe(true)
       if (path !== undefined) await visitor.twin().get(path)
       const before = await site.stored(req.sessionID)
@@ -97,7 +97,7 @@ describe.each(EXPRESSES)('%s: after an answer', (_name, framework) => {
     })
 
     it('with a copy left behind for a while, the copy is not changed', async () => {
-      const { site, visitor, req } = await answered({ framework, managerOptions: { graceSec: 60 } }, answer)
+      const { site, visitor, req } = await answered({ framework, managerOptions: { retiredCopySec: 60 } }, answer)
       await visitor.twin().get('/renew')
       const before = await site.stored(req.sessionID)
       visit(req).seen = 1

@@ -87,7 +87,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'read-only': { options: reading, handler: respond },
   'read-only, and changed': { options: reading, handler: changing },
   'a retired copy': {
-    options: { managerOptions: { graceSec: 60 } },
+    options: { managerOptions: { retiredCopySec: 60 } },
     handler: respond,
     ask: async (site, visitor) => {
       await site.manager.run(visitor.sid, (session) => session.regenerate())

@@ -105,7 +105,7 @@ describe.each(EXPRESSES)('%s', (_name, framework) => {
           throw new Error('after the head')
         })
       },
-      { framework, onError: 'default', graceMs: 60_000 },
+      { framework, onError: 'default', clientGoneMs: 60_000 },
     )
     const visitor = await site.visitor()
     await exchange(site.port, `GET /it HTTP/1.1\r\nHost: x\r\nCookie: ${visitor.cookie ?? ''}\r\n\r\n`)

@@ -27,10 +27,10 @@ describe('options', () => {
     ['store', { ...base, store: new MemoryStore() }, /store cannot be given/],
     ['no manager', { secret: SECRET }, /manager is missing/],
     ['something else for a manager', { ...base, manager: { savePath: 'memory:' } }, /manager is missing/],
-    ['graceMs', { ...base, graceMs: -1 }, /graceMs is -1; .* from 0 to 3600000/],
-    ['graceMs, which setTimeout would take for 1', { ...base, graceMs: 2 ** 31 }, /graceMs is 2147483648; .* from 0 to 3600000/],
-    ['graceMs, no number', { ...base, graceMs: '10' }, /graceMs is 10;/],
-    ['graceMs, NaN', { ...base, graceMs: Number.NaN }, /graceMs is NaN;/],
+    ['clientGoneMs', { ...base, clientGoneMs: -1 }, /clientGoneMs is -1; .* from 0 to 3600000/],
+    ['clientGoneMs, which setTimeout would take for 1', { ...base, clientGoneMs: 2 ** 31 }, /clientGoneMs is 2147483648; .* from 0 to 3600000/],
+    ['clientGoneMs, no number', { ...base, clientGoneMs: '10' }, /clientGoneMs is 10;/],
+    ['clientGoneMs, NaN', { ...base, clientGoneMs: Number.NaN }, /clientGoneMs is NaN;/],
     ['ttl, over 100 years', { ...base, ttl: 4e9 }, /ttl is 4000000000; .* up to 3153600000/],
     ['ttl, NaN', { ...base, ttl: Number.NaN }, /ttl is NaN;/],
     ['ttl, no number', { ...base, ttl: '60' }, /ttl is 60;/],
@@ -48,7 +48,7 @@ describe('options', () => {
   })
 
   it('are taken at their limits', () => {
-    const limits: Partial<LatchkeyOptions>[] = [{ graceMs: 0 }, { graceMs: 3_600_000 }, { ttl: 0 }, { ttl: -1 }, { ttl: 3_153_600_000 }, { ttl: () => 1 }]
+    const limits: Partial<LatchkeyOptions>[] = [{ clientGoneMs: 0 }, { clientGoneMs: 3_600_000 }, { ttl: 0 }, { ttl: -1 }, { ttl: 3_153_600_000 }, { ttl: () => 1 }]
     for (const options of limits) expect(() => latchkey({ ...base, ...options })).not.toThrow()
   })
 

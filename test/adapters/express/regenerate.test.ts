@@ -26,7 +26,7 @@ const EAGER = { resave: true, rolling: true, saveUninitialized: true, cookie: { 
 
 describe.each(['memory', 'memcached'])('on %s', (store) => {
   /** A shop where one logs in and out; `/slow/:what` stops before it does what its path says. */
-  async function shop(graceSec: number, options: SiteOptions = {}): Promise<{
+  async function shop(retiredCopySec: number, options: SiteOptions = {}): Promise<{
     site: Site
     visitor: Browser
     slow: (what: string) => Promise<{ answer: ReturnType<Browser['get']>; goOn: () => void }>
@@ -59,7 +59,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
       })
     }
     const site = await Site.start(routes, {
-      managerOptions: { graceSec, ...(store === 'memory' ? {} : { savePath: `tcp://127.0.0.1:${String(server.port)}`, prefix: `r${String(++tests)}:` }) },
+      managerOptions: { retiredCopySec, ...(store === 'memory' ? {} : { savePath: `tcp://127.0.0.1:${String(server.port)}`, prefix: `r${String(++tests)}:` }) },
       readOnly: (req) => req.url?.endsWith('?readOnly') === true,
       ...options,
     })
@@ -80,12 +80,12 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
    * Another process of the same store: it takes the session from whoever holds it, as after a lease that ran out while
    * its holder stood still, and does something with it.
    */
-  async function overtake(site: Site, sid: string, work: Parameters<SessionManager['run']>[1], graceSec: number): Promise<string> {
+  async function overtake(site: Site, sid: string, work: Parameters<SessionManager['run']>[1], retiredCopySec: number): Promise<string> {
     const prefix = store === 'memory' ? 'sess:' : `r${String(tests)}:`
     const wire: Wire =
       site.wire?.inner ?? createMemcachedWire({ servers: serversOf(`tcp://127.0.0.1:${String(server.port)}`), clock: systemClock, flightMs: 1000, connections: 1 })
     await wire.flight(sid, [{ op: 'delete', key: `${prefix}${sid}-lck` }])
-    const other = new SessionManager({ wire, prefix, graceSec })
+    const other = new SessionManager({ wire, prefix, retiredCopySec })
     const session = await other.start(sid)
     await work(session)
     await session.release()
@@ -93,17 +93,17 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     return session.id
   }
 
-  describe.each([0, 2])('graceSec %i', (graceSec) => {
+  describe.each([0, 2])('retiredCopySec %i', (retiredCopySec) => {
     it.each([{}, EAGER])('requests that come with the old id after a login set no cookie, and write nothing: %o', async (options) => {
-      const { site, visitor } = await shop(graceSec, options)
+      const { site, visitor } = await shop(retiredCopySec, options)
       const { sid: old } = visitor
       const late = visitor.twin()
       await visitor.get('/login')
       expect(visitor.sid).not.toBe(old)
-      for (const path of graceSec === 0 ? [] : ['/show', '/show?readOnly']) {
+      for (const path of retiredCopySec === 0 ? [] : ['/show', '/show?readOnly']) {
         expect(await late.get(path)).toMatchObject({ status: 200, setCookies: [], body: '{"user":"ada"}' })
       }
-      if (graceSec > 0) {
+      if (retiredCopySec > 0) {
         for (const path of ['/set/n/1', '/login']) {
           expect(await late.get(path)).toMatchObject({ status: 409, setCookies: [], body: '{"error":"LATCHKEY_READ_ONLY"}' })
         }
@@ -117,7 +117,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     })
 
     it('a request that waits while another logs in neither logs the user out nor writes', async () => {
-      const { site, visitor, slow } = await shop(graceSec, EAGER)
+      const { site, visitor, slow } = await shop(retiredCopySec, EAGER)
       const { sid: old } = visitor
       const login = await slow('regenerate')
       const waiting = [visitor.twin(), visitor.twin()]
@@ -128,47 +128,47 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
       expect(setCookies).toHaveLength(1)
       const [writer, reader] = await Promise.all(answers)
       expect(writer).toMatchObject({ status: 409, setCookies: [] })
-      expect(reader).toMatchObject(graceSec === 0 ? { status: 409, setCookies: [] } : { status: 200, setCookies: [], body: '{"user":"ada"}' })
+      expect(reader).toMatchObject(retiredCopySec === 0 ? { status: 409, setCookies: [] } : { status: 200, setCookies: [], body: '{"user":"ada"}' })
       expect((await site.stored(old)) ?? {}).not.toHaveProperty('n')
       for (const twin of waiting) twin.close()
     })
 
     it('a slow writer of the old id that has lost its lock to a login is refused, and writes into neither', async () => {
-      const { site, visitor, slow } = await shop(graceSec)
+      const { site, visitor, slow } = await shop(retiredCopySec)
       const writer = await slow('write')
-      const login = await overtake(site, visitor.sid, (session) => session.regenerate(), graceSec)
+      const login = await overtake(site, visitor.sid, (session) => session.regenerate(), retiredCopySec)
       writer.goOn()
       const { status, setCookies } = await writer.answer
       expect([409, 503]).toContain(status)
       expect(setCookies).toEqual([])
       expect(await site.stored(login)).toEqual({ user: 'ada' })
-      expect(await site.stored(visitor.sid)).toEqual(graceSec === 0 ? undefined : { user: 'ada' })
+      expect(await site.stored(visitor.sid)).toEqual(retiredCopySec === 0 ? undefined : { user: 'ada' })
     })
 
     it('a slow login that has lost its lock to a writer is refused: the writer was first', async () => {
-      const { site, visitor, slow } = await shop(graceSec)
+      const { site, visitor, slow } = await shop(retiredCopySec)
       const login = await slow('regenerate')
-      await overtake(site, visitor.sid, ({ data }) => void Object.assign(data, { n: 7 }), graceSec)
+      await overtake(site, visitor.sid, ({ data }) => void Object.assign(data, { n: 7 }), retiredCopySec)
       login.goOn()
       expect(await login.answer).toMatchObject({ status: 503, setCookies: [] })
       expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 7 })
     })
 
     it('two logins at once: one goes on, the other is told, and only one cookie is set', async () => {
-      const { site, visitor } = await shop(graceSec)
+      const { site, visitor } = await shop(retiredCopySec)
       const twins = [visitor.twin(), visitor.twin()]
       const answers = await Promise.all(twins.map((twin) => twin.get('/login')))
       const [won, lost] = answers[0]?.status === 200 ? answers : [...answers].reverse()
       expect(won).toMatchObject({ status: 200 })
-      // Without a grace the second may come after the first: then it is a visitor without a session who logs in.
-      if (graceSec > 0 || lost?.status !== 200) expect(lost).toMatchObject({ status: 409, setCookies: [] })
+      // Without a copy the second may come after the first: then it is a visitor without a session who logs in.
+      if (retiredCopySec > 0 || lost?.status !== 200) expect(lost).toMatchObject({ status: 409, setCookies: [] })
       const logins = twins.filter((_, index) => answers[index]?.status === 200)
       for (const twin of logins) expect(await site.stored(twin.sid)).toEqual({ user: 'root' })
       for (const twin of twins) twin.close()
     })
 
     it('a logout wins over a slow login of the same session, and over its copy', async () => {
-      const { site, visitor, slow } = await shop(graceSec, EAGER)
+      const { site, visitor, slow } = await shop(retiredCopySec, EAGER)
       const { sid: old } = visitor
       const login = await slow('regenerate')
       await site.middleware.store.destroy(old)
@@ -178,7 +178,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     })
 
     it.each(['write', 'read', 'save', 'write?readOnly', 'read?readOnly'])('a logout stays one, whatever a slower request does: %s', async (what) => {
-      const { site, visitor, slow } = await shop(graceSec, EAGER)
+      const { site, visitor, slow } = await shop(retiredCopySec, EAGER)
       const { sid } = visitor
       const slower = await slow(what)
       await site.middleware.store.destroy(sid)
@@ -190,7 +190,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     })
 
     it('a logout that waits for a slow writer comes after it, and who waits behind it finds nothing', async () => {
-      const { site, visitor, slow } = await shop(graceSec, EAGER)
+      const { site, visitor, slow } = await shop(retiredCopySec, EAGER)
       const { sid } = visitor
       const slower = await slow('write')
       const [out, late] = [visitor.twin(), visitor.twin()]
@@ -209,7 +209,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     })
 
     it('no fixation: who planted an id before the login never gets into the session that came of it', async () => {
-      const { site, visitor } = await shop(graceSec, EAGER)
+      const { site, visitor } = await shop(retiredCopySec, EAGER)
       const attacker = visitor.twin()
       const { cookie, sid: planted } = attacker
       // Before, while and after the victim logs in.
@@ -232,7 +232,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     })
 
     it('an id that nobody was given is not taken over, and its owner-to-be is given another by the login', async () => {
-      const { site } = await shop(graceSec, EAGER)
+      const { site } = await shop(retiredCopySec, EAGER)
       const victim = site.browser()
       victim.cookie = 'connect.sid=s%3Achosen-by-an-attacker.c2lnbmF0dXJl'
       await victim.get('/set/user/x')
@@ -311,7 +311,7 @@ describe.each(['memory', 'memcached'])('on %s', (store) => {
     late.close()
   })
 
-  it('a copy ends with its grace, however often it is read', async () => {
+  it('a copy ends with its time, however often it is read', async () => {
     const { site, visitor } = await shop(1, EAGER)
     const { sid: old } = visitor
     const late = visitor.twin()

@@ -78,9 +78,9 @@ describe.each(EXPRESSES)('the table of express-session, %s', (_name, framework) 
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
   })
 
-  it('client aborts, handler never ends: let go after the grace time', async () => {
+  it('client aborts, handler never ends: let go after clientGoneMs', async () => {
     const entered = barrier()
-    const site = await Site.start((app) => app.get('/never', () => entered.open()), { framework, graceMs: 20 })
+    const site = await Site.start((app) => app.get('/never', () => entered.open()), { framework, clientGoneMs: 20 })
     const visitor = await site.visitor()
     const leaving = new AbortController()
     const answer = visitor.get('/never', { signal: leaving.signal }).catch(() => 'aborted')

@@ -115,9 +115,9 @@ describe.each(KINDS)('the client leaves, %s', (kind: Kind) => {
     expect(site.errors).toEqual([])
   })
 
-  it('while the handler runs, which never ends: let go after graceMs, and not before', async () => {
+  it('while the handler runs, which never ends: let go after clientGoneMs, and not before', async () => {
     const stage = new Stage()
-    const site = await start(stage, { graceMs: 60 })
+    const site = await start(stage, { clientGoneMs: 60 })
     const visitor = await site.visitor()
     const socket = await ask(visitor, '/it')
     await stage.entered.passed
@@ -133,9 +133,9 @@ describe.each(KINDS)('the client leaves, %s', (kind: Kind) => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
   })
 
-  it('connectionTimeout while the handler runs: let go after graceMs', async () => {
+  it('connectionTimeout while the handler runs: let go after clientGoneMs', async () => {
     const stage = new Stage()
-    const site = await start(stage, { graceMs: 20, serverOptions: { connectionTimeout: 40 } })
+    const site = await start(stage, { clientGoneMs: 20, serverOptions: { connectionTimeout: 40 } })
     const visitor = await site.visitor()
     await expect(visitor.twin().get('/it')).rejects.toThrow()
     await until(() => site.isFree(visitor.sid))
@@ -176,14 +176,14 @@ describe.each(KINDS)('the client leaves, %s', (kind: Kind) => {
     await until(() => site.isFree(visitor.sid))
   })
 
-  it('after hijack(), before the response has ended: let go after graceMs', async () => {
+  it('after hijack(), before the response has ended: let go after clientGoneMs', async () => {
     const entered = barrier()
     const site = await Site.start(kind, (app) => {
       app.get('/hijack', (_request, reply) => {
         reply.hijack()
         entered.open()
       })
-    }, { graceMs: 20 })
+    }, { clientGoneMs: 20 })
     const visitor = await site.visitor()
     const socket = await ask(visitor, '/hijack')
     await entered.passed
@@ -232,8 +232,8 @@ describe.each(KINDS)('a client of whose leaving Node says nothing any more, %s',
     expect(await site.isFree(visitor.sid)).toBe(true)
   })
 
-  it('its request is pipelined behind another one: let go after graceMs', async () => {
-    const site = await Site.start(kind, (app) => void app.get('/it', () => undefined), { graceMs: 20 })
+  it('its request is pipelined behind another one: let go after clientGoneMs', async () => {
+    const site = await Site.start(kind, (app) => void app.get('/it', () => undefined), { clientGoneMs: 20 })
     const [one, other] = [await site.visitor(), await site.visitor()]
     const socket = await ask(one, '/it')
     socket.write(`GET /it HTTP/1.1\r\nHost: localhost\r\nCookie: ${other.cookie ?? ''}\r\n\r\n`)

@@ -126,8 +126,8 @@ describe.each(KINDS)('%s', (kind) => {
     expect(await site.stored(visitor.sid)).toMatchObject({ user: 'eve' })
   })
 
-  it('graceSec: a request with the old id sees the copy, cannot change it, and sets no cookie', async () => {
-    const site = await Site.start(kind, login, { managerOptions: { graceSec: 30 } })
+  it('retiredCopySec: a request with the old id sees the copy, cannot change it, and sets no cookie', async () => {
+    const site = await Site.start(kind, login, { managerOptions: { retiredCopySec: 30 } })
     const visitor = await site.visitor()
     const twin = visitor.twin()
     await visitor.get('/login')
@@ -233,7 +233,7 @@ describe.each(KINDS)('%s', (kind) => {
   })
 })
 
-it('graceSec: a copy whose cookie has expired is no session: a new one begins', async () => {
+it('retiredCopySec: a copy whose cookie has expired is no session: a new one begins', async () => {
   const site = await Site.start('with @fastify/session', () => undefined)
   const visitor = await site.visitor()
   const old = visitor.sid
@@ -253,7 +253,7 @@ describe.each(KINDS)('a retired copy that is destroyed, %s', (kind) => {
       login(app)
       logout(app)
     }
-    const site = await Site.start(kind, routes, { managerOptions: { graceSec: 10 } })
+    const site = await Site.start(kind, routes, { managerOptions: { retiredCopySec: 10 } })
     const visitor = await site.visitor()
     const late = visitor.twin()
     expect(await visitor.get('/login')).toMatchObject({ status: 200 })

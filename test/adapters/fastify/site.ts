@@ -57,7 +57,7 @@ export class Site {
   ) {}
 
   static async start(kind: Kind, routes: (app: FastifyInstance, site: Site) => void, options: SiteOptions = {}): Promise<Site> {
-    const { managerOptions = {}, serverOptions = {}, before, own, label, graceMs, readOnly, ...sessionOptions } = options
+    const { managerOptions = {}, serverOptions = {}, before, own, label, clientGoneMs, readOnly, ...sessionOptions } = options
     const wire = managerOptions.savePath === undefined && managerOptions.wire === undefined ? new TapWire() : undefined
     const manager = new SessionManager(wire === undefined ? managerOptions : { wire, ...managerOptions })
     const observer = wire === undefined ? manager : new SessionManager({ wire: wire.inner })
@@ -69,7 +69,7 @@ export class Site {
     const common = {
       manager,
       ...(label === undefined ? {} : { label }),
-      ...(graceMs === undefined ? {} : { graceMs }),
+      ...(clientGoneMs === undefined ? {} : { clientGoneMs }),
       ...(readOnly === undefined ? {} : { readOnly }),
     }
     if (kind === 'with @fastify/session') {

@@ -85,14 +85,14 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'a retired copy': {
     handler: ok,
     ask: async (site, visitor) => {
-      await site.elsewhere.run(visitor.sid, (session) => session.regenerate({ graceSec: 60 }))
+      await site.elsewhere.run(visitor.sid, (session) => session.regenerate({ retiredCopySec: 60 }))
       return visitor.get('/it')
     },
   },
   'a retired copy, and changed': {
     handler: changing,
     ask: async (site, visitor) => {
-      await site.elsewhere.run(visitor.sid, (session) => session.regenerate({ graceSec: 60 }))
+      await site.elsewhere.run(visitor.sid, (session) => session.regenerate({ retiredCopySec: 60 }))
       return visitor.get('/it')
     },
   },

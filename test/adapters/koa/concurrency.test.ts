@@ -158,7 +158,7 @@ describe('a client that leaves, koa', () => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
   })
 
-  it('while the handler runs, which never ends: let go after graceMs, and a later change is an error', async () => {
+  it('while the handler runs, which never ends: let go after clientGoneMs, and a later change is an error', async () => {
     const { passed, open } = barrier()
     const changed: unknown[] = []
     const site = await Site.start(
@@ -173,7 +173,7 @@ describe('a client that leaves, koa', () => {
           }
         },
       },
-      { graceMs: 30 },
+      { clientGoneMs: 30 },
     )
     const visitor = await site.visitor()
     const leaving = new AbortController()

@@ -101,10 +101,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'read-only': { options: { readOnly: ({ path }) => path === '/it' }, handler: nothing },
   'read-only, and changed': { options: { readOnly: ({ path }) => path === '/it' }, handler: change },
   'a retired copy': {
-    options: { managerOptions: { graceSec: 60 }, rolling: true },
+    options: { managerOptions: { retiredCopySec: 60 }, rolling: true },
     handler: nothing,
     ask: async (site, visitor) => {
-      await site.elsewhere().run(visitor.sid, (session) => session.regenerate({ graceSec: 60 }))
+      await site.elsewhere().run(visitor.sid, (session) => session.regenerate({ retiredCopySec: 60 }))
       return visitor.get('/it')
     },
   },

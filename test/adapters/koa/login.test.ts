@@ -17,7 +17,7 @@ const count: Handler = (_ctx, session) => {
   return {}
 }
 
-const grace: SiteOptions = { managerOptions: { graceSec: 60 } }
+const grace: SiteOptions = { managerOptions: { retiredCopySec: 60 } }
 
 /** A site on which `slow` holds the session until it is told to go on. */
 async function withSlow(slow: Handler, options: SiteOptions = {}): Promise<{ site: Site; open: () => void }> {

@@ -234,7 +234,7 @@ describe('a record that koa-session does not take for a session', () => {
 })
 
 it('a request that is over leaves no timer behind, koa', async () => {
-  const site = await Site.start({}, { graceMs: 12_345 })
+  const site = await Site.start({}, { clientGoneMs: 12_345 })
   const visitor = await site.visitor()
   const timers = vi.spyOn(globalThis, 'setTimeout')
   for (let at = 0; at < 5; at++) await visitor.get('/show')
@@ -250,7 +250,7 @@ describe('options, koa', () => {
     ['no manager', () => latchkey(JSON.parse('{}'), app())],
     ['a store', () => latchkey({ manager, ...JSON.parse('{"store":{}}') }, app())],
     ['a ContextStore', () => latchkey({ manager, ...JSON.parse('{"ContextStore":1}') }, app())],
-    ['a graceMs that is none', () => latchkey({ manager, graceMs: -1 }, app())],
+    ['a clientGoneMs that is none', () => latchkey({ manager, clientGoneMs: -1 }, app())],
     ['a label that is none', () => latchkey({ manager, ...JSON.parse('{"label":"GET"}') }, app())],
     ['a readOnly that is none', () => latchkey({ manager, ...JSON.parse('{"readOnly":true}') }, app())],
     [

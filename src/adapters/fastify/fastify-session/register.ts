@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { LatchkeyError } from '../../../errors.js'
 import { BareSessions } from '../../http/bare-sessions.js'
 import { checkedIds } from '../../http/checked-id.js'
-import { DEFAULT_GRACE_MS } from '../../http/options.js'
+import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { BareStore, recordOf } from './bare-store.js'
@@ -13,7 +13,7 @@ import { HookedRequest } from './hooked-request.js'
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
-  const { label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, ...rest } = others
+  const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = others
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
@@ -26,7 +26,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const bare = hooksFor(bareStore)
   const kept = { manager, sessions, onUnreadable, hooksFor, rolling, saveUninitialized }
 
-  const lockedOf = playLives(app, graceMs, (request, reply) => {
+  const lockedOf = playLives(app, clientGoneMs, (request, reply) => {
     return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
   })
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
-import { DEFAULT_GRACE_MS } from '../../http/options.js'
+import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { OwnSession } from './own-session.js'
@@ -15,9 +15,9 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   if (!app.hasDecorator('signCookie')) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
-  const { manager, label = labelOf, graceMs = DEFAULT_GRACE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
+  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
   const cookie = new SessionCookie(options)
-  const ownOf = playLives(app, graceMs, (request, reply) => {
+  const ownOf = playLives(app, clientGoneMs, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly) }
     return new OwnSession(request, reply, cookie, manager, settings)
   })
