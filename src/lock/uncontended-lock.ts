@@ -125,7 +125,10 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   }
 
   ring(): void {
-    this.held.lock.ring()
+    const { lock } = this.held
+    // It rings now. Left set, its own alarm would ring beside the renewal, and take a lease that is being renewed for lost.
+    this.context.alarms.cancel(lock)
+    lock.ring()
   }
 
   // What plain success is

@@ -57,6 +57,19 @@ describe('one lock: its cost, its fence, its lease', () => {
     expect(await world.get(LOCK)).toBeUndefined()
   })
 
+  it('a lease that ends while its renewal is under way, and is renewed, is not lost', async () => {
+    const world = new World()
+    const { manager, wire } = world.process({ leaseSec: 2 })
+    const store = manager.store()
+    await store.read('sid')
+    // The renewal is sent at 0.5 s and answered at 1.2 s; the lease that was there ends at 1 s.
+    wire.latencyMs = 700
+    await world.clock.advance(1300)
+    expect(manager.stats().lost).toBe(0)
+    expect(store.isHeld).toBe(true)
+    expect(await world.until(store.write('sid', 'kept'))).toBe(true)
+  })
+
   it('letting go is no error when the renewal under way finds that the lock is gone', async () => {
     const world = new World()
     const { manager, wire } = world.process({ leaseSec: 2 })
