@@ -138,8 +138,10 @@ export class Rules {
       const { process } = waiter
       if (waiter.phase !== 'waiting' || waiter.session !== truth.id || process.host.isDead || process.host.isPaused) continue
       if (lock !== undefined && lock.actor !== process.actor) continue
-      // It came when nobody looked for it any more, under a name that its process no longer has for this session.
-      if (lock?.isLate === true && lock.instance !== truth.instances.get(process.actor)) continue
+      // It came when nobody looked for it any more, or was granted to one who had left the line and was not heard: under a
+      // name that its process no longer has for this session. Such a grant ends by itself, soon.
+      const mayBeOld = lock !== undefined && (lock.isLate || lock.label === undefined)
+      if (mayBeOld && lock.instance !== truth.instances.get(process.actor)) continue
       if (process.isClosing || this.isBusy(process, truth.id)) continue
       const sinceMs = Math.max(
         lock?.sinceMs ?? truth.freeSinceMs,
