@@ -72,10 +72,6 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
     return queue
   }
 
-  onLeft(lock: UncontendedLock): void {
-    this.onIdle(lock)
-  }
-
   async peek(id: string): Promise<Value | undefined> {
     const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).record })
     return reply.value

@@ -3,16 +3,16 @@ import { listenTo, stopListening } from '../system/shared-signal.js'
 import type { Cas, Receiver, Reply, Value } from '../wire/wire.js'
 import type { Alarm } from './protocol/alarms.js'
 import { type Change, commandsOf, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
-import { alreadyLeft, tooLarge } from './protocol/failures.js'
+import { alreadyLeft } from './protocol/failures.js'
 import type { AcquireOptions, Handle } from './protocol/handle.js'
 import type { Acquisition } from './hold/held-lock.js'
 import type { LocalSession } from './protocol/local-session.js'
-import { prolongAfterMs, renewAfterMs, tombstoneSec, usableLeaseMs } from './protocol/lease.js'
+import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './protocol/lease.js'
 import { type LockContext, send } from './protocol/lock-context.js'
 import type { LockToken } from './protocol/lock-token.js'
 import { isObserved, traceTransaction } from './protocol/observed.js'
 import type { QueuedHandle } from './queue/queued-handle.js'
-import { hasBytes, recordOf, stampFor, type StoredRecord } from './protocol/record.js'
+import { assertFits, burial, prolonging, recordOf, stampFor, type StoredRecord } from './protocol/record.js'
 import type { WaitQueue } from './queue/wait-queue.js'
 
 /** The locker, as one who meets nobody sees it. */
@@ -20,7 +20,7 @@ export interface UncontendedHost {
   /** A queue takes its place. */
   contest(lock: UncontendedLock): WaitQueue
   /** It has let go, and nobody waits. */
-  onLeft(lock: UncontendedLock): void
+  onIdle(lock: UncontendedLock): void
 }
 
 type Leaving = Pick<Outcome, 'error' | 'lock'>
@@ -161,7 +161,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     }
     this.state = 'over'
     if (this.change.kind !== 'none') context.counters.committed++
-    this.host.onLeft(this)
+    this.host.onIdle(this)
     this.resolveLeave?.()
     this.forgetCall()
   }
@@ -193,12 +193,16 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   }
 
   get leaseLeftMs(): number {
-    return this.isHeld ? this.sentAtMs + usableLeaseMs(this.context.limits.leaseSec) - this.context.clock.nowMs() : 0
+    return this.isHeld ? this.leaseUntilMs - this.context.clock.nowMs() : 0
   }
 
   get isHeld(): boolean {
     if (this.heir !== undefined) return this.heir.isHeld
-    return this.state === 'held' && this.context.clock.nowMs() < this.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
+    return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
+  }
+
+  private get leaseUntilMs(): number {
+    return this.sentAtMs + usableLeaseMs(this.context.limits.leaseSec)
   }
 
   get record(): Value | undefined {
@@ -231,31 +235,26 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   commit(bytes: Value, ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec)
-    const limitBytes = this.context.wire.maxValueBytes(this.id, this.session.keys.record)
-    if (bytes.length > limitBytes) throw tooLarge(this.context, this.id, bytes.length, limitBytes)
+    assertFits(this.context, this.id, this.session.keys, bytes)
     return this.leave({ kind: 'write', bytes, ttlSec }, nowMs)
   }
 
   touch(ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.touch(ttlSec)
-    const { stored } = this
-    if (stored === undefined || !hasBytes(stored)) return this.leave(NOTHING, nowMs)
-    return this.leave({ kind: 'touch', bytes: stored.bytes, ttlSec }, nowMs)
+    return this.leave(prolonging(this.stored, ttlSec), nowMs)
   }
 
   destroy(): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.destroy()
-    return this.leave({ kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }, nowMs)
+    return this.leave(burial(this.context), nowMs)
   }
 
   async release(): Promise<void> {
+    if (this.heir === undefined && this.state !== 'held') return
     const nowMs = this.context.clock.nowMs()
-    if (this.heir !== undefined) await this.heir.release()
-    else if (this.state !== 'held') return
-    else if (this.isDisturbed(nowMs)) await this.held.release()
-    else await this.leave(NOTHING, nowMs)
+    await (this.isDisturbed(nowMs) ? this.held.release() : this.leave(NOTHING, nowMs))
   }
 
   /** A due alarm that the process was too busy to ring counts as well. */

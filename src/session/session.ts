@@ -263,8 +263,9 @@ export class Session<T extends object> implements AsyncDisposable {
 
   /** A session of a new id, locked. */
   private async lockFresh(): Promise<LockedRecord> {
+    const options = { ...this.options, lifetimeSec: this.storingSec }
     for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
-      const record = await LockedRecord.lock(this.engine, this.engine.createSid(), this.storing)
+      const record = await LockedRecord.lock(this.engine, this.engine.createSid(), options)
       if (record.text === '') return record
       await record.release()
     }
@@ -285,13 +286,8 @@ export class Session<T extends object> implements AsyncDisposable {
     return encode(this.engine.settings.serializer, id, sec === undefined ? data : withLifetime(id, data, sec))
   }
 
-  private get storing(): StartOptions {
-    const { options, ownLifetimeSec: lifetimeSec } = this
-    return lifetimeSec === undefined ? options : { ...options, lifetimeSec }
-  }
-
   private get storingSec(): number | undefined {
-    return this.storing.lifetimeSec
+    return this.ownLifetimeSec ?? this.options.lifetimeSec
   }
 
   private get held(): LockedRecord {

@@ -1,18 +1,17 @@
 import { FencedError, OutcomeUnknownError, SessionGoneError, type LatchkeyError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
 import { type Cas, type Command, FlightError, type Receiver, type Value } from '../../wire/wire.js'
-import { alreadyLeft, lossError, tooLarge, unavailable } from '../protocol/failures.js'
+import { alreadyLeft, lossError, unavailable } from '../protocol/failures.js'
 import type { Alarm } from '../protocol/alarms.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from '../protocol/exchange.js'
 import type { SessionKeys } from '../protocol/key-layout.js'
 import type { LocalSession } from '../protocol/local-session.js'
-import { tombstoneSec } from '../protocol/lease.js'
 import type { LockContext, LossReason } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { isObserved, tellLost, traceTransaction } from '../protocol/observed.js'
-import { hasBytes, isSame, look, type StoredRecord } from '../protocol/record.js'
+import { assertFits, burial, hasBytes, isSame, look, prolonging, type StoredRecord } from '../protocol/record.js'
 import { Timetable } from './timetable.js'
-import { type LockKnowledge, Transaction } from './transaction.js'
+import { type LockKnowledge, type Order, Transaction } from './transaction.js'
 
 /** Who is told that a lock went away by itself. */
 export interface LossListener {
@@ -127,17 +126,17 @@ export class HeldLock implements Alarm {
   assertWritable(bytes: Value, nowMs: number): void {
     this.loseIfOverdue(nowMs)
     this.assertUsable()
-    this.assertFits(bytes)
+    assertFits(this.context, this.id, this.keys, bytes)
   }
 
   async save(bytes: Value, ttlSec: number): Promise<void> {
-    this.assertFits(bytes)
+    assertFits(this.context, this.id, this.keys, bytes)
     const dueAtMs = this.afterFlights(CALL_FLIGHTS)
     await this.serially(async () => {
       const nowMs = this.context.clock.nowMs()
       this.loseIfOverdue(nowMs)
       this.assertUsable()
-      const outcome = await this.transact({ kind: 'write', bytes, ttlSec }, this.keep, NO_COMMANDS, nowMs, dueAtMs)
+      const outcome = await this.transact(this.keeping({ kind: 'write', bytes, ttlSec }, dueAtMs), nowMs)
       if (outcome.error === undefined) this.times.livesFrom(outcome.sentAtMs, ttlSec)
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
@@ -163,28 +162,23 @@ export class HeldLock implements Alarm {
   /** For the owner: carries out the change and the exit in one flight with `extra`. The last call on this lock. */
   depart(change: Change, exit: Exit, extra: readonly Command[], nowMs: number): Promise<Outcome> {
     const dueAtMs = nowMs + CALL_FLIGHTS * this.context.limits.flightMs
-    if (this.busy === undefined) return this.leaveNow(change, exit, extra, nowMs, dueAtMs)
-    return this.leaveLater(change, exit, extra, dueAtMs)
+    const order = { change, exit, extra, dueAtMs }
+    if (this.busy === undefined) return this.leaveNow(order, nowMs)
+    return this.leaveLater(order)
   }
 
-  private async leaveLater(change: Change, exit: Exit, extra: readonly Command[], dueAtMs: number): Promise<Outcome> {
+  private async leaveLater(order: Order): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
-    return this.leaveNow(change, exit, extra, this.context.clock.nowMs(), dueAtMs)
+    return this.leaveNow(order, this.context.clock.nowMs())
   }
 
-  private leaveNow(
-    change: Change,
-    exit: Exit,
-    extra: readonly Command[],
-    nowMs: number,
-    dueAtMs: number,
-  ): Promise<Outcome> {
+  private leaveNow(order: Order, nowMs: number): Promise<Outcome> {
     this.assertUsable()
     this.state = 'left'
     this.context.alarms.cancel(this)
     // A process that was busy all the while has had no time for the alarm.
     this.reportIfSlow(nowMs)
-    return this.transact(change, exit, extra, nowMs, dueAtMs)
+    return this.transact(order, nowMs)
   }
 
   /** Declares the lock lost: the signal aborts, later calls throw the reason. False when it was not held. */
@@ -212,7 +206,8 @@ export class HeldLock implements Alarm {
   /** Takes off the server what may be left there of a lock that was declared lost. */
   async surrender(exit: Exit): Promise<Outcome> {
     while (this.busy !== undefined) await this.busy
-    return this.transact(NOTHING, exit, NO_COMMANDS, this.context.clock.nowMs(), this.afterFlights(CALL_FLIGHTS))
+    const dueAtMs = this.afterFlights(CALL_FLIGHTS)
+    return this.transact({ change: NOTHING, exit, extra: NO_COMMANDS, dueAtMs }, this.context.clock.nowMs())
   }
 
   /** After a pause of the process a write may run before the alarm that should have gone off long ago. */
@@ -220,24 +215,13 @@ export class HeldLock implements Alarm {
     if (this.times.isOverAt(nowMs)) this.lose('heldTooLong')
   }
 
-  private assertFits(bytes: Value): void {
-    const limitBytes = this.context.wire.maxValueBytes(this.id, this.keys.record)
-    if (bytes.length > limitBytes) throw tooLarge(this.context, this.id, bytes.length, limitBytes)
-  }
-
-  private transact(
-    change: Change,
-    exit: Exit,
-    extra: readonly Command[],
-    nowMs: number,
-    dueAtMs: number,
-  ): Promise<Outcome> {
-    const transaction = new Transaction(this.context, this, this.known, { change, exit, extra, dueAtMs })
-    return isObserved(change, exit) ? this.observed(transaction, change, exit, nowMs) : transaction.run(nowMs)
+  private transact(order: Order, nowMs: number): Promise<Outcome> {
+    const transaction = new Transaction(this.context, this, this.known, order)
+    return isObserved(order.change, order.exit) ? this.observed(transaction, order, nowMs) : transaction.run(nowMs)
   }
 
   /** What is cleared away after a loss is no release. */
-  private observed(transaction: Transaction, change: Change, exit: Exit, nowMs: number): Promise<Outcome> {
+  private observed(transaction: Transaction, { change, exit }: Order, nowMs: number): Promise<Outcome> {
     if (this.state === 'lost' || !this.isTaken) return transaction.run(nowMs)
     return traceTransaction(this.context, this, change, exit, () => transaction.run(nowMs))
   }
@@ -288,7 +272,7 @@ export class HeldLock implements Alarm {
     const lifetimeSec = this.times.prolongingAt(nowMs)
     this.known.record = compact(this.known.record)
     const change = lifetimeSec === undefined ? NOTHING : this.prolonging(lifetimeSec)
-    const outcome = await this.transact(change, this.keep, NO_COMMANDS, nowMs, dueAtMs)
+    const outcome = await this.transact(this.keeping(change, dueAtMs), nowMs)
     if (lifetimeSec !== undefined) this.afterProlonging(outcome, lifetimeSec)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)
@@ -296,12 +280,11 @@ export class HeldLock implements Alarm {
 
   /** Another lifetime for the record as it was read; nothing where there is none. */
   prolonging(ttlSec: number): Change {
-    const { record } = this.known
-    return record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+    return prolonging(this.known.record, ttlSec)
   }
 
   get burial(): Change {
-    return { kind: 'destroy', ttlSec: tombstoneSec(this.context.limits) }
+    return burial(this.context)
   }
 
   private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {
@@ -338,8 +321,10 @@ export class HeldLock implements Alarm {
     this.schedule()
   }
 
-  private get keep(): Exit {
-    return { kind: 'keep', token: this.token, ttlSec: this.context.limits.leaseSec }
+  /** With a full lease from now. */
+  private keeping(change: Change, dueAtMs: number): Order {
+    const exit: Exit = { kind: 'keep', token: this.token, ttlSec: this.context.limits.leaseSec }
+    return { change, exit, extra: NO_COMMANDS, dueAtMs }
   }
 
   private lossError(): LatchkeyError {

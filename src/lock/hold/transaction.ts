@@ -25,7 +25,7 @@ interface LockSubject {
 }
 
 /** What is to be done. */
-interface Order {
+export interface Order {
   readonly change: Change
   readonly exit: Exit
   /** Commands that ride along. */

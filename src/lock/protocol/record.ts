@@ -1,6 +1,6 @@
 import { areSameBytes, type Cas, type Command, FlightError, type Reply, type Value } from '../../wire/wire.js'
-import { asFlightError } from './failures.js'
-import { type Change, EMPTY } from './exchange.js'
+import { asFlightError, tooLarge } from './failures.js'
+import { type Change, EMPTY, NOTHING } from './exchange.js'
 import type { SessionKeys } from './key-layout.js'
 import { nonceOf } from '../../system/random.js'
 import { tombstoneSec } from './lease.js'
@@ -33,6 +33,19 @@ export const newStamp = ({ random }: LockContext): number => nonceOf(random).num
 export function stampFor(context: LockContext, change: Change, record: StoredRecord | undefined): number {
   if (change.kind === 'none') return 0
   return change.kind === 'touch' && record !== undefined ? record.flags : newStamp(context)
+}
+
+/** Another lifetime for a record as it was read; nothing where there is none. */
+export const prolonging = (record: StoredRecord | undefined, ttlSec: number): Change =>
+  record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+
+/** As `tombstone`, under the lock. */
+export const burial = ({ limits }: LockContext): Change => ({ kind: 'destroy', ttlSec: tombstoneSec(limits) })
+
+/** @throws RecordTooLargeError LATCHKEY_RECORD_TOO_LARGE, before anything is sent. */
+export function assertFits(context: LockContext, id: string, keys: SessionKeys, bytes: Value): void {
+  const limitBytes = context.wire.maxValueBytes(id, keys.record)
+  if (bytes.length > limitBytes) throw tooLarge(context, id, bytes.length, limitBytes)
 }
 
 export type Seen = { readonly record: StoredRecord | undefined } & (
