@@ -230,16 +230,17 @@ export class Session<T extends object> implements AsyncDisposable {
     const retiredCopySec = checkedRetiredCopySec(options.retiredCopySec ?? this.engine.settings.retiredCopySec)
     const text = this.encode()
     const old = this.held
-    const fresh = await this.lockFresh()
+    let fresh: LockedRecord | undefined
     try {
+      fresh = await this.lockFresh()
       await fresh.save(text, this.storingSec)
       if (options.keepOld === true) await old.commit(text, this.storingSec).catch(unlessUnknown)
       else await old.retire(retiredCopySec)
     } catch (error) {
       // The old session did not end: the new one must not have begun. Where the server does not answer, its record dies
       // with its lifetime; nobody knows its id.
-      await fresh.destroy().catch(() => undefined)
-      await fresh.release()
+      await fresh?.destroy().catch(() => undefined)
+      await fresh?.release()
       if (!old.isHeld) await this.abort()
       throw error
     }

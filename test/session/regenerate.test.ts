@@ -20,6 +20,17 @@ function loseEnd(wire: FaultyWire, kind: 'lost-reply' | 'lost-request', looks = 
   for (let i = 0; i < looks; i++) wire.failNext({ kind: 'lost-request' }, 'get', 'old')
 }
 
+it('regenerate() whose new session cannot be locked, when the old lock is gone: the session is over', async () => {
+  const { world, manager, wire } = await held()
+  const session = await manager.start<Data>('old')
+  await world.evict('sess:old-lck')
+  await world.clock.advance(6000)
+  expect(session.isHeld).toBe(false)
+  for (let tries = 0; tries < 2; tries++) wire.failNext({ kind: 'not-sent' }, 'add')
+  await expect(session.regenerate()).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_UNAVAILABLE' })
+  expect(session.isReadOnly).toBe(true)
+})
+
 describe('regenerate() whose end of the old session is not answered', () => {
   it.each(['lost-reply', 'lost-request'] as const)('%s: the session goes on under the new id', async (kind) => {
     const { world, manager, wire } = await held()
