@@ -178,5 +178,6 @@ export class LockedRecord {
   }
 }
 
-const lifetimeOf = (engine: SessionEngine, lifetimeSec: number | undefined): number =>
+/** A lifetime that came with a call, checked, or the manager's. @throws InvalidOptionError LATCHKEY_INVALID_OPTION */
+export const lifetimeOf = (engine: SessionEngine, lifetimeSec: number | undefined): number =>
   lifetimeSec === undefined ? engine.settings.lifetimeSec : checkedLifetimeSec(lifetimeSec)

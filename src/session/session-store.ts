@@ -2,7 +2,7 @@ import { MisuseError, ReadOnlyError } from '../errors.js'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
-import { LockedRecord, type ReadOptions } from './locked-record.js'
+import { lifetimeOf, LockedRecord, type ReadOptions } from './locked-record.js'
 import { settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 
@@ -81,11 +81,12 @@ export class SessionStore {
   async read(id: string, options: ReadOptions = {}): Promise<string> {
     const engine = this.begin()
     try {
+      const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
       const { record: held, isUnread } = this
       const record = held ?? (await this.lock(engine, id, options))
       if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
       this.isUnread = false
-      if (isUnread) record.keepAlive(options.lifetimeSec ?? engine.settings.lifetimeSec)
+      if (isUnread) record.keepAlive(lifetimeSec)
       else await held?.reload()
       this.retiredId = record.isRetired ? id : undefined
       if (record.isRetired) this.record = undefined

@@ -2,6 +2,7 @@
 import { SessionManager } from 'latchkey'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
+import { World } from '../support/world.js'
 
 const manager = new SessionManager()
 afterAll(() => manager.close())
@@ -11,6 +12,13 @@ const call = (method: 'run' | 'start' | 'close', ...args: unknown[]): Promise<un
   Promise.resolve(Reflect.apply(manager[method], manager, args))
 
 describe('the lifetime of a call', () => {
+  it('a lifetime is refused when a session is read again, too', async () => {
+    const store = new World().process().manager.store()
+    await store.read('sid')
+    await expect(store.read('sid', { lifetimeSec: 0 })).rejects.toMatchObject({ code: 'LATCHKEY_INVALID_OPTION' })
+    await store.close()
+  })
+
   it.each([0, -5, Number.NaN, Infinity, '60', null, 4e9])('%j is refused before the work', async (lifetimeSec) => {
     const work = vi.fn()
     await expect(call('run', 'sid', work, { lifetimeSec })).rejects.toMatchObject({ code: 'LATCHKEY_INVALID_OPTION' })
