@@ -81,10 +81,11 @@ describe('the architecture', () => {
 
   it('the lock layer has floors: who is alone, who waits, who holds, what goes over the wire', () => {
     const floors: Record<string, readonly string[]> = {
-      '': ['queue', 'fairness', 'hold', 'protocol'],
+      '': ['queue', 'fairness', 'hold', 'bell', 'protocol'],
       queue: ['fairness', 'hold', 'protocol'],
       fairness: ['protocol'],
       hold: ['protocol'],
+      bell: ['protocol'],
       protocol: [],
     }
     const floorOf = (file: string): string | undefined => /^lock\/(?:(\w+)\/)?[^/]+$/.exec(file)?.slice(1).map((name) => name ?? '')[0]

@@ -2,6 +2,7 @@ import { ClosedError, type Holder } from '../errors.js'
 import { channels } from '../observe/channels.js'
 import { hashOf } from '../system/session-hash.js'
 import type { Value } from '../wire/wire.js'
+import type { House } from './protocol/bell.js'
 import { FREE } from './protocol/exchange.js'
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './protocol/failures.js'
 import type { AcquireOptions, Handle, Locker } from './protocol/handle.js'
@@ -31,7 +32,7 @@ export interface LocalLock {
 }
 
 /** Sessions entered one at a time. Who is alone with one has no queue; a second request makes one. */
-export class SessionLocker implements Locker, QueueHost, UncontendedHost {
+export class SessionLocker implements Locker, QueueHost, UncontendedHost, House {
   private readonly sessions = new SessionTable<UncontendedLock | WaitQueue>()
   private readonly turns = new RecentTurns()
   private readonly orphans: OrphanSweeper
@@ -57,6 +58,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
     const nowMs = this.context.clock.nowMs()
     const found = this.sessions.get(id)
     if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(options, nowMs)
+    this.context.bell?.open(this)
     const keys = this.context.layout.keysOf(id)
     // As long as a lock may be left behind, who comes next recognises it as its own.
     const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
@@ -128,8 +130,17 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
     this.orphans.watch(id, instance)
   }
 
+  onLet({ session: { instance } }: WaitQueue): void {
+    this.context.bell?.freed(instance)
+  }
+
+  has(id: string, instance: string): boolean {
+    return this.sessions.get(id)?.session.instance === instance
+  }
+
   onIdle(left: UncontendedLock | WaitQueue): void {
     if (!this.sessions.remove(left)) return
+    this.context.bell?.freed(left.session.instance)
     this.turns.remember(left.id, left.turnStartedAtMs, this.context.clock.nowMs())
     if (this.sessions.size === 0) this.whenIdle?.()
   }
@@ -152,6 +163,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost {
       }),
     )
     await this.orphans.close()
+    this.context.bell?.close()
     this.context.alarms.close()
   }
 

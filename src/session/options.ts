@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.js'
 import { type Clock, systemClock } from '../system/clock.js'
+import type { Neighbours } from '../neighbours/neighbours.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
 import { checkNames, shown } from './option-checks.js'
@@ -52,20 +53,31 @@ export interface SessionManagerOptions {
   readonly encryption?: EncryptionOptions
   /** Brotli for large records, before encryption. Costs no flight. Default none; compressed ones are read anyway. */
   readonly compression?: CompressionOptions
+  /**
+   * A directory in which the processes of this host tell each other that a session is free, by unix sockets, so that who
+   * waits for one of another process has it at once; `false`: they ask the store, again and again. Entered by this user
+   * alone (mode 0700; made if it is missing), and the same for all processes. Default: `latchkey-<uid>` in the system's
+   * directory for temporary files; none with `memory:`, and on Windows.
+   */
+  readonly bellDirectory?: string | false
   /** A wire of your own in place of `savePath`; `close()` closes it. For tests. */
   readonly wire?: Wire
   /** For tests. Default: the system's. */
   readonly clock?: Clock
   /** For tests. Default: the system's. */
   readonly random?: Random
+  /** For tests: other processes of this host. Default: those in `bellDirectory`. */
+  readonly neighbours?: Neighbours
 }
 
-type Optional = 'wire' | 'label' | 'encryption' | 'compression'
+type Optional = 'wire' | 'label' | 'encryption' | 'compression' | 'bellDirectory' | 'neighbours'
 export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
   /** Whether lifetimeSec was given; an adapter may know a better default. */
   readonly isLifetimeGiven: boolean
   readonly wire: Wire | undefined
   readonly label: string | undefined
+  readonly bellDirectory: string | false | undefined
+  readonly neighbours: Neighbours | undefined
   /** How records are written down: the options `encryption` and `compression`. Holds no secret that could be shown. */
   readonly format: RecordFormat
 }
@@ -87,6 +99,7 @@ const PREFIX = /^[\x21-\x7e]{0,100}$/
 const KNOWN = new Set<string>([
   ...Object.keys(RANGES),
   ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'encryption', 'compression', 'wire', 'clock', 'random'],
+  ...['bellDirectory', 'neighbours'],
 ])
 
 /**
@@ -124,6 +137,8 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     wire: withMethods('wire', options.wire, ['flight', 'maxValueBytes', 'sweep', 'close']),
     clock: withMethods('clock', options.clock, ['nowMs', 'wallMs', 'setTimer']) ?? systemClock,
     random: withMethods('random', options.random, ['bytes', 'fraction']) ?? systemRandom,
+    bellDirectory: options.bellDirectory === false ? false : text('bellDirectory', options.bellDirectory),
+    neighbours: withMethods('neighbours', options.neighbours, ['open', 'call']),
   }
 }
 

@@ -1,8 +1,13 @@
 import { hostname } from 'node:os'
 import { inspect } from 'node:util'
+import type { Neighbours } from '../neighbours/neighbours.js'
+import { UnixNeighbours } from '../neighbours/unix-neighbours.js'
+import type { Random } from '../system/random.js'
 import { processWide } from '../system/process-wide.js'
 import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
+import type { Bell } from '../lock/protocol/bell.js'
+import { HostBell } from '../lock/bell/host-bell.js'
 import { type KeyLayout, listsKeyOf, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
@@ -51,6 +56,7 @@ export class SessionEngine {
         onWarning: (warning) => this.onWarning(warning),
       })
     this.layout = new SuffixLayout(settings.prefix, this.wire.store)
+    const bell = bellOf(this.wire, settings)
     const slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })
@@ -60,7 +66,7 @@ export class SessionEngine {
       clock,
       random,
       layout: this.layout,
-      mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }),
+      mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }, bell),
       limits: {
         leaseSec,
         waitMs,
@@ -71,6 +77,7 @@ export class SessionEngine {
       },
       counters: this.counters,
       alarms: new Alarms(clock),
+      bell,
       events: {
         lost: (id, reason) => {
           this.onLost({ session: hashOf(id), reason })
@@ -123,6 +130,15 @@ export class SessionEngine {
     await this.wire.close()
   }
 }
+
+/** Who shares its store with nobody has nobody to tell. */
+function bellOf({ meetingPlace }: Wire, { neighbours, bellDirectory, clock, random }: Settings): Bell | undefined {
+  const there = neighbours ?? neighboursIn(bellDirectory ?? meetingPlace, random)
+  return there === undefined ? undefined : new HostBell(there, clock, hostname())
+}
+
+const neighboursIn = (directory: string | false | undefined, random: Random): Neighbours | undefined =>
+  directory === undefined || directory === false ? undefined : new UnixNeighbours(directory, random)
 
 const managers = processWide('managers', () => ({ count: 0 }))
 

@@ -31,6 +31,7 @@ export class History {
     private readonly onLease: (truth: SessionTruth) => void,
     /** Told before a record goes because its time is over. */
     private readonly beforeExpiry: (truth: SessionTruth) => void,
+    private readonly isDead: (actor: number | undefined) => boolean,
   ) {}
 
   session(id: string): SessionTruth {
@@ -103,7 +104,9 @@ export class History {
     if (reply.status !== 'ok' || command.op === 'get') return
     const before = truth.lock
     const next = 'value' in command ? this.lockOf(valueBytes(command.value), command.ttlSec, truth, origin) : undefined
-    if (before !== undefined && before.actor !== origin.actor) {
+    const isInherited = command.op === 'cas' && this.isDead(before?.actor)
+    if (isInherited) this.coverage.add('inherited')
+    if (before !== undefined && before.actor !== origin.actor && !isInherited) {
       this.accuse('strangerLock', `process ${String(origin.actor)} ran ${command.op} on the lock of ${before.label ?? '?'}`)
     }
     if (command.op === 'touch') {

@@ -401,6 +401,34 @@ export const mutants: readonly Mutant[] = [
     `    if (this.isOver || this.handle.isHeld) return
     this.isOver = true`,
   ),
+  // Of what neighbours say
+  one(
+    'brokenOffIsDead',
+    'A link that breaks off says that the process at its other end has ended.',
+    `  onEnd(how: LinkEnd): void {
+    const delayMs`,
+    `  onEnd(why: LinkEnd): void {
+    const how = why === 'ended' ? ('refused' as LinkEnd) : why
+    const delayMs`,
+  ),
+  one(
+    'notReachedIsDead',
+    'A holder whose door is not found has ended.',
+    `if (how === 'refused') for (const visit of`,
+    `for (const visit of`,
+  ),
+  one(
+    'oneDeathForAll',
+    'When the holder that was visited has ended, whatever lock stands there is taken over.',
+    `return this.visit?.instance === instance && this.visit.isDeserted`,
+    `return this.visit?.isDeserted === true && instance !== ''`,
+  ),
+  one(
+    'holdersWordIsEnough',
+    'As long as the holder says that it has the lock, the server is not asked.',
+    `const TRUSTED_MS = 1600`,
+    `const TRUSTED_MS = 160_000`,
+  ),
   // Of errors in place of replies
   one(
     'refusedReadIsEmpty',

@@ -56,6 +56,8 @@ export interface Scenario {
   readonly isDeafAtRegenerate: boolean
   /** From here on nothing goes wrong any more. */
   readonly calmFromMs: number
+  /** Its processes are on one host, and tell each other when a session is free. */
+  readonly hasBell: boolean
   /** All processes are resumed from one memory. */
   readonly isCloned: boolean
 }
@@ -102,7 +104,7 @@ export function makeScenario(random: SeededRandom): Scenario {
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
   const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
   const isCloned = chance(0.08)
-  return { ...scenario, isDeafAtRegenerate, plans: ended, isCloned }
+  return { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6) }
 }
 
 function makeOdds(random: SeededRandom): Odds {

@@ -22,7 +22,7 @@ const request = (name: string, atMs: number, plan: Partial<Plan> = {}): Plan => 
 
 const scenario = (plans: readonly Plan[], rest: Partial<Scenario> = {}): Scenario => ({
   ...{ isCalm: true, places: 1, leaseSec: 15, deadlineMs: 900, waitMs: 20_000, maxHoldMs: 60_000, maxWaiters: 100 },
-  ...{ isDeafAtRegenerate: false, isCloned: false, lifetimeSec: 1440, connections: 1, knowsProcess: true, odds: NO_ODDS, disasters: [], calmFromMs: 4000, plans },
+  ...{ isDeafAtRegenerate: false, isCloned: false, hasBell: false, lifetimeSec: 1440, connections: 1, knowsProcess: true, odds: NO_ODDS, disasters: [], calmFromMs: 4000, plans },
   ...rest,
 })
 
@@ -225,7 +225,7 @@ function makeHistory() {
     ...([clock, () => Math.floor(nowMs / 1000), () => false] as const),
     (rule) => void accused.push(rule),
     new Timeline(false, clock),
-    ...([() => false, nothing, nothing, nothing] as const),
+    ...([() => false, nothing, nothing, nothing, () => false] as const),
   )
   return {
     history,

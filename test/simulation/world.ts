@@ -9,6 +9,7 @@ import type { Request } from './request.js'
 import { Rules } from './rules.js'
 import type { Disaster, Scenario } from './scenario.js'
 import { ResumedProcess } from './snapshot.js'
+import { type LineFate, SimulatedNeighbours, SimulatedTown } from './simulated/neighbours.js'
 import { Timeline } from './timeline.js'
 
 export interface Violation {
@@ -49,6 +50,7 @@ export class World {
   private readonly places: SimulatedProcess[] = []
   private readonly fates: SeededRandom
   private readonly isRough: boolean
+  private readonly town: SimulatedTown
   /** What all processes have in their memory when they begin; undefined: each has its own. */
   private readonly memorySeed: number | undefined
 
@@ -59,6 +61,7 @@ export class World {
   ) {
     const nowMs = (): number => this.time.nowMs
     this.fates = random.fork()
+    this.town = new SimulatedTown(this.time, random.fork(), (line) => this.fateOfLine(line))
     this.isRough = Object.values(scenario.odds).some((share) => share > 0)
     this.timeline = new Timeline(wantsTimeline, nowMs)
     this.server = new SimulatedServer(this.time, random.fraction() * 1000)
@@ -73,6 +76,7 @@ export class World {
       (truth, next) => this.rules.lockChanges(truth, next),
       (truth) => this.rules.watchExpiry(truth),
       (truth) => this.rules.recordExpires(truth),
+      (actor) => this.processes.find((one) => one.actor === actor)?.host.isDead === true,
     )
     this.server.onExecuted = (command, reply, origin) => this.history.executed(command, reply, origin)
     this.time.afterEach = () => this.rules.held()
@@ -122,6 +126,7 @@ export class World {
       case 'crash': {
         this.cover('crash')
         this.at(disaster.place).host.kill()
+        this.town.died(this.at(disaster.place).host)
         time.after(disaster.forMs, () => this.boot(disaster.place))
         return
       }
@@ -214,6 +219,7 @@ export class World {
     const resumed = memorySeed === undefined ? undefined : new ResumedProcess(memory, own, wire, host)
     const manager = new SessionManager({
       ...{ wire: resumed ?? wire, clock: host, random: resumed ?? own },
+      ...(scenario.hasBell ? { neighbours: new SimulatedNeighbours(this.town, host) } : {}),
       ...{ leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
     })
     if (resumed !== undefined && actor > 0) this.cover('cloned')
@@ -231,6 +237,22 @@ export class World {
     const ends = commands.some((command) => command.op === 'cas' && command.value.length === 0)
     if (ends) process.deafUntilMs ??= this.time.nowMs + this.fates.fraction() * (4 * this.flightMs + 1000)
     return this.time.nowMs < (process.deafUntilMs ?? 0)
+  }
+
+  /** What processes of one host say to each other is a hint, and here it is a poor one. */
+  private fateOfLine(line: string): LineFate {
+    const { fates: random } = this
+    const upMs = 0.02 + random.fraction() * 0.4
+    const [, instance = ''] = line.split(' ')
+    if (this.time.nowMs >= this.scenario.calmFromMs || !this.isRough) return { upMs, times: 1, breaks: false, forged: [] }
+    const isLate = random.fraction() < 0.05
+    const drawn = random.fraction()
+    return {
+      upMs: isLate ? upMs + random.fraction() * 2000 : upMs,
+      times: drawn < 0.1 ? 0 : drawn < 0.15 ? 2 : 1,
+      breaks: random.fraction() < 0.03,
+      forged: random.fraction() < 0.1 ? [`${random.pick(['free', 'held', 'left', 'nonsense'])} ${instance}`] : [],
+    }
   }
 
   private fateOf(process: SimulatedProcess, commands: readonly Command[]): Fate {

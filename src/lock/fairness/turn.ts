@@ -72,16 +72,20 @@ export class Turn {
     this.lineOf().learn(reply)
   }
 
-  /** Once the turn is over and another process is in line: the lock goes to it. */
+  /** Once the turn is over and another process stands in line, or waits here: the lock goes to it. */
   grant(): { readonly instance: string; readonly exit: Exit } | undefined {
-    const instance = this.line?.next
-    if (this.line === undefined || instance === undefined) return undefined
     const nowMs = this.context.clock.nowMs()
-    if (nowMs - this.startMs < TURN_MS || nowMs - this.lookedAtMs > STALE_MS) return undefined
+    if (nowMs - this.startMs < TURN_MS) return undefined
+    const instance = this.nextInLine(nowMs) ?? this.context.bell?.guestOf(this.session.instance)
+    if (instance === undefined) return undefined
     this.context.counters.grants++
-    this.advise(this.line.remove(instance))
+    this.advise(this.line?.remove(instance))
     this.line = undefined
     return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.session.instance), ttlSec: GRANT_TTL_SEC } }
+  }
+
+  private nextInLine(nowMs: number): string | undefined {
+    return nowMs - this.lookedAtMs > STALE_MS ? undefined : this.line?.next
   }
 
   standInLine(): void {

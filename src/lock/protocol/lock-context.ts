@@ -4,6 +4,7 @@ import type { Random } from '../../system/random.js'
 import { hashOf } from '../../system/session-hash.js'
 import { type Command, failLater, type Receiver, type Reply, type Wire } from '../../wire/wire.js'
 import type { Alarms } from './alarms.js'
+import type { Bell } from './bell.js'
 import type { KeyLayout } from './key-layout.js'
 import type { TokenMint } from './lock-token.js'
 
@@ -20,6 +21,8 @@ export interface LockContext {
   readonly counters: LockCounters
   readonly events: LockEvents
   readonly alarms: Alarms
+  /** How processes tell each other that a lock is free; undefined: they poll. */
+  readonly bell: Bell | undefined
 }
 
 export interface LockLimits {
@@ -43,6 +46,8 @@ export interface LockCounters {
   handOffs: number
   /** Locks granted to another process that stood in line. */
   grants: number
+  /** Times that a process of this host, or its end, told a waiter here that the lock may be had. */
+  rings: number
   committed: number
   fenced: number
   lost: number
@@ -68,6 +73,7 @@ export const newCounters = (): LockCounters => ({
   polls: 0,
   handOffs: 0,
   grants: 0,
+  rings: 0,
   committed: 0,
   fenced: 0,
   lost: 0,

@@ -11,24 +11,30 @@ export interface TokenContent {
   /** Who took the lock, or who it was granted to: see `TokenMint.instance()`. */
   readonly instance: string | undefined
   readonly holder: Holder
+  /** Where its process can be waited at, by those of the same host; undefined: nowhere. */
+  readonly bell: string | undefined
 }
 
 const MAX_LABEL_LENGTH = 120
+const NO_BELL = { address: undefined }
 
 /**
  * Makes the tokens of one manager. A token is the instance id of its author and a count, so no two are ever the same;
  * the instance id tells an author's tokens from those of everybody else.
  */
 export class TokenMint {
-  private readonly middle: string
+  private middle: string
+  private middleBell: string | undefined
   private count = 0
 
   constructor(
     private readonly clock: Clock,
     private readonly random: Random,
-    process: { readonly host: string; readonly pid: number },
+    private readonly process: { readonly host: string; readonly pid: number },
+    /** Where this process can be waited at. */
+    private readonly bell: { readonly address: string | undefined } = NO_BELL,
   ) {
-    this.middle = `","host":${ascii(process.host)},"pid":${String(process.pid)},"sinceMs":`
+    this.middle = this.makeMiddle(undefined)
   }
 
   /**
@@ -43,12 +49,20 @@ export class TokenMint {
   /** A new token of `instance`; every add that is sent has its own. */
   mint(instance: string, label: string | undefined): LockToken {
     const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
+    if (this.bell.address !== this.middleBell) this.middle = this.makeMiddle(this.bell.address)
     return `${this.head(instance)}${this.middle}${String(this.clock.wallMs())}${who}}`
   }
 
   /** A token of `granter` that `instance` recognises as its own and takes over at its next poll. */
   grantTo(instance: string, granter: string): LockToken {
     return `${this.head(granter)}","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
+  }
+
+  /** What all tokens of this process have in common; made anew when its bell can be rung, or no longer. */
+  private makeMiddle(bell: string | undefined): string {
+    this.middleBell = bell
+    const door = bell === undefined ? '' : `,"bell":${ascii(bell)}`
+    return `","host":${ascii(this.process.host)},"pid":${String(this.process.pid)}${door},"sinceMs":`
   }
 
   private head(instance: string): string {
@@ -77,6 +91,7 @@ export function readToken(value: Value): TokenContent {
   return {
     instance: text('instance') ?? text('token')?.replace(/\..*$/, ''),
     holder: { host: text('host'), pid: number('pid'), sinceMs: number('sinceMs'), label: text('label') },
+    bell: text('bell'),
   }
 }
 

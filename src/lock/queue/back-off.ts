@@ -7,7 +7,7 @@ const SHARES = [
   { untilMs: Infinity, share: 0.175 },
 ] as const
 const JITTER = 0.1
-const FLOOR_MS = 1
+export const FLOOR_MS = 1
 const CAP_MS = 1600
 
 /** While a place in the waiting line is held: the lock comes by grant then, and haste wins nothing. */

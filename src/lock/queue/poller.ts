@@ -1,6 +1,7 @@
 import { type Holder, type LatchkeyError, ServerRefusedError } from '../../errors.js'
 import { type Cas, type Command, FlightError, type Receiver, type Reply, UnsupportedStoreError } from '../../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
+import { Doorstep } from './doorstep.js'
 import { asFlightError, serverRefused, unavailable } from '../protocol/failures.js'
 import type { Acquisition } from '../hold/held-lock.js'
 import type { LocalSession } from '../protocol/local-session.js'
@@ -41,6 +42,8 @@ interface Poll {
   /** Whether it also asks who has the lock, and who stands in line for it. */
   readonly asksWho: boolean
   readonly asksLine: boolean
+  /** It is sent because of what was heard from the holder. */
+  readonly followsNews: boolean
   readonly sentAtMs: number
 }
 
@@ -63,13 +66,18 @@ export class Poller implements Receiver {
   /** Whether the last poll found a record beside somebody else's lock. */
   seesRecord = false
   private endPause: (() => void) | undefined
+  private readonly doorstep: Doorstep
 
   constructor(
     private readonly context: LockContext,
     private readonly session: LocalSession,
     private readonly turn: Turn,
     private readonly owner: PollerOwner,
-  ) {}
+  ) {
+    this.doorstep = new Doorstep(context.bell, session, () => {
+      this.wake()
+    })
+  }
 
   /** Who had the lock when it was last looked at. */
   get holder(): Holder | undefined {
@@ -98,7 +106,7 @@ export class Poller implements Receiver {
   /** As `start`, where another has sent the first attempt, and tells here how it ends. */
   adopt(token: LockToken, label: string | undefined, sentAtMs: number): Receiver {
     this.isPolling = true
-    this.first = { token, label, asksWho: false, asksLine: false, sentAtMs, commands: [] }
+    this.first = { token, label, asksWho: false, asksLine: false, followsNews: false, sentAtMs, commands: [] }
     return this
   }
 
@@ -163,7 +171,7 @@ export class Poller implements Receiver {
         retried = false
         this.context.counters.polls++
         this.owner.onLocked()
-        await this.pause()
+        await this.rest()
       }
       const { head } = this.owner
       if (head === undefined) break
@@ -172,6 +180,7 @@ export class Poller implements Receiver {
       attempt = this.attempt(head, nowMs)
     }
     this.isPolling = false
+    this.doorstep.leave()
     this.owner.onEnded()
   }
 
@@ -184,15 +193,26 @@ export class Poller implements Receiver {
   private finish(acquired: Acquisition): void {
     this.isPolling = false
     this.first = undefined
+    this.doorstep.leave()
     this.owner.onAcquired(acquired)
   }
 
-  /** Until the next attempt is due, or nobody waits. */
-  private async pause(): Promise<void> {
-    if (this.owner.head === undefined) return
+  /** Until the next attempt is due, or nobody waits. As long as the holder answers, it is asked in place of the server. */
+  private async rest(): Promise<void> {
+    const { clock, counters } = this.context
+    const endsAtMs = clock.nowMs() + this.doorstep.trustedMs
+    do await this.pause(endsAtMs)
+    while (this.owner.head !== undefined && clock.nowMs() < endsAtMs && this.doorstep.isStillHeld())
+    if (this.doorstep.hasNews) counters.rings++
+  }
+
+  private async pause(endsAtMs: number): Promise<void> {
+    if (this.owner.head === undefined || this.doorstep.hasNews) return
     const { clock, random } = this.context
-    const seenMs = this.sight === undefined ? 0 : clock.nowMs() - this.sight.sinceMs
-    const delayMs = this.turn.isInLine ? backOffMs(seenMs, random, IN_LINE_FLOOR_MS) : backOffMs(seenMs, random)
+    const nowMs = clock.nowMs()
+    const seenMs = this.sight === undefined ? 0 : nowMs - this.sight.sinceMs
+    const floorMs = this.turn.isInLine ? IN_LINE_FLOOR_MS : this.doorstep.floorMs
+    const delayMs = Math.min(backOffMs(seenMs, random, floorMs), endsAtMs - nowMs)
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, delayMs)
       this.endPause = () => {
@@ -213,7 +233,7 @@ export class Poller implements Receiver {
     const get: Command = { op: 'get', key: record }
     const commands: Command[] = asksWho ? [add, { op: 'get', key }, get] : [add, get]
     if (asksLine) commands.push(this.turn.lookCommand)
-    return { label, token, asksWho, asksLine, sentAtMs: nowMs, commands }
+    return { label, token, asksWho, asksLine, followsNews: this.doorstep.takeNews(), sentAtMs: nowMs, commands }
   }
 
   /**
@@ -245,6 +265,10 @@ export class Poller implements Receiver {
     if (content?.instance === this.session.instance && occupant.cas !== undefined) {
       return this.takeOver(poll, occupant.cas)
     }
+    if (content?.instance !== undefined && occupant.cas !== undefined && this.doorstep.isDesertedBy(content.instance)) {
+      return this.takeOver(poll, occupant.cas)
+    }
+    if (content !== undefined) this.doorstep.goTo(content, poll.followsNews)
     const known = this.sight?.instance
     const same = this.sight !== undefined && (known === undefined || known === content?.instance)
     this.sight = {

@@ -21,6 +21,8 @@ import { Waiters } from './waiters.js'
 export interface QueueHost {
   /** A lock of the queue may be left on the server with nobody to hold it. */
   onOrphan(queue: WaitQueue): void
+  /** Its lock was let go, granted to another process, or lost. */
+  onLet(queue: WaitQueue): void
   /** Nobody holds or waits any more. */
   onIdle(queue: WaitQueue): void
 }
@@ -122,6 +124,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     if (hasBytes(record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
+    this.host.onLet(this)
     this.afterExit(lock, outcome, handOff)
     this.proceed()
     if (outcome.error !== undefined) throw outcome.error
@@ -161,6 +164,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.context.events.lost(this.id, reason)
     if (this.holder !== lock) return
     this.holder = undefined
+    this.host.onLet(this)
     this.poller.suspectOwnLock()
     // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
     if (reason === 'lapsed' || reason === 'heldTooLong') {

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import type { Clock } from '../../system/clock.js'
+import { defaultDirectory } from '../../neighbours/door-directory.js'
 import { isKey } from '../key.js'
 import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
@@ -112,6 +113,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       return closing
     },
     store: MEMCACHED,
+    meetingPlace: defaultDirectory(),
     nodeOf: (route) => placeOf(route).node.observed,
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }

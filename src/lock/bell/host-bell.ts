@@ -1,0 +1,81 @@
+import type { Door, DoorOwner, Link, LinkOwner, Neighbours } from '../../neighbours/neighbours.js'
+import type { Clock } from '../../system/clock.js'
+import type { Bell, HeldElsewhere, House, Visit, Visitor } from '../protocol/bell.js'
+import { Guests } from './guests.js'
+import { Street } from './street.js'
+import { free, held, read } from './words.js'
+
+/** The bell between processes of one host. */
+export class HostBell implements Bell, DoorOwner {
+  address: string | undefined
+  private house: House | undefined
+  private door: Door | undefined
+  private isClosed = false
+  private readonly guests = new Guests()
+  private readonly streets = new Map<string, Street>()
+
+  constructor(
+    private readonly neighbours: Neighbours,
+    private readonly clock: Clock,
+    /** The name of this host, as its tokens have it. Two hosts may share a directory, and not its sockets. */
+    private readonly host: string,
+  ) {}
+
+  open(house: House): void {
+    if (this.house !== undefined) return
+    this.house = house
+    this.door = this.neighbours.open(this)
+  }
+
+  visit(lock: HeldElsewhere, visitor: Visitor): Visit | undefined {
+    const { address } = lock
+    if (this.isClosed || lock.host !== this.host || address === this.address) return undefined
+    let street = this.streets.get(address)
+    if (street === undefined) {
+      street = new Street(address, this.neighbours, this.clock, (ended) => {
+        if (this.streets.get(address) === ended) this.streets.delete(address)
+      })
+      this.streets.set(address, street)
+    }
+    return street.visit(lock, visitor)
+  }
+
+  guestOf(instance: string): string | undefined {
+    return this.guests.first(instance)
+  }
+
+  freed(instance: string): void {
+    this.guests.ring(instance)
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.address = undefined
+    this.door?.close()
+    for (const street of this.streets.values()) street.close()
+    this.streets.clear()
+  }
+
+  onOpen(address: string): void {
+    if (!this.isClosed) this.address = address
+  }
+
+  onCaller(link: Link): LinkOwner {
+    return {
+      onLine: (line) => {
+        this.answer(link, line)
+      },
+      onEnd: () => {
+        this.guests.forget(link)
+      },
+    }
+  }
+
+  private answer(link: Link, line: string): void {
+    const { word, instance, self, id } = read(line)
+    if (word === 'left') this.guests.remove(instance, link, self)
+    if (word !== 'wait' || self === '') return
+    if (this.house?.has(id, instance) !== true) link.send(free(instance))
+    else if (this.guests.add(instance, { link, self })) link.send(held(instance))
+  }
+}

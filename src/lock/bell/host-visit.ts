@@ -1,0 +1,63 @@
+import type { HeldElsewhere, Visit, Visitor } from '../protocol/bell.js'
+import { left, wait } from './words.js'
+
+/** The way to the house. */
+interface Street {
+  say(line: string): void
+  onLeft(visit: HostVisit): void
+}
+
+/** A queue that waits at another process of this host. */
+export class HostVisit implements Visit {
+  isDeserted = false
+  hasNews = false
+  wasAnswered = false
+  private isAnswered = false
+
+  constructor(
+    private readonly street: Street,
+    private readonly lock: HeldElsewhere,
+    private readonly visitor: Visitor,
+  ) {}
+
+  get instance(): string {
+    return this.lock.instance
+  }
+
+  takeNews(): boolean {
+    const { hasNews } = this
+    this.hasNews = false
+    return hasNews
+  }
+
+  isStillHeld(): boolean {
+    const { isAnswered } = this
+    this.ask()
+    return isAnswered && !this.hasNews
+  }
+
+  leave(): void {
+    this.street.say(left(this.instance, this.visitor.instance))
+    this.street.onLeft(this)
+  }
+
+  ask(): void {
+    this.isAnswered = false
+    this.street.say(wait(this.instance, this.visitor.instance, this.lock.id))
+  }
+
+  heardHeld(): void {
+    this.isAnswered = true
+    this.wasAnswered = true
+  }
+
+  heardFree(): void {
+    this.hasNews = true
+    this.visitor.onNews()
+  }
+
+  heardNobody(): void {
+    this.isDeserted = true
+    this.heardFree()
+  }
+}

@@ -1,0 +1,58 @@
+import type { Socket } from 'node:net'
+import type { Link, LinkEnd, LinkOwner } from './neighbours.js'
+
+/** Longer than any line that is sent: a session id may have 250 bytes, and a queue's name has some forty. */
+const MAX_LINE_BYTES = 1024
+/** Who does not read for so long is stopped, or no neighbour of ours. */
+const MAX_UNREAD_BYTES = 256 * 1024
+
+/** A socket that carries lines. It does not keep the process alive. */
+export class LineLink implements Link {
+  private rest = ''
+  private isOver = false
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly owner: LinkOwner,
+    howOf: (error: Error) => LinkEnd,
+  ) {
+    socket.unref()
+    socket.setEncoding('latin1')
+    socket.on('data', (text: string) => {
+      this.take(text)
+    })
+    socket.on('error', (error) => {
+      this.end(howOf(error))
+    })
+    socket.on('end', () => {
+      this.end('ended')
+    })
+    socket.on('close', () => {
+      this.end('ended')
+    })
+  }
+
+  send(line: string): void {
+    if (this.isOver) return
+    if (this.socket.writableLength > MAX_UNREAD_BYTES) this.end('ended')
+    else this.socket.write(`${line}\n`, 'latin1')
+  }
+
+  close(): void {
+    this.isOver = true
+    this.socket.destroy()
+  }
+
+  private take(text: string): void {
+    const lines = (this.rest + text).split('\n')
+    this.rest = lines.pop() ?? ''
+    for (const line of lines) if (!this.isOver) this.owner.onLine(line)
+    if (this.rest.length > MAX_LINE_BYTES) this.end('ended')
+  }
+
+  private end(how: LinkEnd): void {
+    if (this.isOver) return
+    this.close()
+    this.owner.onEnd(how)
+  }
+}
