@@ -46,6 +46,8 @@ const api = {
 
   flights: (_: null): number => opened().stats().flights,
 
+  polls: (_: null): number => opened().stats().polls,
+
   async acquireAll(ids: readonly string[]): Promise<void> {
     for (const id of ids) await acquire(id)
   },

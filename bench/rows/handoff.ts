@@ -59,10 +59,11 @@ export const handoff: Row = {
     }
     const counted = await polls
     const { p50Ms, p99Ms } = await lateness
+    const pollsPerWait = await worstPollsPerWait(one, third)
     const machine = `a timer of 2 ms fired ${num(p50Ms)} ms late in these processes, p99 ${num(p99Ms)} ms: the machine's own share`
     for (const worker of workers) worker.stop()
     const php = await phpHandoffs(context)
-    return report(delays, counted, php, [machine, ...php.notes])
+    return report(delays, counted, pollsPerWait, php, [machine, ...php.notes])
   },
 }
 
@@ -107,10 +108,28 @@ async function countPolls(holder: Child<Worker>, waiter: Child<Worker>, holdSec:
   }
 }
 
+/** How often one who waits finds the session locked, at the hold where that is most often; the mean of some waits. */
+async function worstPollsPerWait(holder: Child<Worker>, waiter: Child<Worker>): Promise<number> {
+  const means: number[] = []
+  for (const { holdMs } of HOLDS) {
+    const waits = holdMs < 1000 ? 20 : 1
+    const before = await waiter.call('polls', null)
+    for (let wait = 0; wait < waits; wait++) {
+      await holder.call('acquire', 'counted')
+      const released = holder.call('releaseAfter', { id: 'counted', holdMs })
+      await waiter.call('acquire', 'counted')
+      await released
+      await waiter.call('releaseAfter', { id: 'counted', holdMs: 0 })
+    }
+    means.push(((await waiter.call('polls', null)) - before) / waits)
+  }
+  return Math.max(...means)
+}
+
 const ofLimit = ({ share, floorMs }: typeof P50, delayMs: number, holdMs: number): number =>
   delayMs / Math.max(floorMs, share * holdMs)
 
-function report(delays: readonly Delays[], polls: Polls, php: PhpHandoffs, notes: readonly string[]): RowResult {
+function report(delays: readonly Delays[], polls: Polls, pollsPerWait: number, php: PhpHandoffs, notes: readonly string[]): RowResult {
   const p50 = (one: Delays): number => quantile(one.delaysMs, 0.5)
   const p99 = (one: Delays): number => quantile(one.delaysMs, 0.99)
   const main = delays.filter(({ holdMs }) => holdMs === MAIN_HOLD_MS)
@@ -132,6 +151,9 @@ function report(delays: readonly Delays[], polls: Polls, php: PhpHandoffs, notes
       'handoff.delayPctOfHold': Math.max(...long.map(pct)),
       'handoff.p50OfLimit': Math.max(...delays.map((one) => ofLimit(P50, p50(one), one.holdMs))),
       'handoff.p99OfLimit': Math.max(...delays.map((one) => ofLimit(P99, p99(one), one.holdMs))),
+      'handoff.worstP50Ms': Math.max(...delays.map(p50)),
+      'handoff.worstP99Ms': Math.max(...delays.map(p99)),
+      'handoff.pollsPerWait': pollsPerWait,
       'handoff.pollsPerSecondPerWaiter': polls.perSecond,
       'handoff.pollsInFirst10s': polls.inFirst10s,
       'handoff.pollsPerSecondLater': polls.perSecondLater,

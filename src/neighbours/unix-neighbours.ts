@@ -34,10 +34,10 @@ export class UnixNeighbours implements Neighbours {
       // Without a door this process is waited for by polls, as one on another host is.
     })
     // Not shared by the workers of a cluster: their primary process would answer for all of them.
-    server.listen({ path, exclusive: true }, () => {
-      owner.onOpen(name)
-      sweepDoors(this.directory, Date.now())
-    })
+    server.listen({ path, exclusive: true })
+    // A unix socket listens at once: even the first lock of a process says where to wait for it.
+    if (server.listening) owner.onOpen(name)
+    sweepDoors(this.directory, Date.now())
     return {
       close() {
         // Takes the socket's file away before it stops listening: a door that is missing says nothing of its process.

@@ -219,11 +219,7 @@ export interface Wire {
 
   /** What the store is called, and its limits. Default: `store`, and keys of 250 bytes. Does not change. */
   readonly store?: StoreTraits
-
-  /**
-   * A directory in which processes of one host that share this store may tell each other that a session is free. A wire
-   * without it is shared by nobody, or its processes ask the store only.
-   */
+  /** A directory in which processes of one host that share this store may meet; without it they ask the store only. */
   readonly meetingPlace?: string
 
   /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */

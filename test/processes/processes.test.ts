@@ -28,6 +28,12 @@ async function start(options = {}): Promise<SessionProcess> {
   return one
 }
 
+/** Whether a figure of `stats()` is that. */
+async function isStill(one: SessionProcess, name: string, count: number): Promise<boolean> {
+  const result = await one.call({ do: 'stats' })
+  return 'value' in result && (result.value as Record<string, unknown>)[name] === count
+}
+
 describe('several processes', () => {
   it('8 concurrent requests of 300 ms on one session over four processes: 8 of 8 served, none lost', async () => {
     const all = await Promise.all([start(), start(), start(), start()])
@@ -40,9 +46,9 @@ describe('several processes', () => {
     await manager.close()
   })
 
-  it('after a holder is killed the next one gets the session when the lease is over, and not before', async () => {
+  it('without the bell: after a holder is killed the next one gets the session when the lease is over, and not before', async () => {
     const leaseSec = 3
-    const [victim, next] = await Promise.all([start({ leaseSec }), start({ leaseSec })])
+    const [victim, next] = await Promise.all([start({ leaseSec, bellDirectory: false }), start({ leaseSec, bellDirectory: false })])
     using lag = new LagMeter()
     const beforeMs = performance.now()
     await victim.call({ do: 'read', id: 'killed' })
@@ -54,6 +60,39 @@ describe('several processes', () => {
     expect(endMs - beforeMs).toBeGreaterThan((leaseSec - 1) * 1000 - 200)
     expect(endMs - lockedMs - lag.between(lockedMs, endMs)).toBeLessThan(leaseSec * 1000 * 1.2 + 500)
     expect(await next.call({ do: 'write', id: 'killed', data: 'next' })).toEqual({ value: true })
+  })
+
+  it('who waits for a holder that is killed has the session at once, and so has who comes later', async () => {
+    const [victim, waiter, later] = await Promise.all([start(), start(), start()])
+    using lag = new LagMeter()
+    await victim.call({ do: 'read', id: 'dead' })
+    const waiting = waiter.call({ do: 'read', id: 'dead' })
+    while (await isStill(waiter, 'waiting', 0)) await sleep(1)
+    const killedMs = performance.now()
+    void victim.kill()
+    expect(await waiting).toEqual({ value: '' })
+    const seenMs = performance.now()
+    expect(seenMs - killedMs - lag.between(killedMs, seenMs)).toBeLessThan(250)
+    await waiter.kill()
+    const cameMs = performance.now()
+    expect(await later.call({ do: 'read', id: 'dead' })).toEqual({ value: '' })
+    const hadMs = performance.now()
+    expect(hadMs - cameMs - lag.between(cameMs, hadMs)).toBeLessThan(250)
+    expect(await later.call({ do: 'write', id: 'dead', data: 'later' })).toEqual({ value: true })
+  })
+
+  it('who waits for a long hold asks the server a few times, and has the session when it is let go', async () => {
+    const [holder, waiter] = await Promise.all([start(), start()])
+    await holder.call({ do: 'read', id: 'long' })
+    const waiting = waiter.call({ do: 'read', id: 'long' })
+    await sleep(1000)
+    await holder.call({ do: 'write', id: 'long', data: 'data' })
+    await holder.call({ do: 'close' })
+    expect(await waiting).toEqual({ value: 'data' })
+    const { value } = (await waiter.call({ do: 'stats' })) as { value: { polls: number; rings: number } }
+    expect(value.rings).toBe(1)
+    // Two, and one or two more where the machine was too busy to answer at once; without the bell they are 40.
+    expect(value.polls).toBeLessThan(12)
   })
 
   it('a holder stopped past its lease is refused when its successor has committed, whose data stands', async () => {

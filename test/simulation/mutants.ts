@@ -426,7 +426,7 @@ export const mutants: readonly Mutant[] = [
   one(
     'holdersWordIsEnough',
     'As long as the holder says that it has the lock, the server is not asked.',
-    `const TRUSTED_MS = 1600`,
+    `const TRUSTED_MS = 1750`,
     `const TRUSTED_MS = 160_000`,
   ),
   // Of errors in place of replies

@@ -50,7 +50,8 @@ export class World {
   private readonly places: SimulatedProcess[] = []
   private readonly fates: SeededRandom
   private readonly isRough: boolean
-  private readonly town: SimulatedTown
+  /** Undefined: its processes do not know of each other. */
+  private readonly town: SimulatedTown | undefined
   /** What all processes have in their memory when they begin; undefined: each has its own. */
   private readonly memorySeed: number | undefined
 
@@ -61,7 +62,7 @@ export class World {
   ) {
     const nowMs = (): number => this.time.nowMs
     this.fates = random.fork()
-    this.town = new SimulatedTown(this.time, random.fork(), (line) => this.fateOfLine(line))
+    this.town = scenario.hasBell ? new SimulatedTown(this.time, random.fork(), (line) => this.fateOfLine(line)) : undefined
     this.isRough = Object.values(scenario.odds).some((share) => share > 0)
     this.timeline = new Timeline(wantsTimeline, nowMs)
     this.server = new SimulatedServer(this.time, random.fraction() * 1000)
@@ -126,7 +127,7 @@ export class World {
       case 'crash': {
         this.cover('crash')
         this.at(disaster.place).host.kill()
-        this.town.died(this.at(disaster.place).host)
+        this.town?.died(this.at(disaster.place).host)
         time.after(disaster.forMs, () => this.boot(disaster.place))
         return
       }
@@ -219,7 +220,7 @@ export class World {
     const resumed = memorySeed === undefined ? undefined : new ResumedProcess(memory, own, wire, host)
     const manager = new SessionManager({
       ...{ wire: resumed ?? wire, clock: host, random: resumed ?? own },
-      ...(scenario.hasBell ? { neighbours: new SimulatedNeighbours(this.town, host) } : {}),
+      ...(this.town === undefined ? {} : { neighbours: new SimulatedNeighbours(this.town, host) }),
       ...{ leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
     })
     if (resumed !== undefined && actor > 0) this.cover('cloned')

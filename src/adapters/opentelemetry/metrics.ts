@@ -8,6 +8,7 @@ const COUNTERS = {
   'latchkey.acquired': 'acquired',
   'latchkey.hand_offs': 'handOffs',
   'latchkey.grants': 'grants',
+  'latchkey.rings': 'rings',
   'latchkey.polls': 'polls',
   'latchkey.committed': 'committed',
   'latchkey.fenced': 'fenced',

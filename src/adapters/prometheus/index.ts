@@ -24,7 +24,8 @@ export interface PrometheusOptions {
 const COUNTERS = {
   latchkey_acquired_total: ['acquired', 'Sessions that were locked.'],
   latchkey_hand_offs_total: ['handOffs', 'Locks handed to the next request of this process in the committing flight.'],
-  latchkey_grants_total: ['grants', 'Locks granted to another process that stood in line.'],
+  latchkey_grants_total: ['grants', 'Locks granted to another process that stood in line, or waited here.'],
+  latchkey_rings_total: ['rings', 'Times that a holder of this host told a waiter that its session may be had.'],
   latchkey_polls_total: ['polls', 'Attempts that found the session locked by another process.'],
   latchkey_committed_total: ['committed', 'Changes that were stored.'],
   latchkey_fenced_total: ['fenced', 'Changes that were refused because the record had moved on.'],

@@ -7,7 +7,7 @@ import { FLOOR_MS, IN_LINE_FLOOR_MS } from './back-off.js'
  * For how long the holder's word may stand in for the server's: as long as a poll may come late in any case. The holder
  * cannot know that its lock was evicted, or went with a restart.
  */
-const TRUSTED_MS = 1600
+const TRUSTED_MS = 1750
 /** Until the holder has answered for the first time: it takes a connection, and a turn of its event loop. */
 const ASKING_FLOOR_MS = 3
 

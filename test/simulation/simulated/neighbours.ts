@@ -63,17 +63,10 @@ export class SimulatedNeighbours implements Neighbours {
   open(owner: DoorOwner): Door {
     const { town, host } = this
     const address = town.nextAddress()
-    let isClosed = false
-    town.time.after(0.2, () => {
-      host.deliver(() => {
-        if (isClosed) return
-        town.doors.set(address, { host, owner, diedAtMs: undefined })
-        owner.onOpen(address)
-      })
-    })
+    town.doors.set(address, { host, owner, diedAtMs: undefined })
+    owner.onOpen(address)
     return {
       close() {
-        isClosed = true
         town.doors.delete(address)
       },
     }
