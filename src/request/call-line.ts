@@ -1,11 +1,9 @@
-import { ignore } from './quiet.js'
-
 /**
  * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
  * whether the last change of the session failed.
  */
 export class CallLine<Failure> {
-  private turn: Promise<unknown> = Promise.resolve()
+  private readonly waiting: (() => void)[] = []
   private pending = 0
   private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined
   /** The response is about to leave: what fails now is told by it. */
@@ -31,9 +29,9 @@ export class CallLine<Failure> {
     return this.failed !== undefined && this.failed.sid !== sid
   }
 
-  /** It was the application's own call that came back with the failure. */
-  get isFailureTold(): boolean {
-    return this.failed?.isTold === true
+  /** Whether a response of this status tells of the failure: it came back to a call of the application's own. */
+  isToldBy(status: number): boolean {
+    return status >= 400 && this.failed?.isTold === true
   }
 
   /** The session is over: what was not stored of it need not be. */
@@ -42,28 +40,18 @@ export class CallLine<Failure> {
   }
 
   /** Begins at once when nothing is under way. With `sid` it is noted whether it failed, as by `noting`. */
-  inTurn<T>(work: () => Promise<T>, sid?: string): Promise<T> {
+  async inTurn<T>(work: () => Promise<T>, sid?: string): Promise<T> {
     const { isAnswering } = this
-    const before = this.pending++ === 0 ? undefined : this.turn
-    const run = before === undefined ? this.now(work, sid, isAnswering) : this.after(before, work, sid, isAnswering)
-    this.turn = run
-    return run
-  }
-
-  private async after<T>(before: Promise<unknown>, work: () => Promise<T>, sid: string | undefined, wasAnswering: boolean): Promise<T> {
-    await before.catch(ignore)
-    return this.now(work, sid, wasAnswering)
-  }
-
-  private async now<T>(work: () => Promise<T>, sid: string | undefined, wasAnswering: boolean): Promise<T> {
+    if (this.pending++ > 0) await new Promise<void>((resolve) => this.waiting.push(resolve))
     try {
       const result = await work()
       if (sid !== undefined && this.failed?.sid === sid) this.failed = undefined
       return result
     } catch (thrown) {
-      throw sid === undefined ? thrown : this.note(sid, thrown, wasAnswering)
+      throw sid === undefined ? thrown : this.note(sid, thrown, isAnswering)
     } finally {
       this.pending--
+      this.waiting.shift()?.()
     }
   }
 
@@ -87,8 +75,10 @@ export class CallLine<Failure> {
   /** Resolves when nothing is under way, callbacks included. */
   async settled(): Promise<void> {
     while (!this.isIdle || this.untold > 0) {
-      await this.turn.catch(ignore)
+      await this.inTurn(nothing)
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
 }
+
+const nothing = (): Promise<void> => Promise.resolve()

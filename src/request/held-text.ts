@@ -1,8 +1,9 @@
-import type { ReadOnlyReason } from '../errors.js'
-import type { LockedRecord } from '../session/locked-record.js'
+import { FencedError, MisuseError, type ReadOnlyReason } from '../errors.js'
+import type { LockedRecord, RegenerateOptions } from '../session/locked-record.js'
 import type { SessionManager } from '../session/session-manager.js'
+import { hashOf } from '../system/session-hash.js'
 import { CallLine } from './call-line.js'
-import { ClientGoneError, Leaving } from './leaving.js'
+import { Leaving } from './leaving.js'
 import { ignore } from './quiet.js'
 
 /** What is stored as a session, as far as the request knows. */
@@ -15,6 +16,14 @@ export interface Following {
   /** Throws where `stored` must not be written over by what follows from `read`. */
   assertFollows(sid: string, read: string, stored: string): void
 }
+
+/** For who stores nothing after he has let go: what stands where a new session is to begin is another's. */
+export const NEVER_FOLLOWING: Following = {
+  assertFollows(sid, read, stored) {
+    if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
+  },
+}
+
 
 /**
  * What one request holds of its session, and what it knows to be stored: text, of no framework and no serializer.
@@ -74,9 +83,19 @@ export class HeldText<Failure = unknown> {
     return this.known?.sid === sid ? this.known.text : ''
   }
 
+  /** Aborts, with the typed error as its reason, when the lock is lost. */
+  get signal(): AbortSignal {
+    return this.hold?.signal ?? new AbortController().signal
+  }
+
   /** Nobody waits for the answer any more: neither does this request for its session. */
   giveUpWaiting(): void {
-    this.leaving.abort(new ClientGoneError('The client has gone.'))
+    this.leaving.leave()
+  }
+
+  /** @throws ClientGoneError after giveUpWaiting(). */
+  throwIfGivenUp(): void {
+    this.leaving.throwIfAborted()
   }
 
   /**
@@ -85,10 +104,14 @@ export class HeldText<Failure = unknown> {
    */
   async read(sid: string): Promise<string> {
     if (this.hold?.id === sid) return this.readAgain(this.hold)
-    const { isRetired } = await this.lock(sid, this.leaving)
-    const text = this.textOf(sid)
+    const { leaving: signal, label } = this
+    this.hold = await this.manager.lock(sid, { signal, label })
+    const { text, isRetired } = this.hold
     this.isRetired = isRetired
-    if (text === '' || isRetired) await this.drop()
+    // Where whoever waited for it has gone in the meantime, nothing was read.
+    if (!signal.hasLeft) this.known = { sid, text }
+    if (text === '' || isRetired || signal.hasLeft) await this.drop()
+    signal.throwIfAborted()
     return text
   }
 
@@ -126,7 +149,7 @@ export class HeldText<Failure = unknown> {
    *
    * Of a session that was let go of since it was read, what is stored must be what was read (Following).
    */
-  async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
+  async write(sid: string, text: string, lifetimeSec: number | undefined, isLast: boolean): Promise<void> {
     if (this.refusal !== undefined) throw this.refusal.error
     const isStored = this.hold !== undefined && this.textOf(sid) === text
     const hold = this.hold ?? (await this.lockAsKnown(sid))
@@ -190,11 +213,50 @@ export class HeldText<Failure = unknown> {
     }
   }
 
+  /**
+   * What is held goes on under a new id at once, which is returned (LockedRecord.goOn). Three flights. Where that fails and
+   * its lock is not held any more, nothing is stored from then on.
+   */
+  async goOn(text: string, lifetimeSec: number | undefined, options: RegenerateOptions | undefined): Promise<string> {
+    const { hold, label } = this
+    if (hold === undefined) throw new MisuseError('No session is held that could go on under another id.')
+    try {
+      this.hold = await hold.goOn(text, { label, lifetimeSec }, options)
+    } catch (error) {
+      if (!hold.isHeld) {
+        this.refusal = { error }
+        await this.drop()
+      }
+      throw error
+    }
+    this.known = { sid: this.hold.id, text }
+    return this.hold.id
+  }
+
   /** Of all that is held, without storing. One flight, or none. */
   async letGo(): Promise<void> {
     const records = [this.hold, this.old]
     this.hold = this.old = undefined
     await Promise.all(records.flatMap((record) => record?.release() ?? []))
+  }
+
+  /**
+   * A response is about to leave: what was called for is done, the session is stored, and let go. Throws what was not
+   * stored, but for a response that says so itself: the application was told.
+   */
+  async decide(statusOf: () => number, store: () => Promise<void>): Promise<void> {
+    const { calls } = this
+    await calls.settled()
+    if (calls.isToldBy(statusOf())) return this.complete()
+    // The session was let go without it, and can be stored no more.
+    if (calls.failure !== undefined && this.isOver) throw calls.failure
+    calls.isAnswering = true
+    try {
+      await store()
+    } finally {
+      await this.complete()
+    }
+    if (calls.failure !== undefined) throw calls.failure
   }
 
   /**
@@ -231,31 +293,18 @@ export class HeldText<Failure = unknown> {
     return text
   }
 
-  private async lock(sid: string, signal?: Leaving): Promise<LockedRecord> {
-    const hold = await this.manager.lock(sid, { signal, label: this.label })
+  private async lockAsKnown(sid: string): Promise<LockedRecord> {
+    const { known, label } = this
+    const hold = await this.manager.lock(sid, { label })
     try {
-      // Whoever waited for it has gone in the meantime.
-      signal?.throwIfAborted()
-      this.known = { sid, text: hold.text }
-      return (this.hold = hold)
+      if (known?.sid === sid) this.following.assertFollows(sid, known.text, hold.text)
     } catch (error) {
+      // It is still what was read that the request's changes are changes of.
       await hold.release()
       throw error
     }
-  }
-
-  private async lockAsKnown(sid: string): Promise<LockedRecord> {
-    const { known } = this
-    const hold = await this.lock(sid)
-    try {
-      if (known?.sid === sid) this.following.assertFollows(sid, known.text, this.textOf(sid))
-      return hold
-    } catch (error) {
-      // It is still what was read that the request's changes are changes of.
-      this.known = known
-      await this.drop()
-      throw error
-    }
+    this.known = { sid, text: hold.text }
+    return (this.hold = hold)
   }
 
   private async destroyHeld(held: LockedRecord): Promise<void> {

@@ -10,20 +10,22 @@ export class ClientGoneError extends Error {
 /** Whether the client of a request has left: the signal for what waits on its behalf, one wait at a time. */
 export class Leaving implements Cancellation {
   private listener: Listener | undefined
-  private left: { readonly reason: unknown } | undefined
+  hasLeft = false
+  /** Made for who asks: most requests leave nobody waiting. */
+  private error: ClientGoneError | undefined
 
   get reason(): unknown {
-    return this.left?.reason
+    return this.hasLeft ? (this.error ??= new ClientGoneError('The client has gone.')) : undefined
   }
 
-  abort(reason: unknown): void {
-    if (this.left !== undefined) return
-    this.left = { reason }
+  leave(): void {
+    if (this.hasLeft) return
+    this.hasLeft = true
     this.listener?.handleEvent()
   }
 
   throwIfAborted(): void {
-    if (this.left !== undefined) throw this.left.reason
+    if (this.hasLeft) throw this.reason
   }
 
   addEventListener(_type: 'abort', listener: Listener): void {

@@ -1,17 +1,16 @@
 import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
+import type { RegenerateOptions } from '../session/locked-record.js'
 import { checkNumber, MAX_TTL_SEC } from '../session/option-checks.js'
-import { own, protect } from '../session/protect.js'
+import { takeLifetime, withLifetime } from '../session/own-lifetime.js'
+import { own, ownAll, protect } from '../session/protect.js'
 import { assertObject } from '../session/serializer.js'
-import type { RegenerateOptions, Session } from '../session/session.js'
 import type { SessionManager } from '../session/session-manager.js'
 import { hashOf } from '../system/session-hash.js'
-import { CallLine } from './call-line.js'
-import { ignore, quiet } from './quiet.js'
+import { HeldText, NEVER_FOLLOWING } from './held-text.js'
+import { quiet } from './quiet.js'
 
 /** What a request's session is read with, and how its framework shows it to the application. */
 export interface RequestSettings {
-  /** Aborts when nobody waits for the answer any more. */
-  readonly signal: AbortSignal
   readonly label: string
   readonly lifetimeSec: number | undefined
   readonly readOnly: boolean
@@ -29,50 +28,60 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */
   cookieId: string | null | undefined
   private found: 'nothing' | 'a session' | 'a retired copy' = 'nothing'
-  private newId: string
-  /** The data while nothing is stored; made when it is asked for. */
-  private made: Partial<T> | undefined
-  private freshMaxAge: number | undefined
+  private currentId: string
+  /** Made when it is asked for; protected where it cannot be changed. */
+  private current: Partial<T> | undefined
+  private ownMaxAge: number | undefined
   /** As the browser has it. */
   private firstMaxAge: number | undefined
-  /** The manager's; undefined while nothing is stored. */
-  private session: Session<T> | undefined
-  /** Why nothing can be changed any more. */
-  private reason: ReadOnlyReason | undefined
-  /** The data since then. */
-  private ended: Partial<T> | undefined
   private releasing: Promise<void> | undefined
   /** Let go of by the adapter before the response was decided. */
   private isCutShort = false
-  private readonly calls: CallLine<unknown>
+  private readonly held: HeldText
 
   /** For the adapter, as all that is not documented for handlers. */
   constructor(
     private readonly manager: SessionManager,
     private readonly settings: RequestSettings,
   ) {
-    this.calls = new CallLine(settings.errorOf)
-    this.newId = manager.createSid()
-    if (settings.readOnly) this.end('readOnly')
+    this.held = new HeldText(manager, settings.label, NEVER_FOLLOWING, undefined, settings.errorOf)
+    this.currentId = manager.createSid()
   }
 
-  /** For the adapter. Waits for the session if need be. Errors as of SessionManager.start(), or the signal's reason. */
+  /** For the adapter. Waits for the session if need be. Errors as of SessionManager.start(), or ClientGoneError. */
   async read(id: string | undefined): Promise<void> {
+    const { held } = this
     try {
-      if (id !== undefined && this.manager.flawOf(id) === undefined) await this.find(id)
-      this.settings.signal.throwIfAborted()
+      if (id !== undefined && this.manager.flawOf(id) === undefined) {
+        const text = this.settings.readOnly ? await held.look(id) : await held.read(id)
+        // Else no session has this id: it is not taken over.
+        if (text !== '') this.take(id, text)
+      }
+      if (this.settings.readOnly) this.end('readOnly')
+      held.throwIfGivenUp()
     } catch (thrown) {
       const error = this.settings.errorOf(thrown)
       // Its data cannot be shown, say: it was locked by then.
-      await this.session?.abort()
-      this.session = undefined
+      await held.drop()
       // An error handler must not begin a new session in place of the one that could not be had.
-      this.reason = 'readOnly'
-      this.ended = protect(this.fresh, () => {
+      held.readOnly = 'readOnly'
+      this.current = protect(this.dressed(own({}), true), () => {
         throw error
       })
       throw error
     }
+  }
+
+  private take(id: string, text: string): void {
+    const { held, settings } = this
+    const data: Partial<T> = ownAll(this.manager.decode(id, text))
+    this.currentId = id
+    this.ownMaxAge = this.firstMaxAge = takeLifetime(data)
+    if (this.lifetimeSec !== undefined) held.keepAlive(this.lifetimeSec)
+    this.current = this.dressed(data, true)
+    this.found = held.isRetired ? 'a retired copy' : 'a session'
+    if (held.isRetired) this.end('retired')
+    else if (!settings.readOnly) this.cookieId = id
   }
 
   /** Whether the request came without a session. */
@@ -90,15 +99,13 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * change throws LATCHKEY_READ_ONLY at that moment; after destroy() LATCHKEY_SESSION_GONE.
    */
   get data(): Partial<T> {
-    return this.ended ?? this.session?.data ?? this.fresh
+    return (this.current ??= this.dressed(own({}), true))
   }
 
   set data(data: Partial<T>) {
     this.assertLive()
     assertObject(this.id, data)
-    const dressed = this.dressed(data, false)
-    if (this.session === undefined) this.made = dressed
-    else this.session.data = dressed
+    this.current = this.dressed(data, false)
   }
 
   /**
@@ -108,38 +115,35 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * @throws LATCHKEY_INVALID_OPTION, and as a change of `data`
    */
   get maxAge(): number | undefined {
-    return this.session === undefined ? this.freshMaxAge : this.session.lifetimeSec
+    return this.ownMaxAge
   }
 
   set maxAge(maxAge: number | undefined) {
     this.assertLive()
-    const checked = checkedMaxAge(maxAge)
-    if (this.session === undefined) this.freshMaxAge = checked
-    else this.session.lifetimeSec = checked
+    checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
+    this.ownMaxAge = maxAge === undefined ? undefined : Math.ceil(maxAge)
   }
 
   /** Another one after regenerate(). */
   get id(): string {
-    return this.session?.id ?? this.newId
+    return this.currentId
   }
 
   /** Of a read-only request, released, destroyed, or the copy that a regenerated session left behind. */
   get isReadOnly(): boolean {
-    return this.reason !== undefined
+    return this.held.readOnly !== undefined
   }
 
   /** Aborts, with the typed error as its reason, when the lock is lost: what is written then would be refused. */
   get signal(): AbortSignal {
-    return this.session?.signal ?? new AbortController().signal
+    return this.held.signal
   }
 
   /** Stores the session now and keeps the lock. One flight. Errors as of Session.save(). */
   save(): Promise<void> {
     return this.changing('data', async () => {
       this.assertLive()
-      const session = await this.started()
-      await session.save()
-      this.cookieId = session.id
+      await this.write(false)
     })
   }
 
@@ -148,7 +152,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * LATCHKEY_READ_ONLY. One flight; does nothing a second time. Errors as of Session.release().
    */
   release(): Promise<void> {
-    if (this.reason === undefined) this.releasing = quiet(this.releaseNow())
+    if (!this.isReadOnly) this.releasing = quiet(this.releaseNow())
     return this.releasing ?? Promise.resolve()
   }
 
@@ -157,12 +161,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
       // Now: what is changed while it waits for its turn is not in it.
       this.end('released')
     } finally {
-      await this.changing('data', async () => {
-        if (this.session === undefined && Object.keys(this.fresh).length === 0) return
-        const session = await this.started()
-        await session.release()
-        this.cookieId = session.id
-      })
+      await this.held.calls.inTurn(async () => {
+        if (this.isStored || Object.keys(this.data).length > 0) await this.write(true)
+      }, 'data')
     }
   }
 
@@ -170,12 +171,8 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   regenerate(options?: RegenerateOptions): Promise<void> {
     return this.changing('id', async () => {
       this.assertLive()
-      const { session } = this
-      if (session === undefined) this.newId = this.manager.createSid()
-      else {
-        await session.regenerate(options)
-        this.cookieId = session.id
-      }
+      if (!this.isStored) this.currentId = this.manager.createSid()
+      else this.currentId = this.cookieId = await this.held.goOn(this.text, this.lifetimeSec, options)
     })
   }
 
@@ -185,9 +182,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   }
 
   private async destroyNow(): Promise<void> {
-    const { reason } = this
-    if (reason === 'destroyed') throw this.refusal()
-    const refusal = reason === undefined || reason === 'retired' ? undefined : this.refusal()
+    const { held } = this
+    if (held.readOnly === 'destroyed') throw this.refusal()
+    const refusal = held.readOnly === undefined || held.readOnly === 'retired' ? undefined : this.refusal()
     try {
       // At once: a response that does not wait for it must not store the session again.
       if (refusal === undefined) this.end('destroyed')
@@ -195,73 +192,62 @@ export class RequestSession<T extends object = Record<string, unknown>> {
       await this.changing('end', async () => {
         if (refusal !== undefined) throw refusal
         this.cookieId = undefined
-        await this.session?.destroy()
+        if (this.isStored) await held.destroy(this.id)
         // The browser may have the cookie of the session that went on by now.
         if (!this.isRetired) this.cookieId = null
-        this.calls.forgetFailure()
+        held.calls.forgetFailure()
       })
     }
   }
 
-  /**
-   * For the adapter: stores what there is to store, and lets go. Throws what was not stored, but for a response that
-   * says so itself (`isFailure`): the handler was told.
-   */
-  async settle(isFailure: boolean): Promise<void> {
-    const { calls } = this
-    await calls.settled()
-    if (isFailure && calls.isFailureTold) return this.abandon()
-    calls.isAnswering = true
-    if (this.isCutShort) throw this.refusal()
-    await this.release()
-    if (calls.failure !== undefined) throw calls.failure
+  /** For the adapter: stores what there is to store, and lets go (HeldText.decide). */
+  async settle(statusOf: () => number): Promise<void> {
+    await this.held.decide(statusOf, () => {
+      if (this.isCutShort) throw this.refusal()
+      return this.release()
+    })
+    if (!this.isReadOnly) this.end('released')
+  }
+
+  /** For the adapter: nobody waits for the answer any more. */
+  giveUpWaiting(): void {
+    this.held.giveUpWaiting()
   }
 
   /** For the adapter: lets go and stores nothing. Throws nothing. */
-  async abandon(): Promise<void> {
-    const isCut = this.reason === undefined
-    if (isCut && this.session !== undefined) this.isCutShort = true
+  async finish(): Promise<void> {
+    const isCut = !this.isReadOnly
+    if (isCut && this.isStored) this.isCutShort = true
     try {
       if (isCut) this.end('released')
     } finally {
-      // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
-      await this.calls.inTurn(async () => this.session?.abort()).catch(ignore)
+      await this.held.finish()
     }
   }
 
   /** For the adapter: whether the cookie is to be set for the sake of its time, which counts from each response. */
   get isCookieTimed(): boolean {
-    return this.maxAge !== undefined || this.firstMaxAge !== undefined
+    return this.ownMaxAge !== undefined || this.firstMaxAge !== undefined
   }
 
-  private async find(id: string): Promise<void> {
-    const { signal, label, lifetimeSec, readOnly } = this.settings
-    const session = await this.manager.start<T>(id, { signal, label, lifetimeSec, readOnly })
-    // Whoever waited for it has gone in the meantime; or no session has this id: it is not taken over.
-    if (signal.aborted || session.isNew) return session.abort()
-    this.session = session
-    this.found = session.isReadOnly && !readOnly ? 'a retired copy' : 'a session'
-    this.firstMaxAge = session.lifetimeSec
-    if (session.isReadOnly) this.end(readOnly ? 'readOnly' : 'retired', this.dressed(session.data, true))
-    else {
-      if (this.settings.dressed !== undefined) session.data = this.dressed(session.data, true)
-      this.cookieId = session.id
-    }
+  /** Whether it was found, or stored by this request. */
+  private get isStored(): boolean {
+    return this.held.isRead(this.currentId)
   }
 
-  /** The session of the manager, begun when there is something to store. */
-  private async started(): Promise<Session<T>> {
-    if (this.session !== undefined) return this.session
-    const { label, lifetimeSec } = this.settings
-    const session = await this.manager.start<T>(this.newId, { label, lifetimeSec })
-    session.data = this.fresh
-    session.lifetimeSec = this.freshMaxAge
-    this.session = session
-    return session
+  private get lifetimeSec(): number | undefined {
+    return this.ownMaxAge ?? this.settings.lifetimeSec
   }
 
-  private get fresh(): Partial<T> {
-    return (this.made ??= this.dressed(own({}), true))
+  private get text(): string {
+    const { data, ownMaxAge: sec, currentId: id } = this
+    return this.manager.encode(id, sec === undefined ? data : withLifetime(id, data, sec))
+  }
+
+  private async write(isLast: boolean): Promise<void> {
+    const { id } = this
+    await this.held.write(id, this.text, this.lifetimeSec, isLast)
+    this.cookieId = id
   }
 
   private dressed(data: Partial<T>, isOwn: boolean): Partial<T> {
@@ -270,33 +256,28 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   }
 
   /** At once, whatever is under way: what is changed from now on would go nowhere. */
-  private end(reason: ReadOnlyReason, data = this.data): void {
-    this.reason = reason
-    this.ended = protect(data, () => this.refusal())
+  private end(reason: ReadOnlyReason): void {
+    this.held.readOnly = reason
+    this.current = protect(this.data, () => this.refusal())
   }
 
   private refusal(): Error {
+    const { readOnly = 'released' } = this.held
     const session = hashOf(this.id)
-    const isGone = this.reason === 'destroyed'
+    const isGone = readOnly === 'destroyed'
     return this.settings.errorOf(
       isGone
         ? new SessionGoneError('The session was destroyed: a change goes nowhere.', { session })
-        : new ReadOnlyError(this.reason ?? 'released', { session }),
+        : new ReadOnlyError(readOnly, { session }),
     )
   }
 
   private assertLive(): void {
-    if (this.reason !== undefined) throw this.refusal()
+    if (this.isReadOnly) throw this.refusal()
   }
 
   /** One call after the other, so that a handler need not wait for its own: the response waits. */
   private changing(subject: string, work: () => Promise<void>): Promise<void> {
-    return quiet(this.calls.inTurn(work, subject))
+    return quiet(this.held.calls.inTurn(work, subject))
   }
-}
-
-/** A session's own `maxAge`: whole seconds, at least 1; undefined is none. @throws LATCHKEY_INVALID_OPTION */
-function checkedMaxAge(maxAge: number | undefined): number | undefined {
-  checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
-  return maxAge === undefined ? undefined : Math.ceil(maxAge)
 }

@@ -1,4 +1,4 @@
-import { LockLostError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
+import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
 import { tombstoneSec } from '../lock/protocol/lease.js'
 import { hashOf } from '../system/session-hash.js'
@@ -12,7 +12,18 @@ export interface ReadOptions extends AcquireOptions {
   readonly lifetimeSec?: number | undefined
 }
 
+/** What becomes of a session that goes on under another id. */
+export interface RegenerateOptions {
+  /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `retiredCopySec`. */
+  readonly retiredCopySec?: number
+  /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
+  readonly keepOld?: boolean
+}
+
 const NOTHING = Buffer.alloc(0)
+
+/** PHP tries as often before it gives up (ext/session/session.c). */
+const MAX_SID_TRIES = 3
 
 /**
  * One session, locked, as text: what PHP's hooks (`SessionStore`), an application's `Session` and the request of a web
@@ -51,6 +62,16 @@ export class LockedRecord {
       await handle.release()
       throw error
     }
+  }
+
+  /** As `lock`, of a new id under which nothing is stored. */
+  static async lockFresh(engine: SessionEngine, options: ReadOptions): Promise<LockedRecord> {
+    for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
+      const record = await LockedRecord.lock(engine, engine.createSid(), options)
+      if (record.text === '') return record
+      await record.release()
+    }
+    throw new MisuseError('Every new session id exists already: the random source does not work.')
   }
 
   /** As it was last read; '' when there is none. */
@@ -156,6 +177,26 @@ export class LockedRecord {
     this.isOver = true
   }
 
+  /**
+   * Goes on under a new id, which is stored with `text` before this one ends (`retire`), and is returned, locked. Three
+   * flights. Where any of it fails, the new one is destroyed again, as far as the server answers; nobody knows its id.
+   * Whether this one is still held then, `isHeld` says.
+   */
+  async goOn(text: string, locking: ReadOptions, { retiredCopySec, keepOld = false }: RegenerateOptions = {}): Promise<LockedRecord> {
+    const copySec = checkedRetiredCopySec(retiredCopySec ?? this.engine.settings.retiredCopySec)
+    const fresh = await LockedRecord.lockFresh(this.engine, locking)
+    try {
+      await fresh.save(text, locking.lifetimeSec)
+      if (keepOld) await this.commit(text, locking.lifetimeSec).catch(unlessUnknown)
+      else await this.retire(copySec)
+      return fresh
+    } catch (error) {
+      await fresh.destroy().catch(() => undefined)
+      await fresh.release()
+      throw error
+    }
+  }
+
   /** Destroys it and lets go; where the lock is gone, whoever has it now is fenced. One flight. */
   async destroy(): Promise<void> {
     if (this.handle.isHeld) {
@@ -176,6 +217,11 @@ export class LockedRecord {
     this.isOver = true
     await this.handle.release()
   }
+}
+
+/** A session that may have been stored is not one that was not. */
+function unlessUnknown(error: unknown): void {
+  if (!(error instanceof OutcomeUnknownError)) throw error
 }
 
 /** A lifetime that came with a call, checked, or the manager's. @throws InvalidOptionError LATCHKEY_INVALID_OPTION */

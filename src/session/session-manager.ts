@@ -71,10 +71,11 @@ export class SessionManager extends EventEmitter<{
 
   /**
    * Locks a session, waiting for it if need be, as text: for who brings a serializer of his own. Errors as in
-   * SessionStore.read(). One flight when it is free.
+   * SessionStore.read(), and LATCHKEY_MISUSE within run() of the same session. One flight when it is free.
    */
   lock(id: string, options: ReadOptions = {}): Promise<LockedRecord> {
-    return LockedRecord.lock(this.engine, id, options)
+    const flaw = this.isLocking ? this.nesting.flawOf(id) : undefined
+    return flaw === undefined ? LockedRecord.lock(this.engine, id, options) : Promise.reject(flaw)
   }
 
   /**

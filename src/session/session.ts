@@ -1,12 +1,12 @@
 import { inspect } from 'node:util'
-import { MisuseError, OutcomeUnknownError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
+import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 import { own, ownAll, protect } from './protect.js'
-import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
+import { checkedLifetimeSec } from './options.js'
 import { takeLifetime, withLifetime } from './own-lifetime.js'
 import type { SessionEngine } from './session-engine.js'
 import { assertObject, decode, encode } from './serializer.js'
-import { LockedRecord, type ReadOptions } from './locked-record.js'
+import { LockedRecord, type ReadOptions, type RegenerateOptions } from './locked-record.js'
 import type { WriteOptions } from './session-store.js'
 
 export interface StartOptions extends ReadOptions, WriteOptions {
@@ -21,17 +21,6 @@ export interface StartOptions extends ReadOptions, WriteOptions {
    */
   readonly ifExists?: boolean
 }
-
-/** What becomes of the old session. */
-export interface RegenerateOptions {
-  /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `retiredCopySec`. */
-  readonly retiredCopySec?: number
-  /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
-  readonly keepOld?: boolean
-}
-
-/** PHP tries as often before it gives up (ext/session/session.c). */
-const MAX_SID_TRIES = 3
 
 /** What was found under an id. */
 interface Found {
@@ -227,25 +216,15 @@ export class Session<T extends object> implements AsyncDisposable {
    */
   async regenerate(options: RegenerateOptions = {}): Promise<void> {
     this.assertChangeable()
-    const retiredCopySec = checkedRetiredCopySec(options.retiredCopySec ?? this.engine.settings.retiredCopySec)
     const text = this.encode()
     const old = this.held
-    let fresh: LockedRecord | undefined
     try {
-      fresh = await this.lockFresh()
-      await fresh.save(text, this.storingSec)
-      if (options.keepOld === true) await old.commit(text, this.storingSec).catch(unlessUnknown)
-      else await old.retire(retiredCopySec)
+      this.record = await old.goOn(text, { ...this.options, lifetimeSec: this.storingSec }, options)
     } catch (error) {
-      // The old session did not end: the new one must not have begun. Where the server does not answer, its record dies
-      // with its lifetime; nobody knows its id.
-      await fresh?.destroy().catch(() => undefined)
-      await fresh?.release()
       if (!old.isHeld) await this.abort()
       throw error
     }
-    this.record = fresh
-    this.currentId = fresh.id
+    this.currentId = this.record.id
     this.baseline = text
     this.isStored = true
   }
@@ -260,17 +239,6 @@ export class Session<T extends object> implements AsyncDisposable {
     } finally {
       await record.release()
     }
-  }
-
-  /** A session of a new id, locked. */
-  private async lockFresh(): Promise<LockedRecord> {
-    const options = { ...this.options, lifetimeSec: this.storingSec }
-    for (let tries = 0; tries < MAX_SID_TRIES; tries++) {
-      const record = await LockedRecord.lock(this.engine, this.engine.createSid(), options)
-      if (record.text === '') return record
-      await record.release()
-    }
-    throw new MisuseError('Every new session id exists already: the random source does not work.')
   }
 
   /** What the application has taken from it, too; of what was only just read it has nothing. */
@@ -303,11 +271,6 @@ export class Session<T extends object> implements AsyncDisposable {
 
 const gone = (id: string): SessionGoneError =>
   new SessionGoneError('No session is stored under this id: it was never begun, has ended or has expired.', { session: hashOf(id) })
-
-/** A session that may have been stored is not one that was not. */
-function unlessUnknown(error: unknown): void {
-  if (!(error instanceof OutcomeUnknownError)) throw error
-}
 
 async function locked(engine: SessionEngine, given: string | undefined, options: StartOptions): Promise<Found> {
   const found = given === undefined ? undefined : await existing(engine, given, options)

@@ -52,11 +52,11 @@ describe('what failed', () => {
   it('was told to the application, unless the response was about to leave by then', async () => {
     const line = lineOf()
     await expect(line.inTurn(failing('1'), 'a')).rejects.toBe('1')
-    expect(line.isFailureTold).toBe(true)
+    expect([line.isToldBy(500), line.isToldBy(200)]).toEqual([true, false])
     const late = line.inTurn(failing('2'), 'a')
     line.isAnswering = true
     await expect(late).rejects.toBe('2')
-    expect(line.isFailureTold).toBe(false)
+    expect(line.isToldBy(500)).toBe(false)
   })
 
   it('of what is not a change is nobody\'s but the caller\'s', async () => {

@@ -7,11 +7,11 @@ import { World } from '../support/world.js'
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : '')
 
-it.each(['run', 'start'] as const)('a %s() within a run() of the same id is told at once', async (how) => {
+it.each(['run', 'start', 'lock'] as const)('a %s() within a run() of the same id is told at once', async (how) => {
   const world = new World()
   const { manager } = world.process()
   const startedMs = world.clock.nowMs()
-  const again = (): Promise<unknown> => (how === 'run' ? manager.run('sid', () => undefined) : manager.start('sid'))
+  const again = (): Promise<unknown> => (how === 'run' ? manager.run('sid', () => undefined) : manager[how]('sid'))
   const nested = manager.run('sid', () => manager.run('another', again))
   expect(await nested.catch((error: unknown) => error)).toMatchObject({ code: 'LATCHKEY_MISUSE' })
   expect(world.clock.nowMs()).toBe(startedMs)

@@ -101,7 +101,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   isGivenUp(): boolean {
-    if (!this.store.held.calls.isFailureTold || this.res.statusCode < 400) return false
+    if (!this.store.held.calls.isToldBy(this.res.statusCode)) return false
     this.client.stop()
     this.store.endAnswer()
     void this.store.held.complete()

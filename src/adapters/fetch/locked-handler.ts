@@ -3,9 +3,10 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { ClientGoneError } from '../../request/leaving.js'
 import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { RequestSession } from '../../request/request-session.js'
+import { tellBrowser } from '../http/own-cookie.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
-import { SessionCookie } from './session-cookie.js'
+import { nameOf, SessionCookie } from './session-cookie.js'
 
 /** Requests whose sessions are there, as long as their handlers run. */
 const served = new WeakMap<Request, readonly Served[]>()
@@ -18,11 +19,10 @@ interface Served {
 
 /** What one set of options does to a request: a session before it, and a cookie, or a refusal, after it. */
 export class LockedHandler<T extends object> {
-  private readonly cookie: SessionCookie
-
   constructor(private readonly options: SessionOptions) {
-    checkOptions(options, () => new SessionCookie(options).of(''))
-    this.cookie = new SessionCookie(options)
+    checkOptions(options, () => {
+      new SessionCookie(options).set('')
+    })
   }
 
   /**
@@ -35,21 +35,27 @@ export class LockedHandler<T extends object> {
     const incoming = incomingOf(env)
     // Nobody is to wait for a session while another client uploads slowly.
     if (!readOnly && isBodyDue(incoming)) await new Promise<void>((resolve) => onBodyArrived(incoming, resolve))
+    const session = new RequestSession<T>(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
+    const onAbort = (): void => {
+      session.giveUpWaiting()
+    }
     const { signal } = request
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort)
     try {
-      const session = new RequestSession<T>(manager, { signal, label: label(request), lifetimeSec, readOnly, errorOf: itself })
-      await session.read(this.cookie.idIn(request))
+      await session.read(new SessionCookie(this.options, request).id)
       return session
     } catch (error) {
-      const reason = signal.aborted && error === signal.reason ? new ClientGoneError('The client has gone.') : error
-      return this.refuse(reason, request)
+      return await this.refuse(error, request)
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
   }
 
   /** The session that this request has already: the same handlers, mounted or wrapped twice on its way. */
   around(request: Request): RequestSession<T> | undefined {
     const { manager } = this.options
-    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === this.cookie.name)?.session
+    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === nameOf(this.options))?.session
     // What is in a session, the application says.
     return found instanceof RequestSession ? (found as RequestSession<T>) : undefined
   }
@@ -57,7 +63,7 @@ export class LockedHandler<T extends object> {
   /** Runs `work` as the handler of a request that has its session. */
   async within<R>(request: Request, session: RequestSession<T>, work: () => R | Promise<R>): Promise<R> {
     const before = served.get(request) ?? []
-    served.set(request, [...before, { manager: this.options.manager, cookieName: this.cookie.name, session }])
+    served.set(request, [...before, { manager: this.options.manager, cookieName: nameOf(this.options), session }])
     try {
       return await work()
     } finally {
@@ -68,30 +74,23 @@ export class LockedHandler<T extends object> {
   /** Stores the session and lets go; then the Response as it may be sent. */
   async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
     try {
-      await session.settle(response.status >= 400)
+      await session.settle(() => response.status)
     } catch (error) {
       // What could not be written down is still held.
-      await session.abandon()
+      await session.finish()
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)
     }
-    const cookie = this.cookieFor(request, session)
-    return cookie === undefined ? response : withCookie(response, cookie)
+    const cookie = new SessionCookie(this.options, request)
+    tellBrowser(session, cookie)
+    return cookie.header === undefined ? response : withCookie(response, cookie.header)
   }
 
   /** The handler has thrown: nothing is stored. Undefined where the error is none of a session that was refused. */
   async fail(request: Request, session: RequestSession<T>, error: unknown): Promise<Response | undefined> {
-    await session.abandon()
+    await session.finish()
     const refusal = refusalOf(error)
     return refusal === undefined ? undefined : this.told(refusal, request)
-  }
-
-  private cookieFor(request: Request, session: RequestSession<T>): string | undefined {
-    const { cookieId: id } = session
-    if (id === undefined) return undefined
-    if (id === null) return this.cookie.isIn(request) ? this.cookie.cleared() : undefined
-    const isDue = session.isCookieTimed || this.cookie.isRolling || !this.cookie.isAsOf(request, id)
-    return isDue ? this.cookie.of(id, session.maxAge) : undefined
   }
 
   private refuse(error: unknown, request: Request): Promise<Response> {

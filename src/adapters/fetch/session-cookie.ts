@@ -1,62 +1,58 @@
 import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
+import { COOKIE_DEFAULTS, type OwnCookie } from '../http/own-cookie.js'
 import type { SessionOptions } from './options.js'
 
-const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
+/** The signed cookie that holds a session's id: of one request, and of the response to it. */
+export class SessionCookie implements OwnCookie {
+  /** The Set-Cookie header, where there is one to send. */
+  header: string | undefined
+  private readonly value: string | undefined
 
-/** The signed cookie that holds a session's id. */
-export class SessionCookie {
-  readonly name: string
-  private readonly attributes: NonNullable<SessionOptions['cookie']>
-  private readonly secrets: readonly string[]
-
-  constructor({ secret, cookieName = 'sessionId', cookie }: SessionOptions) {
-    this.name = cookieName
-    this.attributes = { ...DEFAULTS, ...cookie }
-    this.secrets = [secret].flat()
-  }
-
-  /** Whether every response sets it again, since its time counts from there. */
-  get isRolling(): boolean {
-    return this.attributes.maxAge !== undefined
-  }
-
-  /** Whether the request has one, of whatever value. */
-  isIn(request: Request): boolean {
-    return this.valueIn(request) !== undefined
+  constructor(
+    private readonly options: SessionOptions,
+    request?: Request,
+  ) {
+    this.value = parse(request?.headers.get('cookie') ?? '')[nameOf(options)]
   }
 
   /** Undefined without a cookie, and with one that nobody here has signed. */
-  idIn(request: Request): string | undefined {
-    const signed = this.valueIn(request)
-    if (signed === undefined) return undefined
-    for (const secret of this.secrets) {
-      const id = unsign(signed, secret)
-      if (id !== false) return id
-    }
-    return undefined
+  get id(): string | undefined {
+    const { value } = this
+    if (value === undefined) return undefined
+    const ids = [this.options.secret].flat().map((secret) => unsign(value, secret))
+    return ids.find((id) => id !== false)
   }
 
-  /** Whether the request has the session's cookie as it is set now: an earlier secret has not signed it. */
-  isAsOf(request: Request, id: string): boolean {
-    return this.valueIn(request) === this.signed(id)
+  get isSent(): boolean {
+    return this.value !== undefined
   }
 
-  /** The Set-Cookie header for a session, with a `maxAge` of its own if it has one. */
-  of(id: string, maxAge?: number): string {
-    return serialize(this.name, this.signed(id), maxAge === undefined ? this.attributes : { ...this.attributes, maxAge })
+  get isRolling(): boolean {
+    return this.options.cookie?.maxAge !== undefined
   }
 
-  /** The Set-Cookie header that takes it back. */
-  cleared(): string {
-    return serialize(this.name, '', { ...this.attributes, maxAge: 0 })
+  isAsSetFor(id: string): boolean {
+    return this.value === this.signed(id)
+  }
+
+  set(id: string, maxAge = this.options.cookie?.maxAge): void {
+    this.header = this.serialized(this.signed(id), maxAge)
+  }
+
+  clear(): void {
+    this.header = this.serialized('', 0)
+  }
+
+  private serialized(value: string, maxAge: number | undefined): string {
+    const attributes = { ...COOKIE_DEFAULTS, ...this.options.cookie }
+    return serialize(nameOf(this.options), value, maxAge === undefined ? attributes : { ...attributes, maxAge })
   }
 
   private signed(id: string): string {
-    return sign(id, this.secrets[0] ?? '')
-  }
-
-  private valueIn(request: Request): string | undefined {
-    return parse(request.headers.get('cookie') ?? '')[this.name]
+    const [secret = ''] = [this.options.secret].flat()
+    return sign(id, secret)
   }
 }
+
+export const nameOf = ({ cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName'>): string => cookieName

@@ -1,14 +1,14 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
-import { HeldText } from '../../request/held-text.js'
+import { HeldText, NEVER_FOLLOWING } from '../../request/held-text.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import { quiet } from '../../request/quiet.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
-import { NEVER_FOLLOWING, KoaStore } from './koa-store.js'
+import { KoaStore } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -119,21 +119,23 @@ export class KoaRequest implements Holding {
   /** koa-session's commit at the end of a request. */
   private async decide(): Promise<void> {
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
-    const { store, held, session } = this
-    store.isLast = true
-    // The application was told, and answers so itself.
-    if (held.calls.isFailureTold && this.ctx.status >= 400) return
-    held.calls.isAnswering = true
-    if (held.readOnly === 'released') return this.assertStored()
+    this.store.isLast = true
+    await this.held.decide(() => this.ctx.status, () => this.commitAtEnd())
+  }
+
+  private async commitAtEnd(): Promise<void> {
+    const { held, session } = this
+    if (held.readOnly === 'released') {
+      this.assertStored(session)
+      return
+    }
     if (held.readOnly !== undefined && session !== null) return
     if (this.settings.isCommitting) await this.commit({})
     if (held.readOnly !== undefined) this.withdrawCookie()
   }
 
   /** What was changed before the session was let go, and is not stored, is not answered for. */
-  private assertStored(): void {
-    const { session, held } = this
-    if (held.calls.failure !== undefined) throw held.calls.failure
+  private assertStored(session: KoaSession | null): void {
     if (session === null || this.isChanged(session)) this.assertChangeable()
   }
 

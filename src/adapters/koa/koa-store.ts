@@ -1,8 +1,7 @@
-import { FencedError, ReadOnlyError } from '../../errors.js'
+import { ReadOnlyError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { hashOf } from '../../system/session-hash.js'
-import type { Following, HeldText } from '../../request/held-text.js'
+import type { HeldText } from '../../request/held-text.js'
 import { settle } from '../http/settle.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
@@ -96,11 +95,4 @@ export class KoaStore {
     if (typeof maxAgeMs === 'number') return Math.ceil(maxAgeMs / 1000)
     return this.manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC
   }
-}
-
-/** koa-session stores nothing after it has let go; what stands where a new session is to begin is another's. */
-export const NEVER_FOLLOWING: Following = {
-  assertFollows(sid, read, stored) {
-    if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
-  },
 }

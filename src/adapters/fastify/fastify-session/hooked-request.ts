@@ -69,25 +69,13 @@ export class HookedRequest implements SessionBinding {
     if (readOnly !== undefined) this.protect(readOnly)
   }
 
-  async decide(): Promise<void> {
-    const { store, held } = this
-    const { calls } = held
-    await calls.settled()
-    // The application was told, and answers so itself.
-    if (calls.isFailureTold && this.reply.statusCode >= 400) return held.complete()
-    // release() had failed: the response can store no more than it could.
-    if (calls.failure !== undefined && held.isOver) throw calls.failure
-    calls.isAnswering = true
-    store.isLast = true
-    try {
-      if (held.readOnly === undefined) await this.storeAndSetCookie()
-    } finally {
-      await held.complete()
-    }
-    if (calls.failure !== undefined) throw calls.failure
+  decide(): Promise<void> {
+    return this.held.decide(() => this.reply.statusCode, () => this.storeAndSetCookie())
   }
 
   private async storeAndSetCookie(): Promise<void> {
+    this.store.isLast = true
+    if (this.held.readOnly !== undefined) return
     const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
     if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))

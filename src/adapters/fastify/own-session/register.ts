@@ -4,7 +4,6 @@ import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { OwnSession } from './own-session.js'
-import { SessionCookie } from './session-cookie.js'
 import type { Data } from './session-methods.js'
 
 /** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
@@ -15,19 +14,18 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   if (!app.hasDecorator('signCookie')) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
-  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
-  const cookie = new SessionCookie(options)
+  const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
   const ownOf = playLives(app, clientGoneMs, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly) }
-    return new OwnSession(request, reply, cookie, manager, settings)
+    return new OwnSession(request, reply, options, settings)
   })
   app.decorateRequest(SESSION, {
     getter(this: FastifyRequest) {
-      return ownOf(this)?.session.data
+      return ownOf(this)?.data
     },
     setter(this: FastifyRequest, data: Data) {
       const own = ownOf(this)
-      if (own !== undefined) own.session.data = data
+      if (own !== undefined) own.data = data
     },
   })
 }

@@ -1,50 +1,46 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { COOKIE_DEFAULTS, type OwnCookie } from '../../http/own-cookie.js'
 import type { OwnSessionOptions } from '../options.js'
 
-const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
-
-/** The session that a cookie is to name. */
-interface Named {
-  readonly id: string
-  /** Its own, in seconds. */
-  readonly maxAge: number | undefined
-  /** It has one, or the browser's cookie is of a time when it had. */
-  readonly isTimed: boolean
-}
-
-/** The cookie that holds the session's id, signed by @fastify/cookie. */
-export class SessionCookie {
+/** The cookie that holds the session's id, signed by @fastify/cookie: of one request, and of the response to it. */
+export class SessionCookie implements OwnCookie {
   private readonly name: string
   private readonly attributes: NonNullable<OwnSessionOptions['cookie']>
-
-  constructor({ cookieName = 'sessionId', cookie }: OwnSessionOptions) {
-    this.name = cookieName
-    this.attributes = { ...DEFAULTS, ...cookie }
-  }
-
+  private readonly isOutdated: boolean
   /** Undefined without a cookie, and with one that nobody here has signed. */
-  idOf(request: FastifyRequest): string | undefined {
-    return this.found(request)?.id
+  readonly id: string | undefined
+  readonly isSent: boolean
+
+  constructor(
+    { cookieName = 'sessionId', cookie }: OwnSessionOptions,
+    request: FastifyRequest,
+    private readonly reply: FastifyReply,
+  ) {
+    this.name = cookieName
+    this.attributes = { ...COOKIE_DEFAULTS, ...cookie }
+    const sent = request.cookies[cookieName]
+    this.isSent = sent !== undefined
+    const { valid, renew, value } = sent === undefined ? NONE : request.unsignCookie(sent)
+    this.id = valid ? (value ?? undefined) : undefined
+    this.isOutdated = renew
   }
 
-  /**
-   * With a maxAge also for the same id: it counts from the last response. And where another secret than the first has
-   * signed it: that one can be dropped when every visitor has been here once.
-   */
-  set(request: FastifyRequest, reply: FastifyReply, { id, maxAge = this.attributes.maxAge, isTimed }: Named): void {
-    const found = this.found(request)
-    if (!isTimed && maxAge === undefined && found?.id === id && !found.isOutdated) return
-    reply.setCookie(this.name, id, { ...this.attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: true })
+  get isRolling(): boolean {
+    return this.attributes.maxAge !== undefined
   }
 
-  private found(request: FastifyRequest): { readonly id: string; readonly isOutdated: boolean } | undefined {
-    const signed = request.cookies[this.name]
-    if (signed === undefined) return undefined
-    const { valid, renew, value } = request.unsignCookie(signed)
-    return valid && value !== null ? { id: value, isOutdated: renew } : undefined
+  /** Where every visitor has been here once, an earlier secret can be dropped. */
+  isAsSetFor(id: string): boolean {
+    return this.id === id && !this.isOutdated
   }
 
-  clear(request: FastifyRequest, reply: FastifyReply): void {
-    if (request.cookies[this.name] !== undefined) reply.clearCookie(this.name, this.attributes)
+  set(id: string, maxAge = this.attributes.maxAge): void {
+    this.reply.setCookie(this.name, id, { ...this.attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: true })
+  }
+
+  clear(): void {
+    this.reply.clearCookie(this.name, this.attributes)
   }
 }
+
+const NONE = { valid: false, renew: false, value: null }

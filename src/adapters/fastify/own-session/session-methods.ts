@@ -9,9 +9,7 @@ const METHODS = ['save', 'release', 'regenerate', 'destroy'] as const
 const ACCESS = ['get', 'set'] as const
 
 /** Whose data is on `request.session`. */
-interface Owner {
-  readonly session: Omit<LatchkeySession, (typeof ACCESS)[number]> & { readonly data: Data }
-}
+type Owner = Omit<LatchkeySession, (typeof ACCESS)[number]> & { readonly data: Data }
 
 /** The data, or a copy of what may be another request's as well, with the methods on it, where no serializer sees them. */
 export function withMethods(given: object, isOwn: boolean, owner: Owner): object {
@@ -20,18 +18,18 @@ export function withMethods(given: object, isOwn: boolean, owner: Owner): object
     if (!Object.prototype.propertyIsEnumerable.call(data, name)) continue
     throw new MisuseError(`"${name}" cannot be the name of data: request.session.${name} has a meaning of its own.`)
   }
-  Object.defineProperty(data, 'id', { get: () => owner.session.id, configurable: true })
+  Object.defineProperty(data, 'id', { get: () => owner.id, configurable: true })
   Object.defineProperty(data, 'maxAge', {
-    get: () => owner.session.maxAge,
-    set: (maxAge: number | undefined) => (owner.session.maxAge = maxAge),
+    get: () => owner.maxAge,
+    set: (maxAge: number | undefined) => (owner.maxAge = maxAge),
     configurable: true,
   })
-  for (const name of METHODS) Object.defineProperty(data, name, { value: () => owner.session[name](), configurable: true })
-  Object.defineProperty(data, 'get', { value: (name: string) => owner.session.data[name], configurable: true })
+  for (const name of METHODS) Object.defineProperty(data, name, { value: () => owner[name](), configurable: true })
+  Object.defineProperty(data, 'get', { value: (name: string) => owner.data[name], configurable: true })
   Object.defineProperty(data, 'set', {
     value: (name: string, value: unknown) => {
-      if (value === undefined) Reflect.deleteProperty(owner.session.data, name)
-      else owner.session.data[name] = value
+      if (value === undefined) Reflect.deleteProperty(owner.data, name)
+      else owner.data[name] = value
     },
     configurable: true,
   })
