@@ -10,6 +10,7 @@ import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
+import { toHttpError } from '../http/http-error.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../http/options.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
@@ -66,7 +67,8 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const given = { ...rest, genid }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
-  const sessions = new BareSessions(manager, record)
+  const onLateFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
+  const sessions = new BareSessions(manager, record, onLateFailure)
   const store = new BareStore(sessions)
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given
@@ -77,7 +79,6 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
   const cookieName = nameOf(given)
-  const onLateFailure = (error: unknown): void => void store.emit('failure', error)
   const requestOptions = { clientGoneMs, saveUninitialized, cookieName, onLateFailure }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {

@@ -14,7 +14,7 @@ import type { LatchkeyOptions, OwnSessionOptions } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { LatchkeyOptions, OwnSessionOptions } from './options.js'
-export type { Ttl } from './fastify-session/bare-store.js'
+export type { Ttl } from './fastify-session/record.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -2,6 +2,9 @@ import { LatchkeyError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { AnySession, SessionRecord } from './session-record.js'
 
+/** A session of a list, which otherwise could not be told from the others. */
+export type Listed<S> = S & { readonly id: string }
+
 /** What a session object was made of. */
 interface Source {
   readonly sid: string
@@ -17,8 +20,10 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
   private readonly sources = new WeakMap<object, Source>()
 
   constructor(
-    protected readonly manager: SessionManager,
+    private readonly manager: SessionManager,
     readonly record: SessionRecord<S, Loaded>,
+    /** Told of each record that `list` cannot read. */
+    private readonly onUnreadable: (error: LatchkeyError) => void,
   ) {}
 
   /** Null when there is none. One flight, without a lock. */
@@ -43,28 +48,23 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
 
   /**
    * Locks, writes, lets go: two flights. Over whatever is there, but for an object that `peek` has given: what is stored
-   * must be what it was made of then (SessionRecord.assertFollows). `encoded`: the session as it was when it was to be stored.
+   * must be what it was made of then (SessionRecord.assertFollows). What cannot be written down is refused at once.
    */
-  async overwrite(sid: string, session: S, encoded?: string): Promise<void> {
-    const lifetimeSec = this.record.ttlSec(session)
+  async overwrite(sid: string, session: S): Promise<void> {
+    const { record, sources } = this
+    const lifetimeSec = record.ttlSec(session)
     if (lifetimeSec <= 0) return this.destroy(sid)
-    const text = encoded ?? this.record.encode(sid, session)
-    const source = this.sources.get(session)
+    const text = record.encode(sid, session)
+    const source = sources.get(session)
     const isFollowing = source?.sid === sid
-    await this.replace(sid, text, lifetimeSec, isFollowing ? source.text : undefined)
-    if (isFollowing) this.sources.set(session, { sid, text })
-  }
-
-  /** `read`: what must be stored, or only its cookie be another; undefined: whatever is. */
-  protected async replace(sid: string, text: string, lifetimeSec: number, read: string | undefined): Promise<void> {
-    const store = this.manager.store()
+    const held = await this.manager.lock(sid)
     try {
-      const stored = await store.read(sid)
-      if (read !== undefined) this.record.assertFollows(sid, read, stored)
-      await store.write(sid, text, { lifetimeSec })
+      if (isFollowing) record.assertFollows(sid, source.text, held.text)
+      await held.commit(text, lifetimeSec)
     } finally {
-      await store.close()
+      await held.release()
     }
+    if (isFollowing) sources.set(session, { sid, text })
   }
 
   /** Takes over the session's cookie, and leaves the stored data alone. Two flights. */
@@ -72,15 +72,15 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
     const lifetimeSec = this.record.ttlSec(session)
     if (lifetimeSec <= 0) return this.destroy(sid)
     if (this.manager.flawOf(sid) !== undefined) return
-    const store = this.manager.store()
+    const held = await this.manager.lock(sid)
     try {
-      const text = await store.read(sid)
-      if (text === '' || store.isRetired) return
+      const { text, isRetired } = held
+      if (text === '' || isRetired) return
       const renewed = this.record.withCookie(sid, text, session)
-      if (renewed === text) await store.updateTimestamp(sid, text, { lifetimeSec })
-      else await store.write(sid, renewed, { lifetimeSec })
+      if (renewed === text) await held.touch(lifetimeSec)
+      else await held.commit(renewed, lifetimeSec)
     } finally {
-      await store.close()
+      await held.release()
     }
   }
 
@@ -93,8 +93,8 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
    * Each with its id, without which it could not be told from the others. Cost and errors as of `manager.all()`. A record
    * that cannot be read must not hide the others: `onUnreadable` is told of it.
    */
-  async list(onUnreadable: (error: LatchkeyError) => void): Promise<(Loaded & { readonly id: string })[]> {
-    const found: (Loaded & { readonly id: string })[] = []
+  async list(): Promise<Listed<Loaded>[]> {
+    const found: Listed<Loaded>[] = []
     for await (const { id, data, error } of this.manager.all()) {
       try {
         if (error !== undefined) throw error
@@ -102,7 +102,7 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
         if (session !== undefined) found.push({ ...session, id })
       } catch (thrown) {
         if (!(thrown instanceof LatchkeyError)) throw thrown
-        onUnreadable(thrown)
+        this.onUnreadable(thrown)
       }
     }
     return found

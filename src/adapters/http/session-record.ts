@@ -26,8 +26,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   ) {}
 
   encode(sid: string, session: S): string {
-    // A plain copy: serializers other than JSON know neither a framework's Session nor its Cookie.
-    return this.manager.encode(sid, { ...session, cookie: this.written(session.cookie) })
+    return this.manager.encode(sid, { ...plainOf(session), cookie: this.written(session.cookie) })
   }
 
   /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
@@ -118,7 +117,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   isModified(sid: string, session: S, text: string): boolean {
     try {
       const stored = text === '' ? {} : this.manager.decode(sid, text)
-      const dataOf = (data: object): string => this.manager.encode(sid, { ...data, cookie: undefined })
+      const dataOf = (data: object): string => this.manager.encode(sid, { ...plainOf(data), cookie: undefined })
       return dataOf(session) !== dataOf(stored)
     } catch {
       // What cannot be written down is not what is stored; its save will say why.
@@ -150,6 +149,16 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     if (isTimed) written['storedMs'] = Date.now()
     return written
   }
+}
+
+/**
+ * A plain copy: serializers other than JSON know no framework's Session, and not every one passes over what
+ * @fastify/session keeps under symbols.
+ */
+function plainOf(session: object): object {
+  const plain = { ...session }
+  for (const symbol of Object.getOwnPropertySymbols(plain)) Reflect.deleteProperty(plain, symbol)
+  return plain
 }
 
 /** A cookie that never ends, or at no time, says so with null: JSON has no form for its NaN. */

@@ -8,12 +8,10 @@ import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
 import { InvalidOptionError, MisuseError } from '../../errors.js'
 import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
-import { own, protect } from '../../session/protect.js'
 import { tellRetry } from '../http/http-error.js'
-import type { KoaSession } from './koa-session.js'
-import type { KoaStore } from './koa-store.js'
 import { checkOptions } from './check-options.js'
 import { KoaRequest } from './koa-request.js'
+import { endEarlyLook, KoaStore, served, TWO_SESSIONS } from './koa-store.js'
 import { type LatchkeyOptions, settingsOf } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
@@ -34,10 +32,6 @@ export interface LatchkeySession {
   /** With `autoCommit: false`: what koa-session does at the end of a request. Keeps the lock. */
   manuallyCommit(): Promise<void>
 }
-
-const served = new WeakMap<Context, KoaRequest>()
-/** Requests whose `ctx.session` was looked at by a middleware above. */
-const lookedAt = new WeakSet<Context>()
 
 /**
  * koa-session with locks: `app.use(latchkey({ manager, ...koa-session's options }, app))` in place of
@@ -65,14 +59,14 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
   }
   // latchkey commits by itself, so that it can tell what the end of a request stores from what the application does.
-  const session = koaSession({ ...settings.rest, autoCommit: false, ContextStore }, app)
+  const session = koaSession({ ...settings.rest, autoCommit: false, ContextStore: KoaStore }, app)
   return async (ctx: Context, next: Next) => {
     const known = served.get(ctx)
     // Mounted twice on the way of one request: the session is locked already.
-    if (known?.keepsSameAs(settings) === true) return next()
+    if (known instanceof KoaRequest && known.keepsSameAs(settings)) return next()
     if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
-    if (lookedAt.has(ctx)) endEarlyLook(ctx)
+    endEarlyLook(ctx)
     // Nobody is to wait for a session while another client uploads slowly.
     if (isBodyDue(ctx.req)) await new Promise<void>((resolve) => onBodyArrived(ctx.req, resolve))
     const request = new KoaRequest(ctx, settings)
@@ -96,50 +90,6 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
 
 export default latchkey
 
-const TWO_SESSIONS =
-  'Another session middleware runs below latchkey in the same request, and ctx.session is one: take one of them out.'
 const OTHER_APP =
   'latchkey was given another app than the one that serves this request (one that is mounted in it?): ' +
   'pass the outermost app, app.use(latchkey({ manager, ... }, app)).'
-const NO_REQUEST =
-  'ctx.session belongs to a request. To put something in its place for all of them (in a test, say): ' +
-  "Object.defineProperty(app.context, 'session', { value, writable: true })."
-const TOO_EARLY =
-  'ctx.session was changed by a middleware above latchkey, before the session was read: nothing of it would be ' +
-  'stored. Mount latchkey above that middleware.'
-
-/** What a middleware above was shown is no session of this request: it was not read yet. */
-function endEarlyLook(ctx: Context): void {
-  const early: KoaSession | null = ctx['session']
-  const refused = (): MisuseError => new MisuseError(TOO_EARLY)
-  if (early === null || early.populated || early._requireSave) throw refused()
-  protect(own(early), refused)
-}
-
-/** What koa-session makes for every request, at the first look at its session. */
-class ContextStore {
-  private isRead = false
-
-  constructor(private readonly ctx: Context) {
-    if (!('req' in ctx)) throw new MisuseError(NO_REQUEST)
-    if (!served.has(ctx)) lookedAt.add(ctx)
-  }
-
-  private get store(): KoaStore | undefined {
-    return served.get(this.ctx)?.store
-  }
-
-  get(sid: string): Promise<object | undefined> | undefined {
-    if (this.isRead) throw new MisuseError(TWO_SESSIONS)
-    this.isRead = true
-    return this.store?.get(sid)
-  }
-
-  set(sid: string, session: object, maxAge: unknown): Promise<void> | undefined {
-    return this.store?.set(sid, session, maxAge)
-  }
-
-  destroy(sid: string): Promise<void> | undefined {
-    return this.store?.destroy(sid)
-  }
-}

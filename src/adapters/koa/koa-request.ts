@@ -4,11 +4,12 @@ import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { HeldText, NEVER_FOLLOWING } from '../../request/held-text.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
+import type { SessionManager } from '../../session/session-manager.js'
 import { quiet } from '../../request/quiet.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
-import { KoaStore } from './koa-store.js'
+import type { Stored } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -20,9 +21,11 @@ const THE_SESSION = ''
 const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown)
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class KoaRequest implements Holding {
-  readonly store: KoaStore
-  private readonly held: HeldText
+export class KoaRequest implements Holding, Stored {
+  readonly manager: SessionManager
+  readonly held: HeldText
+  isLast = false
+  isRegenerating = false
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
   /** What the application sees of one that cannot be changed. */
@@ -42,8 +45,8 @@ export class KoaRequest implements Holding {
   ) {
     const { manager, labelOf, isReadOnly, clientGoneMs } = settings
     this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, errorOf)
-    this.store = new KoaStore(manager, this.held)
-    this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.store.isLast ? 'ending' : 'running'))
+    this.manager = manager
+    this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
     this.client.begin()
   }
@@ -119,7 +122,7 @@ export class KoaRequest implements Holding {
   /** koa-session's commit at the end of a request. */
   private async decide(): Promise<void> {
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
-    this.store.isLast = true
+    this.isLast = true
     await this.held.decide(() => this.ctx.status, () => this.commitAtEnd())
   }
 
@@ -141,7 +144,7 @@ export class KoaRequest implements Holding {
 
   private async release(): Promise<void> {
     if (this.held.readOnly !== undefined) return
-    this.store.isLast = true
+    this.isLast = true
     const storing = this.counted(() => this.commit({}))
     const ending = this.finish()
     try {
@@ -152,26 +155,24 @@ export class KoaRequest implements Holding {
   }
 
   private commit(options: CommitOptions): Promise<void> {
-    return this.held.calls.noting(THE_SESSION, () => this.commitOrWithdraw(options))
-  }
-
-  private async commitOrWithdraw(options: CommitOptions): Promise<void> {
-    const { store, session } = this
-    try {
-      checkMaxAge(session?.maxAge)
-      // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
-      if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
-      const text = session === null ? undefined : this.textOf(session)
-      // koa-session calls `destroy` before it returns.
-      store.isRegenerating = options.regenerate === true
-      const work = this.commitNow(options)
-      store.isRegenerating = false
-      await work
-      this.found = text
-    } catch (error) {
-      this.withdrawCookie()
-      throw error
-    }
+    return this.held.calls.noting(THE_SESSION, async () => {
+      const { session } = this
+      try {
+        checkMaxAge(session?.maxAge)
+        // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
+        if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
+        const text = session === null ? undefined : this.textOf(session)
+        // koa-session calls `destroy` before it returns.
+        this.isRegenerating = options.regenerate === true
+        const work = this.commitNow(options)
+        this.isRegenerating = false
+        await work
+        this.found = text
+      } catch (error) {
+        this.withdrawCookie()
+        throw error
+      }
+    })
   }
 
   /** The application's own calls. */
@@ -190,7 +191,7 @@ export class KoaRequest implements Holding {
   }
 
   private textOf(session: KoaSession): string {
-    return this.settings.manager.encode(session.externalKey ?? '', session.toJSON())
+    return this.manager.encode(session.externalKey ?? '', session.toJSON())
   }
 
   private protect(reason: ReadOnlyReason): void {

@@ -1,98 +1,126 @@
-import { ReadOnlyError } from '../../errors.js'
-import { ownAll } from '../../session/protect.js'
-import type { SessionManager } from '../../session/session-manager.js'
+import type { Context } from 'koa'
+import { MisuseError, ReadOnlyError } from '../../errors.js'
 import type { HeldText } from '../../request/held-text.js'
+import { own, ownAll, protect } from '../../session/protect.js'
+import type { SessionManager } from '../../session/session-manager.js'
 import { settle } from '../http/settle.js'
+import type { KoaSession } from './koa-session.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
 const DEFAULT_LIFETIME_SEC = 86_400
 
+/** One request's session, as the store of it sees that. */
+export interface Stored {
+  readonly manager: SessionManager
+  readonly held: HeldText
+  /** `set` lets go. */
+  readonly isLast: boolean
+  /** `destroy` comes from regenerate(). */
+  readonly isRegenerating: boolean
+}
+
+/** Requests that have come to latchkey's middleware. */
+export const served = new WeakMap<Context, Stored>()
+
+/** Requests whose `ctx.session` was looked at by a middleware above. */
+const lookedAt = new WeakSet<Context>()
+
 /**
- * One request's store, as koa-session sees it: `get` takes the lock (or the first `set` of a new session does), and the
- * last `set` of the request lets go in the flight that stores.
+ * One request's store, as koa-session sees it, and makes it at the first look at `ctx.session`: `get` takes the lock (or
+ * the first `set` of a new session does), and the last `set` of the request lets go in the flight that stores.
  */
 export class KoaStore {
-  /** `set` lets go. */
-  isLast = false
-  /** `destroy` comes from regenerate(). */
-  isRegenerating = false
+  private isRead = false
 
-  constructor(
-    private readonly manager: SessionManager,
-    private readonly held: HeldText,
-  ) {}
+  constructor(private readonly ctx: Context) {
+    if (!('req' in ctx)) throw new MisuseError(NO_REQUEST)
+    if (!served.has(ctx)) lookedAt.add(ctx)
+  }
 
-  get(sid: string): Promise<object | undefined> {
-    return settle(this.held.calls.inTurn(() => this.read(sid)), undefined)
+  get(sid: string): Promise<object | undefined> | undefined {
+    const request = served.get(this.ctx)
+    if (this.isRead) throw new MisuseError(TWO_SESSIONS)
+    this.isRead = true
+    return request && settle(request.held.calls.inTurn(() => read(request, sid)), undefined)
   }
 
   /** `maxAgeMs` is no number where the cookie ends with the browser. */
   async set(sid: string, session: object, maxAgeMs: unknown): Promise<void> {
+    const request = served.get(this.ctx)
+    if (request === undefined) return
     // At once: what is changed while the call waits for its turn is not part of it.
-    const { isLast } = this
-    this.assertChangeable()
-    const text = this.manager.encode(sid, session)
-    return this.held.calls.inTurn(() => this.write(sid, text, this.lifetimeSecOf(maxAgeMs), isLast))
+    const { held, manager, isLast } = request
+    assertChangeable(held)
+    const text = manager.encode(sid, session)
+    const lifetimeSec = lifetimeSecOf(manager, maxAgeMs)
+    await held.calls.inTurn(async () => {
+      // What was found was not taken for a session (`valid`, or its time is over): this is another one.
+      if (held.sid !== undefined && held.sid !== sid) await held.letGo()
+      if (lifetimeSec > 0) await held.write(sid, text, lifetimeSec, isLast)
+      else await end(held, sid)
+    })
   }
 
   async destroy(sid: string): Promise<void> {
-    const { isRegenerating } = this
-    if (isRegenerating || this.held.readOnly !== 'retired') this.assertChangeable()
-    return this.held.calls.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)))
-  }
-
-  private async read(sid: string): Promise<object | undefined> {
-    const { held, manager } = this
-    if (manager.flawOf(sid) !== undefined) return undefined
-    if (held.readOnly !== undefined) return this.decoded(sid, await manager.store().peek(sid))
-    const text = await held.read(sid)
-    if (held.isRetired) held.readOnly = 'retired'
-    let session: object | undefined
-    try {
-      session = this.decoded(sid, text)
-      if (session !== undefined) held.keepAlive(this.leftSec(session))
-    } finally {
-      if (session === undefined) await held.drop()
-    }
-    return session
-  }
-
-  private decoded(sid: string, text: string): object | undefined {
-    return text === '' ? undefined : ownAll(this.manager.decode(sid, text))
-  }
-
-  private async write(sid: string, text: string, lifetimeSec: number, isLast: boolean): Promise<void> {
-    const { held } = this
-    // What was found was not taken for a session (`valid`, or its time is over): this is another one.
-    if (held.sid !== undefined && held.sid !== sid) await held.letGo()
-    if (lifetimeSec > 0) await held.write(sid, text, lifetimeSec, isLast)
-    else await this.end(sid)
-  }
-
-  /** koa-session's regenerate() ends the old session first; here it ends when the new one is stored. */
-  private async setAside(sid: string): Promise<void> {
-    if (this.held.sid === sid) await this.held.setAside(sid)
-  }
-
-  private async end(sid: string): Promise<void> {
-    const { held } = this
-    // Of a new session nothing was stored; but what it was to replace ends with it.
-    if (held.sid === sid || held.textOf(sid) !== '' || held.replacedSid !== undefined) await held.destroy(sid)
-  }
-
-  private assertChangeable(): void {
-    const { readOnly } = this.held
-    if (readOnly !== undefined) throw new ReadOnlyError(readOnly)
-  }
-
-  /** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
-  private leftSec(session: object): number | undefined {
-    const endsMs = '_expire' in session ? session._expire : undefined
-    return typeof endsMs === 'number' ? Math.max(this.lifetimeSecOf(endsMs - Date.now()), 1) : undefined
-  }
-
-  private lifetimeSecOf(maxAgeMs: unknown): number {
-    if (typeof maxAgeMs === 'number') return Math.ceil(maxAgeMs / 1000)
-    return this.manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC
+    const request = served.get(this.ctx)
+    if (request === undefined) return
+    const { held, isRegenerating } = request
+    if (isRegenerating || held.readOnly !== 'retired') assertChangeable(held)
+    await held.calls.inTurn(async () => {
+      if (!isRegenerating) await end(held, sid)
+      // koa-session's regenerate() ends the old session first; here it ends when the new one is stored.
+      else if (held.sid === sid) await held.setAside(sid)
+    })
   }
 }
+
+async function read({ held, manager }: Stored, sid: string): Promise<object | undefined> {
+  if (manager.flawOf(sid) !== undefined) return undefined
+  const isOnlyRead = held.readOnly !== undefined
+  const text = isOnlyRead ? await held.look(sid) : await held.read(sid)
+  if (held.isRetired) held.readOnly = 'retired'
+  let session: object | undefined
+  try {
+    session = text === '' ? undefined : ownAll(manager.decode(sid, text))
+    if (session !== undefined) held.keepAlive(leftSec(manager, session))
+  } finally {
+    if (session === undefined) await held.drop()
+  }
+  return session
+}
+
+async function end(held: HeldText, sid: string): Promise<void> {
+  // Of a new session nothing was stored; but what it was to replace ends with it.
+  if (held.sid === sid || held.textOf(sid) !== '' || held.replacedSid !== undefined) await held.destroy(sid)
+}
+
+function assertChangeable({ readOnly }: HeldText): void {
+  if (readOnly !== undefined) throw new ReadOnlyError(readOnly)
+}
+
+/** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
+function leftSec(manager: SessionManager, session: object): number | undefined {
+  const endsMs = '_expire' in session ? session._expire : undefined
+  return typeof endsMs === 'number' ? Math.max(lifetimeSecOf(manager, endsMs - Date.now()), 1) : undefined
+}
+
+const lifetimeSecOf = (manager: SessionManager, maxAgeMs: unknown): number =>
+  typeof maxAgeMs === 'number' ? Math.ceil(maxAgeMs / 1000) : (manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC)
+
+/** What a middleware above was shown is no session of this request: it was not read yet. */
+export function endEarlyLook(ctx: Context): void {
+  if (!lookedAt.has(ctx)) return
+  const early: KoaSession | null = ctx['session']
+  const refused = (): MisuseError => new MisuseError(TOO_EARLY)
+  if (early === null || early.populated || early._requireSave) throw refused()
+  protect(own(early), refused)
+}
+
+export const TWO_SESSIONS =
+  'Another session middleware runs below latchkey in the same request, and ctx.session is one: take one of them out.'
+const NO_REQUEST =
+  'ctx.session belongs to a request. To put something in its place for all of them (in a test, say): ' +
+  "Object.defineProperty(app.context, 'session', { value, writable: true })."
+const TOO_EARLY =
+  'ctx.session was changed by a middleware above latchkey, before the session was read: nothing of it would be ' +
+  'stored. Mount latchkey above that middleware.'

@@ -1,15 +1,16 @@
 import type { Session } from 'fastify'
 import { ReadOnlyError } from '../../../errors.js'
+import type { BareSessions } from '../../http/bare-sessions.js'
+import { BareStore } from '../../http/bare-store.js'
 import type { HeldSession } from '../../http/held-session.js'
 import { quiet } from '../../../request/quiet.js'
 import { type Callback, settle } from '../../http/settle.js'
-import { BareStore, plainOf } from './bare-store.js'
 
 /**
  * One request's store, as @fastify/session sees it: the lock of the request's session is taken by `get` (or by the
  * first `set` of a new one) and let go by the last call of the request.
  */
-export class FastifyStore extends BareStore {
+export class FastifyStore extends BareStore<Session> {
   private readonly destroyed = new Set<string>()
   /** The next write is the last, and lets go. */
   isLast = false
@@ -20,9 +21,9 @@ export class FastifyStore extends BareStore {
 
   constructor(
     private readonly held: HeldSession<Session>,
-    ...bare: ConstructorParameters<typeof BareStore>
+    sessions: BareSessions<Session>,
   ) {
-    super(...bare)
+    super(sessions)
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
@@ -30,12 +31,11 @@ export class FastifyStore extends BareStore {
   }
 
   override set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return this.changing(sid, () => this.write(sid, plainOf(session)), callback)
+    return this.changing(sid, () => this.write(sid, session), callback)
   }
 
   override touch(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    const plain = plainOf(session)
-    return this.changing(sid, () => this.lasting(sid, () => this.held.touch(sid, plain, this.isLast)), callback)
+    return this.changing(sid, () => this.lasting(sid, () => this.held.touch(sid, session, this.isLast)), callback)
   }
 
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {

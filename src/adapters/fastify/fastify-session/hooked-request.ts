@@ -1,6 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest, Session } from 'fastify'
-import { InvalidOptionError, type LatchkeyError, type ReadOnlyReason } from '../../../errors.js'
+import { InvalidOptionError, type ReadOnlyReason } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import type { BareSessions } from '../../http/bare-sessions.js'
@@ -18,7 +18,6 @@ type Current = FastifySessionObject | null
 export interface Kept {
   readonly manager: SessionManager
   readonly sessions: BareSessions<Session>
-  readonly onUnreadable: (error: LatchkeyError) => void
   readonly hooksFor: HooksFor
   readonly rolling: boolean
   readonly saveUninitialized: boolean
@@ -38,9 +37,9 @@ export class HookedRequest implements SessionBinding {
     label: string,
     isReadOnly: boolean,
   ) {
-    const { manager, sessions, onUnreadable, hooksFor } = kept
+    const { manager, sessions, hooksFor } = kept
     this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
-    this.store = new FastifyStore(this.held, sessions, onUnreadable)
+    this.store = new FastifyStore(this.held, sessions)
     this.hooks = hooksFor(this.store)
   }
 

@@ -1,12 +1,12 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { LatchkeyError } from '../../../errors.js'
 import { BareSessions } from '../../http/bare-sessions.js'
+import { BareStore } from '../../http/bare-store.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
-import { BareStore, recordOf } from './bare-store.js'
+import { recordOf } from './record.js'
 import { loadFastifySession } from './hooks.js'
 import { HookedRequest } from './hooked-request.js'
 
@@ -17,14 +17,13 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, idGenerator }
   const { rolling = true, saveUninitialized = true } = given
-  const sessions = new BareSessions(manager, recordOf(manager, ttl, disableTouch ? Infinity : touchAfter))
-  const onUnreadable = (error: LatchkeyError): void => {
+  const sessions = new BareSessions(manager, recordOf(manager, ttl, disableTouch ? Infinity : touchAfter), (error) => {
     app.log.warn(error, 'a session was left out of the list')
-  }
-  const bareStore = new BareStore(sessions, onUnreadable)
+  })
+  const bareStore = new BareStore(sessions)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
-  const kept = { manager, sessions, onUnreadable, hooksFor, rolling, saveUninitialized }
+  const kept = { manager, sessions, hooksFor, rolling, saveUninitialized }
 
   const lockedOf = playLives(app, clientGoneMs, (request, reply) => {
     return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
