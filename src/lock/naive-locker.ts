@@ -4,8 +4,9 @@ import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import type { Command, Reply, Value } from '../wire/wire.js'
 
 /**
- * No lock at all: read, and later write over whatever stands there. What session stores do that know no locks, and
- * what the demonstration compares with. UNSAFE: of two requests of one session, the later save erases the earlier.
+ * Enters sessions without any lock: reads the record, and later writes over whatever stands there by then. Session
+ * stores without locks work like this; the demonstration compares with it. UNSAFE: of two requests of one session, the
+ * later save erases what the earlier one stored.
  */
 export class NaiveLocker implements Locker {
   constructor(private readonly context: LockContext) {}

@@ -2,22 +2,23 @@ import type { Timer } from '../system/clock.js'
 import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import { readToken } from './protocol/lock-token.js'
 
-/** Locks that are looked at in one pass over a node that answers: the wire makes a few batches of them. */
+/** How many locks one pass checks on a node that answers. The wire sends them in a few batches. */
 const PER_PASS = 1000
-/** The same of a node that did not answer in the pass before: enough to see that it is back. */
+/** How many locks one pass checks on a node that did not answer in the last pass: enough to see that it is back. */
 const PER_PROBE = 5
 /**
- * For each node: a bound to the memory, a few megabytes. Of more, those that were put last the longest ago go unwatched:
- * their leases end first. Each was told when its command was not answered, by an error or in `unknown`.
+ * How many locks are watched for each node, so that their memory stays within a few megabytes. Beyond that number the
+ * locks that were put last the longest ago are dropped, because their leases end first. Whoever sent the unanswered
+ * command has been told already, by an error or in the counter `unknown`.
  */
 const MAX_WATCHED = 20_000
 
 /**
- * Takes off the servers what unanswered commands of ours may have left there, or may still leave: a stopped server
- * carries out, seconds later, what was sent to it on connections that are long gone.
+ * Deletes the locks that unanswered commands of this manager have left on the servers, or may still leave: a server
+ * that was stopped carries out, seconds later, what was sent to it on connections that have long been closed.
  *
- * A lock of an instance of this manager's, for a session that nobody here holds or waits for, is nobody's. Each node is
- * swept by itself: one that does not answer holds up no other.
+ * A lock that bears the name of an instance of this manager, for a session that nobody here holds or waits for, is an
+ * orphan. Each node has a sweeper of its own, so that a node that does not answer delays no other.
  */
 export class OrphanSweeper {
   private readonly nodes = new Map<string, NodeSweeper>()
@@ -28,7 +29,10 @@ export class OrphanSweeper {
     private readonly isActive: (id: string) => boolean,
   ) {}
 
-  /** Watches `id` until it has been clean of `instance`'s locks for a whole call's deadline after the server answered. */
+  /**
+   * Watches `id` until the server has shown no lock of `instance` for as long as a whole call may take (three flights).
+   * A command that is carried out later than that is left to its lease.
+   */
   watch(id: string, instance: string): void {
     if (this.isClosed) return
     const name = this.context.wire.nodeOf?.(id)?.name ?? ''
@@ -40,7 +44,7 @@ export class OrphanSweeper {
     node.watch(id, instance)
   }
 
-  /** The one whose locks for `id` are watched for; undefined when none are. */
+  /** The instance whose locks of `id` are watched; undefined when `id` is not watched. */
   instanceOf(id: string): string | undefined {
     for (const node of this.nodes.values()) {
       const instance = node.instanceOf(id)
@@ -49,7 +53,7 @@ export class OrphanSweeper {
     return undefined
   }
 
-  /** One last pass, as far as the servers answer; what is found afterwards is left to its lease. */
+  /** Makes one last pass, as far as the servers answer. A lock that appears afterwards is left to its lease. */
   async close(): Promise<void> {
     this.isClosed = true
     await Promise.all([...this.nodes.values()].map((node) => node.close()))
@@ -58,17 +62,17 @@ export class OrphanSweeper {
 
 interface Watched {
   readonly instance: string
-  /** Since when the session has been seen to be clean; undefined when it has not. */
+  /** Since when the server has shown no lock of ours; undefined before the first such answer. */
   cleanSinceMs: number | undefined
 }
 
-/** The sweeper of one node. */
+/** Sweeps one node. */
 class NodeSweeper {
-  /** By session id. Next to be looked at: first. */
+  /** By session id, in the order in which they are checked next. */
   private readonly watched = new Map<string, Watched>()
   private perPass = PER_PASS
   private timer: Timer | undefined
-  /** The pass that the timer set off. */
+  /** The pass that the timer started, while it runs. */
   private running: Promise<void> | undefined
   private isClosed = false
 
@@ -95,7 +99,7 @@ class NodeSweeper {
     this.watched.clear()
   }
 
-  /** The next pass; while one is under way, that one sees to it. */
+  /** Sets the timer of the next pass. A pass that is under way calls this at its end. */
   private schedule(): void {
     if (this.isClosed || this.running !== undefined || this.watched.size === 0) return
     this.timer ??= this.context.clock.setTimer(
@@ -122,7 +126,7 @@ class NodeSweeper {
     if (due.length > 0) this.perPass = answered.includes(true) ? PER_PASS : PER_PROBE
   }
 
-  /** Whether the server answered. */
+  /** Checks one lock, and deletes it if it is an orphan. Returns whether the server answered. */
   private async check(id: string, watched: Watched): Promise<boolean> {
     const { lock } = this.context.layout.keysOf(id)
     try {
@@ -137,7 +141,7 @@ class NodeSweeper {
       await fly(this.context, id, [{ op: 'cad', key: lock, cas: occupant.cas }])
       return true
     } catch {
-      // Not answered yet: it stays watched.
+      // The server did not answer yet: the lock stays watched.
       return false
     }
   }
@@ -146,11 +150,11 @@ class NodeSweeper {
     const nowMs = this.context.clock.nowMs()
     watched.cleanSinceMs ??= nowMs
     const isOver = nowMs - watched.cleanSinceMs >= 3 * this.context.limits.flightMs
-    // Not if it was watched anew meanwhile.
+    // If the session has been watched anew in the meantime, the new entry stays.
     if (isOver && this.watched.get(id) === watched) this.watched.delete(id)
   }
 
-  /** After all others that are watched. */
+  /** Puts the session behind all others that are watched, so that it is checked last. */
   private putLast(id: string, watched: Watched): void {
     this.watched.delete(id)
     this.watched.set(id, watched)

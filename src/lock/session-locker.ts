@@ -18,20 +18,23 @@ import { type QueueHost, WaitQueue } from './queue/wait-queue.js'
 
 /** A lock that this process holds. */
 export interface LocalLock {
-  /** Short keyed hash of the session id, as in errors and events. */
+  /** A short keyed hash of the session id, the same as in errors and events. */
   readonly session: string
-  /** What the holder called itself (a route, say). */
+  /** What the holder called itself (its route, for example). */
   readonly label: string | undefined
-  /** When it was taken; milliseconds since 1970. */
+  /** When the lock was taken, in milliseconds since 1970. */
   readonly sinceMs: number
   readonly heldMs: number
-  /** What is left of its lease, in milliseconds, if it is not renewed; 0 when it has run out. */
+  /** How much of the lease is left if the lock is not renewed, in milliseconds; 0 when it has expired. */
   readonly leaseLeftMs: number
-  /** Requests of this process that wait for it. */
+  /** How many requests of this process wait for the session. */
   readonly waiting: number
 }
 
-/** Sessions entered one at a time. Who is alone with one has no queue; a second request makes one. */
+/**
+ * Lets requests enter a session one at a time. A request that is alone with its session has no queue
+ * (`UncontendedLock`); the second request for the session makes one (`WaitQueue`).
+ */
 export class SessionLocker implements Locker, QueueHost, UncontendedHost, House {
   private readonly sessions = new SessionTable<UncontendedLock | WaitQueue>()
   private readonly turns = new RecentTurns()
@@ -47,7 +50,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     return channels.acquire.isObserved ? this.acquireObserved(id, options) : this.enter(id, options)
   }
 
-  /** Apart, so that only who is observed pays for the function that is passed on. */
+  /** A method of its own, so that only observed calls pay for the closure. */
   private acquireObserved(id: string, options: AcquireOptions): Promise<Handle> {
     return traceAcquire(this.context, id, options, () => this.enter(id, options))
   }
@@ -60,7 +63,8 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(options, nowMs)
     this.context.bell?.open(this)
     const keys = this.context.layout.keysOf(id)
-    // As long as a lock may be left behind, who comes next recognises it as its own.
+    // While a lock of an earlier instance may be left on the server, that instance's name is used again, so that the
+    // lock is recognised as our own and taken over. With a new name it would have to be waited for.
     const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
     const session = { id, keys, instance, turnStartedAtMs: this.turns.startOf(id, nowMs) ?? nowMs }
     const lock = new UncontendedLock(this.context, session, this, options, nowMs)
@@ -84,7 +88,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     if (reply.status !== 'ok') throw serverRefused(this.context, id, reply)
   }
 
-  /** Who has the lock of `id`, in any process; undefined when it is free. One flight. */
+  /** The holder of the lock of `id`, in any process; undefined when the lock is free. One flight. */
   async holderOf(id: string): Promise<Holder | undefined> {
     const reply = await this.one(id, { op: 'get', key: this.context.layout.keysOf(id).lock })
     return reply.value === undefined ? undefined : readToken(reply.value).holder
@@ -96,7 +100,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     return held
   }
 
-  /** What is held here now, longest first. */
+  /** The locks that are held here now, the longest hold first. */
   locks(): LocalLock[] {
     const wallMs = this.context.clock.wallMs()
     const found = this.sessions.all().flatMap(({ id, heldLock, waiting }) => {
@@ -114,7 +118,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     return waiting
   }
 
-  /** For how long the one has waited that waits longest now; 0 when nobody waits. */
+  /** How long the longest present wait has lasted so far, in milliseconds; 0 when nobody waits. */
   get longestWaitMs(): number {
     let sinceMs = Infinity
     for (const { waitingSinceMs } of this.sessions.all()) sinceMs = Math.min(sinceMs, waitingSinceMs)

@@ -1,4 +1,4 @@
-/** Something that belongs to one session. */
+/** An object that belongs to one session. */
 export interface Entry {
   readonly id: string
 }
@@ -8,12 +8,12 @@ interface Slot<T> {
 }
 
 /**
- * Entries by session id, for a working set that changes with every request.
+ * Holds one entry for each session id. Entries come and go with every request.
  *
- * A Map that entries pass through makes itself anew all the time, and V8 keeps each old table linked to the next one:
- * once one of them is in the old generation, all that follow, and all that they hold, are promoted with it (measured:
- * two thirds of what survived a scavenge was such garbage). So the Map holds slots, and a slot is emptied when its
- * entry is taken out.
+ * A Map with so much coming and going rebuilds its table all the time, and V8 links each old table to the next one.
+ * Once one old table is in the old generation, all later tables and all that they hold are promoted too (measured: two
+ * thirds of what survived a scavenge was such garbage). So the Map holds slots, and a slot is emptied when its entry is
+ * removed.
  */
 export class SessionTable<T extends Entry> {
   private readonly slots = new Map<string, Slot<T>>()
@@ -26,18 +26,18 @@ export class SessionTable<T extends Entry> {
     return this.slots.get(id)?.entry
   }
 
-  /** To be called only when there is none under this id. */
+  /** Call this only while the table has no entry under this id. */
   add(entry: T): void {
     this.slots.set(entry.id, { entry })
   }
 
-  /** `entry` comes in the place of `old`, which is there. */
+  /** Puts `entry` in the place of `old`; does nothing if `old` is not in the table. */
   replace(old: T, entry: T): void {
     const slot = this.slots.get(old.id)
     if (slot?.entry === old) slot.entry = entry
   }
 
-  /** False when it is not in the table. */
+  /** Removes the entry; returns false when it is not in the table. */
   remove(entry: T): boolean {
     const slot = this.slots.get(entry.id)
     if (slot?.entry !== entry) return false
@@ -45,7 +45,7 @@ export class SessionTable<T extends Entry> {
     return this.slots.delete(entry.id)
   }
 
-  /** Those that are there now, for calls that change the table. */
+  /** A copy of the present entries, so that the caller may change the table while going through them. */
   all(): T[] {
     return [...this.slots.values()].flatMap(({ entry }) => entry ?? [])
   }

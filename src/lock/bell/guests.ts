@@ -3,19 +3,21 @@ import { free } from './words.js'
 
 interface Guest {
   readonly link: Link
-  /** The name of its queue. */
+  /** The name of the queue that waits. */
   readonly self: string
 }
 
-/** What one neighbour may ask for at a time. */
+/** For how many locks one neighbour may wait here at a time; a bound to the memory that it can make us use. */
 const MAX_GUESTS_OF_LINK = 4096
 
-/** Queues of other processes that wait here, by the name of the queue that they wait for; first come first. */
+/**
+ * The queues of other processes that wait here, by the name of the queue they wait for, in the order of their arrival.
+ */
 export class Guests {
   private readonly guests = new Map<string, Guest[]>()
   private readonly counts = new Map<Link, number>()
 
-  /** False when this neighbour has too many here. Once more does no harm. */
+  /** Adds a guest; does nothing if it is here already. Returns false when its neighbour has too many guests here. */
   add(instance: string, guest: Guest): boolean {
     const present = this.guests.get(instance)
     if (present?.some(({ link, self }) => link === guest.link && self === guest.self)) return true
@@ -35,14 +37,14 @@ export class Guests {
     this.keep(instance, (guest) => guest.link !== link || guest.self !== self)
   }
 
-  /** The neighbour has gone. */
+  /** Removes all guests of a neighbour that has gone. */
   forget(link: Link): void {
     if (!this.counts.has(link)) return
     for (const instance of [...this.guests.keys()]) this.keep(instance, (guest) => guest.link !== link)
     this.counts.delete(link)
   }
 
-  /** Sends all of them to ask for the lock. */
+  /** Tells all guests who wait for `instance` that the lock may be free, and removes them. */
   ring(instance: string): void {
     if (this.guests.size === 0) return
     const told = this.guests.get(instance)

@@ -17,7 +17,10 @@ export class HostBell implements Bell, DoorOwner {
   constructor(
     private readonly neighbours: Neighbours,
     private readonly clock: Clock,
-    /** The name of this host, as its tokens have it. Two hosts may share a directory, and not its sockets. */
+    /**
+     * The name of this host, as its tokens say it. Hosts that share a
+     * directory cannot reach each other's sockets in it.
+     */
     private readonly host: string,
   ) {}
 

@@ -1,13 +1,13 @@
 import type { HeldElsewhere, Visit, Visitor } from '../protocol/bell.js'
 import { left, wait } from './words.js'
 
-/** The way to the house. */
+/** The connection to the visited process. */
 interface Street {
   say(line: string): void
   onLeft(visit: HostVisit): void
 }
 
-/** A queue that waits at another process of this host. */
+/** The visit of one queue at another process of this host. */
 export class HostVisit implements Visit {
   isDeserted = false
   hasNews = false

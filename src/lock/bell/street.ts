@@ -5,12 +5,13 @@ import { HostVisit } from './host-visit.js'
 import { read } from './words.js'
 
 /**
- * When a link that broke off is tried again. A connection to a process that was killed a moment ago may succeed, and
- * break off; and a living process that has no file descriptor left breaks off what it accepts.
+ * The pauses before a link that broke off is tried again. A connection to a process that was killed a moment ago may
+ * still succeed, and then break off; a living process without a free file descriptor breaks off the connections that it
+ * accepts.
  */
 const RETRY_AFTER_MS = [0, 4, 16, 64]
 
-/** The way to one other process, and the queues of this one that wait there. */
+/** The link to one other process, and the visits of this process's queues there. */
 export class Street implements LinkOwner {
   private readonly visits = new Map<string, HostVisit>()
   private link: Link
@@ -21,7 +22,7 @@ export class Street implements LinkOwner {
     private readonly address: string,
     private readonly neighbours: Neighbours,
     private readonly clock: Clock,
-    /** It leads nowhere any more. */
+    /** Called when the link has ended for good. */
     private readonly onEnded: (street: Street) => void,
   ) {
     this.link = neighbours.call(address, this)
@@ -58,8 +59,8 @@ export class Street implements LinkOwner {
       return
     }
     this.onEnded(this)
-    // Only a door without a process behind it says that the process has ended. What is merely not reached may be alive:
-    // to take its lock would cost it its work.
+    // Only a door without a process behind it says that the process has ended. A process that merely cannot be reached
+    // may be alive; if its lock were taken, its write would be refused and its work lost.
     if (how === 'refused') for (const visit of [...this.visits.values()]) visit.heardNobody()
   }
 

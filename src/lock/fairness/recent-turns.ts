@@ -3,10 +3,10 @@ import { SAME_TURN_MS } from './turn.js'
 const SLOTS = 256
 
 /**
- * The turns that ended a moment ago, so that a session taken again at once counts as the same turn.
+ * Remembers the turns that ended a moment ago, so that a session that is taken again at once stays in the same turn.
  *
- * A small table of fixed size, written at every release: one turn may push out another, which costs the other process
- * in line a moment, and nothing else.
+ * The table has a fixed size and is written at every release, so one turn may overwrite another. The only cost is that
+ * a process in line then waits a moment longer.
  */
 export class RecentTurns {
   private readonly ids: string[] = new Array<string>(SLOTS).fill('')
@@ -20,7 +20,7 @@ export class RecentTurns {
     this.endedAtMs[slot] = nowMs
   }
 
-  /** When the turn began that ended just now; undefined when there is none. */
+  /** When the turn of `id` that has just ended began; undefined when there is none. */
   startOf(id: string, nowMs: number): number | undefined {
     const slot = slotOf(id)
     const ended = this.endedAtMs[slot] ?? -Infinity
@@ -28,7 +28,7 @@ export class RecentTurns {
   }
 }
 
-/** The end of an id is random enough. */
+/** Session ids are random, so their last two characters spread them well enough. */
 function slotOf(id: string): number {
   const { length } = id
   return (id.charCodeAt(length - 1) * 31 + id.charCodeAt(Math.max(length - 2, 0)) * 7 + length) % SLOTS

@@ -5,21 +5,24 @@ import { fly, type LockContext } from '../protocol/lock-context.js'
 import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
 
 /**
- * How long a process may keep a session among its own requests while another one stands in line. With four processes
- * that each also finish a hold and wait out a poll, everyone is served within five seconds.
+ * How long a process may keep a session among its own requests while another process stands in line. With four
+ * processes, each of which also finishes a hold and waits for its poll, every process is served within five seconds.
  */
 const TURN_MS = 500
 
-/** Who stood in line this long ago has very likely been served or given up. */
+/** A process that was last seen in line this long ago has very likely been served, or has given up. */
 const STALE_MS = 30_000
 
-/** A lock granted to a process that no longer waits stands in everybody's way for this long: the shortest safe TTL. */
+/**
+ * The TTL of a grant. A lock granted to a process that waits no longer blocks
+ * everyone this long: it is the shortest safe TTL.
+ */
 const GRANT_TTL_SEC = 2
 
-/** A process that takes the lock again this soon after letting go of it is still in the same turn. */
+/** A process that takes the lock again within this time after it let go of it is still in the same turn. */
 export const SAME_TURN_MS = 20
 
-/** One process's turn with one session, and its place in the line of processes that wait for theirs. */
+/** The turn of this process with one session, and this process's place in the line of those that wait for a turn. */
 export class Turn {
   private line: WaitingLine | undefined
   private startMs: number
@@ -41,7 +44,7 @@ export class Turn {
     return this.inLine
   }
 
-  /** The lock was taken; `contested` from another process: a new turn. */
+  /** Called when the lock was taken. `contested`: another process had it before, so a new turn begins. */
   began(contested: boolean): void {
     if (!contested) return
     this.startMs = this.context.clock.nowMs()
@@ -50,7 +53,7 @@ export class Turn {
     this.leaveLine()
   }
 
-  /** Whether this attempt should look at the line: after a while of waiting, or far into a turn. */
+  /** Whether this attempt should read the line: after some time of waiting, or late in a turn. */
   wantsLook(waitedMs: number, nowMs: number): boolean {
     if (waitedMs >= JOIN_AFTER_MS) return nowMs - this.lookedAtMs >= RECHECK_MS
     return waitedMs === 0 && this.isLookDue(nowMs)
@@ -60,7 +63,7 @@ export class Turn {
     return this.lineOf().look()
   }
 
-  /** What rides along with a hand-off, to see in time whether another process waits. */
+  /** The command that a hand-off takes along late in a turn, to see in time whether another process waits. */
   lookAlong(): Command[] {
     return this.isLookDue(this.context.clock.nowMs()) ? [this.lookCommand] : []
   }
@@ -72,7 +75,9 @@ export class Turn {
     this.lineOf().learn(reply)
   }
 
-  /** Once the turn is over and another process stands in line, or waits here: the lock goes to it. */
+  /**
+   * The grant to another process, once the turn is over and a process stands in line, or waits at the bell of this one.
+   */
   grant(): { readonly instance: string; readonly exit: Exit } | undefined {
     const nowMs = this.context.clock.nowMs()
     if (nowMs - this.startMs < TURN_MS) return undefined
@@ -121,7 +126,9 @@ export class Turn {
     if (command !== undefined) void this.quietly([command])
   }
 
-  /** The line is advice: a flight for it that fails costs fairness for a moment, and nobody needs to know. */
+  /**
+   * Sends a flight whose failure nobody needs to know: the line is advice, and a failure costs fairness for a moment.
+   */
   private async quietly(commands: readonly Command[]): Promise<readonly Reply[]> {
     try {
       return await fly(this.context, this.session.id, commands)

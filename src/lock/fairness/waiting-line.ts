@@ -1,19 +1,19 @@
 import { type Cas, type Command, type Reply, type Value, valueBytes } from '../../wire/wire.js'
 
-/** A process stands in line from this long a wait on; shorter ones are served by polling alone. */
+/** A process joins the line when it has waited this long. Before that, polling alone is enough. */
 export const JOIN_AFTER_MS = 250
 
-/** How often a process that waits makes sure that it still stands in line. */
+/** How often a waiting process checks that it still stands in line. */
 export const RECHECK_MS = 1000
 
 const TTL_SEC = 10
 const MAX_BYTES = 4000
 
 /**
- * The processes that wait for one session, first come first, in an item of their own beside the lock.
+ * The list of processes that wait for one session, in the order of their arrival, kept in an item beside the lock.
  *
- * Advice only: a process that has had its turn grants the lock to the first in line instead of handing it on among
- * its own. Lost or stale, it costs fairness, never a write.
+ * The line is advice only: when its turn is over, a process grants the lock to the first in line instead of handing it
+ * on to its own requests. A lost or outdated line costs fairness for a moment, and never a write.
  */
 export class WaitingLine {
   private instances: readonly string[] = []
@@ -28,7 +28,7 @@ export class WaitingLine {
     return { op: 'get', key: this.key }
   }
 
-  /** Takes in the reply to `look()`. */
+  /** Reads the reply to `look()`. */
   learn(reply: Reply): void {
     this.cas = reply.status === 'ok' ? reply.cas : undefined
     this.instances = reply.value === undefined ? [] : parse(reply.value)
@@ -43,12 +43,15 @@ export class WaitingLine {
     return this.instances.find((instance) => instance !== this.self)
   }
 
-  /** Puts this process at the end of the line; refused, without harm, when the line changed meanwhile. */
+  /**
+   * Puts this process at the end of the line. If the line has changed in the
+   * meantime, the server refuses it, without harm.
+   */
   join(): Command {
     return this.replace([...this.instances, this.self])
   }
 
-  /** Takes `instance` out of the line; undefined when there is nothing to take out. */
+  /** Takes `instance` out of the line; undefined when it does not stand there. */
   remove(instance: string): Command | undefined {
     if (this.cas === undefined || !this.instances.includes(instance)) return undefined
     return this.replace(this.instances.filter((one) => one !== instance))

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../system/clock.js'
 
-/** Something that is to happen at its time, unless it is put off or cancelled. Links belong to the list. */
+/** Calls `ring()` at `atMs`, unless it is put off or cancelled first. Only the `Alarms` list sets the other fields. */
 export interface Alarm {
   atMs: number
   earlier: Alarm | undefined
@@ -10,8 +10,8 @@ export interface Alarm {
 }
 
 /**
- * The alarms of all held locks behind one timer: nearly every lock is let go long before its renewal, and a timer
- * each would cost more than the rest of its bookkeeping.
+ * The alarms of all held locks, sorted by time, behind one timer. Nearly every lock is released long before its renewal
+ * is due, and a timer for each lock would cost more than the rest of the lock's bookkeeping.
  */
 export class Alarms {
   private first: Alarm | undefined
@@ -21,7 +21,7 @@ export class Alarms {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Sets the alarm, or puts it off. Most are set for later than all others, and found their place at once. */
+  /** Sets the alarm, or puts it off. The search starts at the end of the list, because most alarms belong there. */
   set(alarm: Alarm, atMs: number): void {
     this.cancel(alarm)
     let before = this.last
@@ -37,7 +37,9 @@ export class Alarms {
     if (atMs < this.timerAtMs) this.arm(atMs)
   }
 
-  /** The timer stays: it finds nothing due, and costs less than being set anew at every request. */
+  /**
+   * The timer keeps running: to find nothing due now and then costs less than to set the timer again at every request.
+   */
   cancel(alarm: Alarm): void {
     if (!alarm.isSet) return
     alarm.isSet = false

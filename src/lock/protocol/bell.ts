@@ -1,34 +1,35 @@
 /**
- * How a queue learns that another process has let go of its session, without asking the store: it waits at the process
- * that has the lock.
+ * Tells a queue that another process has let go of its session, so that the queue need not ask the store: the queue
+ * waits at the process that has the lock.
  *
- * All of it is a hint. What is heard late, twice, falsely or never costs a poll or saves none; only the store says who
- * has a lock. An engine that can push (publish and subscribe, say) makes another one of these.
+ * Everything a bell says is a hint. News that is late, repeated, false or lost costs at most one poll, or saves none;
+ * only the store says who has a lock. An engine that can push (with publish and subscribe, for example) can implement
+ * this interface in its own way.
  */
 export interface Bell {
-  /** Goes into the tokens of this process, so that others find it; undefined: nobody can wait here. */
+  /** This process's address. The process's tokens carry it, so that others find it. Undefined: nobody can wait here. */
   readonly address: string | undefined
-  /** From the first session on others may wait here. Idempotent. */
+  /** Lets other processes wait here. Called when the first session is entered, and may be called again. */
   open(house: House): void
-  /** Waits where that lock is held; undefined where that cannot be done. */
+  /** Waits at the process that holds `lock`; undefined where nobody can wait there. */
   visit(lock: HeldElsewhere, visitor: Visitor): Visit | undefined
-  /** The queue of another process that has waited here longest for the lock of `instance`. */
+  /** The name of the other process's queue that has waited here longest for the lock of `instance`. */
   guestOf(instance: string): string | undefined
-  /** The lock of `instance` is not held here any more: whoever waits for it asks the store. */
+  /** Says that `instance` does not hold the lock any more, so that all who wait for it here ask the store. */
   freed(instance: string): void
   close(): void
 }
 
-/** The process that is visited. */
+/** The process that others visit. */
 export interface House {
-  /** Whether the session has to do with a queue of that name here. */
+  /** Whether the session `id` has a lock or a queue here that is named `instance`. */
   has(id: string, instance: string): boolean
 }
 
 /** A lock that another process has. */
 export interface HeldElsewhere {
   readonly id: string
-  /** The name of the queue that has it. */
+  /** The name of the queue that has the lock. */
   readonly instance: string
   readonly host: string
   readonly address: string
@@ -37,24 +38,24 @@ export interface HeldElsewhere {
 /** A queue that waits for a lock. */
 export interface Visitor {
   readonly instance: string
-  /** The visit has news. */
+  /** Called when the visit has news: the lock may be free. */
   onNews(): void
 }
 
-/** The wait of one queue at the process that has the lock of its session. */
+/** The wait of one queue at the process that holds the lock of its session. */
 export interface Visit {
-  /** The name of the queue over there. */
+  /** The name of the queue that holds the lock, in the visited process. */
   readonly instance: string
-  /** That process has ended, so nobody has the lock that bears its name. */
+  /** Whether the visited process has ended. Then nobody holds the lock that bears its name. */
   readonly isDeserted: boolean
-  /** The lock may be had now: ask the store. */
+  /** Whether the lock may be free now, so that the store should be asked. */
   readonly hasNews: boolean
-  /** `hasNews`, which it has no longer. */
+  /** Returns `hasNews` and resets it to false. */
   takeNews(): boolean
-  /** The holder has answered once. */
+  /** Whether the holder has answered at least once. */
   readonly wasAnswered: boolean
-  /** Whether the holder said, since it was asked last, that it has the lock; asks it again. */
+  /** Whether the holder has answered the last question with "I have the lock". Asks the next question as well. */
   isStillHeld(): boolean
-  /** Waits there no longer. */
+  /** Stops waiting there. */
   leave(): void
 }

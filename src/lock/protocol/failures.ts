@@ -22,12 +22,12 @@ import { describeHolder } from './lock-token.js'
 
 /** The typed errors of the lock protocol. */
 
-/** Where it failed: an error names the store, and what to change there, as the wire says. */
+/** The wire on which the call failed: an error names its store, and says what to change there. */
 interface Where {
   readonly wire: Wire
 }
 
-/** After a flight that brought nothing, and that cannot have changed the record. */
+/** The error after a flight that got no replies and cannot have changed the record. */
 export function unavailable(
   { wire: { store = ANY_STORE } }: Where,
   id: string,
@@ -83,7 +83,7 @@ export const tooLarge = (
     { sizeBytes, limitBytes, session: hashOf(id) },
   )
 
-/** After a reply that says for certain that nothing was stored. */
+/** The error after a reply that says for certain that nothing was stored. */
 export const serverRefused = ({ wire: { store = ANY_STORE } }: Where, id: string, { status }: Reply): ServerRefusedError =>
   new ServerRefusedError(
     `The server refused to store the session (${status}); nothing was stored. To make room, ${store.remedy.outOfMemory}.`,
@@ -96,7 +96,10 @@ export const tooManyWaiters = (id: string, maxWaiters: number): TooManyWaitersEr
     { session: hashOf(id) },
   )
 
-/** @param isOurs whether this process holds it: then it may well be the very request that waits, which never ends. */
+/**
+ * @param isOurs whether this process holds the session. Then the holder may be the same request that waits, which would
+ *   wait for itself for ever; the message says so.
+ */
 export const lockTimeout = (
   id: string,
   waitedMs: number,
@@ -139,7 +142,7 @@ export function lossError(id: string, reason: LossReason, maxHoldMs: number): La
   }
 }
 
-/** What `flight()` threw. Anything but a FlightError is a bug of the wire and goes through as it is. */
+/** Narrows what `flight()` threw. Anything but a FlightError is a bug of the wire, and is thrown on unchanged. */
 export function asFlightError(error: unknown): FlightError {
   if (error instanceof FlightError) return error
   throw error

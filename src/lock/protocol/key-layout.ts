@@ -1,7 +1,7 @@
 import { InvalidIdError } from '../../errors.js'
 import { ANY_STORE, type StoreTraits } from '../../wire/wire.js'
 
-/** What the protocol appends to a record's key. An id that ends in one of them could name a lock. */
+/** The suffixes that the protocol appends to a record's key. An id that ends in one of them could name a lock. */
 const LOCK_SUFFIX = '-lck'
 const LINE_SUFFIX = '-line'
 const RESERVED_SUFFIXES = [LOCK_SUFFIX, LINE_SUFFIX]
@@ -13,16 +13,16 @@ const VISIBLE_ASCII = /^[\x21-\x7e]+$/
 export interface SessionKeys {
   readonly record: string
   readonly lock: string
-  /** The processes that wait for the lock, first come first. */
+  /** Holds the list of processes that wait for the lock, in the order of their arrival. */
   readonly line: string
 }
 
-/** Where processes say which servers they use. The line of no session: no id can lead here. */
+/** The key where processes say which servers they use. No session's line has this key, because no id is empty. */
 export const listsKeyOf = (prefix: string): string => prefix + LINE_SUFFIX
 
-/** Where a session's record and lock are kept. A value, so that another product's layout can stand in its place. */
+/** Says under which keys a session's record and lock are kept. Another product's layout can be used in its place. */
 export interface KeyLayout {
-  /** What the keys of all sessions begin with, and those of others do not. */
+  /** The text that the keys of all sessions begin with, and other keys do not. */
   readonly prefix: string
 
   /** @throws InvalidIdError LATCHKEY_INVALID_ID, before anything is sent. */
@@ -34,15 +34,15 @@ export interface KeyLayout {
   /** The id whose lock this key names; undefined for every other key. */
   idOfLock(key: string): string | undefined
 
-  /** Why no key can be made of `id`; undefined when one can. Takes anything: an id often comes from a cookie. */
+  /** Why `id` is refused; undefined when it is good. Takes any value, because an id often comes from a cookie. */
   flawOf(id: unknown): string | undefined
 }
 
-/** `<prefix><id>`, and the same with a suffix for what stands beside the record. */
+/** The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. */
 export class SuffixLayout implements KeyLayout {
   /**
    * @param prefix goes before every id; visible ASCII, may be empty. Checked by the options.
-   * @param store what the wire says of its store: how long a key may be.
+   * @param store says how long a key may be, and how the store is called in messages.
    */
   constructor(
     readonly prefix: string,

@@ -1,11 +1,11 @@
 import type { SessionKeys } from './key-layout.js'
 
-/** One session, as this process takes part in it: from its first request there until nobody here holds it or waits. */
+/** One session in this process: from the first request for it until nobody here holds it or waits for it. */
 export interface LocalSession {
   readonly id: string
   readonly keys: SessionKeys
-  /** Stands in the tokens of all its locks, and tells them from those of everybody else. */
+  /** The instance id. The tokens of all its locks carry it, which tells them from everybody else's. */
   readonly instance: string
-  /** Now, or when the turn began that this process has just interrupted. */
+  /** When the turn began: now, or earlier if this process let go of the session only a moment ago. */
   readonly turnStartedAtMs: number
 }

@@ -8,9 +8,9 @@ import type { Bell } from './bell.js'
 import type { KeyLayout } from './key-layout.js'
 import type { TokenMint } from './lock-token.js'
 
-/** What every lock of one manager shares. */
+/** What all locks of one manager share. */
 export interface LockContext {
-  /** The manager's name, in what is told of its locks. */
+  /** The manager's name, as events report it. */
   readonly name: string
   readonly wire: Wire
   readonly clock: Clock
@@ -21,7 +21,7 @@ export interface LockContext {
   readonly counters: LockCounters
   readonly events: LockEvents
   readonly alarms: Alarms
-  /** How processes tell each other that a lock is free; undefined: they poll. */
+  /** Tells other processes that a lock is free, and hears it from them. Undefined: waiters only poll. */
   readonly bell: Bell | undefined
 }
 
@@ -29,14 +29,14 @@ export interface LockLimits {
   readonly leaseSec: number
   readonly waitMs: number
   readonly maxHoldMs: number
-  /** A lock that is held for longer is reported while it is held; Infinity for never. */
+  /** After this time a lock that is still held is reported as slow; Infinity: never. */
   readonly slowHoldMs: number
   readonly maxWaiters: number
-  /** Deadline of one flight; a call of a hook is at most three of them. */
+  /** Deadline of one flight. One call (a read, a commit) takes at most three flights. */
   readonly flightMs: number
 }
 
-/** Plain numbers since the manager was made. */
+/** Counts since the manager was made. */
 export interface LockCounters {
   flights: number
   acquired: number
@@ -46,18 +46,18 @@ export interface LockCounters {
   handOffs: number
   /** Locks granted to another process that stood in line. */
   grants: number
-  /** Times that a process of this host, or its end, told a waiter here that the lock may be had. */
+  /** How often a waiter here was told by another process of this host, or by its end, that the lock may be free. */
   rings: number
   committed: number
   fenced: number
   lost: number
   unknown: number
   timeouts: number
-  /** The longest that a request has waited for a locked session so far, whether or not it got it. */
+  /** The longest time so far that a request waited for a locked session, whether or not the request got the session. */
   longestWaitMs: number
 }
 
-/** What happened where no caller can be told. */
+/** Reports what happens to a lock while no call is under way that could return it. */
 export interface LockEvents {
   /** A held lock expired or was taken. `id` is the raw session id: for code, not for logs. */
   lost(id: string, reason: LossReason): void
@@ -82,15 +82,16 @@ export const newCounters = (): LockCounters => ({
   longestWaitMs: 0,
 })
 
-/** A flight, counted. */
+/** Sends one flight, counts it, and reports it to those who listen. */
 export function fly(context: LockContext, id: string, commands: readonly Command[]): Promise<Reply[]> {
   context.counters.flights++
   return channels.flight.isObserved ? flyObserved(context, id, commands) : context.wire.flight(id, commands)
 }
 
 /**
- * The same, told to `receiver`: without a promise where the wire can do without. While somebody listens to what is told
- * from there it is by promise, so as to be told in the asynchronous context of the request, and not of the socket.
+ * Sends one flight like `fly`, and tells `receiver` how it ends: without a promise, where the wire can do so. While
+ * somebody listens to the events that the receiver publishes, a promise is used all the same: without it those events
+ * would be published in the asynchronous context of the socket, and not in that of the request.
  */
 export function send(context: LockContext, id: string, commands: readonly Command[], receiver: Receiver): void {
   const isHeard = channels.flight.isObserved || channels.fenced.isObserved || channels.wait.isObserved
@@ -125,7 +126,7 @@ function flyObserved(context: LockContext, id: string, commands: readonly Comman
   return channels.flight.trace(event, clock, () => wire.flight(id, commands))
 }
 
-/** The reply at `index`; a wire answers every command, so a hole is a bug in it. */
+/** The reply at `index`. A wire answers every command, so a missing reply is a bug of the wire. */
 export function replyAt(replies: readonly Reply[], index: number): Reply {
   const reply = replies[index]
   if (reply === undefined) throw new TypeError(`The wire gave ${String(replies.length)} replies, not ${String(index + 1)}`)

@@ -4,14 +4,14 @@ import { escaped, plainText } from '../../system/plain-text.js'
 import { nonceOf, type Random } from '../../system/random.js'
 import type { Value } from '../../wire/wire.js'
 
-/** A lock's value: unique per acquisition, and readable by whoever finds the session locked. ASCII. */
+/** A lock's value: different for each acquisition, and readable by everyone who finds the session locked. ASCII. */
 export type LockToken = string
 
 export interface TokenContent {
-  /** Who took the lock, or who it was granted to: see `TokenMint.instance()`. */
+  /** The queue that took the lock, or that the lock was granted to: see `TokenMint.instance()`. */
   readonly instance: string | undefined
   readonly holder: Holder
-  /** Where its process can be waited at, by those of the same host; undefined: nowhere. */
+  /** The address where processes of the same host can wait for the holder; undefined: there is none. */
   readonly bell: string | undefined
 }
 
@@ -19,8 +19,8 @@ const MAX_LABEL_LENGTH = 120
 const NO_BELL = { address: undefined }
 
 /**
- * Makes the tokens of one manager. A token is the instance id of its author and a count, so no two are ever the same;
- * the instance id tells an author's tokens from those of everybody else.
+ * Makes the tokens of one manager. A token names the instance that took the lock, and a count, so no two tokens are
+ * ever the same. By the instance id a queue recognises its own locks.
  */
 export class TokenMint {
   private middle: string
@@ -31,34 +31,34 @@ export class TokenMint {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly process: { readonly host: string; readonly pid: number },
-    /** Where this process can be waited at. */
+    /** The address where others can wait for this process; it may change. */
     private readonly bell: { readonly address: string | undefined } = NO_BELL,
   ) {
     this.middle = this.makeMiddle(undefined)
   }
 
   /**
-   * For one session, while somebody here holds it or waits for it. Not one for the whole process: two that are resumed
-   * from one snapshot (of a machine, of a container) would be two of one name, and each take over the locks that the
-   * other holds.
+   * Draws an instance id for one session, to be used while somebody here holds the session or waits for it. The process
+   * as a whole has no id: two processes resumed from one snapshot (of a machine or a container) would share it, and
+   * each would take over the locks that the other holds.
    */
   instance(): string {
     return nonceOf(this.random).name()
   }
 
-  /** A new token of `instance`; every add that is sent has its own. */
+  /** Makes a new token of `instance`. Every `add` that is sent needs a new one. */
   mint(instance: string, label: string | undefined): LockToken {
     const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
     if (this.bell.address !== this.middleBell) this.middle = this.makeMiddle(this.bell.address)
     return `${this.head(instance)}${this.middle}${String(this.clock.wallMs())}${who}}`
   }
 
-  /** A token of `granter` that `instance` recognises as its own and takes over at its next poll. */
+  /** Makes the token of a grant: `instance` recognises the lock as its own and takes it over at its next poll. */
   grantTo(instance: string, granter: string): LockToken {
     return `${this.head(granter)}","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
   }
 
-  /** What all tokens of this process have in common; made anew when its bell can be rung, or no longer. */
+  /** Makes the part that all tokens of this process share. It is made again when the bell's address has changed. */
   private makeMiddle(bell: string | undefined): string {
     this.middleBell = bell
     const door = bell === undefined ? '' : `,"bell":${ascii(bell)}`
@@ -77,7 +77,10 @@ function ascii(text: string): string {
   return escaped(json, /[\u0080-\uffff]/g)
 }
 
-/** What a lock's value says. Total: a stranger's lock (PHP writes "1") has no instance and an unknown holder. */
+/**
+ * Reads a lock's value. Never throws: the lock of another program (PHP writes "1") has no instance and an unknown
+ * holder.
+ */
 export function readToken(value: Value): TokenContent {
   const content = parseObject(value.toString())
   const text = (name: string): string | undefined => {
@@ -104,7 +107,9 @@ function parseObject(text: string): Record<string, unknown> {
   }
 }
 
-/** "web1, pid 4711, since 2026-11-20T12:00:00.000Z, GET /cart", as far as it is known. For operators. */
+/**
+ * Describes a holder to operators, as far as it is known: "web1, pid 4711, since 2026-11-20T12:00:00.000Z, GET /cart".
+ */
 export function describeHolder(holder: Holder | undefined): string {
   if (holder?.host === undefined) return 'an unknown holder'
   const parts = [holder.host, `pid ${String(holder.pid)}`]

@@ -7,8 +7,8 @@ import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 
 /**
- * What the lock protocol tells on node:diagnostics_channel. Each caller asks `isObserved` first: while nobody listens
- * an event costs that question and nothing else.
+ * The events that the lock protocol publishes on node:diagnostics_channel. Each caller asks `isObserved` first, so that
+ * while nobody listens an event costs that question and nothing else.
  */
 
 /** The lock that an event is about. */
@@ -35,7 +35,9 @@ interface Waiting {
   readonly options: AcquireOptions
 }
 
-/** The events of those who wait: a field of each waiter would be paid for by all. */
+/**
+ * The events of requests that wait. They are kept here, because a field of the waiter would cost every waiter memory.
+ */
 const waits = new WeakMap<Waiting, ObservedEvent>()
 
 export function tellWait(context: LockContext, id: string, waiter: Waiting): void {
@@ -45,7 +47,7 @@ export function tellWait(context: LockContext, id: string, waiter: Waiting): voi
   channels.wait.begin(event)
 }
 
-/** @param verdict undefined: it has the session. */
+/** @param verdict why the wait ended without the session; undefined: the waiter got it. */
 export function tellWaitOver(waiter: Waiting, waitedMs: number, verdict: Verdict | undefined): void {
   const event = waits.get(waiter)
   if (event === undefined) return
@@ -65,11 +67,11 @@ export function tellFenced(context: LockContext, id: string, token: LockToken, c
   channels.fenced.tell({ ...about(context, id, labelOf(token)), code })
 }
 
-/** What a transaction is, to those who listen: a renewal; or a commit, a release, or both. */
+/** Whether somebody listens to what this transaction is: a renewal; or a commit, a release, or both. */
 export const isObserved = (change: Change, exit: Exit): boolean =>
   isRenewal(change, exit) ? channels.renew.isObserved : channels.commit.isObserved || channels.release.isObserved
 
-/** It keeps the lock, and may keep the record alive as well. */
+/** A renewal keeps the lock, and may prolong the record as well. */
 const isRenewal = (change: Change, exit: Exit): boolean =>
   exit.kind === 'keep' && (change.kind === 'none' || change.kind === 'touch')
 

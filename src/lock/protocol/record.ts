@@ -7,17 +7,24 @@ import { tombstoneSec } from './lease.js'
 import { fly, type LockContext, replyAt } from './lock-context.js'
 import type { LockToken } from './lock-token.js'
 
-/** What stands in a session's record, and who may have put it there. */
+/** Reads, compares and stamps the records of sessions. */
 
-/** A record as it was read or written. `cas` is undefined where it was not learned: it is read before it is needed. */
+/**
+ * A record as it was read or written. `cas` is undefined while it is not known; it is then read before the next write.
+ */
 export interface StoredRecord {
   readonly bytes: Value
-  /** memcached's client flags: the stamp of whoever wrote it. Two records of the same bytes and stamp are one. */
+  /**
+   * The stamp of the write, kept in memcached's client flags. Two records with the same bytes and stamp are the same.
+   */
   readonly flags: number
   readonly cas: Cas | undefined
 }
 
-/** Stands where a session was destroyed: absence has no fence, a record of no bytes is overwritten by its CAS only. */
+/**
+ * Makes the tombstone of a destroyed session. A missing record cannot fence anything: a slower request could create it
+ * again with `add`. A record of no bytes is replaced by its CAS only.
+ */
 export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
   op: 'set',
   key: keys.record,
@@ -26,20 +33,22 @@ export const tombstone = (context: LockContext, keys: SessionKeys, flags = newSt
   flags,
 })
 
-/** Tells a record from any other of the same bytes: also from one that a process of the same memory writes. */
+/** Draws a stamp, which tells a record from all others of the same bytes, even from those of a copy of this process. */
 export const newStamp = ({ random }: LockContext): number => nonceOf(random).number()
 
-/** Of the record after `change`: prolonged, it is the same record still. */
+/**
+ * The stamp of the record after `change`. A record that is only prolonged stays the same record, and keeps its stamp.
+ */
 export function stampFor(context: LockContext, change: Change, record: StoredRecord | undefined): number {
   if (change.kind === 'none') return 0
   return change.kind === 'touch' && record !== undefined ? record.flags : newStamp(context)
 }
 
-/** Another lifetime for a record as it was read; nothing where there is none. */
+/** The change that gives the record that was read a new lifetime; no change where there is no record. */
 export const prolonging = (record: StoredRecord | undefined, ttlSec: number): Change =>
   record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
 
-/** As `tombstone`, under the lock. */
+/** The change that puts a tombstone in the record's place, under the lock. */
 export const burial = ({ limits }: LockContext): Change => ({ kind: 'destroy', ttlSec: tombstoneSec(limits) })
 
 /** @throws RecordTooLargeError LATCHKEY_RECORD_TOO_LARGE, before anything is sent. */
@@ -53,7 +62,7 @@ export type Seen = { readonly record: StoredRecord | undefined } & (
   | { readonly mine: false }
 )
 
-/** Reads record and lock in one flight: what stands there, and is the token still `token`? */
+/** Reads record and lock in one flight, and says whether the lock still bears `token`. */
 export async function look(
   context: LockContext,
   id: string,
@@ -75,12 +84,15 @@ export async function look(
   }
 }
 
-/** The record in the reply to a get; undefined when there is none. */
+/** The record in the reply to a `get`; undefined when there is none. */
 export const recordOf = (reply: Reply): StoredRecord | undefined =>
   reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, flags: reply.flags, cas: reply.cas } : undefined
 
 export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
 
-/** The same bytes by the same writer: a record of the same bytes may have been destroyed and begun anew in between. */
+/**
+ * Whether both are the same record: the same bytes and the same stamp. Bytes alone do not say it: the session may have
+ * been destroyed in between and started again with the same bytes.
+ */
 export const isSame = (one: StoredRecord | undefined, other: StoredRecord | undefined): boolean =>
   one === undefined ? other === undefined : other?.flags === one.flags && areSameBytes(other.bytes, one.bytes)

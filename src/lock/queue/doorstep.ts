@@ -4,17 +4,17 @@ import type { TokenContent } from '../protocol/lock-token.js'
 import { FLOOR_MS, IN_LINE_FLOOR_MS } from './back-off.js'
 
 /**
- * For how long the holder's word may stand in for the server's: as long as a poll may come late in any case. The holder
- * cannot know that its lock was evicted, or went with a restart.
+ * How long the holder's answers may replace a poll of the server: as long as a poll may be late anyway. The holder
+ * cannot know that its lock was evicted, or was lost when the server restarted.
  */
 const TRUSTED_MS = 1750
-/** Until the holder has answered for the first time: it takes a connection, and a turn of its event loop. */
+/** The shortest pause until the holder has answered once: it must accept a connection, and then get to our question. */
 const ASKING_FLOOR_MS = 3
 
-/** Where a queue waits for its lock besides asking the server: at the process that has it, if that is a neighbour. */
+/** Lets a queue wait at the process that has its lock, if that process is on this host, besides asking the server. */
 export class Doorstep {
   private visit: Visit | undefined
-  /** What was heard at this visit proved to be wrong: the lock is as it was. */
+  /** News of this visit proved false: the poll after it found the same lock again. */
   private isDistrusted = false
 
   constructor(
@@ -23,10 +23,15 @@ export class Doorstep {
     private readonly onNews: () => void,
   ) {}
 
-  /** A poll has found that lock in its way; `followsNews`: it was sent because of what was heard. */
+  /**
+   * Called when a poll has found the session locked: waits at the holder from then on.
+   *
+   * @param followsNews whether the poll was sent because the holder said that the lock may be free.
+   */
   goTo({ instance, bell: address, holder: { host } }: TokenContent, followsNews: boolean): void {
     if (this.visit !== undefined && this.visit.instance === instance) {
-      // From now on only the server is asked: who says what is not so (or is not who it says) could have us poll for ever.
+      // The news was false: from now on only the server is asked. Otherwise a faulty or false holder could make us poll
+      // without end.
       if (followsNews && !this.isDistrusted) {
         this.isDistrusted = true
         this.visit.leave()
@@ -45,17 +50,17 @@ export class Doorstep {
     this.isDistrusted = false
   }
 
-  /** Whether something was heard that the server is asked about now. */
+  /** Whether there is news for the poll that is sent now. The news counts as used from then on. */
   takeNews(): boolean {
     return this.visit?.takeNews() === true
   }
 
-  /** Something was heard that the server is to be asked about. */
+  /** Whether there is news, so that the server should be asked at once. */
   get hasNews(): boolean {
     return !this.isDistrusted && this.visit?.hasNews === true
   }
 
-  /** Whether the holder says that it has the lock: the server need not be asked. */
+  /** Whether the holder has said that it still has the lock. Then the server need not be asked. */
   isStillHeld(): boolean {
     return !this.isDistrusted && this.visit?.isStillHeld() === true
   }
@@ -64,12 +69,12 @@ export class Doorstep {
     return this.visit === undefined || this.isDistrusted ? Infinity : TRUSTED_MS
   }
 
-  /** Whether the process of the queue `instance` has ended: the lock that bears its name is nobody's. */
+  /** Whether the process of the queue `instance` has ended. Then nobody holds the lock that bears its name. */
   isDesertedBy(instance: string): boolean {
     return this.visit?.instance === instance && this.visit.isDeserted
   }
 
-  /** The shortest pause before the next question, to whomever it goes. */
+  /** The shortest pause before the next question, whether to the holder or to the server. */
   get floorMs(): number {
     if (this.visit === undefined || this.isDistrusted) return FLOOR_MS
     return this.visit.wasAnswered ? IN_LINE_FLOOR_MS : ASKING_FLOOR_MS

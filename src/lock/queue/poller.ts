@@ -11,26 +11,26 @@ import { hasBytes, recordOf } from '../protocol/record.js'
 import type { Turn } from '../fairness/turn.js'
 import type { Waiter } from './waiter.js'
 
-/** The remote holder as the polls see it: how long the same process has had the lock. */
+/** The holder in another process, as the polls have seen it, and since when. */
 interface Sight {
   readonly instance: string | undefined
   readonly sinceMs: number
   readonly holder: Holder | undefined
 }
 
-/** The queue, as its poller sees it. */
+/** What a poller asks of its queue, and tells it. */
 export interface PollerOwner {
-  /** The one that the next attempt is for; undefined when nobody waits. */
+  /** The waiter that the next attempt is for; undefined when nobody waits. */
   readonly head: Waiter | undefined
-  /** The lock is ours. */
+  /** Called when the lock has been taken. */
   onAcquired(acquired: Acquisition): void
-  /** Another process has it: the next attempt comes later. */
+  /** Called when another process has the lock. The next attempt follows after a pause. */
   onLocked(): void
-  /** Nobody gets it, for that reason. */
+  /** Called when polling has failed: everyone who waits is refused with an error from `reason`. */
   onRefused(reason: () => LatchkeyError): void
-  /** A lock of ours may be left on the server with nobody to hold it. */
+  /** Called when a lock of this queue may stand on the server although nobody here holds it. */
   onOrphan(): void
-  /** Polling has ended without the lock. */
+  /** Called when polling has ended without the lock. */
   onEnded(): void
 }
 
@@ -39,31 +39,32 @@ interface Poll {
   readonly commands: readonly Command[]
   readonly token: LockToken
   readonly label: string | undefined
-  /** Whether it also asks who has the lock, and who stands in line for it. */
+  /** Whether the attempt also reads the lock, to see who holds it. */
   readonly asksWho: boolean
+  /** Whether the attempt also reads the line of processes that wait. */
   readonly asksLine: boolean
-  /** It is sent because of what was heard from the holder. */
+  /** Whether the attempt is sent because the holder said that the lock may be free. */
   readonly followsNews: boolean
   readonly sentAtMs: number
 }
 
-/** A lock without a version can be neither renewed nor let go of: waiting for it would not help. */
+/** A lock without a version can be neither renewed nor released, so to wait for it would not help. */
 const NO_VERSIONS = new FlightError('not-sent', 'the store counts no versions', {
   cause: new UnsupportedStoreError('The store answers reads without a version (CAS), and nothing can be locked or fenced without'),
 })
 
-/** What an attempt came to; undefined: another process has the session. */
+/** The result of an attempt; undefined: another process has the session. */
 type Attempt = Promise<Acquisition | undefined>
 
-/** Asks the server for one session's lock until it has it, and remembers who was seen to have it. */
+/** Polls the server for one session's lock until this process has it, and remembers who was seen to hold it. */
 export class Poller implements Receiver {
   isPolling = false
-  /** The first attempt, while it is under way. */
+  /** The first attempt, until it is answered. */
   private first: Poll | undefined
   private sight: Sight | undefined
   /** A lock that bears our name may stand on the server although nobody here holds it. */
   private suspect = false
-  /** Whether the last poll found a record beside somebody else's lock. */
+  /** Whether the last poll found a record, while another process held the lock. */
   seesRecord = false
   private endPause: (() => void) | undefined
   private readonly doorstep: Doorstep
@@ -79,22 +80,22 @@ export class Poller implements Receiver {
     })
   }
 
-  /** Who had the lock when it was last looked at. */
+  /** The holder that the last look at the lock has found. */
   get holder(): Holder | undefined {
     return this.sight?.holder
   }
 
-  /** The next attempt looks whose lock it is, even if it is the first. */
+  /** Makes the next attempt read the lock, even if it is the first: the lock that stands there may be our own. */
   suspectOwnLock(): void {
     this.suspect = true
   }
 
-  /** The lock went to that process just now. */
+  /** Called when this queue has just granted the lock to `instance`. */
   sawGrantTo(instance: string): void {
     this.sight = { instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
   }
 
-  /** Polls until the head of the queue has the lock, everybody is refused, or nobody waits. */
+  /** Polls until the lock has been taken, everyone who waits has been refused, or nobody waits any more. */
   start(nowMs: number): void {
     const { head } = this.owner
     if (head === undefined) return
@@ -103,19 +104,22 @@ export class Poller implements Receiver {
     send(this.context, this.session.id, this.first.commands, this)
   }
 
-  /** As `start`, where another has sent the first attempt, and tells here how it ends. */
+  /**
+   * Starts like `start`, but the caller has already sent the first attempt,
+   * and tells the receiver returned how it ends.
+   */
   adopt(token: LockToken, label: string | undefined, sentAtMs: number): Receiver {
     this.isPolling = true
     this.first = { token, label, asksWho: false, asksLine: false, followsNews: false, sentAtMs, commands: [] }
     return this
   }
 
-  /** Nobody may be waiting any more: a pause is over. */
+  /** Ends a pause early: there is news, or nobody may be waiting any more. */
   wake(): void {
     this.endPause?.()
   }
 
-  /** The first attempt was answered, and most often nobody is in the way. */
+  /** Called with the replies to the first attempt. It mostly succeeds, and then needs no promise. */
   landed(replies: readonly Reply[]): void {
     const { first } = this
     if (first === undefined) return
@@ -128,12 +132,12 @@ export class Poller implements Receiver {
     }
   }
 
-  /** The first attempt failed. */
+  /** Called when the first attempt has failed. */
   failed(thrown: unknown): void {
     void this.goOn(Promise.reject(thrown))
   }
 
-  /** From what came of the first attempt. */
+  /** Goes on polling from the result of the first attempt. */
   private async goOn(answer: Attempt | undefined): Promise<void> {
     let startedMs = this.first?.sentAtMs ?? this.context.clock.nowMs()
     this.first = undefined
@@ -156,15 +160,16 @@ export class Poller implements Receiver {
           this.suspect = true
           this.owner.onOrphan()
         }
-        // A connection that died under the request is worth one more try; a server that does not answer is not.
+        // A connection that broke during the request is worth one more try. A server that does not answer is not.
         const isLate = this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2
         if (!failure.untrusted && (retried || isLate)) {
           this.owner.onRefused(() => unavailable(this.context, this.session.id, failure))
           break
         }
         retried ||= !failure.untrusted
-        // An orphan of ours, which only younger connections were there to take over, is waited for like any other lock:
-        // who does not wait would be kept beyond its deadline.
+        // An orphan of ours that could not be taken over, because all connections are younger than its version, is
+        // waited for like any other lock. Without a pause and a deadline its waiters would be kept for longer than
+        // waitMs.
         isLocked = isLate
       }
       if (isLocked) {
@@ -197,7 +202,10 @@ export class Poller implements Receiver {
     this.owner.onAcquired(acquired)
   }
 
-  /** Until the next attempt is due, or nobody waits. As long as the holder answers, it is asked in place of the server. */
+  /**
+   * Waits until the next attempt is due, or nobody waits. Asks the holder
+   * instead of the server while the holder answers.
+   */
   private async rest(): Promise<void> {
     const { clock, counters } = this.context
     const endsAtMs = clock.nowMs() + this.doorstep.trustedMs
@@ -222,7 +230,7 @@ export class Poller implements Receiver {
     })
   }
 
-  /** An attempt for the head of the queue. */
+  /** Makes the attempt for the head of the queue. */
   private poll(head: Waiter, nowMs: number): Poll {
     const { label } = head.options
     const token = this.context.mint.mint(this.session.instance, label)
@@ -237,7 +245,7 @@ export class Poller implements Receiver {
   }
 
   /**
-   * What the replies to a poll mean: the acquisition, or undefined when another process has the session.
+   * Judges the replies to a poll: returns the acquisition, or undefined when another process has the session.
    *
    * @throws FlightError; LATCHKEY_SERVER_REFUSED when the server has no memory for the lock.
    */
@@ -250,14 +258,17 @@ export class Poller implements Receiver {
       this.forget()
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
-    // Out of memory is not "locked": waiting would not help.
+    // A server without memory is not a locked session: to wait would not help.
     if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.session.id, added)
     this.seesRecord = hasBytes(found)
     if (poll.asksLine) this.turn.standInLine()
     return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
   }
 
-  /** Somebody has the lock. If it bears our name, nobody has: it is taken over by its version. */
+  /**
+   * Called when a lock stands there already. A lock with our own name is an orphan, because nobody here holds it; and
+   * the lock of a process that has ended is nobody's. Both are taken over by their version; any other is waited for.
+   */
   private meet(poll: Poll, occupant: Reply): undefined | Attempt {
     const nowMs = this.context.clock.nowMs()
     if (occupant.value !== undefined && occupant.cas === undefined) throw NO_VERSIONS

@@ -3,15 +3,15 @@ import { type Change, NOTHING } from '../protocol/exchange.js'
 import type { Handle } from '../protocol/handle.js'
 import type { HeldLock } from '../hold/held-lock.js'
 
-/** The queue, as one who has its session sees it. */
+/** What a handle asks of its queue. */
 interface Queue {
-  /** Carries out the change and gives up the lock; throws the typed error when the change was refused. */
+  /** Carries out the change and gives the lock up. Throws the typed error when the change was refused. */
   leave(lock: HeldLock, change: Change, nowMs: number): Promise<void>
 }
 
 /**
- * A session that others wait for, or may, as its holder calls it. What keeps the lock goes to the lock; what gives it up
- * goes to the queue, which says who comes next, and from there to the lock.
+ * The handle of a session that has a queue. A call that keeps the lock goes to the held lock. A call that gives the
+ * lock up goes to the queue, which decides who gets the lock next.
  */
 export class QueuedHandle implements Handle {
   constructor(
@@ -64,8 +64,9 @@ export class QueuedHandle implements Handle {
     try {
       await this.queue.leave(lock, NOTHING, this.clock.nowMs())
     } catch (error) {
-      // A renewal that this waited for may have found that the lock is gone. Nothing was to be changed, so nothing has
-      // failed; thrown, it would say that what the caller did before (a destroy, say) had failed.
+      // The release waited for a renewal, and that renewal found the lock gone. Nothing was to be changed, so nothing
+      // has failed. If this were thrown, the caller would believe that an earlier call (a destroy, for example) had
+      // failed.
       if (!lock.isLost) throw error
     }
   }

@@ -17,22 +17,22 @@ import { Turn } from '../fairness/turn.js'
 import { type Settle, Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
 
-/** The manager's side of a queue. */
+/** What a queue tells the locker of its manager. */
 export interface QueueHost {
-  /** A lock of the queue may be left on the server with nobody to hold it. */
+  /** Called when a lock of the queue may stand on the server although nobody here holds it. */
   onOrphan(queue: WaitQueue): void
-  /** Its lock was let go, granted to another process, or lost. */
+  /** Called when the queue's lock was released, granted to another process, or lost. */
   onLet(queue: WaitQueue): void
-  /** Nobody holds or waits any more. */
+  /** Called when nobody holds the session here or waits for it any more. */
   onIdle(queue: WaitQueue): void
 }
 
-/** How a lock is left. */
+/** How a lock is given up. */
 interface Departure {
   readonly exit: Exit
-  /** The token of the one that it is handed to. */
+  /** The token of the next holder in this process; undefined: the lock is not handed on here. */
   readonly handOff: LockToken | undefined
-  /** Commands that ride along. */
+  /** More commands for the same flight. */
   readonly extra: readonly Command[]
 }
 
@@ -40,10 +40,10 @@ const NO_COMMANDS: readonly Command[] = []
 const TO_NOBODY: Departure = { exit: FREE, handOff: undefined, extra: NO_COMMANDS }
 
 /**
- * Who holds and who waits for one session in this process, first come first served.
+ * The holder of one session in this process, and the requests that wait for it, first come first served.
  *
- * Only the head of the queue polls the server. A lock that is let go while others wait here is handed to the next
- * one in the committing flight; after a turn it is granted to another process that stands in line.
+ * Only the head of the queue polls the server. A lock that is given up while others wait here is handed to the next of
+ * them in the flight of the commit. When the turn is over, the lock is granted to another process that stands in line.
  */
 export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   private readonly waiters = new Waiters()
@@ -51,7 +51,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   private closed = false
   private readonly turn: Turn
   private readonly poller: Poller
-  /** Counts arrivals and sightings of a record, so that a waiter knows whether there was one in its time. */
+  /** Counts arrivals and sightings of a record, so that a waiter can tell whether a record was seen while it waited. */
   private tick = 0
   private recordSeenTick = -1
 
@@ -76,7 +76,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.waiters.size
   }
 
-  /** Since when the first one waits; Infinity when nobody does. */
+  /** Since when the first waiter waits; Infinity when nobody waits. */
   get waitingSinceMs(): number {
     return this.waiters.first?.arrivedAtMs ?? Infinity
   }
@@ -85,7 +85,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.turn.startedAtMs
   }
 
-  /** Waits for the session; settles within `waitMs` and a flight. */
+  /** Waits for the session. The promise settles within `waitMs` and one flight. */
   acquire(options: AcquireOptions, nowMs: number): Promise<Handle> {
     const busy = this.holder !== undefined || this.poller.isPolling
     const { maxWaiters } = this.context.limits
@@ -102,7 +102,8 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   async leave(lock: HeldLock, change: Change, nowMs: number): Promise<void> {
     if (lock.hasRecord) this.recordSeenTick = ++this.tick
     const { exit, handOff, extra } = this.chooseExit()
-    // A lock that is passed on without a write takes the record along as it is by now: it may have been destroyed.
+    // A lock that is handed on without a write reads the record again for the next holder: the session may have been
+    // destroyed since this holder read it.
     const reads: readonly Command[] =
       handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.session.keys.record }] : NO_COMMANDS
     const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra], nowMs)
@@ -112,7 +113,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.conclude(lock, change, outcome, record, handOff)
   }
 
-  /** The lock has been left: it goes to the next one here, or whoever waits asks for it again. */
+  /** Called when the lock has been given up: the next waiter here gets it, or those who wait poll for it again. */
   private conclude(
     lock: HeldLock,
     change: Change,
@@ -130,9 +131,9 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     if (outcome.error !== undefined) throw outcome.error
   }
 
-  // From one who met nobody until now
+  // Taking over from an UncontendedLock: a second request has come for its session
 
-  /** Its first attempt is under way: the one that is to be told how it ends. */
+  /** Takes over a first attempt that is under way. Returns the receiver to be told how the attempt ends. */
   adoptAttempt(
     options: AcquireOptions,
     { token, sentAtMs }: { readonly token: LockToken; readonly sentAtMs: number },
@@ -149,7 +150,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.handleOf(lock)
   }
 
-  /** Its departure is under way: the one that is to be told how it ends. */
+  /** Takes over a commit or a release that is under way. Returns the receiver to be told how it ends. */
   adoptDeparture({ lock }: QueuedHandle, departed: Departed, resolve: () => void, reject: (reason: unknown) => void): Receiver {
     const { told, outcome } = lock.adoptDeparture(departed)
     outcome
@@ -166,7 +167,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.holder = undefined
     this.host.onLet(this)
     this.poller.suspectOwnLock()
-    // With somebody waiting the next poll takes over what is left of the lock; otherwise it is taken off the server.
+    // If somebody waits, the next poll takes over what is left of the lock. If nobody does, the lock is deleted.
     if (reason === 'lapsed' || reason === 'heldTooLong') {
       this.markOrphan()
       if (this.waiters.size === 0) void lock.surrender(FREE)
@@ -174,14 +175,14 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.proceed()
   }
 
-  /** Settles everybody who waits; the holder may finish. */
+  /** Refuses everyone who waits. The holder may finish. */
   close(): void {
     this.closed = true
     this.onRefused(() => new ClosedError('The manager is closing; the session was not acquired.'))
     this.poller.wake()
   }
 
-  // What the poller tells, and asks
+  // For the poller
 
   get head(): Waiter | undefined {
     return this.waiters.first
@@ -208,7 +209,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.proceed()
   }
 
-  // Giving up: hand on, grant, or free
+  // Giving the lock up: handing it on, granting it, or freeing it
 
   private chooseExit(): Departure {
     const grant = this.turn.grant()
@@ -223,7 +224,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return { exit, handOff: token, extra: this.turn.lookAlong() }
   }
 
-  /** Both were stored: the next one starts from the record just written, without a read. */
+  /** Gives the lock to the next waiter, who starts from the record just written and need not read it. */
   private handOn(token: LockToken, outcome: Outcome, record: StoredRecord | undefined): boolean {
     if (outcome.lock !== 'done' || outcome.lockCas === undefined) return false
     this.context.counters.handOffs++
@@ -238,12 +239,13 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
       if (channels.lost.isObserved) tellLost(this.context, lock, 'taken')
       this.context.events.lost(this.id, 'taken')
     } else if (outcome.lock === 'unclear' || handOff !== undefined) {
-      // Handed on without its record: the next one takes the lock over and reads for itself.
+      // A lock of ours may be left on the server: its release is unclear, or it was handed on but its record is not
+      // known here. The next poll takes it over, and reads the record.
       this.markOrphan()
     }
   }
 
-  /** To the first who still waits and whose session is still there; nobody: let it go. */
+  /** Gives the lock to the first waiter whose session still exists, or frees the lock if there is none. */
   private give(acquired: Acquisition): void {
     const lock = new HeldLock(this.context, this.session, this, acquired)
     this.holder = lock
@@ -260,7 +262,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
       return
     }
     this.leave(lock, NOTHING, this.context.clock.nowMs()).catch(() => {
-      // A lock that could not be let go is taken off by the sweeper; there is nobody to tell.
+      // There is nobody to tell. The sweeper deletes a lock that could not be freed.
     })
   }
 
@@ -300,14 +302,14 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     this.onGone(waiter, error)
   }
 
-  /** It does not wait any more. */
+  /** Called when `waiter` does not wait any more. */
   onGone(waiter: Waiter, reason: unknown): void {
     this.waiters.remove(waiter)
     if (waiter.hasWaited) this.noteWait(waiter, failure(reason))
     if (this.waiters.size === 0) this.poller.wake()
   }
 
-  /** Its wait is over; `verdict`: why without the session. */
+  /** Counts and reports a wait that is over. `verdict` says why it ended without the session; undefined: it got it. */
   private noteWait(waiter: Waiter, verdict?: Verdict): void {
     const { clock, counters } = this.context
     const waitedMs = clock.nowMs() - waiter.arrivedAtMs

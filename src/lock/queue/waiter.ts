@@ -2,29 +2,29 @@ import type { Clock, Timer } from '../../system/clock.js'
 import { listenTo, stopListening } from '../../system/shared-signal.js'
 import type { AcquireOptions, Handle } from '../protocol/handle.js'
 
-/** The queue that it stands in. */
+/** What a waiter tells its queue. */
 export interface WaiterOwner {
-  /** It gave up, for that reason. */
+  /** Called when the waiter has given up because its signal was aborted with `reason`. */
   onGone(waiter: Waiter, reason: unknown): void
 }
 
 interface Arrival {
   readonly atMs: number
-  /** In the queue's own count. */
+  /** The queue's count of arrivals and sightings of a record, when the waiter came. */
   readonly tick: number
-  /** There was a record when it came. */
+  /** Whether the session was known to have a record when the waiter came. */
   readonly foundRecord: boolean
 }
 
-/** Its call's promise. */
+/** Settles the promise of the call that waits. */
 export interface Settle {
   readonly resolve: (handle: Handle) => void
   readonly reject: (reason: unknown) => void
 }
 
-/** One request that waits for a session: settled once, by a lock, an error, its deadline or its signal. */
+/** One request that waits for a session. A lock, an error, the deadline or the signal ends its wait, once. */
 export class Waiter {
-  /** Its neighbours in the queue; theirs to keep. */
+  /** The neighbours in the queue. Only `Waiters` sets them. */
   ahead: Waiter | undefined
   behind: Waiter | undefined
   private timer: Timer | undefined
@@ -42,23 +42,23 @@ export class Waiter {
     return this.arrival.atMs
   }
 
-  /** The signal's listener: an object, so that waiting costs no closure. */
+  /** Called by the signal when it is aborted. The waiter itself is the listener, so that a wait needs no closure. */
   handleEvent(): void {
     this.refuse(this.options.signal?.reason)
     this.owner.onGone(this, this.options.signal?.reason)
   }
 
-  /** Whether a record was seen in its time: then finding none at its turn means that the session is gone. */
+  /** Whether a record was seen while this request waited. If so, and its turn finds none, the session is gone. */
   sawRecord(recordSeenTick: number): boolean {
     return this.arrival.foundRecord || recordSeenTick > this.arrival.tick
   }
 
-  /** Sets the deadline, once. */
+  /** Sets the deadline. Only the first call counts. */
   arm(clock: Clock, deadlineMs: number, onDeadline: () => void): void {
     this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))
   }
 
-  /** Whether it found the session locked. */
+  /** Whether the request found the session locked, and so has waited. */
   get hasWaited(): boolean {
     return this.timer !== undefined
   }

@@ -1,6 +1,9 @@
 import type { Waiter } from './waiter.js'
 
-/** Those who wait for one session, first come first. A list of its own: a Set costs each session more than its lock. */
+/**
+ * The waiters of one session, in the order of their arrival. A linked list,
+ * because a Set would cost more than the lock.
+ */
 export class Waiters {
   private head: Waiter | undefined
   private tail: Waiter | undefined
@@ -22,7 +25,7 @@ export class Waiters {
     this.count++
   }
 
-  /** Does nothing with one that has gone already. */
+  /** Takes the waiter out; does nothing if it has been taken out already. */
   remove(waiter: Waiter): void {
     const { ahead, behind } = waiter
     if (ahead === undefined && this.head !== waiter) return
@@ -35,7 +38,7 @@ export class Waiters {
     this.count--
   }
 
-  /** Those who wait now, for calls that change the list. */
+  /** A copy of the present waiters, so that the caller may change the list while going through them. */
   all(): Waiter[] {
     const all: Waiter[] = []
     for (let one = this.head; one !== undefined; one = one.behind) all.push(one)
