@@ -397,9 +397,11 @@ export const mutants: readonly Mutant[] = [
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
     `    if (this.isOver) return
-    this.isOver = true`,
+    this.isOver = true
+    await this.handle.release()`,
     `    if (this.isOver || this.handle.isHeld) return
-    this.isOver = true`,
+    this.isOver = true
+    await this.handle.release()`,
   ),
   // Of what neighbours say
   one(
