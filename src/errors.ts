@@ -1,23 +1,23 @@
 /**
- * Every error of the public API: a stable `code`, its `cause`, and a message that says the next step.
+ * Every error of the public API has a stable `code`, its `cause`, and a message that says the next step.
  *
- * Match by `code`. No message or field holds a raw session id: `session` is a short keyed hash of it.
+ * Match errors by `code`. No message or field holds a raw session id: `session` is a short keyed hash of it.
  */
 
 import { brand } from './system/brand.js'
 
-/** Who holds a session's lock, as the lock itself says. For operators: never put it into an HTTP body. */
+/** The holder of a session's lock, as the lock itself says. For operators: never put it into an HTTP body. */
 export interface Holder {
-  /** Host name of the holding process; undefined when the lock was not written by latchkey. */
+  /** The host name of the holding process; undefined when the lock was not written by latchkey. */
   readonly host: string | undefined
   readonly pid: number | undefined
-  /** When the lock was taken, on the holder's wall clock; milliseconds since 1970. */
+  /** When the lock was taken, on the holder's wall clock, in milliseconds since 1970. */
   readonly sinceMs: number | undefined
-  /** What the holder called itself (`label`), a route say. */
+  /** What the holder called itself (`label`): its route, for example. */
   readonly label: string | undefined
 }
 
-/** The `code` of each error; docs/reference/errors.md says what to do about it, and which HTTP status it becomes. */
+/** The `code` of each error. docs/reference/errors.md says what to do about each, and which HTTP status it becomes. */
 export type ErrorCode =
   | 'LATCHKEY_INVALID_ID'
   | 'LATCHKEY_INVALID_OPTION'
@@ -47,14 +47,14 @@ export type ErrorCode =
 
 interface Details {
   readonly cause?: unknown
-  /** Short keyed hash of the session id. */
+  /** A short keyed hash of the session id. */
   readonly session?: string | undefined
 }
 
-/** What every error of latchkey is. Match by `code`, or by the class of one of them. */
+/** The base class of every error of latchkey. Match errors by `code`, or by their class. */
 export abstract class LatchkeyError extends Error {
   abstract readonly code: ErrorCode
-  /** Short keyed hash of the session id that this is about; stable within a process, useless outside. */
+  /** A short keyed hash of the session id; the same within one process, different in every other. */
   readonly session: string | undefined
 
   constructor(message: string, details: Details = {}) {
@@ -64,32 +64,35 @@ export abstract class LatchkeyError extends Error {
   }
 }
 
-/** An id that no key can be made of. Nothing was sent. From a cookie, treat it as no session. */
+/** The session id cannot be made into a key. Nothing was sent. Treat such an id from a cookie as no session. */
 export class InvalidIdError extends LatchkeyError {
   readonly code = 'LATCHKEY_INVALID_ID'
 }
 
-/** An option out of its range; the message names the option, the value and the limit. */
+/**
+ * An option is out of its range or unknown. The message names the option,
+ * and the value and the limit, or the nearest name.
+ */
 export class InvalidOptionError extends LatchkeyError {
   readonly code = 'LATCHKEY_INVALID_OPTION'
 }
 
-/** A save path that cannot be read; the message names the part and shows the form. */
+/** A save path cannot be read. The message names the part that is wrong, and shows the right form. */
 export class InvalidSavePathError extends LatchkeyError {
   readonly code = 'LATCHKEY_INVALID_SAVE_PATH'
 }
 
-/** A call out of order (a write before a read, two reads at once, use after close). A bug in the calling code. */
+/** A call came out of order (a write before a read, two reads at once, use after close). A bug in the calling code. */
 export class MisuseError extends LatchkeyError {
   readonly code = 'LATCHKEY_MISUSE'
 }
 
-/** The manager is closing or closed and takes no new work. */
+/** The manager is closing or closed, and takes no new work. */
 export class ClosedError extends LatchkeyError {
   readonly code = 'LATCHKEY_CLOSED'
 }
 
-/** The session stayed locked for the whole of `waitMs`. Try again later; `holder` says whom it waited for. */
+/** The session stayed locked for the whole of `waitMs`. Try again later; `holder` says who held it. */
 export class LockTimeoutError extends LatchkeyError {
   readonly code = 'LATCHKEY_LOCK_TIMEOUT'
   readonly waitedMs: number
@@ -107,17 +110,26 @@ export class TooManyWaitersError extends LatchkeyError {
   readonly code = 'LATCHKEY_TOO_MANY_WAITERS'
 }
 
-/** The lock expired or was taken while it was held. What this write carried was not stored. Read again, redo. */
+/**
+ * The lock expired or was taken while it was held. This write was not
+ * stored. Read the session again and redo the change.
+ */
 export class LockLostError extends LatchkeyError {
   readonly code = 'LATCHKEY_LOCK_LOST'
 }
 
-/** The lock was held for longer than `maxHoldMs` and was let go. Nothing was stored. Hold it for less, or raise it. */
+/**
+ * The lock was held for longer than `maxHoldMs` and was released. Nothing was stored. Release it earlier, or raise
+ * `maxHoldMs`.
+ */
 export class HeldTooLongError extends LatchkeyError {
   readonly code = 'LATCHKEY_HELD_TOO_LONG'
 }
 
-/** Another writer that started from the same record was first. Nothing was stored. Read again, redo. */
+/**
+ * Another writer that started from the same record stored first. Nothing
+ * was stored here. Read again and redo the change.
+ */
 export class FencedError extends LatchkeyError {
   readonly code = 'LATCHKEY_FENCED'
 }
@@ -128,8 +140,8 @@ export class SessionGoneError extends LatchkeyError {
 }
 
 /**
- * Why a session cannot be changed: it was opened to be read only; it was released, aborted or destroyed, and a change
- * would go nowhere; or it is the copy that a regenerated session left behind.
+ * Why a session cannot be changed: it was opened with `readOnly`; it was released, aborted or destroyed, so that a
+ * change would not be stored; or it is the copy that a regenerated session left behind (`retired`).
  */
 export type ReadOnlyReason = 'readOnly' | 'released' | 'aborted' | 'destroyed' | 'retired'
 
@@ -141,7 +153,9 @@ const READ_ONLY: Readonly<Record<ReadOnlyReason, string>> = {
   retired: 'The session goes on under another id: this is the copy that regenerate() left behind, and it is only read.',
 }
 
-/** An attempt to change a session that is only read, at the moment of the attempt. Nothing was changed. */
+/**
+ * The code tried to change a session that can only be read. Thrown at the moment of the attempt; nothing was changed.
+ */
 export class ReadOnlyError extends LatchkeyError {
   readonly code = 'LATCHKEY_READ_ONLY'
 
@@ -153,7 +167,7 @@ export class ReadOnlyError extends LatchkeyError {
   }
 }
 
-/** The record is over the server's item size. Nothing was stored and the old record is as it was. */
+/** The record is larger than the server's item size. Nothing was stored, and the old record is unchanged. */
 export class RecordTooLargeError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_TOO_LARGE'
   readonly sizeBytes: number
@@ -171,7 +185,7 @@ export class UndecodableError extends LatchkeyError {
   readonly code = 'LATCHKEY_UNDECODABLE'
 }
 
-/** The stored record was changed by somebody without its key, or is damaged. It is left as it is. */
+/** The stored record was changed by somebody who does not have its key, or is damaged. It is left as it is. */
 export class RecordTamperedError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_TAMPERED'
 }
@@ -181,12 +195,12 @@ export class RecordMovedError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_MOVED'
 }
 
-/** The stored record has fewer bytes than were written. It is left as it is. */
+/** The stored record has fewer bytes than were written. The record is left as it is. */
 export class RecordTruncatedError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_TRUNCATED'
 }
 
-/** The stored record is in clear, and `encryption.acceptPlain` is not on. It is left as it is. */
+/** The stored record is not encrypted, and `encryption.acceptPlain` is off. The record is left as it is. */
 export class RecordNotEncryptedError extends LatchkeyError {
   readonly code = 'LATCHKEY_RECORD_NOT_ENCRYPTED'
 }
@@ -214,10 +228,10 @@ export class RecordInflatesError extends LatchkeyError {
   }
 }
 
-/** The session's data cannot be written down. Nothing was sent. */
+/** The session's data cannot be serialized. Nothing was sent. */
 export class UnserializableError extends LatchkeyError {
   readonly code = 'LATCHKEY_UNSERIALIZABLE'
-  /** Where the value is, `cart.items[3].price`; '' is the data itself, undefined not known. */
+  /** Where the value is, for example `cart.items[3].price`; '' is the data itself, undefined means not known. */
   readonly path: string | undefined
 
   constructor(message: string, details: Details & { path?: string | undefined }) {
@@ -226,25 +240,27 @@ export class UnserializableError extends LatchkeyError {
   }
 }
 
-/** No server answered: refused, hung or gone. Nothing was stored. */
+/** No server answered: it refused the connection, hung or was gone. Nothing was stored. */
 export class ServerUnavailableError extends LatchkeyError {
   readonly code = 'LATCHKEY_SERVER_UNAVAILABLE'
 }
 
-/** The server answered with a definite "no" (out of memory, say). Nothing was stored. */
+/** The server refused the command for certain (it was out of memory, for example). Nothing was stored. */
 export class ServerRefusedError extends LatchkeyError {
   readonly code = 'LATCHKEY_SERVER_REFUSED'
 }
 
 /**
- * The request was sent and no answer was seen: it may have been carried out, or may still be.
- * Read the session again to find out; do not repeat the write blindly.
+ * The command was sent and no answer was seen: the server may have carried it out, or may still do so later.
+ * Read the session again to find out, and do not repeat the write before that.
  */
 export class OutcomeUnknownError extends LatchkeyError {
   readonly code = 'LATCHKEY_OUTCOME_UNKNOWN'
 }
 
-/** The server, or what stands in front of it, cannot do what was asked (list its keys, say). Nothing was changed. */
+/**
+ * The server, or a proxy in front of it, cannot do what was asked (list its keys, for example). Nothing was changed.
+ */
 export class NotSupportedError extends LatchkeyError {
   readonly code = 'LATCHKEY_NOT_SUPPORTED'
 }

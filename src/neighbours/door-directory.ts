@@ -6,19 +6,22 @@ import { join } from 'node:path'
 /** The longest path of a unix socket on every system that has them (104 bytes on macOS, 108 on Linux), less a margin. */
 const MAX_PATH_BYTES = 100
 const NAME = /^[0-9a-f]{20}$/
-/** Doors of processes that ended by themselves are left until nobody can be waiting for a lock of theirs. */
+/**
+ * A door whose process has ended is left for this long. By then nobody can be waiting for a lock of that process;
+ * removed earlier, the door could not refuse those who call, and they would not learn that the process has ended.
+ */
 const STALE_MS = 2 * 3_600_000
 const MAX_SWEPT = 100
 
-/** The directory of doors that every process of this user finds: in the system's directory for temporary files. */
+/** The directory of doors that all processes of this user share, in the system's directory for temporary files. */
 export const defaultDirectory = (): string => join(tmpdir(), `latchkey-${String(ownUid())}`)
 
-/** Windows has none. */
+/** The id of the user who runs this process; Windows has none. */
 const ownUid = (): number | undefined => process.getuid?.()
 
 /**
- * The path of the door `name` in `directory`; undefined where it is no name of a door (a name comes from a lock's token,
- * which anybody who can write to the store could have written), or the path is too long for a socket.
+ * The path of the door `name` in `directory`. Undefined where `name` is not the name of a door (it comes from a lock's
+ * token, and anybody who can write to the store may have written that), or where the path is too long for a socket.
  */
 export function doorPath(directory: string, name: string): string | undefined {
   const path = join(directory, name)
@@ -26,14 +29,14 @@ export function doorPath(directory: string, name: string): string | undefined {
 }
 
 /**
- * Whether only this user can enter `directory`, which is made if it is missing. A directory that others can write to is
- * not used: they could put their own door in the place of ours, and tell us that a holder has died.
+ * Whether only this user can enter `directory`; makes the directory if it is missing. A directory that others can write
+ * to is not used: they could put their own door in the place of ours, and make us believe that a holder has died.
  */
 export function isOurs(directory: string): boolean {
   try {
     mkdirSync(directory, { mode: 0o700 })
   } catch {
-    // It is there, most often. What else may be wrong shows when it is looked at.
+    // Mostly the directory is there already. Any other fault shows in the check below.
   }
   try {
     const found = lstatSync(directory)
@@ -43,7 +46,7 @@ export function isOurs(directory: string): boolean {
   }
 }
 
-/** Takes away doors that nobody has opened for long and whose process has ended. In the background, some at a time. */
+/** Removes old doors whose process has ended, in the background and a limited number at a time. */
 export function sweepDoors(directory: string, nowMs: number): void {
   for (const path of staleDoors(directory, nowMs).slice(0, MAX_SWEPT)) {
     const socket = createConnection(path)
@@ -68,6 +71,6 @@ function removeDoor(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // Another process has taken it away.
+    // Another process has removed it already.
   }
 }

@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net'
 import type { Link, LinkEnd, LinkOwner } from './neighbours.js'
 
-/** Longer than any line that is sent: a session id may have 250 bytes, and a queue's name has some forty. */
+/**
+ * More than any line has: a session id has 250 bytes at most, and a queue's
+ * name about forty. Longer lines end the link.
+ */
 const MAX_LINE_BYTES = 1024
-/** Who does not read for so long is stopped, or no neighbour of ours. */
+/** A neighbour that leaves this much unread is stopped, or is no process of ours: the link is ended, to save memory. */
 const MAX_UNREAD_BYTES = 256 * 1024
 
-/** A socket that carries lines. It does not keep the process alive. */
+/** Sends and receives lines over a socket. The socket does not keep the process alive. */
 export class LineLink implements Link {
   private rest = ''
   private isOver = false

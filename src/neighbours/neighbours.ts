@@ -1,43 +1,43 @@
 /**
- * Processes of one host that can tell each other something. A hint is all that may depend on what is told: a line may be
- * lost, come late, come twice, or come from somebody who makes it up.
+ * Connects the processes of one host. Use what they say as a hint only: a line may be lost, come late or twice, or come
+ * from somebody who makes it up.
  */
 export interface Neighbours {
-  /** Opens a door of this process's own, where others may call. It does not keep the process alive. */
+  /** Opens this process's own door, where others may call. The door does not keep the process alive. */
   open(owner: DoorOwner): Door
-  /** Calls at the door with that address. What is sent before it answers is kept until then. */
+  /** Calls at the door with this address. Lines that are sent before the door answers are kept until then. */
   call(address: string, owner: LinkOwner): Link
 }
 
 export interface DoorOwner {
-  /** Others can call now, at this address; it is never that of another door, in any process, at any time. */
+  /** Called when others can call at this address. No other door ever has the same address, in any process. */
   onOpen(address: string): void
-  /** Somebody has called; what is returned is told what comes from there. */
+  /** Called when somebody has called. The owner returned is told what comes over the link. */
   onCaller(link: Link): LinkOwner
 }
 
 export interface Door {
-  /** Nobody finds it any more, and who is there is sent away. */
+  /** Removes the door, so that nobody finds it any more, and ends the links of all callers. */
   close(): void
 }
 
 export interface Link {
-  /** A line of ASCII without a line break. */
+  /** Sends a line of ASCII, without a line break. */
   send(line: string): void
-  /** Its owner is told nothing more. */
+  /** Ends the link. Its owner is told nothing after that. */
   close(): void
 }
 
 /**
  * How a link ended.
  *
- * `refused`: the door is there, and its process has ended. `ended`: it broke off, or was broken off over there.
- * `unreachable`: no such door can be found from here; whether its process lives is not known.
+ * `refused`: the door exists, but its process has ended. `ended`: the link broke off, or the other side ended it.
+ * `unreachable`: the door cannot be found from here, and nothing is known of its process.
  */
 export type LinkEnd = 'refused' | 'ended' | 'unreachable'
 
 export interface LinkOwner {
   onLine(line: string): void
-  /** The last that is told. */
+  /** Called when the link has ended; nothing is told after that. */
   onEnd(how: LinkEnd): void
 }

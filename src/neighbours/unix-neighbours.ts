@@ -4,13 +4,13 @@ import { doorPath, isOurs, sweepDoors } from './door-directory.js'
 import { LineLink } from './line-link.js'
 import type { Door, DoorOwner, Link, LinkEnd, LinkOwner, Neighbours } from './neighbours.js'
 
-/** As many processes as may wait here at once; one more is sent away, and polls. */
+/** How many processes may wait here at once. A further one is sent away, and polls instead. */
 const MAX_CALLERS = 512
 const NAME_BYTES = 10
 
 /**
- * Unix sockets in a directory that only this user can enter: a door is a socket of a random name, which no other door
- * has ever had. Windows has none of them, and processes there poll.
+ * Connects processes by unix sockets in a directory that only this user can enter. A door is a socket with a random
+ * name that no other door has ever had. Windows has no such sockets; processes there poll.
  */
 export class UnixNeighbours implements Neighbours {
   constructor(
@@ -31,16 +31,17 @@ export class UnixNeighbours implements Neighbours {
     server.maxConnections = MAX_CALLERS
     server.unref()
     server.on('error', () => {
-      // Without a door this process is waited for by polls, as one on another host is.
+      // This process has no door then: others wait for it by polling, as for a process on another host.
     })
-    // Not shared by the workers of a cluster: their primary process would answer for all of them.
+    // `exclusive`: in a cluster the primary process would otherwise listen for its workers, and answer for all of them.
     server.listen({ path, exclusive: true })
-    // A unix socket listens at once: even the first lock of a process says where to wait for it.
+    // A unix socket listens at once, so that even the first lock of a process says where to wait.
     if (server.listening) owner.onOpen(name)
     sweepDoors(this.directory, Date.now())
     return {
       close() {
-        // Takes the socket's file away before it stops listening: a door that is missing says nothing of its process.
+        // Node removes the socket's file before it stops listening. In the other order a caller would be refused, and
+        // would believe that this process has ended; a missing door says nothing.
         server.close()
         for (const socket of callers) socket.destroy()
       },
@@ -56,12 +57,12 @@ export class UnixNeighbours implements Neighbours {
 
 const CLOSED: Door = {
   close() {
-    // There is none.
+    // There is no door to close.
   },
 }
 
 function admit(socket: Socket, owner: DoorOwner): void {
-  // What comes is told in a later turn of the event loop, when both are made.
+  // The link and its owner need each other. Lines arrive in a later turn of the event loop, when both have been made.
   const caller: LinkOwner = {
     onLine: (line) => {
       told.onLine(line)
@@ -74,8 +75,9 @@ function admit(socket: Socket, owner: DoorOwner): void {
 }
 
 /**
- * Where nobody listens behind a socket's file its process has ended. Linux says so; other systems say the same when a
- * living process has too many callers, so it proves nothing there.
+ * What an error of a connection attempt means. ECONNREFUSED says that nobody listens behind the socket's file, so that
+ * its process has ended. That holds on Linux only: other systems say the same when a living process has too many
+ * callers.
  */
 function howConnecting(error: Error): LinkEnd {
   const code = 'code' in error ? error.code : undefined

@@ -1,23 +1,26 @@
 import { EventChannel, type ObservedEvent, type TimedEvent } from './event-channel.js'
 
-/** A request asks for a session, until it has it or is told why not. Waiting included. */
+/** A request asks for a session, until it has the session or an error. Waiting is included. */
 export type AcquireEvent = TimedEvent
 
-/** A request found the session locked and waits, until it has it or is told why not. */
+/** A request has found the session locked and waits, until it has the session or an error. */
 export type WaitEvent = TimedEvent
 
-/** A lock went to the next request of this process, in the flight that stored the session. `label`: the next one's. */
+/**
+ * A lock was handed on to the next request of this process, in the flight
+ * that stored the session. `label` is that request's.
+ */
 export interface HandOffEvent extends ObservedEvent {
   /** Requests of this process that still wait for the session. */
   readonly waiting: number
 }
 
-/** A lock is prolonged. `outcome`: ok, lost, or unclear (it will be tried again). */
+/** A lock is renewed. `outcome`: ok, lost, or unclear (it will be tried again). */
 export interface RenewEvent extends TimedEvent {
   readonly heldMs: number
 }
 
-/** A lock went away while it was held. */
+/** A lock was lost while it was held. */
 export interface LostLockEvent extends ObservedEvent {
   /** taken, lapsed, heldTooLong or closed. */
   readonly reason: string
@@ -27,45 +30,45 @@ export interface LostLockEvent extends ObservedEvent {
 /** A record is stored, prolonged or destroyed under its lock. */
 export interface CommitEvent extends TimedEvent {
   readonly change: 'write' | 'touch' | 'destroy'
-  /** Whether the lock is kept (`save`) or let go in the same flight. */
+  /** Whether the lock is kept (`save`); false: it is released in the same flight. */
   readonly keepsLock: boolean
 }
 
-/** A change was refused because the record had moved on. */
+/** A change was refused because somebody else had replaced the record, or it was gone. */
 export interface FencedEvent extends ObservedEvent {
   /** LATCHKEY_FENCED or LATCHKEY_SESSION_GONE. */
   readonly code: string
 }
 
-/** A lock is let go, with a commit or without. Not of locks that were lost. */
+/** A lock is released, with or without a commit. A lost lock has no such event. */
 export interface ReleaseEvent extends TimedEvent {
-  /** From its acquisition until its holder asked to let go. */
+  /** From the acquisition of the lock until its holder asked to release it. */
   readonly heldMs: number
-  /** `waiter`: it is passed on in the same flight, to a request of this process (`hand-off`) or to another process. */
+  /** `waiter`: the same flight gives the lock to a request of this process (`hand-off`) or to another process. */
   readonly to: 'waiter' | 'nobody'
 }
 
 /** The node of a flight. */
 export interface ObservedNode {
-  /** As in `manager.stats().nodes`, without credentials. */
+  /** The name of the node, as in `manager.stats().nodes`, without credentials. */
   readonly name: string
-  /** What it runs, `memcached` say; undefined where a wire of the application's own does not tell. */
+  /** The database system, `memcached` for example; undefined where an application's own wire does not say. */
   readonly system?: string | undefined
   /** Host name, IP address, or the path of a socket. */
   readonly address: string
-  /** undefined of a socket. */
+  /** The TCP port; undefined for a socket. */
   readonly port: number | undefined
 }
 
 /** A round trip to the store. `outcome`: ok, not-sent, or unknown (it was sent and no answer was seen). */
 export interface FlightEvent extends TimedEvent {
-  /** undefined where the store is in this process. */
+  /** The node that the flight goes to; undefined where the store is in this process. */
   readonly node: ObservedNode | undefined
-  /** What it asks for, in its order: get, add, set, cas, touch, delete, cad (compare and delete). */
+  /** The commands of the flight, in their order: get, add, set, cas, touch, delete, cad (compare and delete). */
   readonly operations: readonly string[]
 }
 
-/** Every kind of event that latchkey tells of on node:diagnostics_channel, under the name that is given here. */
+/** Every kind of event that latchkey publishes on node:diagnostics_channel, each under the name given here. */
 export const channels = {
   acquire: new EventChannel<AcquireEvent>('latchkey:acquire'),
   wait: new EventChannel<WaitEvent>('latchkey:wait'),

@@ -4,7 +4,7 @@ import { processWide } from '../system/process-wide.js'
 import { channels } from './channels.js'
 import type { EventChannel, TimedEvent } from './event-channel.js'
 
-/** What is written under which namespace of `debug`. */
+/** The events that are written under each namespace of `debug`. */
 const NAMESPACES: Readonly<Record<string, readonly EventChannel[]>> = {
   'latchkey:lock': [channels.acquire, channels.wait, channels.handOff, channels.renew, channels.lost, channels.release],
   'latchkey:session': [channels.commit, channels.fenced],
@@ -13,7 +13,10 @@ const NAMESPACES: Readonly<Record<string, readonly EventChannel[]>> = {
 
 const written = processWide('written', () => new Set<string>())
 
-/** Writes events by `debug`: those whose namespace is enabled by now (DEBUG=latchkey:*). The others cost nothing. */
+/**
+ * Writes the events whose namespace of `debug` is enabled (DEBUG=latchkey:*). An event of any other namespace gets no
+ * listener, and so costs nothing.
+ */
 export function logToDebug(): void {
   for (const [namespace, kinds] of Object.entries(NAMESPACES)) {
     if (written.has(namespace) || !createDebug.enabled(namespace)) continue
@@ -27,7 +30,7 @@ export function logToDebug(): void {
   }
 }
 
-/** `commit manager-1 81d2a0c3 GET /cart: ok, 0.8 ms, change=write` */
+/** Makes one line: `commit manager-1 81d2a0c3 GET /cart: ok, 0.8 ms, change=write`. */
 function lineOf(name: string, event: TimedEvent): string {
   const { manager, session, label, outcome, durationMs, ...rest } = event
   const about = [name.replace(/^.*:/, ''), manager, session, label ?? ''].join(' ').trimEnd()

@@ -3,26 +3,26 @@ import { type Channel, channel, subscribe, type TracingChannel, tracingChannel, 
 import { LatchkeyError } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 
-/** What every event of latchkey says. None holds a session id, a key, a value or a lock's token. */
+/** The fields of every event of latchkey. No event holds a session id, a key, a value or a lock's token. */
 export interface ObservedEvent {
-  /** `name` of the SessionManager that it is about. */
+  /** The `name` of the SessionManager that the event is about. */
   readonly manager: string
-  /** Short keyed hash of the session id, as in errors; agrees within a process, tells nothing outside. */
+  /** A short keyed hash of the session id, as in errors; the same within one process, different in every other. */
   readonly session: string
-  /** What the holder calls itself (a route, say). */
+  /** What the holder calls itself (its route, for example). */
   readonly label: string | undefined
 }
 
-/** An event that takes time. `outcome` and `durationMs` are there when it is over. */
+/** An event that takes time. `outcome` and `durationMs` are set when it is over. */
 export interface TimedEvent extends ObservedEvent {
-  /** `ok`, or why not: a LATCHKEY_ code, or what the event says of its own. */
+  /** `ok`, or why not: a LATCHKEY_ code, or a word that the kind of event defines. */
   outcome?: string
   durationMs?: number
-  /** What it failed with. */
+  /** The error, if the event ended in one. */
   error?: unknown
 }
 
-/** How something ended; `error` only where it failed. */
+/** How an event ended; `error` is set only where it failed. */
 export interface Verdict {
   readonly outcome: string
   readonly error?: unknown
@@ -31,8 +31,9 @@ export interface Verdict {
 const OK: Verdict = { outcome: 'ok' }
 
 /**
- * One kind of event, on node:diagnostics_channel. `tracingChannel(name)` tells when it begins and ends, as Node's own
- * `tracePromise` would, but for `result`, which is nobody's business; `channel(name)` gets it once, when it is over.
+ * One kind of event on node:diagnostics_channel. `tracingChannel(name)` publishes its beginning and its end, as Node's
+ * own `tracePromise` does, except for `result`, which may hold a session's data. `channel(name)` publishes the event
+ * once, when it is over.
  */
 export class EventChannel<E extends ObservedEvent = ObservedEvent> {
   private readonly over: Channel
@@ -43,7 +44,10 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
     this.tracing = tracingChannel<unknown, E>(name)
   }
 
-  /** Whether anybody listens. Nothing is built, read or wrapped for an event while nobody does. */
+  /**
+   * Whether anybody listens. Ask this first: while nobody listens, nothing
+   * should be built, read or wrapped for an event.
+   */
   get isObserved(): boolean {
     const { over, tracing } = this
     return (
@@ -56,10 +60,12 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
     )
   }
 
-  /** Calls `listener` when one is over, of that manager or of any; returns what ends that. */
+  /**
+   * Calls `listener` for each event that is over, of `manager` or of any manager. Returns a function that ends this.
+   */
   onOver(listener: (event: E) => void, manager?: string): () => void {
     const listen = (told: unknown): void => {
-      // Nobody but this class writes to the channel.
+      // Only this class publishes on the channel, so the message is an E.
       const event = told as E
       if (manager === undefined || event.manager === manager) listener(event)
     }
@@ -67,20 +73,23 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
     return () => void unsubscribe(this.name, listen)
   }
 
-  /** Makes `contextOf(event)` the content of `storage` in all that an event of this kind sets off, from its beginning. */
+  /**
+   * Makes `contextOf(event)` the content of `storage` in all the work that belongs to an event of this kind, from its
+   * beginning. Returns a function that ends this.
+   */
   bind<S>(storage: AsyncLocalStorage<S>, contextOf: (event: E) => S): () => void {
     const { start } = this.tracing
     start.bindStore(storage, contextOf)
     return () => void start.unbindStore(storage)
   }
 
-  /** Something that takes no time. */
+  /** Publishes an event that takes no time. */
   tell(event: E): void {
     this.begin(event)
     this.over.publish(event)
   }
 
-  /** Something whose end is told by `end`. */
+  /** Publishes the beginning of an event. Call `end` when it is over. */
   begin(event: E): void {
     this.tracing.start.publish(event)
     this.tracing.end.publish(event)
@@ -99,10 +108,10 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
   }
 
   /**
-   * Runs `work` and tells of it. What is bound to the start channel (a trace's context, say)
-   * holds for all that `work` sets off.
+   * Runs `work`, and publishes its beginning and its end. A store that is bound to the start channel (a trace's
+   * context, for example) holds for everything that `work` starts.
    *
-   * @param judge whether what came of it is a failure. Default: it is none.
+   * @param judge says from the result how the event ended. Default: every result is a success.
    */
   trace<T>(
     event: E & TimedEvent,
@@ -113,7 +122,7 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
     const sinceMs = clock.nowMs()
     return this.tracing.start.runStores(event, async () => {
       try {
-        // An async function, because `work` may throw at once.
+        // `work` may throw at once: the async function turns that into a rejection.
         const running = (async () => work())()
         this.tracing.end.publish(event)
         const result = await running
@@ -127,12 +136,12 @@ export class EventChannel<E extends ObservedEvent = ObservedEvent> {
   }
 }
 
-/** A signal's reason may be anything. */
+/** The verdict on a failure. Takes any value, because a signal may be aborted with any reason. */
 export const failure = (error: unknown): Verdict => ({ outcome: outcomeOf(error), error: error ?? new Error('aborted') })
 
 function outcomeOf(error: unknown): string {
   if (error instanceof LatchkeyError) return error.code
-  // A FlightError, which is the wire's.
+  // A FlightError of the wire.
   if (error instanceof Error && 'outcome' in error && typeof error.outcome === 'string') return error.outcome
   return error instanceof Error && error.name === 'TimeoutError' ? 'timed out' : 'aborted'
 }

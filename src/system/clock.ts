@@ -1,18 +1,18 @@
 import { performance } from 'node:perf_hooks'
 
-/** Time as the protocol sees it; injected, so that tests and simulations run on a virtual one. */
+/** The source of time. It is injected, so that tests and simulations can run on a virtual clock. */
 export interface Clock {
-  /** Monotonic milliseconds, from an arbitrary start; never jumps with the wall clock. */
+  /** Monotonic milliseconds from an arbitrary start. Does not jump when the wall clock is set. */
   nowMs(): number
-  /** Milliseconds since 1970. For people and cookies; never for leases. */
+  /** Milliseconds since 1970. For people and cookies, never for leases: the wall clock may jump. */
   wallMs(): number
   /** Runs `fn` once after `delayMs`. `background` timers do not keep the process alive. */
   setTimer(fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer
 }
 
-/** Something that is to happen later. */
+/** A function that will run later. */
 export interface Timer {
-  /** It does not happen; without effect when it has. */
+  /** Prevents the function from running. Does nothing after it has run. */
   cancel(): void
 }
 
@@ -23,14 +23,15 @@ class SystemTimer implements Timer {
   }
 }
 
-/** What setTimeout counts in: 31 bits, some 24 days. */
+/** The longest delay that setTimeout takes: 31 bits, about 24 days. */
 const MAX_DELAY_MS = 0x7fffffff
 
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   setTimer(fn, delayMs, options) {
-    // Rounded up: setTimeout truncates, and a lease timer must never fire early. Above its limit it would fire at once.
+    // Rounded up, because setTimeout cuts fractions off and a lease timer must never fire early. Capped, because
+    // setTimeout fires at once when the delay is above its limit.
     const timeout = setTimeout(fn, Math.min(Math.ceil(delayMs), MAX_DELAY_MS))
     if (options?.background === true) timeout.unref()
     return new SystemTimer(timeout)

@@ -1,4 +1,4 @@
-/** Numbers and tables for people. */
+/** Formats numbers and tables for people to read. */
 
 export function duration(ms: number): string {
   if (ms < 1000) return `${String(Math.max(0, Math.round(ms)))} ms`
@@ -13,7 +13,7 @@ export function bytes(count: number): string {
   return count < 10_485_760 ? `${String(Math.round(count / 1024))} KiB` : `${String(Math.round(count / 1_048_576))} MiB`
 }
 
-/** Rows in columns, two spaces apart; numbers are not aligned to the right. */
+/** Formats rows as columns two spaces apart, all aligned to the left. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)))

@@ -1,4 +1,4 @@
-/** The name of `known` that was most likely meant by `given`; undefined when none is near. */
+/** The name in `known` that `given` most likely means (a typing error); undefined when no name is near. */
 export function nearestName(given: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined
   let least = Math.floor(given.length / 3) + 2
@@ -11,7 +11,7 @@ export function nearestName(given: string, known: Iterable<string>): string | un
   return nearest
 }
 
-/** Levenshtein's distance: letters put in, left out or changed. */
+/** The Levenshtein distance: how many letters must be inserted, left out or changed. */
 function editsBetween(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (let at = 1; at <= one.length; at++) {

@@ -1,7 +1,10 @@
 /**
- * What a process has once, however many copies of this package are loaded in it; made by the first that asks.
+ * Returns a value that exists once in the process, even if several copies of this package are loaded. The first caller
+ * makes it.
  *
- * @param name of one shape for ever: copies of other versions find it, too. Where they must not, it holds VERSION.
+ * @param name names the value. Copies of other versions find it too, so the value's shape must never change; where it
+ * may
+ *   change, put VERSION into the name.
  */
 export function processWide<T>(name: string, make: () => T): T {
   const shared = globalThis as typeof globalThis & Record<symbol, T | undefined>

@@ -2,23 +2,26 @@ import { randomFillSync } from 'node:crypto'
 import { openSync, readSync } from 'node:fs'
 import * as v8 from 'node:v8'
 
-/** Randomness as the protocol sees it; injected, so that a simulation can replay a run from its seed. */
+/** The source of randomness. It is injected, so that a simulation can replay a run from its seed. */
 export interface Random {
-  /** `count` fresh bytes. For ids, tokens and stamps: the default is cryptographically strong. */
+  /** Draws `count` fresh bytes. For ids, tokens and stamps: the default is cryptographically strong. */
   bytes(count: number): Uint8Array
-  /** Uniform in [0, 1). For jitter, and nothing that must differ from what another process draws. */
+  /** Draws a number, uniform in [0, 1). For jitter only: another process may draw the same numbers. */
   fraction(): number
-  /** Names for what one turn of the event loop begins. Without it each of them is drawn by itself. */
+  /**
+   * Returns the nonce of this turn of the event loop, which gives out names. Without it each name is drawn by itself.
+   */
   nonce?(): Nonce
 }
 
 const NONCE_BYTES = 20
 
 /**
- * Names that nobody else has, from one drawing of random bytes and a count: no secrets, so not for session ids or IVs.
+ * Gives out names that nobody else has, made of random bytes drawn once and a count. The names can be guessed from each
+ * other, so they are no secrets: do not use them as session ids or IVs.
  *
- * It serves one turn of the event loop only. A process that is resumed twice from one snapshot would otherwise give the
- * same names in both copies to different things.
+ * A nonce serves one turn of the event loop only. Otherwise the two copies of a process that is resumed twice from one
+ * snapshot would give the same names to different things.
  */
 export class Nonce {
   private readonly text: string
@@ -31,12 +34,12 @@ export class Nonce {
     this.bits = new DataView(bytes.buffer, bytes.byteOffset).getUint32(NONCE_BYTES - 4)
   }
 
-  /** Lower-case letters, digits and `-`. */
+  /** A new name of lower-case letters, digits and `-`. */
   name(): string {
     return `${this.text}-${String(++this.count)}`
   }
 
-  /** 32 bits. */
+  /** A new number of 32 bits. */
   number(): number {
     return (this.bits + ++this.count) >>> 0
   }
@@ -47,14 +50,17 @@ export const nonceOf = (random: Random): Nonce => random.nonce?.() ?? new Nonce(
 
 const POOL_BYTES = 8192
 
-/** What is read at once. Not the array that is given away: for a small one the read would have to make a buffer first. */
+/**
+ * How much is read at once, into a buffer that is used again and again. A read straight into the caller's array would
+ * need a new buffer each time, because small arrays have none of their own.
+ */
 const READ_BYTES = 256
 
 /**
- * The kernel's randomness, at every draw (half a microsecond). What a process keeps in its memory (node:crypto's
- * generator, and the pool that is filled from it here) comes twice when the process is resumed twice from one snapshot:
- * two sessions then had one id, and two records one IV. The pool is mixed in, so that where the kernel cannot be read
- * (Windows), or something else is read in its place, this is as good as node:crypto.
+ * Reads the kernel's randomness at every draw (half a microsecond). Randomness that a process keeps in its memory
+ * (node:crypto's generator, and the pool that is filled from it here) repeats itself when the process is resumed twice
+ * from one snapshot: two sessions would get one id, and two records one IV. The pool is mixed in, so that where the
+ * kernel cannot be read (Windows), or something else is read in its place, the result is as good as node:crypto's.
  */
 export class SystemRandom implements Random {
   private readonly pool = Buffer.allocUnsafeSlow(POOL_BYTES)
@@ -64,7 +70,7 @@ export class SystemRandom implements Random {
 
   constructor(
     private readonly fillPool: (pool: Buffer) => unknown = randomFillSync,
-    /** Whether it has read the first `count` of `bytes`. */
+    /** Fills the first `count` bytes of `bytes` from the kernel; returns false when it could not. */
     private readonly readKernel: (bytes: Buffer, count: number) => boolean = fromKernel,
   ) {}
 
@@ -78,7 +84,7 @@ export class SystemRandom implements Random {
     return Math.random()
   }
 
-  /** One read of the kernel for all that a turn begins: a read takes several microseconds where system calls are slow. */
+  /** Reads the kernel once for all names of a turn: where system calls are slow, a read takes several microseconds. */
   nonce(): Nonce {
     if (this.ofThisTurn === undefined) {
       this.ofThisTurn = new Nonce(this)
@@ -103,7 +109,10 @@ export class SystemRandom implements Random {
   }
 }
 
-/** Opened at the first draw, for good: a read of it is one short system call. -1: this system has none. */
+/**
+ * /dev/urandom, opened at the first draw and kept open: then each read is
+ * one short system call. -1: there is no such file.
+ */
 let device: number | undefined
 
 function fromKernel(bytes: Buffer, count: number): boolean {
@@ -112,15 +121,18 @@ function fromKernel(bytes: Buffer, count: number): boolean {
     device ??= open()
     return readSync(device, bytes, 0, count, null) === count
   } catch (thrown) {
-    // Where only no file descriptor was left, or somebody has closed them all, the next draw tries again.
+    // Other errors may pass (no file descriptor is left, or somebody has closed them all): the next draw tries again.
     device = isMissing(thrown) ? -1 : undefined
     return false
   }
 }
 
-/** A process that is started from a snapshot of Node's (`--build-snapshot`) has the number, and no such file. */
+/**
+ * Opens /dev/urandom. A process that is started from a snapshot of Node's (`--build-snapshot`) still has the number of
+ * the file descriptor, but no open file under it: the callback forgets the number.
+ */
 function open(): number {
-  // Bun has none. Node says 1, and not true.
+  // Bun has no startupSnapshot. Node's function returns 1 and not true.
   const { startupSnapshot }: Partial<typeof v8> = v8
   if (startupSnapshot?.isBuildingSnapshot()) {
     startupSnapshot.addDeserializeCallback(() => {

@@ -1,11 +1,11 @@
-/** One listener of ours on a signal, however many wait for it: Node takes more than ten on one for a leak. */
+/** Shares one listener on a signal among all who wait for it: Node warns of a leak when a signal has more than ten. */
 
-/** What is told that a signal aborted. */
+/** An object that is called when a signal aborts. */
 export interface AbortListener {
   handleEvent(): void
 }
 
-/** What is used of an AbortSignal. */
+/** The part of an AbortSignal that is used here. */
 export interface SignalSource {
   addEventListener(type: 'abort', listener: AbortListener, options: { readonly once: true }): void
   removeEventListener(type: 'abort', listener: AbortListener): void
@@ -26,7 +26,7 @@ class Listeners implements AbortListener {
   }
 
   handleEvent(): void {
-    // Who is told may stop listening, and others with it.
+    // A listener may stop listening while it is called, or make others stop: each is removed before it is called.
     for (const listener of this.listeners) {
       this.listeners.delete(listener)
       listener.handleEvent()
@@ -36,7 +36,7 @@ class Listeners implements AbortListener {
 
 const shared = new WeakMap<AbortSignal, Listeners>()
 
-/** `addEventListener('abort', listener, { once: true })`; a listener listens once to a signal. */
+/** Like `addEventListener('abort', listener, { once: true })`. A listener that is added twice is called once. */
 export function listenTo(signal: SignalSource, listener: AbortListener): void {
   if (!(signal instanceof AbortSignal)) {
     signal.addEventListener('abort', listener, { once: true })

@@ -1,2 +1,5 @@
-/** package.json's. Written down: the same code runs as a module, as a script and bundled, where that file is elsewhere. */
+/**
+ * The version in package.json. It is written down here, because the code also runs bundled, where package.json is not
+ * where the code would look for it.
+ */
 export const VERSION = '0.1.0'
