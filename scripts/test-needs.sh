@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # Makes sure that the tests have what they need: memcached (they start their own servers on free loopback ports),
-# openssl (a certificate for TLS) and SASL's PLAIN mechanism.
+# openssl (a certificate for TLS), SASL's PLAIN mechanism, and SQLite.
 set -eu
+# SQLite for the store on disk: Node has it from 22.13 on. Not a dependency, so that `npm ci` compiles nothing.
+if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefined ? 1 : 0)' 2>/dev/null &&
+  [ ! -d node_modules/better-sqlite3 ]; then
+  echo "missing: SQLite, which Node $(node --version) does not have; installing better-sqlite3 (where nothing is built for this machine it is compiled, which takes about two minutes)" >&2
+  npm install --no-save --no-audit --no-fund better-sqlite3@12 >&2
+fi
+
 missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)

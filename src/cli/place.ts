@@ -1,6 +1,6 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
-import { type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
+import { isOfProcesses, type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { RecordFormat } from '../session/record-format.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'
@@ -43,7 +43,7 @@ export class Place implements AsyncDisposable {
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.
-    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1 }
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses }
     this.wire = address.open(this.opening)
     this.layout = new SuffixLayout(prefix, this.wire.store)
     this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs })

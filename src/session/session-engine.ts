@@ -8,7 +8,7 @@ import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
 import type { Bell } from '../lock/protocol/bell.js'
 import { HostBell } from '../lock/bell/host-bell.js'
-import { type KeyLayout, listsKeyOf, SuffixLayout } from '../lock/protocol/key-layout.js'
+import { isOfProcesses, type KeyLayout, listsKeyOf, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
 import { TokenMint } from '../lock/protocol/lock-token.js'
@@ -53,6 +53,7 @@ export class SessionEngine {
         flightMs: flightMsOf(settings),
         connections: settings.connections,
         listsKey: listsKeyOf(settings.prefix),
+        isOfProcesses,
         onWarning: (warning) => this.onWarning(warning),
       })
     this.layout = new SuffixLayout(settings.prefix, this.wire.store)
@@ -115,7 +116,7 @@ export class SessionEngine {
   }
 
   /** Records that had expired and were removed; 0 where the store expires by itself (memcached). */
-  sweep(): number {
+  sweep(): number | Promise<number> {
     return this.wire.sweep()
   }
 

@@ -10,6 +10,8 @@ export interface OpenOptions {
   readonly connections: number
   /** A key where processes that share sessions may leave what the others must agree with. Default: nothing is left. */
   readonly listsKey?: string
+  /** Whether a key tells of running processes alone (a lock), and means nothing once their machine has started anew. */
+  readonly isOfProcesses?: (key: string) => boolean
   /** Told what an operator should know, each thing once. */
   readonly onWarning?: (warning: WireWarning) => void
 }

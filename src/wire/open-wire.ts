@@ -1,12 +1,13 @@
 /** The one table of the stores that a save path can name. Who opens a store, or looks into one, asks here. */
 import { InvalidSavePathError } from '../errors.js'
 import { nearestName } from '../system/nearest-name.js'
+import { fileScheme } from './file/file-scheme.js'
 import { memcachedScheme } from './memcached/memcached-scheme.js'
 import { memoryScheme } from './memory/memory-scheme.js'
 import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
 
 /** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
-const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme]
+const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme]
 
 /** Where the command-line tool finds the save path, if it is not told: the first that is set. */
 export const SAVE_PATH_VARIABLES: readonly string[] = [

@@ -137,12 +137,12 @@ export function failLater(receiver: Receiver, error: unknown): void {
 export interface WireWarning {
   /**
    * `LATCHKEY_SERVER_LISTS_DIFFER`: another process shares the sessions by another list of servers.
-   * `LATCHKEY_TWO_SERVERS`: one address leads now to one server and now to another.
+   * `LATCHKEY_TWO_SERVERS`: one address leads now to one server and now to another. `LATCHKEY_FILE_SYSTEM_UNKNOWN`: the
+   * directory may be on another machine.
    */
-  readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS'
-  /** As in `stats`. */
+  readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS' | 'LATCHKEY_FILE_SYSTEM_UNKNOWN'
+  /** `node` as in `stats`; the message says what is wrong, and what to do. */
   readonly node: string
-  /** What is wrong, and what to do. */
   readonly message: string
 }
 
@@ -243,7 +243,7 @@ export interface Wire {
   keys?(prefix: string): AsyncIterable<string>
 
   /** Removes what has expired where the store does not do so by itself; how many records went. One pass, no flight. */
-  sweep(): number
+  sweep(): number | Promise<number>
 
   /** Lets go of every connection; flights under way are rejected. Idempotent. */
   close(): Promise<void>

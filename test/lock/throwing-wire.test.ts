@@ -24,7 +24,7 @@ class ThrowingWire implements Wire {
     return this.inner.flight(route, commands)
   }
   maxValueBytes: Wire['maxValueBytes'] = (route, key) => this.inner.maxValueBytes(route, key)
-  sweep = (): number => this.inner.sweep()
+  sweep = (): number | Promise<number> => this.inner.sweep()
   close = (): Promise<void> => this.inner.close()
 
   private stumble(): void {

@@ -90,7 +90,7 @@ export class FaultyWire implements Wire {
   maxValueBytes(route: string, key: string): number {
     return this.inner.maxValueBytes(route, key)
   }
-  sweep(): number {
+  sweep(): number | Promise<number> {
     return this.inner.sweep()
   }
   async close(): Promise<void> {

@@ -78,7 +78,7 @@ export class TapWire implements Wire {
   maxValueBytes(route: string, key: string): number {
     return this.inner.maxValueBytes(route, key)
   }
-  sweep(): number {
+  sweep(): number | Promise<number> {
     return this.inner.sweep()
   }
   close(): Promise<void> {

@@ -1,0 +1,82 @@
+/**
+ * Copies the log into the file, on a thread of its own: it ends with a flush of the disk, which takes 5 to 100 ms, and
+ * SQLite's own way is to have a commit now and then do that, on the thread of the event loop.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Sqlite } from './sqlite.js'
+
+/** Some 8 MiB of log. */
+const TRANSACTIONS = 2000
+/** 32 MiB: under a load that never pauses the log has no end, unless writers are kept waiting for a moment. */
+const MOST_FRAMES = 8000
+
+/**
+ * Text, because it must run wherever this package is bundled to, and from its sources. It opens a connection of its own
+ * for each copy: one that stays would keep the last process that closes the store from clearing the log away.
+ */
+const THREAD = `
+const { parentPort, workerData: { library, path, most } } = require('node:worker_threads')
+process.emitWarning = () => undefined
+const module = require(library)
+const Database = module.DatabaseSync ?? module
+parentPort.on('message', () => {
+  let database
+  try {
+    database = new Database(path)
+    database.exec('PRAGMA busy_timeout = 1000; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
+    const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
+    if (log > most) database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+  } catch {
+    // The next one is due soon, and whoever writes learns for himself what is wrong.
+  }
+  try {
+    database?.close()
+  } catch {}
+  parentPort.postMessage('done')
+})
+`
+
+export class Checkpoints {
+  private worker: Worker | undefined
+  private isBusy = false
+  private sinceLast = 0
+
+  constructor(
+    private readonly sqlite: Sqlite,
+    private readonly path: string,
+  ) {}
+
+  /** After each transaction that wrote. */
+  note(): void {
+    if (++this.sinceLast < TRANSACTIONS || this.isBusy) return
+    this.sinceLast = 0
+    this.isBusy = true
+    this.worker ??= this.start()
+    this.worker.postMessage('copy')
+  }
+
+  close(): void {
+    const { worker } = this
+    this.worker = undefined
+    void worker?.terminate()
+  }
+
+  private start(): Worker {
+    const worker = new Worker(THREAD, {
+      eval: true,
+      execArgv: [],
+      env: {},
+      workerData: { library: this.sqlite.library, path: this.path, most: MOST_FRAMES },
+    })
+    worker.on('message', () => {
+      this.isBusy = false
+    })
+    worker.on('error', () => {
+      this.isBusy = false
+      if (this.worker === worker) this.worker = undefined
+    })
+    // Neither keeps the process alive; a copy that is cut off is done again by the next.
+    worker.unref()
+    return worker
+  }
+}

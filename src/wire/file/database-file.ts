@@ -1,0 +1,144 @@
+/** The file of a store: made whole or not at all, and looked at before it is trusted. */
+import { randomBytes } from 'node:crypto'
+import { closeSync, linkSync, openSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { UnsupportedStoreError } from '../wire.js'
+import { checkDirectory, makeDirectory } from './directory.js'
+import { SCHEMA } from './items.js'
+import { PAGE_BYTES } from './room.js'
+import type { FileStoreSettings } from './save-path.js'
+import type { Database, Sqlite } from './sqlite.js'
+
+/** "lkey": whose file it is. */
+const APPLICATION_ID = 0x6c6b6579
+const FORMAT = 1
+/** SQLite's header. */
+const LEAST_BYTES = 512
+const CACHE_KIB = 8192
+
+export const fileIn = (directory: string): string => join(directory, 'sessions.db')
+
+/** The file is damaged, or not what it was; the message says what to do, as the end of a sentence. */
+export class DamagedStoreError extends Error {
+  override readonly name = 'DamagedStoreError'
+}
+
+/** Which file a path leads to. */
+export interface FileIdentity {
+  readonly dev: number
+  readonly ino: number
+}
+
+export interface OpenFile {
+  readonly database: Database
+  readonly identity: FileIdentity
+}
+
+/**
+ * Opens the store's file.
+ *
+ * @param mayMake makes what is missing. Not where it was there before: whoever took it away took all sessions, and an
+ *   empty store in its place would tell every visitor that there never was one.
+ * @throws {UnsupportedStoreError} the directory or the file is not one that we may use.
+ * @throws {DamagedStoreError} it is gone or damaged.
+ * @throws SQLite's error, or the system's.
+ */
+export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory: string, mayMake: boolean): OpenFile {
+  const path = fileIn(directory)
+  if (mayMake) makeDirectory(directory)
+  else if (look(directory) === undefined) throw new DamagedStoreError(`${directory} is gone, and all sessions with it. ${RESTART}`)
+  checkDirectory(directory)
+  if (look(path) === undefined) {
+    if (!mayMake) throw new DamagedStoreError(`${path} is gone, and all sessions with it. ${RESTART}`)
+    make(sqlite, path)
+  }
+  const found = statSync(path)
+  if (found.size < LEAST_BYTES) throw new DamagedStoreError(`${path} was cut off (${String(found.size)} bytes). ${REPAIR}`)
+  const database = sqlite.open(path)
+  try {
+    prepare(database, settings)
+    checkFormat(database, path)
+    return { database, identity: found }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+const RESTART = 'Put it back, or start the processes anew to begin with an empty store'
+const REPAIR = 'Put a copy of it back, or remove it to begin with an empty store; the sessions in it are lost then'
+
+/** Whether the path still leads to the file, and all of it is there. */
+export function isSame(path: string, { dev, ino }: FileIdentity): boolean {
+  const found = look(path)
+  return found !== undefined && found.ino === ino && found.dev === dev && found.size >= LEAST_BYTES
+}
+
+const look = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false })
+
+/** Under another name first: nobody ever finds a file without its tables, and an empty one is a damaged one. */
+function make(sqlite: Sqlite, path: string): void {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  // By us, and not by SQLite: it would let everybody read it.
+  closeSync(openSync(draft, 'wx', 0o600))
+  try {
+    const database = sqlite.open(draft)
+    try {
+      database.exec(`PRAGMA page_size = ${String(PAGE_BYTES)}; PRAGMA journal_mode = WAL`)
+      database.exec(`${SCHEMA};
+        CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+        INSERT INTO about VALUES ('cleared', 0);
+        PRAGMA application_id = ${String(APPLICATION_ID)};
+        PRAGMA user_version = ${String(FORMAT)}`)
+    } finally {
+      database.close()
+    }
+    place(draft, path)
+  } finally {
+    for (const ending of ['', '-wal', '-shm']) rmSync(draft + ending, { force: true })
+  }
+}
+
+/** Of two processes that make it the first wins, and the other one uses that. */
+function place(draft: string, path: string): void {
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if (look(path) !== undefined) return
+    // A file system without hard links.
+    if (!(error instanceof Error && 'code' in error && ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(String(error.code)))) throw error
+    renameSync(draft, path)
+  }
+}
+
+function prepare(database: Database, { survives }: FileStoreSettings): void {
+  for (const setting of [
+    // SQLite would wait on the event loop's own thread.
+    'busy_timeout = 0',
+    `synchronous = ${survives === 'power' ? 'FULL' : 'NORMAL'}`,
+    // `Checkpoints` does it.
+    'wal_autocheckpoint = 0',
+    `cache_size = -${String(CACHE_KIB)}`,
+    'cell_size_check = ON',
+    'trusted_schema = OFF',
+  ]) {
+    database.exec(`PRAGMA ${setting}`)
+  }
+}
+
+function checkFormat(database: Database, path: string): void {
+  const number = (name: string): unknown => {
+    const row: unknown = database.prepare(`PRAGMA ${name}`).get()
+    return typeof row === 'object' && row !== null ? Object.values(row)[0] : undefined
+  }
+  if (number('application_id') !== APPLICATION_ID) {
+    throw new UnsupportedStoreError(`${path} is a database of something else. Name another directory in the save path`)
+  }
+  const format = number('user_version')
+  if (format !== FORMAT) {
+    throw new UnsupportedStoreError(
+      `${path} has format ${String(format)}, and this version of latchkey reads ${String(FORMAT)}. Use the version that made it, or another directory`,
+    )
+  }
+  if (number('journal_mode') !== 'wal') throw new DamagedStoreError(`${path} is not in WAL mode. ${REPAIR}`)
+}

@@ -1,0 +1,226 @@
+/** The store of a directory: flights in, outcomes out, and the file opened anew when something became of it. */
+import { type Command, FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
+import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
+import { DamagedStoreError, fileIn, isSame } from './database-file.js'
+import { isAlive, isStore, type Items, NO_ROOM } from './items.js'
+import { troubleOf } from './sqlite.js'
+import type { StoreClock } from './store-clock.js'
+
+export type Commands = readonly Command[]
+/** What became of a flight. 'busy': nothing, because another process writes. */
+export type Outcome = Reply[] | FlightError | 'busy'
+
+export interface FileStoreOptions extends ConnectionOptions {
+  readonly clock: StoreClock
+}
+
+export interface Clearance {
+  /** Where the next step begins; undefined when this was the last. */
+  readonly next: string | undefined
+  /** Records; locks are none. */
+  readonly records: number
+}
+
+export interface KeyPage {
+  readonly keys: readonly string[]
+  /** Where the next page begins; undefined when this was the last. */
+  readonly next: string | undefined
+}
+
+/** Everything here is done at once, on the thread of the event loop, and waits for nobody. */
+export class FileStore {
+  private connection: Connection | undefined
+  /** Transactions that wrote, and files that were opened: for statistics. */
+  transactions = 0
+  opened = 0
+
+  constructor(private readonly options: FileStoreOptions) {}
+
+  /** Carries out flights; an outcome for each, in their order. Throws nothing. */
+  run(flights: readonly Commands[]): Outcome[] {
+    let connection: Connection
+    try {
+      connection = this.connected()
+    } catch (error) {
+      const outcome = this.failure(error)
+      return flights.map(() => outcome)
+    }
+    const mustWrite = flights.some((commands) => commands.some(({ op }) => op !== 'get' && op !== 'add'))
+    let outcomes = mustWrite ? this.write(connection, flights) : undefined
+    if (outcomes === undefined || outcomes[0] === 'busy') {
+      // What finds an answer without changing anything needs no lock, and waits for nobody who has it.
+      const read = this.read(connection, flights)
+      const rest = flights.filter((_commands, at) => read[at] === undefined)
+      const written = outcomes === undefined && rest.length > 0 ? this.write(connection, rest) : []
+      let next = 0
+      outcomes = read.map((one) => one ?? written[next++] ?? 'busy')
+    }
+    return this.isWhole(connection) ? outcomes : this.lost(flights, outcomes)
+  }
+
+  /** Keys that begin with `prefix`, from `from` on. @throws FlightError */
+  keys(prefix: string, from: string, count: number): KeyPage {
+    return this.guarded(({ items }) => {
+      const page = items.page(from, count)
+      const now = this.options.clock.now()
+      const keys = page.filter((row) => row.key.startsWith(prefix) && isAlive(row, now)).map(({ key }) => key)
+      const last = page.length < count ? undefined : page.at(-1)?.key
+      return { keys, next: last?.startsWith(prefix) === true ? after(last) : undefined }
+    })
+  }
+
+  /** Milliseconds that an item has left. @throws FlightError */
+  ttlMs(key: string): number | undefined {
+    return this.guarded(({ items }) => items.ttlMs(key, this.options.clock))
+  }
+
+  /** Looks at so many items, and removes those that have expired. @throws FlightError */
+  clear(from: string, count: number): Clearance | 'busy' {
+    return this.guarded((connection) => {
+      const { items } = connection
+      const page = items.page(from, count)
+      const now = this.options.clock.now()
+      const dead = page.filter((row) => !isAlive(row, now))
+      const last = page.length < count ? undefined : page.at(-1)?.key
+      const removed =
+        dead.length === 0 ? [] : connection.writing(() => this.removed(items, dead))
+      if (removed === 'busy') return 'busy'
+      return { next: last === undefined ? undefined : after(last), records: removed.filter(({ boot }) => boot === 0).length }
+    })
+  }
+
+  /** Whether it is this process's turn to clear: nobody has begun to for `everyMs`. @throws FlightError */
+  claimClearance(everyMs: number): boolean {
+    return this.guarded((connection) => connection.claimClearance(this.options.clock.now().wallMs, everyMs))
+  }
+
+  /** For operators: the answer to a statement without parameters. @throws FlightError */
+  ask(sql: string): unknown[] {
+    return this.guarded((connection) => connection.ask(sql))
+  }
+
+  get isOpen(): boolean {
+    return this.connection !== undefined
+  }
+
+  close(): void {
+    const { connection } = this
+    this.connection = undefined
+    try {
+      connection?.close()
+    } catch {
+      // Its log is copied into the file as it closes; if that fails, whoever opens it next does it.
+    }
+  }
+
+  private connected(): Connection {
+    if (this.connection === undefined) {
+      this.connection = new Connection(this.options, this.opened === 0)
+      this.opened += 1
+    }
+    return this.connection
+  }
+
+  private removed<Row extends { readonly key: string }>(items: Items, dead: readonly Row[]): Row[] {
+    const now = this.options.clock.now()
+    return dead.filter(({ key }) => items.remove(key, now))
+  }
+
+  /** Undefined of each flight that has to write. */
+  private read(connection: Connection, flights: readonly Commands[]): (Outcome | undefined)[] {
+    try {
+      return connection.reading(() => flights.map((commands) => answers(connection.items, commands, this.options.clock)))
+    } catch (error) {
+      const outcome = this.failure(error instanceof UncertainCommit ? error.cause : error)
+      return flights.map(() => outcome)
+    }
+  }
+
+  private write(connection: Connection, flights: readonly Commands[]): Outcome[] {
+    const { items, room } = connection
+    try {
+      const outcomes = connection.writing(() => {
+        this.transactions += 1
+        room.measure()
+        // Under the lock: later than all that was written before.
+        const now = this.options.clock.now()
+        return flights.map((commands) => commands.map((command) => items.run(command, now)))
+      })
+      return outcomes === 'busy' ? flights.map(() => 'busy') : outcomes
+    } catch (error) {
+      const isFull = troubleOf(error) === 'full'
+      // Nothing of any of them was done, and one that is small, or only frees something, may still find room.
+      if (isFull && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands]))
+      if (isFull) return flights.map((commands) => this.withoutRoom(items, commands))
+      const outcome = error instanceof UncertainCommit ? this.failure(error.cause, 'unknown') : this.failure(error)
+      return flights.map(() => outcome)
+    }
+  }
+
+  /** The disk is full, and nothing was changed: what only asks is answered, and what would store is refused. */
+  private withoutRoom(items: Items, commands: Commands): Outcome {
+    const replies: Reply[] = []
+    for (const command of commands) {
+      if (!isStore(command) && command.op !== 'get') return new FlightError('not-sent', `The disk of ${this.options.directory} is full`)
+      replies.push(items.read(command, this.options.clock) ?? NO_ROOM)
+    }
+    return replies
+  }
+
+  private guarded<T>(work: (connection: Connection) => T): T {
+    let failure: FlightError | 'busy'
+    try {
+      const connection = this.connected()
+      const result = work(connection)
+      if (this.isWhole(connection)) return result
+      failure = new FlightError('not-sent', this.takenAway)
+    } catch (error) {
+      failure = this.failure(error instanceof UncertainCommit ? error.cause : error)
+    }
+    throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${fileIn(this.options.directory)}; try again`) : failure
+  }
+
+  /** Who writes to a file that nobody else finds any more writes into the void, and locks nobody out. */
+  private isWhole({ identity }: Connection): boolean {
+    if (isSame(fileIn(this.options.directory), identity)) return true
+    this.close()
+    return false
+  }
+
+  private get takenAway(): string {
+    return `${fileIn(this.options.directory)} was taken away or cut off while it was in use`
+  }
+
+  private lost(flights: readonly Commands[], outcomes: readonly Outcome[]): Outcome[] {
+    return outcomes.map((outcome, at) => {
+      if (outcome === 'busy' || outcome instanceof FlightError) return outcome
+      const hasWritten = flights[at]?.some(({ op }) => op !== 'get') === true
+      return new FlightError(hasWritten ? 'unknown' : 'not-sent', this.takenAway)
+    })
+  }
+
+  private failure(error: unknown, outcome: 'not-sent' | 'unknown' = 'not-sent'): FlightError | 'busy' {
+    const trouble = troubleOf(error)
+    if (trouble === 'busy' && outcome === 'not-sent') return 'busy'
+    // Looked at anew by the next flight: it may have been mended by then, and what SQLite keeps of it in memory is stale.
+    this.close()
+    const isOurs = error instanceof UnsupportedStoreError || error instanceof DamagedStoreError
+    const text = error instanceof Error ? error.message : String(error)
+    const path = fileIn(this.options.directory)
+    const advice = trouble === 'damaged' ? `is damaged (${text}). Look at it with latchkey doctor, and put a copy of it back` : `cannot be used (${text})`
+    return new FlightError(outcome, isOurs ? text : `${path} ${advice}`, { cause: error })
+  }
+}
+
+/** The key that follows in the order of bytes, which is that of ASCII. */
+const after = (key: string): string => `${key}\0`
+
+function answers(items: Items, commands: Commands, clock: StoreClock): Reply[] | undefined {
+  const replies: Reply[] = []
+  for (const command of commands) {
+    const reply = items.read(command, clock)
+    if (reply === undefined) return undefined
+    replies.push(reply)
+  }
+  return replies
+}

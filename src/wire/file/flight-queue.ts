@@ -1,0 +1,80 @@
+/** The flights of a turn go together, and wait for other processes without holding up the event loop. */
+import { FlightError, type Receiver } from '../wire.js'
+import type { Commands, Outcome } from './file-store.js'
+
+interface Waiting {
+  readonly commands: Commands
+  readonly receiver: Receiver
+  readonly dueMs: number
+}
+
+export interface FlightQueueOptions {
+  readonly run: (flights: readonly Commands[]) => Outcome[]
+  readonly flightMs: number
+  readonly nowMs: () => number
+}
+
+/** A transaction takes some 10 µs a flight, and all that time nothing else runs. */
+const MOST_AT_ONCE = 64
+/** Another process has the write lock for some 50 µs, of which a turn or two of the event loop pass the most. */
+const TURNS = 8
+const PAUSE_MS = 1
+
+/**
+ * SQLite's own way to wait for a lock is to sleep on the thread that asked, which is the event loop's. Here a turn of it
+ * goes by between two tries, and after some turns a millisecond.
+ */
+export class FlightQueue {
+  private waiting: Waiting[] = []
+  private isGoing = false
+  private busyTurns = 0
+  private stop: FlightError | undefined
+
+  constructor(private readonly options: FlightQueueOptions) {}
+
+  /** Tells the receiver later, never before this returns. */
+  push(commands: Commands, receiver: Receiver): void {
+    const { nowMs, flightMs } = this.options
+    this.waiting.push({ commands, receiver, dueMs: nowMs() + flightMs })
+    if (!this.isGoing) this.goLater()
+  }
+
+  /** Fails what waits, and what comes. */
+  close(error: FlightError): void {
+    this.stop = error
+    if (!this.isGoing && this.waiting.length > 0) this.goLater()
+  }
+
+  private goLater(): void {
+    this.isGoing = true
+    if (this.busyTurns <= TURNS) setImmediate(this.go)
+    else setTimeout(this.go, PAUSE_MS)
+  }
+
+  private readonly go = (): void => {
+    const batch = this.waiting.slice(0, MOST_AT_ONCE)
+    this.waiting = this.waiting.length <= MOST_AT_ONCE ? [] : this.waiting.slice(MOST_AT_ONCE)
+    const { stop } = this
+    const outcomes = stop === undefined ? this.options.run(batch.map(({ commands }) => commands)) : batch.map(() => stop)
+    const nowMs = this.options.nowMs()
+    const busy: Waiting[] = []
+    const told: [Receiver, Reply | FlightError][] = []
+    batch.forEach((flight, at) => {
+      const outcome = outcomes[at] ?? 'busy'
+      if (outcome !== 'busy') told.push([flight.receiver, outcome])
+      else if (nowMs < flight.dueMs) busy.push(flight)
+      else told.push([flight.receiver, new FlightError('not-sent', `Other processes have been writing for ${String(this.options.flightMs)} ms`)])
+    })
+    this.busyTurns = busy.length === 0 ? 0 : this.busyTurns + 1
+    if (busy.length > 0) this.waiting = [...busy, ...this.waiting]
+    this.isGoing = false
+    if (this.waiting.length > 0) this.goLater()
+    // Last: who is told sends the next flight, which then finds the queue in order.
+    for (const [receiver, outcome] of told) {
+      if (outcome instanceof FlightError) receiver.failed(outcome)
+      else receiver.landed(outcome)
+    }
+  }
+}
+
+type Reply = Exclude<Outcome, FlightError | 'busy'>

@@ -1,0 +1,197 @@
+/** The table of items, and what each command of a flight does to it. */
+import type { Cas, Command, Reply, Status } from '../wire.js'
+import { valueBytes } from '../wire.js'
+import type { Room } from './room.js'
+import type { Database, SqliteValue, Statement } from './sqlite.js'
+import type { Instant, StoreClock } from './store-clock.js'
+
+/**
+ * A record and its lock are neighbours in this tree, mostly on one page, so a commit writes one page.
+ *
+ * `boot`: 0 of what is counted on the wall clock, else the start of the machine that `expires` counts from.
+ * `ttl`: milliseconds; what has longer to live than it was given was written before the machine was started anew.
+ */
+export const SCHEMA = `CREATE TABLE item (
+  key TEXT PRIMARY KEY, version TEXT NOT NULL, flags INTEGER NOT NULL, boot INTEGER NOT NULL,
+  expires INTEGER NOT NULL, ttl INTEGER NOT NULL, value BLOB NOT NULL
+) STRICT, WITHOUT ROWID`
+
+/** What clocks of two processes may differ by: they count on one, and round. */
+const SLACK_MS = 1000
+
+/**
+ * Its four values are those of `aliveAt`. Its moment must be later than the reading of the row, or under the write lock:
+ * a process that was stopped in between would take a lock that was set meanwhile for one of an earlier start of the machine.
+ */
+const ALIVE = '((item.boot = 0 AND item.expires > ?) OR (item.boot = ? AND item.expires > ? AND item.expires - item.ttl < ?))'
+const aliveAt = ({ wallMs, boot, bootMs }: Instant): [number, number, number, number] => [wallMs, boot, bootMs, bootMs + SLACK_MS]
+
+export interface Lifetime {
+  readonly boot: number
+  readonly expires: number
+  readonly ttl: number
+}
+
+/** The same as ALIVE. */
+export const isAlive = ({ boot, expires, ttl }: Lifetime, now: Instant): boolean =>
+  boot === 0 ? expires > now.wallMs : boot === now.boot && expires > now.bootMs && expires - ttl < now.bootMs + SLACK_MS
+
+interface ItemRow extends Lifetime {
+  readonly version: string
+  readonly flags: number
+  readonly value: Uint8Array
+}
+
+interface KeyRow extends Lifetime {
+  readonly key: string
+}
+
+/** Versions never repeat, so one is good on every connection. */
+const AS_OF = 0
+const casOf = (version: string): Cas => ({ version, asOf: AS_OF })
+const bare = (status: Status): Reply => ({ status, value: undefined, flags: 0, cas: undefined })
+const OK = bare('ok')
+const MISSING = bare('missing')
+const EXISTS = bare('exists')
+const TOO_LARGE = bare('tooLarge')
+export const NO_ROOM = bare('outOfMemory')
+
+const whole = (status: Status, { value, flags, version }: ItemRow): Reply => ({
+  status,
+  value: Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+  flags,
+  cas: casOf(version),
+})
+
+type Store = Extract<Command, { readonly op: 'add' | 'set' | 'cas' }>
+export const isStore = (command: Command): command is Store =>
+  command.op === 'add' || command.op === 'set' || command.op === 'cas'
+
+export interface ItemsOptions {
+  readonly database: Database
+  readonly room: Room
+  /** A version that no item ever had. */
+  readonly nextVersion: () => string
+  /** Whether a key tells of running processes alone, and is counted on the machine's clock. */
+  readonly isOfProcesses: (key: string) => boolean
+}
+
+export class Items {
+  private readonly getStatement: Statement<ItemRow>
+  private readonly addStatement: Statement<unknown>
+  private readonly setStatement: Statement<unknown>
+  private readonly casStatement: Statement<unknown>
+  private readonly touchStatement: Statement<unknown>
+  private readonly deleteStatement: Statement<unknown>
+  private readonly cadStatement: Statement<unknown>
+  private readonly pageStatement: Statement<KeyRow>
+  private readonly removeStatement: Statement<unknown>
+
+  constructor(private readonly options: ItemsOptions) {
+    const { database } = options
+    const columns = 'key, version, flags, boot, expires, ttl, value'
+    const values = 'VALUES (?, ?, ?, ?, ?, ?, ?)'
+    const given = 'version = ?, flags = ?, boot = ?, expires = ?, ttl = ?, value = ?'
+    const excluded = ['version', 'flags', 'boot', 'expires', 'ttl', 'value'].map((name) => `${name} = excluded.${name}`).join(', ')
+    this.getStatement = database.prepare('SELECT version, flags, boot, expires, ttl, value FROM item WHERE key = ?')
+    this.addStatement = database.prepare(`INSERT INTO item (${columns}) ${values} ON CONFLICT (key) DO UPDATE SET ${excluded} WHERE NOT ${ALIVE}`)
+    this.setStatement = database.prepare(`INSERT OR REPLACE INTO item (${columns}) ${values}`)
+    this.casStatement = database.prepare(`UPDATE item SET ${given} WHERE key = ? AND version = ? AND ${ALIVE}`)
+    this.touchStatement = database.prepare(`UPDATE item SET boot = ?, expires = ?, ttl = ? WHERE key = ? AND ${ALIVE}`)
+    this.deleteStatement = database.prepare(`DELETE FROM item WHERE key = ? AND ${ALIVE}`)
+    this.cadStatement = database.prepare(`DELETE FROM item WHERE key = ? AND version = ? AND ${ALIVE}`)
+    this.pageStatement = database.prepare('SELECT key, boot, expires, ttl FROM item WHERE key >= ? ORDER BY key LIMIT ?')
+    this.removeStatement = database.prepare(`DELETE FROM item WHERE key = ? AND NOT ${ALIVE}`)
+  }
+
+  /** What the command finds, as far as that can be told without writing; undefined of what would change something. */
+  read(command: Command, clock: StoreClock): Reply | undefined {
+    if (command.op !== 'get' && command.op !== 'add') return undefined
+    if (command.op === 'add') {
+      // Its room is asked for first, and that is done under the write lock.
+      if (this.options.room.isTight) return undefined
+      if (this.options.room.isTooLarge(command)) return TOO_LARGE
+    }
+    const item = this.find(command.key, clock)
+    if (command.op === 'get') return item === undefined ? MISSING : whole('ok', item)
+    return item === undefined ? undefined : whole('exists', item)
+  }
+
+  /** Carries out any command. Only within a transaction that has the write lock. */
+  run(command: Command, now: Instant): Reply {
+    if (isStore(command)) return this.store(command, now)
+    const { key } = command
+    switch (command.op) {
+      case 'get': {
+        const item = this.find(key, { now: () => now })
+        return item === undefined ? MISSING : whole('ok', item)
+      }
+      case 'touch': {
+        const { boot, expires, ttl } = this.lifetime(key, command.ttlSec, now)
+        if (!hasChanged(this.touchStatement.run(boot, expires, ttl, key, ...aliveAt(now)))) return MISSING
+        const item = this.find(key, { now: () => now })
+        return item === undefined ? MISSING : { ...OK, cas: casOf(item.version) }
+      }
+      case 'delete':
+        return hasChanged(this.deleteStatement.run(key, ...aliveAt(now))) ? OK : MISSING
+      case 'cad':
+        if (hasChanged(this.cadStatement.run(key, command.cas.version, ...aliveAt(now)))) return OK
+        return this.find(key, { now: () => now }) === undefined ? MISSING : EXISTS
+    }
+  }
+
+  /** Keys from `from` on, in their order, dead ones included. Reads no value. */
+  page(from: string, count: number): readonly KeyRow[] {
+    return this.pageStatement.all(from, count)
+  }
+
+  /** Removes an item if it has expired; whether it did. */
+  remove(key: string, now: Instant): boolean {
+    return hasChanged(this.removeStatement.run(key, ...aliveAt(now)))
+  }
+
+  /** Milliseconds that an item has left. */
+  ttlMs(key: string, clock: StoreClock): number | undefined {
+    const item = this.find(key, clock)
+    const now = clock.now()
+    return item === undefined ? undefined : item.expires - (item.boot === 0 ? now.wallMs : now.bootMs)
+  }
+
+  private store(command: Store, now: Instant): Reply {
+    const { key, ttlSec, flags = 0 } = command
+    const value = valueBytes(command.value)
+    // Space comes first, before the key is looked at, as on other stores.
+    if (this.options.room.isTooLarge(command)) return TOO_LARGE
+    if (!this.options.room.take(command)) return NO_ROOM
+    const { boot, expires, ttl } = this.lifetime(key, ttlSec, now)
+    const version = this.options.nextVersion()
+    const row: SqliteValue[] = [version, flags, boot, expires, ttl, value]
+    switch (command.op) {
+      case 'add': {
+        if (hasChanged(this.addStatement.run(key, ...row, ...aliveAt(now)))) return { ...OK, cas: casOf(version) }
+        const occupant = this.find(key, { now: () => now })
+        return occupant === undefined ? EXISTS : whole('exists', occupant)
+      }
+      case 'set':
+        this.setStatement.run(key, ...row)
+        return OK
+      case 'cas':
+        if (hasChanged(this.casStatement.run(...row, key, command.cas.version, ...aliveAt(now)))) {
+          return command.wantCas === true ? { ...OK, cas: casOf(version) } : OK
+        }
+        return this.find(key, { now: () => now }) === undefined ? MISSING : EXISTS
+    }
+  }
+
+  private find(key: string, clock: StoreClock): ItemRow | undefined {
+    const item = this.getStatement.get(key)
+    return item !== undefined && isAlive(item, clock.now()) ? item : undefined
+  }
+
+  private lifetime(key: string, ttlSec: number, { wallMs, bootMs, boot }: Instant): Lifetime {
+    const ttl = ttlSec * 1000
+    return this.options.isOfProcesses(key) ? { boot, expires: bootMs + ttl, ttl } : { boot: 0, expires: wallMs + ttl, ttl }
+  }
+}
+
+const hasChanged = ({ changes }: { readonly changes: number | bigint }): boolean => changes !== 0
