@@ -1,7 +1,7 @@
 /**
- * For applications that test their session handling: time and chance under control (the manager's `clock` and
- * `random`), and races to play against any store.
- * For authors of wires: what each of them must do.
+ * For applications that test their session handling: control over time and chance (the manager's `clock` and `random`),
+ * and races to play against any store.
+ * For authors of wires: a suite of cases that every wire must pass.
  *
  * @module latchkey/testing
  */

@@ -1,11 +1,12 @@
 import type { Random } from '../system/random.js'
 
 /**
- * Randomness that a seed repeats: xoshiro128** 1.1 (Blackman and Vigna, prng.di.unimi.it/xoshiro128starstar.c), its
- * state filled from the seed by splitmix32. For tests and simulations only: whoever sees some output knows the rest.
+ * Randomness that repeats itself for the same seed: xoshiro128** 1.1 (Blackman and Vigna,
+ * prng.di.unimi.it/xoshiro128starstar.c), with a state that splitmix32 fills from the seed. For tests and simulations
+ * only: anyone who sees part of the output can compute the rest.
  */
 export class SeededRandom implements Random {
-  // Four fields, not an array: a simulation draws some thousands of times in each of millions of runs.
+  // Four fields are faster than an array, and a simulation draws some thousands of times in each of millions of runs.
   private a: number
   private b: number
   private c: number
@@ -20,7 +21,7 @@ export class SeededRandom implements Random {
     this.d = next()
   }
 
-  /** 32 fresh bits, as an integer from 0 to 2^32 - 1. */
+  /** Draws 32 bits, as an integer from 0 to 2^32 - 1. */
   uint32(): number {
     const { b } = this
     const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0
@@ -44,26 +45,28 @@ export class SeededRandom implements Random {
     return drawn
   }
 
-  /** Uniform in [0, 1), 53 bits. */
+  /** Draws a number, uniform in [0, 1), with 53 bits. */
   fraction(): number {
     const high = this.uint32() >>> 5
     const low = this.uint32() >>> 6
     return (high * 0x4000000 + low) / 2 ** 53
   }
 
-  /** Uniform integer from 0 to `bound` - 1. */
+  /** Draws an integer, uniform from 0 to `bound` - 1. */
   integer(bound: number): number {
     return Math.floor(this.fraction() * bound)
   }
 
-  /** One of `items`; throws RangeError when there is none. */
+  /** Picks one of `items`. Throws RangeError when there is none. */
   pick<T>(items: readonly T[]): NonNullable<T> {
     const picked = items[this.integer(items.length)]
     if (picked === undefined || picked === null) throw new RangeError('nothing to pick from')
     return picked
   }
 
-  /** A generator of its own, seeded from this one: drawing from one leaves the other's sequence alone. */
+  /**
+   * Makes a generator of its own, seeded from this one. Draws from one of them do not change the sequence of the other.
+   */
   fork(): SeededRandom {
     return new SeededRandom(this.uint32())
   }
@@ -79,7 +82,7 @@ function wordsOf(state: readonly number[]): () => number {
   return () => (state[next++] ?? 0) >>> 0
 }
 
-/** Spreads a small seed over a large state: Weyl sequence plus MurmurHash3's 32-bit finaliser. */
+/** Spreads a small seed over a large state, by a Weyl sequence and MurmurHash3's 32-bit finaliser. */
 function splitmix32(seed: number): () => number {
   let sum = seed >>> 0
   return () => {

@@ -6,22 +6,22 @@ interface Entry {
 }
 
 /**
- * A clock that stands still until it is told to move: nothing sleeps, and a run is the same every time.
+ * A clock that stands still until it is told to move, so that tests never sleep and every run is the same.
  *
- * Time passes only within `advance` and `runUntil`. Between two timers everything that promises alone can do is done,
- * so code under test sees the same order as on a real clock of infinite precision. Not for code that waits for real
- * sockets or files: those take turns of the event loop that this clock does not count.
+ * Time passes only within `advance` and `runUntil`. Between two timers all promises settle that can settle, so that
+ * code under test sees the same order as on a real clock of infinite precision. Do not use it for code that waits for
+ * real sockets or files: those need turns of the event loop that this clock does not wait for.
  */
 export class VirtualClock implements Clock {
   private readonly startMs: number
   private readonly startWallMs: number
   private currentMs: number
   private moving = false
-  /** By time, then by the order of setting. */
+  /** Sorted by time; entries of one time in the order in which they were set. */
   private readonly entries: Entry[] = []
 
   /**
-   * @param start.nowMs the monotonic start, in milliseconds. Default 0.
+   * @param start.nowMs the start of the monotonic clock, in milliseconds. Default 0.
    * @param start.wallMs the same moment in milliseconds since 1970. Default 2026-01-01T00:00:00Z.
    */
   constructor(start: { readonly nowMs?: number; readonly wallMs?: number } = {}) {
@@ -38,11 +38,11 @@ export class VirtualClock implements Clock {
     return this.startWallMs + Math.floor(this.currentMs - this.startMs)
   }
 
-  /** As `Clock` says; a delay below 0 counts as 0. `background` makes no difference here. */
+  /** Sets a timer, as `Clock` says. A delay below 0 counts as 0, and `background` makes no difference. */
   setTimer(fn: () => void, delayMs: number): Timer {
     const entry: Entry = { atMs: this.currentMs + Math.max(0, delayMs), fn }
     if (Number.isNaN(entry.atMs)) throw new RangeError('a timer needs a delay in milliseconds, not NaN')
-    // After every entry of the same moment.
+    // The new entry goes behind all entries of the same time.
     const later = this.entries.findLastIndex((other) => other.atMs <= entry.atMs) + 1
     this.entries.splice(later, 0, entry)
     return {
@@ -59,10 +59,10 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets `ms` milliseconds pass: runs the timers that fall due, in order, each at its own time, and lets promises
-   * settle before the first, between any two and after the last. `advance(0)` only settles.
+   * Lets `ms` milliseconds pass: runs the timers that fall due, in order and each at its own time, and lets promises
+   * settle before the first, between any two and after the last. `advance(0)` only lets promises settle.
    *
-   * @throws what a timer's function throws, at once; Error when time is being moved already.
+   * @throws what a timer's function throws, at once; Error when another call is moving the time already.
    */
   async advance(ms: number): Promise<void> {
     const untilMs = this.currentMs + ms
@@ -74,9 +74,9 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves from timer to timer until `promise` settles, and gives its value.
+   * Moves from timer to timer until `promise` settles, and returns its value.
    *
-   * @param limitMs how much virtual time it may take. Default 120 000.
+   * @param limitMs how much virtual time may pass, in milliseconds. Default 120 000.
    * @throws what `promise` rejects with; Error when it is still pending at the limit, or when no timer is left that
    *   could change that; what a timer's function throws.
    */
@@ -100,7 +100,7 @@ export class VirtualClock implements Clock {
     )
   }
 
-  /** Runs the first timer that is due by `untilMs`; false if there is none. */
+  /** Runs the first timer that is due by `untilMs`; returns false if there is none. */
   private runNext(untilMs: number): boolean {
     const next = this.entries[0]
     if (next === undefined || next.atMs > untilMs) return false
@@ -121,7 +121,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** One turn of the event loop: it comes when no microtask is left, however long the chain of promises was. */
+/** Waits for one turn of the event loop. It comes when no microtask is left, however long the chain of promises is. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

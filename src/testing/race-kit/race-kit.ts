@@ -1,13 +1,15 @@
 import type { SessionMiddleware } from './shop.js'
 import { STORIES } from './stories.js'
 
-/** What the races are played against. */
+/** The middleware that the races are played against. */
 export interface RaceKitOptions {
-  /** The middleware under test: `session({ store, ... })`, or `latchkey({ manager, ... })`. Called once a story. */
+  /**
+   * Makes the middleware under test: `session({ store, ... })`, or `latchkey({ manager, ... })`. Called for each story.
+   */
   readonly middleware: () => SessionMiddleware
   /**
-   * Milliseconds that a request waits for the one it races with; with a lock that one never comes, and this is what
-   * the story costs. At least 10. Default 100.
+   * How long a request waits for the request it races with, in milliseconds. Under a lock the other request never
+   * comes, and each story takes this long. At least 10. Default 100.
    */
   readonly patienceMs?: number
 }
@@ -16,15 +18,15 @@ export interface RaceKitOptions {
 export interface StoryResult {
   readonly story: string
   readonly survived: boolean
-  /** What was lost, in a few words; undefined when nothing was. */
+  /** What was lost, in a few words; undefined when nothing was lost. */
   readonly lost: string | undefined
 }
 
 /**
- * Plays named races against any express-session store, over real HTTP on loopback, and says which it survives.
+ * Plays named races against any express-session store, over real HTTP on loopback, and says which races it survives.
  *
- * The middleware needs `resave: false` and `saveUninitialized: false` for the verdicts to mean what they say.
- * Each story begins a session of its own, so stores may keep what they have.
+ * Set `resave: false` and `saveUninitialized: false` in the middleware; otherwise the verdicts mean nothing.
+ * Each story begins a session of its own, so the store need not be empty.
  */
 export async function playRaces(options: RaceKitOptions): Promise<StoryResult[]> {
   const patienceMs = Math.max(options.patienceMs ?? 100, 10)

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
-/** express-session's middleware, or any other of its form. Typed loosely: frameworks extend request and response. */
+/** A middleware like express-session's. The types are loose, because frameworks extend request and response. */
 export type SessionMiddleware = (req: never, res: never, next: (error?: unknown) => void) => unknown
 
-/** What the stories use of `req.session`: express-session's session object. */
+/** The part of express-session's session object (`req.session`) that the stories use. */
 export interface KitSession {
   [key: string]: unknown
   save(callback: (error: unknown) => void): void
@@ -60,13 +60,13 @@ function fail(res: ServerResponse, error: unknown): void {
   res.end('failed')
 }
 
-/** One browser: keeps the cookie that it was sent last. */
+/** A browser that keeps the last cookie it was sent. */
 export class Browser {
   private cookie = ''
 
   constructor(private readonly shop: Shop) {}
 
-  /** Sends with the cookie that it has at this moment, or with `as`. */
+  /** Sends a request with the present cookie, or with the cookie `as`. */
   async visit(path: string, options: { readonly as?: string; readonly signal?: AbortSignal } = {}): Promise<string> {
     const response = await fetch(`${this.shop.url}/${path}`, {
       headers: { cookie: options.as ?? this.cookie },
@@ -76,7 +76,7 @@ export class Browser {
     return response.text()
   }
 
-  /** Resolves when the first bytes of the body are here; `rest` reads on. */
+  /** Sends a request, and resolves when the first bytes of the body have arrived. `rest` reads to the end. */
   async begin(path: string): Promise<{ rest: () => Promise<void> }> {
     const response = await fetch(`${this.shop.url}/${path}`, { headers: { cookie: this.cookie } })
     this.keep(response)
@@ -99,7 +99,7 @@ export class Browser {
   }
 }
 
-/** A point that two requests try to reach together; who stands there alone goes on after a while. */
+/** A point that two requests try to reach together. A request that is alone there goes on after a while. */
 export class Meeting {
   private arrived = 0
   private open: () => void = () => undefined
@@ -109,7 +109,7 @@ export class Meeting {
 
   constructor(
     private readonly expected: number,
-    /** With a lock the second request never comes: milliseconds after which the first goes on without it. */
+    /** After how many milliseconds a request goes on alone. Under a lock the other request never comes. */
     private readonly patienceMs: number,
   ) {}
 
@@ -125,7 +125,7 @@ export class Meeting {
   }
 }
 
-/** Calls a callback method and waits for it. */
+/** Calls a method that takes a callback, and waits until the callback is called. */
 export const called = (work: (callback: (error: unknown) => void) => void): Promise<void> =>
   new Promise((resolve, reject) => {
     work((error) => {

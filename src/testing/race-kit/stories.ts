@@ -8,11 +8,11 @@ export interface StoryContext {
 /** One race: what happens, and what must be true afterwards. */
 export interface Story {
   readonly name: string
-  /** Undefined when the store survives it; otherwise what was lost, in a few words. */
+  /** Plays the race. Returns undefined when the store survives it, and otherwise what was lost, in a few words. */
   play(context: StoryContext): Promise<string | undefined>
 }
 
-/** What every story's shop can do: begin a session, and say what is in it. */
+/** The pages that every story's shop has: one begins a session, one shows what is in it. */
 const COMMON: Readonly<Record<string, Handler>> = {
   begin: ({ req, res }) => {
     req.session['begun'] = true

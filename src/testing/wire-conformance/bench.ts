@@ -1,12 +1,12 @@
 import type { MakeWireSubject, Play, WireSubject, WireSubjectOptions } from './subject.js'
 
-/** What cases are played on. Nothing is made before the first case that needs it runs. */
+/** Makes the subjects that cases are played on, each when the first case that needs it runs. */
 export class Bench {
   private readonly made: Promise<WireSubject>[] = []
 
   constructor(private readonly make: MakeWireSubject) {}
 
-  /** On one subject, which all of these cases share. */
+  /** Plays cases on one subject, which all of them share. */
   shared(options?: WireSubjectOptions): (play: Play) => () => Promise<void> {
     let subject: Promise<WireSubject> | undefined
     const theSubject = (): Promise<WireSubject> => {
@@ -17,14 +17,14 @@ export class Bench {
   }
 
   /**
-   * Each on a subject of its own, and all at the same time, whenever the first of them is asked for: cases that wait for
-   * a real store's time to pass take as long as the longest of them, also where a runner runs one after the other.
+   * Plays each case on a subject of its own. All of them start when the first of them is run: so cases that wait for a
+   * real store's clock take as long as the longest of them, even where a runner runs one case after the other.
    */
   apart(plays: readonly Play[]): (play: Play) => () => Promise<void> {
     let running: ReadonlyMap<Play, Promise<void>> | undefined
     const start = (): ReadonlyMap<Play, Promise<void>> => {
       const started = new Map(plays.map((play) => [play, this.alone(play)]))
-      // Looked at by its own case, which may come to it later.
+      // Each case looks at its own outcome, but perhaps only later: until then a rejection must not count as unhandled.
       for (const outcome of started.values()) outcome.catch(() => undefined)
       return started
     }
@@ -34,7 +34,7 @@ export class Bench {
     }
   }
 
-  /** On a subject of its own. */
+  /** Plays one case on a subject of its own. */
   async alone(play: Play): Promise<void> {
     const subject = await this.make()
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type Cas, FlightError, type Wire } from '../../wire/wire.js'
 import { casOf, freshKey, type Plays, run, statusesOf, stored, text } from './subject.js'
 
-/** The end of a wire, and the end and new beginning of its store. */
+/** Closing a wire, and restarting its store. */
 export const closingCases: Plays = [
   ['close is idempotent, and flights after it are not sent', async ({ wire }) => {
     const { key } = await stored(wire, 'x')
@@ -35,7 +35,7 @@ export const closingCases: Plays = [
     if (subject.restart === undefined) return
     const { wire, repeatsVersions = false } = subject
     const { key, cas: first } = await stored(wire, 'mine')
-    // A number that a store which counts from 1 again comes to after the strangers' first writes, and not before.
+    // After a restart a store that counts from 1 again reaches this version later than the first writes of strangers.
     const old = await rewritten(wire, key, first, 20)
     await subject.restart()
     await stored(wire, 'first').catch(() => undefined)
@@ -43,7 +43,7 @@ export const closingCases: Plays = [
       await wire.flight(key, [{ op: 'set', key, value, ttlSec: 100 }])
       return casOf(await run(wire, { op: 'get', key }))
     })
-    // Else the commands below would be refused for a wrong number, and show nothing.
+    // With any other version the commands below would be refused anyway, and would show nothing.
     if (repeatsVersions) assert.equal(stranger.version, old.version)
     for (const command of [
       { op: 'cas', key, value: text('mine again'), ttlSec: 100, cas: old },
@@ -58,13 +58,13 @@ export const closingCases: Plays = [
     const read = await run(wire, { op: 'get', key })
     assert.equal(casOf(read).version, stranger.version)
     assert.match(String(read.value), /^stranger/)
-    // A version that was read since then is as good as ever.
+    // A version that was read after the restart still works.
     const fresh = casOf(read)
     assert.equal((await run(wire, { op: 'cas', key, value: text('new'), ttlSec: 100, cas: fresh })).status, 'ok')
   }],
 ]
 
-/** Overwrites `key` so many times; its last version. */
+/** Overwrites `key` the given number of times, and returns the last version. */
 async function rewritten(wire: Wire, key: string, from: Cas, times: number): Promise<Cas> {
   let cas = from
   for (let i = 0; i < times; i++) {
@@ -73,7 +73,7 @@ async function rewritten(wire: Wire, key: string, from: Cas, times: number): Pro
   return cas
 }
 
-/** Writes until the version has the same number as `old`, if it comes to that: a new store counts from 1 again. */
+/** Writes until the version has the same number as `old`, which happens where a restarted store counts from 1 again. */
 async function numberedAs(old: Cas, key: string, write: (value: Buffer) => Promise<Cas>): Promise<Cas> {
   let cas = await write(text(`stranger at ${key}`))
   for (let i = 0; i < 50 && cas.version !== old.version; i++) cas = await write(text(`stranger ${i} at ${key}`))

@@ -125,7 +125,7 @@ export const commandCases: Plays = [
     await run(wire, { op: 'delete', key })
     assert.equal((await run(wire, { op: 'cad', key, cas })).status, 'missing')
     await expectMissing(wire, key)
-    // Nothing is left behind that would keep the next one out.
+    // The command must leave nothing behind that would block the next add.
     assert.equal((await run(wire, { op: 'add', key, value: text('y'), ttlSec: 100 })).status, 'ok')
   }],
 ]

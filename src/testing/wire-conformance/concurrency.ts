@@ -77,7 +77,7 @@ export const concurrencyCases: Plays = [
   }],
 ]
 
-/** A wire may refuse a version that it read before it opened another connection; whoever reads again gets on. */
+/** A wire may refuse a version that it read before it opened another connection. After another read it goes on. */
 function distrust(error: unknown): string {
   if (error instanceof FlightError && error.untrusted) return 'untrusted'
   throw error

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type Command, FlightError, type Wire } from '../../wire/wire.js'
 import { expectStored, freshKey, type Plays, run, stored, text } from './subject.js'
 
-/** What a wire may leave out, and must do right where it has it. */
+/** The parts that a wire may leave out. Where it has them, they must do this. */
 export const optionalCases: Plays = [
   ['send tells what flight would have brought, and not before the call has returned', async ({ wire }) => {
     if (wire.send === undefined) return

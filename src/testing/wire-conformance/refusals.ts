@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import type { Cas, Command, Wire } from '../../wire/wire.js'
 import { expectMissing, expectStored, freshKey, overwritten, type Plays, run, statusesOf, text, type WireSubject } from './subject.js'
 
-/** More than the wire may keep back for safety, whatever the length of the key. */
+/** A value that is too large for certain: larger than the limit by more than a wire may keep back for safety. */
 const tooLarge = (wire: Wire, key: string): Buffer => Buffer.alloc(wire.maxValueBytes(key, key) + 1024, 'x')
-/** What the small store is filled with, and what then no longer fits: all of one size, as memcached's room is. */
+/**
+ * The value that fills the small store and then no longer fits. All have one size, because memcached has room by size.
+ */
 const FILLING = Buffer.alloc(1000, 'f')
 
-/** A refused write leaves the old record as it was, and so it is when there is no room left (below). */
+/** A write that is refused because it is too large leaves the old record as it was. */
 export const tooLargeCases: Plays = [
   ...(['right', 'stale'] as const).map((which): Plays[number] => [`by cas with the ${which} version`, async ({ wire }) => {
     const { key, cas, stale } = await overwritten(wire, 'the old record')
@@ -52,7 +54,7 @@ export const tooLargeCases: Plays = [
 
   ['the first byte beyond the limit is refused', async ({ wire }) => {
     const { key, cas } = await overwritten(wire, 'the old record')
-    // 64 more than maxValueBytes is more than a wire may keep back for safety.
+    // A wire may keep back fewer than 64 bytes for safety, so 64 more than maxValueBytes must be refused.
     const value = Buffer.alloc(wire.maxValueBytes(key, key) + 64)
     assert.equal((await run(wire, casOver(key, value, cas))).status, 'tooLarge')
     await expectStored(wire, key, 'the old record', cas)
@@ -67,7 +69,7 @@ interface Full {
 
 const filled = new WeakMap<WireSubject, Promise<Full['record'][]>>()
 
-/** Fills the store of a small subject, once, with records for all cases. */
+/** Fills the store of a small subject once, for all cases, and gives each case a record of its own. */
 const whenFull =
   (play: (full: Full) => Promise<void>): Plays[number][1] =>
   async (subject) => {

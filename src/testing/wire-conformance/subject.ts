@@ -1,34 +1,34 @@
 import assert from 'node:assert/strict'
 import { ANY_STORE, type Cas, type Command, type Reply, type Wire, valueBytes } from '../../wire/wire.js'
 
-/** What a case needs of a subject. */
+/** The kind of subject that a case needs. */
 export interface WireSubjectOptions {
-  /** A store of about 8 MB that refuses writes when it is full instead of evicting. Default false. */
+  /** Whether the store has only about 8 MB, and refuses writes when it is full instead of evicting. Default false. */
   readonly small?: boolean
   /**
-   * As many connections as the wire opens by itself. Default false: one, because a version that was read before a
-   * connection was opened may be refused there, which is not what most cases are about.
+   * Whether the wire may open as many connections as it likes. Default false: it opens one. A wire may refuse a version
+   * on a connection that is younger than the version, and most cases do not test that.
    */
   readonly wide?: boolean
 }
 
-/** A wire on an empty store of its own, which takes items of 512 KiB at least. */
+/** A wire on an empty store of its own. The store takes items of at least 512 KiB. */
 export interface WireSubject {
   readonly wire: Wire
-  /** Lets time pass for the store; may really wait. */
+  /** Lets time pass for the store, in milliseconds. Waits in real time where the store has a real clock. */
   readonly advance: (ms: number) => Promise<void>
   /** Closes the wire and ends the store. */
   close(): Promise<void>
-  /** The store starts anew, empty, at the same place. Absent where a store cannot outlive its wire. */
+  /** Restarts the store, empty and at the same address. Leave it out where a store cannot outlive its wire. */
   restart?(): Promise<void>
   /** Whether the store gives the same versions out again after a restart, as memcached does. Default false. */
   readonly repeatsVersions?: boolean
 }
 
-/** Makes one; without `options` any will do. */
+/** Makes a subject. Without `options` any kind will do. */
 export type MakeWireSubject = (options?: WireSubjectOptions) => Promise<WireSubject>
 
-/** What must be so, by name. */
+/** A case: throws where the wire does not do what the case's name says. */
 export type Play = (subject: WireSubject) => Promise<void>
 export type Plays = readonly (readonly [name: string, play: Play])[]
 
@@ -41,7 +41,7 @@ export function freshKey(name = 'key'): string {
 
 export const text = (value: string): Buffer => Buffer.from(value, 'latin1')
 
-/** Runs one command as a flight of its own; the route is the key. */
+/** Runs one command as a flight of its own. The key serves as the route. */
 export async function run(wire: Wire, command: Command): Promise<Reply> {
   const replies = await wire.flight(command.key, [command])
   assert.equal(replies.length, 1)
@@ -54,13 +54,13 @@ export function only(replies: readonly Reply[]): Reply {
   return reply
 }
 
-/** The CAS that a reply must have. */
+/** The CAS of a reply; fails the case when the reply has none. */
 export function casOf(reply: Reply): Cas {
   if (reply.cas === undefined) return assert.fail(`a reply without CAS: ${reply.status}`)
   return reply.cas
 }
 
-/** Stores `value` under a fresh key, and says where and as which version. */
+/** Stores `value` under a fresh key, and returns the key and the version. */
 export async function stored(wire: Wire, value: string | Buffer, name?: string): Promise<{ key: string; cas: Cas }> {
   const key = freshKey(name)
   const reply = await run(wire, { op: 'add', key, value: Buffer.from(value), ttlSec: 100 })
@@ -68,7 +68,7 @@ export async function stored(wire: Wire, value: string | Buffer, name?: string):
   return { key, cas: casOf(reply) }
 }
 
-/** Stores `value` under a fresh key and overwrites it once: `stale` is the version before. */
+/** Stores something under a fresh key and overwrites it once with `value`. `stale` is the version before that. */
 export async function overwritten(wire: Wire, value: string): Promise<{ key: string; cas: Cas; stale: Cas }> {
   const { key, cas: stale } = await stored(wire, 'the version before')
   const item = { key, value: text(value), ttlSec: 100 }
@@ -77,7 +77,7 @@ export async function overwritten(wire: Wire, value: string): Promise<{ key: str
   return { key, cas: casOf(reply), stale }
 }
 
-/** Asserts what is stored under `key`: value, and version where given. */
+/** Asserts that `value` is stored under `key`, and under the version `cas` where it is given. */
 export async function expectStored(wire: Wire, key: string, value: string | Buffer, cas?: Cas): Promise<void> {
   const reply = await run(wire, { op: 'get', key })
   assert.equal(reply.status, 'ok')
@@ -90,7 +90,7 @@ export async function expectMissing(wire: Wire, key: string): Promise<void> {
   assert.deepEqual({ status, value, cas }, { status: 'missing', value: undefined, cas: undefined })
 }
 
-/** Without printing a megabyte where they differ. */
+/** Asserts that both have the same bytes. The message of a failure shows only their beginnings, and not a megabyte. */
 export function assertBytes(read: Reply['value'], expected: Buffer): void {
   const bytes = valueBytes(read ?? '')
   if (bytes.equals(expected)) return
@@ -100,6 +100,6 @@ export function assertBytes(read: Reply['value'], expected: Buffer): void {
 
 export const statusesOf = (replies: readonly Reply[]): Reply['status'][] => replies.map(({ status }) => status)
 
-/** A fresh key of so many bytes; by default the longest that the store takes. */
+/** A fresh key of `bytes` bytes; by default the longest key that the store takes. */
 export const longKey = (wire: Wire, name: string, bytes = (wire.store ?? ANY_STORE).maxKeyBytes): string =>
   freshKey(name).padEnd(bytes, '~')

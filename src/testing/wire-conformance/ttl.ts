@@ -5,9 +5,10 @@ import { casOf, expectMissing, expectStored, freshKey, type Plays, run, statuses
 const DAY_SEC = 86_400
 
 /**
- * How long items live. A TTL of t seconds lives (t-1, t] on a clock of whole seconds. memcached's clock may be late, and
- * it skips a second every 1000 or so (it is set a good second after it was last set, to the second that it then is): what
- * lives across that lives a second less. So the least that can be relied on is t-2.
+ * How long items live. With a TTL of t seconds an item lives (t-1, t] on a clock of whole seconds. memcached's clock
+ * may be late, and skips about one second in 1000 (it is set slightly more than a second after it was last set, to the
+ * second that it is then). An item that lives across such a skip lives a second less. So only t-2 seconds can be relied
+ * on.
  */
 export const ttlCases: Plays = [
   ['1 s is gone after a second', async ({ wire, advance }) => {
@@ -70,7 +71,7 @@ export const ttlCases: Plays = [
   }],
 
   ['over 30 days lives', async ({ wire, advance }) => {
-    // memcached reads such a number as a date.
+    // memcached reads a number of more than 30 days as a date.
     const keys: string[] = []
     for (const days of [30, 31, 400]) {
       keys.push(...(await everyWrite(wire, days * DAY_SEC)), ...(await everyWrite(wire, days * DAY_SEC + 1)))
@@ -84,7 +85,7 @@ export const ttlCases: Plays = [
   }],
 ]
 
-/** Fresh items that live `ttlSec`, by add, cas and set. */
+/** Stores fresh items that live `ttlSec`, by add, cas and set, and returns their keys. */
 async function everyWrite(wire: Wire, ttlSec: number): Promise<[string, string, string]> {
   const add = freshKey('add')
   const set = freshKey('set')

@@ -19,7 +19,7 @@ const VALUES: readonly (readonly [string, Buffer])[] = [
   ['several packets', Buffer.alloc(300_000, everyByte)],
 ]
 
-/** What goes in comes out, byte by byte. */
+/** Values come out as they went in, byte by byte. */
 export const valueCases: Plays = [
   ...VALUES.map(([name, value]): Plays[number] => [`${name}, by add, set and cas`, async ({ wire }) => {
     const key = freshKey()

@@ -11,32 +11,33 @@ import { valueCases } from './values.js'
 
 /** One thing that every wire must do. */
 export interface WireCase {
-  /** What it is about, and what must be so: `commands: cas: a stale version changes nothing`. */
+  /** The group of the case, and what must be true: `commands: cas: a stale version changes nothing`. */
   readonly name: string
-  /** Rejects where the wire does otherwise, with an AssertionError of node:assert that shows what it did. */
+  /** Rejects where the wire does something else, with an AssertionError of node:assert that shows what it did. */
   readonly run: () => Promise<void>
 }
 
 /** The suite, made for one wire. */
 export interface WireConformance {
-  /** In their order; they may be run at the same time as well, which takes as long as the longest: about four seconds. */
+  /** The cases, in their order. Run at the same time they take as long as the longest of them: about four seconds. */
   readonly cases: readonly WireCase[]
-  /** Closes what the cases shared. */
+  /** Closes the subjects that the cases have shared. */
   close(): Promise<void>
 }
 
 /**
- * What every wire must do, whatever is behind it: each command in each case, order and framing of flights, flights beside
- * each other, refused writes, times to live, closing and restarting. For authors of wires, and with any test runner:
+ * Makes the suite of what every wire must do, whatever store is behind it: each command in each case, order and framing
+ * of flights, concurrent flights, refused writes, times to live, closing and restarting. For authors of wires, and for
+ * any test runner:
  *
  *     const suite = wireConformance(async (options) => ({ wire, advance, close }))
  *     after(() => suite.close())
  *     for (const { name, run } of suite.cases) it(name, run)
  *
- * A store that cannot do what a group asks for, to refuse writes in place of evicting say (`out of memory: ...`), leaves
- * those cases out by their names.
+ * Where a store cannot do what a group of cases asks for (to refuse writes instead of evicting, for `out of memory:
+ * ...`), leave those cases out by their names.
  *
- * @param make makes a wire on an empty store of its own; about 20 times.
+ * @param make makes a wire on an empty store of its own. Called about 20 times.
  */
 export function wireConformance(make: MakeWireSubject): WireConformance {
   const bench = new Bench(make)

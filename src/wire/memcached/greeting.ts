@@ -1,22 +1,22 @@
-/** What a server tells about itself during the handshake. */
+/** What a server says about itself during the handshake. */
 
 export interface Greeting {
   /** The largest item (key, value and header) in bytes; undefined if the server does not say. */
   readonly itemSizeMaxBytes: number | undefined
   /**
-   * The server's process: its pid and the second in which it started (`time` - `uptime` is constant for a process).
-   * undefined if the server does not say.
+   * Identifies the server's process: its pid, and the second in which it started (`time` - `uptime` stays the same for
+   * one process). A restarted server has another. Undefined if the server does not say.
    */
   readonly process: string | undefined
   /** The server's own time, in seconds since 1970; undefined if the server does not say. */
   readonly timeSec: number | undefined
-  /** Whether a proxy answered in a server's place. */
+  /** Whether a proxy answered instead of a server. */
   readonly isProxy: boolean
-  /** Whether the server counts the versions of its items; false for one that was started with `-C`. */
+  /** Whether the server counts the versions of its items; false where it was started with `-C`. */
   readonly hasVersions: boolean
 }
 
-/** Why no lock can be kept on the server that said this; undefined where one can. */
+/** Why this server cannot keep locks; undefined where it can. */
 export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
   if (isProxy) {
     return (
@@ -30,7 +30,7 @@ export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
   return undefined
 }
 
-/** Picks a greeting out of the answers to `stats` and `stats settings`. */
+/** Collects a greeting from the answers to `stats` and `stats settings`. */
 export class GreetingReader {
   readonly #numbers = new Map<string, number>()
   #isProxy = false

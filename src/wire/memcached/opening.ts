@@ -1,4 +1,4 @@
-/** An attempt to connect: what it waits for, for whoever must say why there is no connection. */
+/** An attempt to connect, which can say what it waits for, or why it failed. */
 import * as net from 'node:net'
 import type { ServerAddress } from './save-path.js'
 
@@ -12,14 +12,14 @@ export class Opening {
 
   constructor(
     server: ServerAddress,
-    /** The clock's monotonic milliseconds. */
+    /** When the attempt began, in the clock's monotonic milliseconds. */
     readonly beganAtMs: number,
   ) {
     this.#server = server
     this.#protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
   }
 
-  /** Follows a socket that has begun to connect. */
+  /** Follows the steps of a socket that has begun to connect. */
   follow(socket: net.Socket): void {
     const { endpoint, tls } = this.#server
     this.#stage = endpoint.kind === 'tcp' && net.isIP(endpoint.host) === 0 ? 'name' : 'connection'
@@ -28,7 +28,7 @@ export class Opening {
     socket.once('secureConnect', () => (this.#stage = 'handshake'))
   }
 
-  /** What has not happened yet. */
+  /** What the attempt still waits for, as the end of a sentence. */
   get awaited(): string {
     switch (this.#stage) {
       case 'files':
@@ -47,9 +47,9 @@ export class Opening {
     }
   }
 
-  /** Why it came to nothing, in words that lead on. */
+  /** Why the attempt failed, in words that help to find the cause. */
   reasonOf(error: Error): string {
-    // A host name with several addresses; its own message is empty.
+    // The error of a host name with several addresses; its own message is empty.
     if (error instanceof AggregateError) return error.errors.map(String).join(', ')
     const code = 'code' in error ? error.code : undefined
     if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'it answered, but not in TLS'
@@ -58,7 +58,7 @@ export class Opening {
     return (error.message || error.name).replace(/[.!\n]+$/, '')
   }
 
-  /** What it may mean that the server closed the connection. */
+  /** The likely reasons why the server closed the connection. */
   get whyClosed(): string {
     const wants = this.#server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
     const proxy = this.#protocol === 'text' ? '; a proxy that does not pass `stats` on, as twemproxy, cannot be used' : ''

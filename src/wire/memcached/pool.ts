@@ -1,4 +1,4 @@
-/** The connections of one node, kept by generic-pool: last in, first out, so that few of them stay warm. */
+/** The connections of one node, kept by generic-pool: last in, first out, so that few connections do all the work. */
 import { createPool, type Pool } from 'generic-pool'
 import { describeServer } from './save-path.js'
 import type { Clock } from '../../system/clock.js'
@@ -7,16 +7,17 @@ import { Opening } from './opening.js'
 
 export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
   readonly clock: Clock
-  /** The most connections at a time. */
+  /** How many connections may be open at a time. */
   readonly max: number
 }
 
-/** At most one attempt to connect in this time: it is all that keeps a dead server from being hammered. */
+/** At most one attempt to connect is made in this time. Without it a dead server would be called without a pause. */
 const ATTEMPT_EVERY_MS = 50
 
 /**
- * A failed attempt, handed out in place of a connection when no other one lives: whoever waits learns at once why there
- * is none. A `create` that rejects would tell nobody, and generic-pool would try again without a pause.
+ * A failed attempt to connect. The pool hands it out in place of a connection when no connection is alive, so that
+ * whoever waits learns the reason at once. A `create` that rejects would tell nobody, and generic-pool would try again
+ * at once.
  */
 class Failure {
   constructor(
@@ -56,11 +57,12 @@ export class ConnectionPool {
   }
 
   /**
-   * A live connection for one batch, to be given back with `giveBack`.
+   * Borrows a live connection for one batch. Give it back with `giveBack`.
    *
-   * Waits while connections live that may come free, so that who waits needs a deadline of its own.
+   * Waits while other connections are alive, because one of them may become free: the caller needs a deadline of its
+   * own.
    *
-   * @throws {ConnectError} as soon as an attempt to connect has failed and no connection lives.
+   * @throws {ConnectError} as soon as an attempt to connect has failed and no connection is alive.
    */
   async borrow(): Promise<Connection> {
     const resource = await this.#pool.acquire()
@@ -69,12 +71,12 @@ export class ConnectionPool {
     throw resource.error
   }
 
-  /** Takes a connection back; a dead one is thrown away. */
+  /** Takes a connection back; a dead connection is thrown away. */
   giveBack(connection: Connection): void {
     void (connection.alive ? this.#pool.release(connection) : this.#pool.destroy(connection))
   }
 
-  /** Destroys every connection, idle, busy or being opened. To be called once. */
+  /** Destroys every connection: idle, busy or being opened. Call it only once. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the wire was closed'))
     for (const connection of this.#connections) this.#discard(connection, 'the wire was closed')
@@ -83,8 +85,8 @@ export class ConnectionPool {
   }
 
   /**
-   * Opens a connection. While other ones live, a failed attempt is followed by the next: whoever waits is served by what
-   * comes first, this connection or one that is given back.
+   * Opens a connection. While other connections are alive, a failed attempt is followed by another one: whoever waits
+   * gets the new connection, or one that is given back before.
    */
   async #create(): Promise<Connection | Failure> {
     for (;;) {
@@ -113,12 +115,12 @@ export class ConnectionPool {
     }
   }
 
-  /** Whether a failed attempt is to be told: not while a connection lives, and not to whoever comes later. */
+  /** Whether to hand out a failed attempt: not while a connection is alive, and not to callers that come later. */
   #isNews({ atMs }: Failure): boolean {
     return this.size === 0 && this.#options.clock.nowMs() - atMs < ATTEMPT_EVERY_MS
   }
 
-  /** Why a connection has not come free since then, where it is not that all of them are busy. */
+  /** Why no connection has been free since `thenMs`; undefined where the reason is only that all of them are busy. */
   obstacleSince(thenMs: number): ConnectError | undefined {
     if (this.#lastFailure !== undefined && this.#lastFailure.atMs >= thenMs) return this.#lastFailure.error
     if (this.#opening === undefined || this.size > 0) return undefined
@@ -127,8 +129,8 @@ export class ConnectionPool {
   }
 
   /**
-   * Gives up the connections over which nothing has come since then: one that was not answered tells that these may be
-   * dead as well, and each would cost a flight its deadline.
+   * Gives up the connections that have received nothing since `thenMs`. Call it when a flight on another connection was
+   * not answered: these connections may be dead as well, and each would cost a flight its deadline.
    */
   doubt(thenMs: number): void {
     for (const connection of this.#connections) {
@@ -143,13 +145,13 @@ export class ConnectionPool {
     return size
   }
 
-  /** Whether a connection to this process of the server is open, idle or busy. */
+  /** Whether a connection to the server process `process` is open, idle or busy. */
   knows(process: string): boolean {
     for (const { alive, greeting } of this.#connections) if (alive && greeting?.process === process) return true
     return false
   }
 
-  /** Gives up the connections to any other process of the server than this one. */
+  /** Gives up all connections that do not lead to the server process `process`. */
   forgetOthers(process: string): void {
     for (const connection of this.#connections) {
       if (connection.greeting?.process !== process) this.#discard(connection, 'the server was restarted or replaced')

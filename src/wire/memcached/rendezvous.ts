@@ -1,16 +1,16 @@
 /**
- * Weighted rendezvous hashing: each node scores each route, and the highest score owns it, so that a node that comes or
- * goes moves its own share of the routes and no other.
+ * Weighted rendezvous hashing. Each node gets a score for each route, and the node with the highest score owns the
+ * route. So a node that is added or removed moves its own share of the routes, and no other.
  */
 
 export interface WeightedNode {
-  /** What the node is called in the hash; stable across processes and restarts. */
+  /** The node's name in the hash. It must be the same in all processes, and after a restart. */
   readonly id: string
-  /** Share of the routes relative to the other nodes, above 0. */
+  /** The node's share of the routes relative to the other nodes; above 0. */
   readonly weight: number
 }
 
-/** A function from a route to the index of the node that owns it. At least one node. */
+/** Makes a function from a route to the index of the node that owns it. `nodes` must not be empty. */
 export function createRendezvous(nodes: readonly WeightedNode[]): (route: string) => number {
   if (nodes.length === 1) return () => 0
   const seeds = nodes.map(({ id, weight }) => ({ seed: murmur3(id, 0), weight }))
@@ -19,7 +19,7 @@ export function createRendezvous(nodes: readonly WeightedNode[]): (route: string
     let owner = 0
     let best = -Infinity
     seeds.forEach(({ seed, weight }, index) => {
-      // Mixed rather than hashed anew: the route's hash is needed once, whatever the number of nodes.
+      // Mixing is enough: the route is hashed once, however many nodes there are.
       const unit = (mix(hash ^ seed) + 0.5) / 0x1_0000_0000
       // Schindelhauer and Schomaker, "Weighted distributed hash tables" (SPAA 2005): the logarithmic method. Ties go
       // to the first in the list.
@@ -34,7 +34,7 @@ export function createRendezvous(nodes: readonly WeightedNode[]): (route: string
 }
 
 /**
- * MurmurHash3_x86_32 of the string's UTF-8 bytes; an unsigned 32-bit integer.
+ * The MurmurHash3_x86_32 of the string's UTF-8 bytes, as an unsigned 32-bit integer.
  *
  * Austin Appleby's, public domain: https://github.com/aappleby/smhasher/blob/master/src/MurmurHash3.cpp
  */
@@ -56,7 +56,7 @@ function scramble(block: number): number {
   return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593)
 }
 
-/** MurmurHash3's fmix32. */
+/** The function fmix32 of MurmurHash3. */
 function mix(value: number): number {
   let hash = value
   hash ^= hash >>> 16

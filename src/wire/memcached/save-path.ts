@@ -1,26 +1,30 @@
 /**
- * memcached's part of a save path, read strictly: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`, as PHP writes it.
+ * Reads memcached's part of a save path, strictly: `tcp://10.0.0.1:11211,tcp://10.0.0.2:11211?weight=2`, as PHP writes
+ * it.
  *
- * Pure: reads no file, no environment variable and no name server.
+ * The functions are pure: they read no file and no environment variable, and ask no name server.
  */
 import { isIPv6 } from 'node:net'
 import { nearestName } from '../../system/nearest-name.js'
 import type { Refuse } from '../scheme.js'
 
-/** User name and password, percent-decoded: SASL PLAIN in the binary protocol, `-Y` of memcached in the text one. */
+/** User name and password, percent-decoded. For SASL PLAIN in the binary protocol, and for memcached's `-Y` in text. */
 export interface Credentials {
   readonly username: string
   readonly password: string
 }
 
-/** TLS of one server; the certificate is verified unless the path says `verify=off`. Files are read at connect time. */
+/**
+ * The TLS parameters of one server. The certificate is verified unless the path says `verify=off`. Files are read for
+ * each connection.
+ */
 export interface TlsParameters {
-  /** PEM file of the authority to trust; default: Node's own list. */
+  /** The PEM file of the authority to trust. Default: Node's own list. */
   readonly ca: string | undefined
-  /** PEM files of a client certificate and its key; both or neither. */
+  /** The PEM files of a client certificate and its key; both or neither. */
   readonly cert: string | undefined
   readonly key: string | undefined
-  /** The name in the server's certificate; default: the host. */
+  /** The name in the server's certificate. Default: the host. */
   readonly servername: string | undefined
   readonly verify: boolean
 }
@@ -34,15 +38,15 @@ export interface ServerAddress {
   readonly endpoint: Endpoint
   readonly tls: TlsParameters | undefined
   readonly credentials: Credentials | undefined
-  /** Share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
+  /** The server's share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
   readonly weight: number
-  /** undefined: not said; see `protocolOf`. */
+  /** The protocol that the save path names; undefined where it names none: see `protocolOf`. */
   readonly protocol: 'binary' | 'text' | undefined
 }
 
 export const SCHEMES = ['tcp', 'tls', 'unix'] as const
 
-/** How servers are written, for whoever got it wrong. */
+/** The form of servers in a save path, for error messages. */
 export const FORM =
   'tcp://host:port[,tcp://host:port?weight=2], tls://user:password@host:port?ca=/file.pem, unix:///run/memcached.sock'
 
@@ -51,9 +55,10 @@ const DEFAULT_PORT = 11211
 /**
  * Reads servers that are separated by commas.
  *
- * A server is `[scheme://][user:password@]host[:port][?name=value&...]`; schemes tcp (the default), tls and unix
- * (`unix:///path`); port 11211 by default; IPv6 in brackets. Parameters: `weight` (1-1000), `protocol` (binary, text)
- * and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else is refused, duplicates included.
+ * A server is `[scheme://][user:password@]host[:port][?name=value&...]`. The schemes are tcp (the default), tls and
+ * unix (`unix:///path`). The port is 11211 by default; an IPv6 address stands in brackets. Parameters: `weight`
+ * (1-1000), `protocol` (binary, text), and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else
+ * is refused, and so is a server that is named twice.
  */
 export function parseServers(text: string, refuse: Refuse): readonly ServerAddress[] {
   const pieces = text.split(',').map((piece) => piece.trim())
@@ -68,17 +73,22 @@ export function parseServers(text: string, refuse: Refuse): readonly ServerAddre
   return servers
 }
 
-/** The server for people: scheme and address, no credentials and no parameters. */
+/** Describes a server to people: its scheme and address, without credentials and parameters. */
 export function describeServer(server: ServerAddress): string {
   if (server.endpoint.kind === 'unix') return `unix://${server.endpoint.path}`
   return `${server.tls === undefined ? 'tcp' : 'tls'}://${nodeId(server)}`
 }
 
-/** The protocol that is spoken: with credentials binary, because SASL is only there; else text, which is the faster one here. */
+/**
+ * The protocol to speak: with credentials binary, because only binary has SASL; otherwise text, which is faster here.
+ */
 export const protocolOf = ({ protocol, credentials }: ServerAddress): 'binary' | 'text' =>
   protocol ?? (credentials === undefined ? 'text' : 'binary')
 
-/** What places sessions on this server: `host:port` or the socket's path. TLS and credentials do not move sessions. */
+/**
+ * The name by which sessions are placed on this server: `host:port`, or the path of the socket. TLS and credentials are
+ * no part of it, so that a change of them moves no session.
+ */
 export function nodeId(server: ServerAddress): string {
   const { endpoint } = server
   if (endpoint.kind === 'unix') return endpoint.path
@@ -94,7 +104,7 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   const mark = rest.indexOf('?')
   const location = mark < 0 ? rest : rest.slice(0, mark)
   const parameters = parseParameters(mark < 0 ? undefined : rest.slice(mark + 1), kind === 'tls', where, refuse)
-  // The path of a unix socket may hold an '@' itself; before its leading slash it can only end the credentials.
+  // The path of a unix socket may contain an '@'. Only an '@' before the path's first slash ends the credentials.
   const at = kind === 'unix' ? location.slice(0, location.indexOf('/') + 1).lastIndexOf('@') : location.lastIndexOf('@')
   const credentials = at < 0 ? undefined : parseCredentials(location.slice(0, at), where, refuse)
   const address = location.slice(at + 1)

@@ -1,17 +1,20 @@
 import type { Clock } from '../../system/clock.js'
 
-/** memcached's protocol.txt, "Expiration times": what is above this is read as a date. */
+/** memcached reads an expiration time above this as a date (protocol.txt, "Expiration times"). */
 const RELATIVE_LIMIT_SEC = 30 * 24 * 3600
 
-/** Dates end in 2038: the server keeps them in 32 bits with a sign. */
+/** The last date, in 2038: the server keeps dates as signed 32-bit numbers. */
 const LAST_DATE_SEC = 0x7fffffff
 
-/** Clocks drift apart, and a process that was suspended does not notice: a reading is good for this long. */
+/**
+ * How long a reading of the server's clock may be used. Clocks drift apart, and a suspended process does not notice.
+ */
 const READING_MS = 60_000
 
 /**
- * The clock of one server, as `STAT time` told it. Lifetimes over 30 days travel as dates, and the server reads them by
- * this clock: a date by our own clock would end a session at once where the two are a month apart.
+ * The clock of one server, as `STAT time` told it. Lifetimes of more than 30 days are sent as dates, and the server
+ * reads them by its own clock: with a date by our clock, a session would end at once where the two clocks are a month
+ * apart.
  */
 export class ServerClock {
   #toldSec: number | undefined
@@ -23,7 +26,7 @@ export class ServerClock {
     this.#clock = clock
   }
 
-  /** The server has told its time: seconds since 1970. */
+  /** Sets the clock to the time that the server has told, in seconds since 1970. */
   set(timeSec: number): void {
     this.#toldSec = timeSec
     this.#toldAtMs = this.#clock.nowMs()
@@ -39,12 +42,12 @@ export class ServerClock {
     return isDate(ttlSec) ? Math.min(this.#nowSec() + ttlSec, LAST_DATE_SEC) : ttlSec
   }
 
-  /** Our own wall clock stands in for a server that does not tell its time. */
+  /** The server's time; the time of our own wall clock where the server never told its time. */
   #nowSec(): number {
     if (this.#toldSec === undefined) return Math.floor(this.#clock.wallMs() / 1000)
     return this.#toldSec + Math.ceil((this.#clock.nowMs() - this.#toldAtMs) / 1000)
   }
 }
 
-/** Whether a lifetime travels as a date. */
+/** Whether a lifetime is sent as a date. */
 export const isDate = (ttlSec: number): boolean => ttlSec > RELATIVE_LIMIT_SEC

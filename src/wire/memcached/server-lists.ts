@@ -1,31 +1,32 @@
 /**
- * Processes that share sessions must name the same servers in the same words: each of them computes the server of a
- * session from the list, so that two lists split the sessions between them without a word. So each process leaves the
- * fingerprint of its list on every server that it uses, and looks at what another has left there.
+ * Finds processes that use the same servers by different lists. All processes that share sessions must name the same
+ * servers in the same words, because each computes the server of a session from its list: two lists would silently
+ * split the sessions between them. So each process leaves the fingerprint of its list on every server that it uses, and
+ * compares it with the fingerprint that another process has left there.
  */
 import { nodeId, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { type Command, type Reply, valueBytes, type WireWarning } from '../wire.js'
 import { murmur3 } from './rendezvous.js'
 
-/** The first look comes late, so that scripts that live for less leave nothing. */
+/** The first look comes this late, so that short scripts leave nothing on the server. */
 const FIRST_LOOK_MS = 1000
 const LOOK_EVERY_MS = 60_000
 
-/** Longer than between two looks; a list that nobody uses any more is forgotten soon. */
+/** Longer than the time between two looks, and short enough that a list that nobody uses any more is soon forgotten. */
 const TTL_SEC = 300
 
-/** A list, as others see it. A single server keeps every session, whatever it is called. */
+/** The fingerprint of a list. All lists of one server have the same: it keeps every session, whatever it is called. */
 export function fingerprintOf(servers: readonly ServerAddress[]): string {
   if (servers.length === 1) return '1 server'
   const names = servers.map((server) => `${nodeId(server)}*${String(server.weight)}`).sort()
   return `${String(servers.length)} servers, ${murmur3(names.join(' '), 0).toString(16).padStart(8, '0')}`
 }
 
-/** One server, as far as it is needed here. */
+/** The part of a node that is needed here. */
 export interface ListedNode {
   readonly name: string
-  /** Whether a connection is open: nobody is connected to for the sake of a look. */
+  /** Whether a connection is open. Without one the node is left out: no connection is opened just for a look. */
   readonly isConnected: boolean
   flight(commands: readonly Command[]): Promise<readonly Reply[]>
 }
@@ -33,13 +34,13 @@ export interface ListedNode {
 export interface ServerListsOptions {
   readonly nodes: readonly ListedNode[]
   readonly fingerprint: string
-  /** Where fingerprints are left. */
+  /** The key under which the fingerprint is left. */
   readonly key: string
   readonly clock: Clock
   readonly warn: (warning: WireWarning) => void
 }
 
-/** Looks once a minute, in the background, and warns once of every other list. */
+/** Looks once a minute in the background, and warns once of each other list. */
 export class ServerLists {
   readonly #told = new Set<string>()
   #timer: Timer
@@ -63,7 +64,9 @@ export class ServerLists {
     return this.#options.clock.setTimer(look, delayMs, { background: true })
   }
 
-  /** A server that does not answer is told of by the requests that need it; the next look comes anyway. */
+  /**
+   * Looks at one server. A failure is ignored: requests that need the server report it, and the next look comes anyway.
+   */
   async #look(node: ListedNode): Promise<void> {
     const { key, fingerprint } = this.#options
     const value = Buffer.from(fingerprint)
@@ -92,5 +95,8 @@ export class ServerLists {
   }
 }
 
-/** What stands there came from the server: bounded, and without signs that would spoil a log. */
+/**
+ * Makes a fingerprint from the server fit for a log: short, and without
+ * control characters. Anybody may have written it.
+ */
 export const shownList = (found: string): string => found.slice(0, 40).replace(/[^\x20-\x7e]/g, '?')

@@ -2,7 +2,9 @@ import type { WireScheme } from '../scheme.js'
 import { createMemoryWire } from './memory-wire.js'
 import { openNamedMemory } from './named-memory.js'
 
-/** `memory:`, a store of one manager; `memory:name`, one that all managers of the process share under that name. */
+/**
+ * `memory:` is a store of one manager; `memory:name` is a store that all managers of the process share by that name.
+ */
 export const memoryScheme: WireScheme = {
   beginnings: ['memory:'],
   form: 'memory:',

@@ -1,28 +1,28 @@
 import { type Cas, type Command, type Reply, type Status, valueBytes } from '../wire.js'
 
-/** What a store keeps of an item. */
+/** An item, as the store keeps it. */
 interface Stored {
   readonly value: Buffer
   readonly flags: number
-  /** The second, on the store's clock, at which it is gone. */
+  /** The second of the store's clock at which the item expires. */
   expiresAtSec: number
   readonly version: number
   readonly sizeBytes: number
 }
 
 export interface StoreLimits {
-  /** The largest item: value, key and overhead, in bytes. */
+  /** The size of the largest item (value, key and overhead), in bytes. */
   readonly maxItemBytes: number
-  /** All items together, in bytes; undefined: no limit. */
+  /** The size of all items together, in bytes; undefined: no limit. */
   readonly maxTotalBytes: number | undefined
 }
 
 // memcached 1.6: header 48, CAS 8, the key's and the value's terminators 3; client flags take 4 more unless they are 0.
 const OVERHEAD_BYTES = 59
 const FLAGS_BYTES = 4
-/** How many items each write looks at for expiry: more than one, so that rubbish goes faster than it can come. */
+/** How many items each write checks for expiry: more than one, so that expired items go faster than new ones come. */
 const SWEPT_PER_WRITE = 2
-/** One store, no connections: every CAS is as good as any other. */
+/** The `asOf` of every CAS here. There are no connections, and no version comes twice. */
 const AS_OF = 0
 
 /** The largest value under a key of `keyBytes`, whatever its flags. */
@@ -30,7 +30,7 @@ export function largestValueBytes(maxItemBytes: number, keyBytes: number): numbe
   return Math.max(0, maxItemBytes - OVERHEAD_BYTES - FLAGS_BYTES - keyBytes)
 }
 
-/** memcached's items and what its commands do to them, at a given second; see `createMemoryWire`. */
+/** Keeps items, and carries out commands as memcached does, at a given second. See `createMemoryWire`. */
 export class MemoryStore {
   private readonly items = new Map<string, Stored>()
   private cursor = this.items.entries()
@@ -39,17 +39,19 @@ export class MemoryStore {
 
   constructor(private readonly limits: StoreLimits) {}
 
-  /** How many items there are, those included that expired and were not swept yet. */
+  /** How many items there are, including expired items that were not swept yet. */
   get size(): number {
     return this.items.size
   }
 
-  /** What all of them take, overhead included, in bytes. */
+  /** The size of all items together, including overhead, in bytes. */
   get usedBytes(): number {
     return this.totalBytes
   }
 
-  /** Carries out one command as of `nowSec`. Takes the command's value as its own; copies what it hands out. */
+  /**
+   * Carries out one command at `nowSec`. Keeps the command's value without copying it; values in replies are copies.
+   */
   run(command: Command, nowSec: number): Reply {
     switch (command.op) {
       case 'get': {
@@ -80,12 +82,12 @@ export class MemoryStore {
     }
   }
 
-  /** The keys that begin with `prefix` and are there at `nowSec`, as of now. */
+  /** The keys that begin with `prefix` and have not expired at `nowSec`. */
   keys(prefix: string, nowSec: number): string[] {
     return [...this.items].flatMap(([key, item]) => (item.expiresAtSec > nowSec && key.startsWith(prefix) ? [key] : []))
   }
 
-  /** Removes every item that is gone by `nowSec`; how many. */
+  /** Removes every item that has expired by `nowSec`, and returns how many. */
   sweep(nowSec: number): number {
     let swept = 0
     for (const [key, item] of this.items) {
@@ -106,7 +108,7 @@ export class MemoryStore {
     const value = valueBytes(command.value)
     this.sweepALittle(nowSec)
     const sizeBytes = OVERHEAD_BYTES + (flags === 0 ? 0 : FLAGS_BYTES) + key.length + value.length
-    // As the real one: space comes first, before the key is looked at; and only `set` then drops what it would replace.
+    // memcached looks for space first, before it looks at the key. When there is none, only `set` drops the old item.
     const refusal = this.refusal(sizeBytes, nowSec)
     if (refusal !== undefined) {
       if (command.op === 'set') this.remove(key)
@@ -122,7 +124,8 @@ export class MemoryStore {
     const version = ++this.lastVersion
     this.items.set(key, { value, flags, expiresAtSec: nowSec + command.ttlSec, version, sizeBytes })
     this.totalBytes += sizeBytes
-    // No more than the contract promises, so that nobody comes to rely on it here and misses it on another wire.
+    // The reply gives no more than the contract of a wire promises, so that no code relies on more, and fails
+    // elsewhere.
     const wanted = command.op === 'add' || (command.op === 'cas' && command.wantCas === true)
     return wanted ? { ...bare('ok'), cas: casOf(version) } : bare('ok')
   }
@@ -132,7 +135,7 @@ export class MemoryStore {
     const { maxTotalBytes } = this.limits
     if (maxTotalBytes === undefined || this.totalBytes + sizeBytes <= maxTotalBytes) return undefined
     this.sweep(nowSec)
-    // The old item still takes its room while the new one is made.
+    // The old item still takes up its space while the new item is made.
     return this.totalBytes + sizeBytes <= maxTotalBytes ? undefined : 'outOfMemory'
   }
 

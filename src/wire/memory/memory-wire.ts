@@ -5,13 +5,13 @@ import { type Command, FlightError, type Reply, type StoreTraits, valueBytes, ty
 import { largestValueBytes, MemoryStore } from './memory-store.js'
 
 export interface MemoryWireOptions {
-  /** What TTLs are counted on. Default: the system's monotonic clock. */
+  /** The clock that counts TTLs. Default: the system's monotonic clock. */
   readonly clock?: Clock
   /** The largest item in bytes: value, key and about 60 bytes of overhead. Default 1 048 576, as memcached's `-I`. */
   readonly maxItemBytes?: number
   /**
-   * All items together, in bytes; beyond it writes are refused as out of memory and nothing is evicted, as memcached
-   * with `-M`. Default: no limit.
+   * The limit of all items together, in bytes. A write beyond it is refused as out of memory, and nothing is evicted,
+   * like memcached with `-M`. Default: no limit.
    */
   readonly maxTotalBytes?: number
 }
@@ -20,13 +20,13 @@ export interface MemoryWireOptions {
 export interface MemoryWire extends Wire {
   readonly store: StoreTraits
   keys(prefix: string): AsyncIterable<string>
-  /** How many items it keeps, including expired ones that were not swept yet. */
+  /** How many items the store keeps, including expired items that were not swept yet. */
   readonly size: number
-  /** What they take, in bytes. */
+  /** The size of all items together, in bytes. */
   readonly usedBytes: number
 }
 
-/** Its limits are memcached's, so that what runs here runs there. */
+/** The limits are memcached's, so that an application that runs on this wire also runs on memcached. */
 const MEMORY: StoreTraits = {
   name: 'memory',
   maxKeyBytes: MOST_KEY_BYTES,
@@ -36,18 +36,22 @@ const MEMORY: StoreTraits = {
 const DEFAULT_MAX_ITEM_BYTES = 1024 * 1024
 
 /**
- * memcached's semantics without memcached: the embedded default, and what tests run on.
+ * Makes a wire to a store in this process, with memcached's semantics: the embedded default, and the wire of most
+ * tests.
  *
- * - A flight is carried out whole and in order, in a microtask: never in the caller's turn, and before anything else
- *   gets to run once it began. One node: the route makes no difference.
- * - A TTL of t seconds lives (t - 1, t], because time is counted in whole seconds, as memcached's is. (What is not
- *   imitated: memcached's clock skips a second now and then, which takes one more.)
- * - CAS numbers come from one counter; touch leaves them alone.
- * - A refused `set` deletes the old item, a refused `cas` or `add` does not.
- * - Values are copied in and out. Expired items go when they are asked for, on `sweep`, and a few with every write.
+ * - A flight is carried out as a whole and in order, in a microtask: never during the caller's call, and without
+ * anything
+ *   else in between. There is one node, so the route makes no difference.
+ * - An item with a TTL of t seconds lives (t - 1, t], because time is counted in whole seconds, as memcached does. (One
+ *   thing is not imitated: memcached's clock skips a second now and then, and an item then lives a second less.)
+ * - CAS numbers come from one counter; `touch` does not change them.
+ * - A refused `set` deletes the old item; a refused `cas` or `add` does not.
+ * - Values are copied in and out. Expired items are removed when they are asked for, by `sweep`, and a few by every
+ * write.
  *
- * @throws {FlightError} 'not-sent', from `flight`: a key that memcached would not take, a TTL that is no whole number
- *   of seconds from 1, or a wire that was closed.
+ * @throws {FlightError} 'not-sent', from `flight`: a key that memcached would not take, a TTL that is not a whole
+ * number
+ *   of seconds of at least 1, or a wire that was closed.
  */
 export function createMemoryWire(options: MemoryWireOptions = {}): MemoryWire {
   return new InMemoryWire(options)
@@ -75,7 +79,7 @@ class InMemoryWire implements MemoryWire {
   }
 
   async flight(_route: string, commands: readonly Command[]): Promise<Reply[]> {
-    // Taken down in the caller's turn: what the caller does to its buffers afterwards is none of the store's business.
+    // The commands are copied during the call, so that the caller may change its buffers afterwards.
     const taken = commands.map(ownCopy)
     await Promise.resolve()
     if (this.closed) throw new FlightError('not-sent', 'the memory wire is closed')

@@ -7,12 +7,12 @@ interface Shared {
   users: number
 }
 
-/** Of this copy of the package: stores hold its own objects. */
+/** The named stores of this copy of the package. Another copy of the package in the same process has its own. */
 const stores = new Map<string, Shared>()
 
 /**
- * A wire to the store of that name (`memory:shop`): all managers of the process that name it share its sessions and their
- * locks, and it is emptied when the last of them closes. Its time is the clock of whoever came first.
+ * Opens a wire to the store `name` (`memory:shop`). All managers of the process that name this store share its sessions
+ * and their locks. The store is emptied when the last of them closes, and it uses the clock of the first.
  */
 export function openNamedMemory(name: string, clock: Clock): Wire {
   const shared = stores.get(name) ?? { wire: createMemoryWire({ clock }), users: 0 }

@@ -1,26 +1,26 @@
-/** The keys of one memcached, by its LRU crawler's dump. */
+/** Lists the keys of one memcached, with the dump command of its LRU crawler. */
 import { NotSupportedError, ServerRefusedError } from '../../../errors.js'
 import { describeServer } from '../save-path.js'
 import { FlightError } from '../../wire.js'
 import { ClosedByServerError, OperatorConnection, type OperatorOptions } from './operator-connection.js'
 
 /**
- * The walk of the hash table comes first: it misses no item that is there from beginning to end, while the older walk
- * of the LRU lists misses one that is written, and so moved to another list, at the wrong moment.
+ * The walk of the hash table is tried first, because it misses no item that is there from beginning to end. The older
+ * walk of the LRU lists misses an item that is written at the wrong moment, and so moves to another list.
  */
 const WALKS = ['hash', 'all'] as const
 
-/** One dump runs at a time on a server; ours waits for the other one this often, and this long each time. */
+/** A server runs one dump at a time: ours is tried this often, with this pause in between. */
 const ATTEMPTS = 20
 const PAUSE_MS = 100
 
 /**
- * Every key of the server that begins with `prefix`, in no order (but for what an old server's walk may miss). One
- * connection of its own, and a walk through all that the server keeps, whatever its prefix.
+ * Every key of the server that begins with `prefix`, in no order. On an old server, whose walk may miss keys, some may
+ * be missing. Opens one connection, and walks through all keys of the server, whatever their prefix.
  *
  * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: old, a proxy, SASL, `-X`, `-o no_lru_crawler`.
  * @throws ServerRefusedError LATCHKEY_SERVER_REFUSED: other dumps keep it busy.
- * @throws FlightError: not reached, or lost on the way.
+ * @throws FlightError: the server was not reached, or the connection was lost.
  */
 export async function dumpKeys(options: OperatorOptions, prefix: string): Promise<string[]> {
   using connection = await OperatorConnection.open(options)
@@ -56,7 +56,8 @@ async function dump(
         take(line)
       })
     } catch (lost) {
-      // A proxy closes on what it does not know; a server that died cannot be asked again either.
+      // A proxy closes the connection on a command it does not know. A new connection tells that from a server that
+      // died.
       const isClosed = lost instanceof FlightError && lost.cause instanceof ClosedByServerError
       if (!isClosed || seen > 0 || !(await answersAnew(options))) throw lost
       throw notSupported(options, 'the connection was closed', lost)
@@ -99,10 +100,10 @@ const notSupported = (options: OperatorOptions, refusal: string, cause?: unknown
     { cause },
   )
 
-/** As memcached's uriencode(): letters, digits and -._~ stand for themselves. */
+/** Encodes like memcached's uriencode(): letters, digits and -._~ stay as they are. */
 const encodedOf = (text: string): string =>
   text.replace(/[^A-Za-z0-9\-._~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 
-/** Byte by byte: a stranger's key may be no UTF-8. */
+/** Decodes byte by byte, because the key of another program need not be UTF-8. */
 const decoded = (text: string): string =>
   text.replace(/%([0-9A-F]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))

@@ -14,7 +14,7 @@ import { OperatorConnection, type OperatorOptions } from './operator-connection.
 import { findingsOf } from './rules.js'
 import { factsOf, numberOf, type ServerFacts } from './server-facts.js'
 
-/** The memcached servers that share the sessions, as their operators see them. */
+/** Opens the memcached servers that share the sessions to an operator's tools. */
 export function operateServers(servers: readonly ServerAddress[], options: OperateOptions): OperatedStore {
   const nodes = servers.map((server) => new OperatedServer(server, servers, options))
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
@@ -60,7 +60,7 @@ class OperatedServer implements OperatedNode {
       const [, ttlSec] = /^HD t(\d+)$/.exec(await connection.ask(`mg ${key} t`)) ?? []
       return ttlSec === undefined ? undefined : Number(ttlSec)
     } catch {
-      // It cannot be asked in text, or does not know the meta commands.
+      // The server does not speak the text protocol, or does not know the meta commands.
       this.#options.signal?.throwIfAborted()
       return undefined
     }
@@ -102,7 +102,7 @@ class OperatedServer implements OperatedNode {
       facts = await factsOf(this.#server, connection, this.#options.clock)
     } catch (error) {
       this.#options.signal?.throwIfAborted()
-      // What speaks only binary may well keep sessions.
+      // A server that speaks only binary cannot be asked here, but may well keep sessions.
       const mayServe = error instanceof NotSupportedError || this.#server.protocol === 'binary'
       return silent(mayServe ? notAsked(error) : this.notReached(error))
     }
@@ -114,7 +114,9 @@ class OperatedServer implements OperatedNode {
     }
   }
 
-  /** Another process may use it with another list of servers: then the two split the sessions between them. */
+  /**
+   * Finds a process that uses this server with another list of servers: the two would split the sessions between them.
+   */
   async examineUse(wire: Wire, listsKey: string): Promise<readonly Finding[]> {
     const [left] = await wire.flight(listsKey, [{ op: 'get', key: listsKey }])
     const used = left?.value === undefined ? undefined : valueBytes(left.value).toString('latin1')

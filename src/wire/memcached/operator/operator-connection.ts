@@ -1,8 +1,8 @@
 /**
- * An operator's own connection to one memcached: questions about the server itself (`version`, `stats`,
- * `lru_crawler metadump`), which no proxy passes on and the wire has no commands for.
+ * An operator's own connection to one memcached, for questions about the server itself (`version`, `stats`,
+ * `lru_crawler metadump`): no proxy passes them on, and the wire has no commands for them.
  *
- * Always the text protocol: a server that wants SASL speaks only binary and cannot be asked.
+ * It always speaks the text protocol. A server that wants SASL speaks only binary, and cannot be asked.
  */
 import type { Socket } from 'node:net'
 import { NotSupportedError } from '../../../errors.js'
@@ -16,12 +16,12 @@ import { dial, readPemFiles } from '../socket.js'
 export interface OperatorOptions {
   readonly server: ServerAddress
   readonly clock: Clock
-  /** How long the server may stay silent: while connecting, and between two lines of an answer. Milliseconds. */
+  /** How long the server may stay silent while connecting, and between two lines of an answer, in milliseconds. */
   readonly silenceMs: number
   readonly signal?: AbortSignal | undefined
 }
 
-/** The other side ended the connection; nothing was wrong with what it had sent. */
+/** The server ended the connection, and nothing that it had sent was wrong. */
 export class ClosedByServerError extends Error {
   override readonly name = 'ClosedByServerError'
 }
@@ -32,7 +32,7 @@ interface Question {
   readonly reject: (error: Error) => void
 }
 
-/** Lines of which more follow; every other line ends its answer. */
+/** Lines that are followed by more. Every other line ends an answer. */
 const GOES_ON = /^(?:STAT|key=)/
 
 const LONGEST_LINE = 8192
@@ -64,10 +64,11 @@ export class OperatorConnection implements Disposable {
 
   /**
    * Connects, authenticates (`-Y`) where the address has credentials, and makes sure that memcached answers in text.
-   * Three round trips at the most.
+   * Three round trips at most.
    *
    * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: the address wants SASL.
-   * @throws FlightError 'not-sent': not reached; its cause says why (AuthenticationError: wrong credentials).
+   * @throws FlightError 'not-sent': the server was not reached; `cause` says why (AuthenticationError: wrong
+   * credentials).
    */
   static async open(options: OperatorOptions): Promise<OperatorConnection> {
     const { server } = options
@@ -99,8 +100,8 @@ export class OperatorConnection implements Disposable {
   }
 
   /**
-   * Asks one question; `take` gets the lines of a list (`STAT ...`, `key=...`), the promise the line that ends the
-   * answer (`END`, `VERSION 1.6.18`, `ERROR ...`). One question at a time.
+   * Asks one question. `take` gets the lines of a list (`STAT ...`, `key=...`); the promise resolves with the line that
+   * ends the answer (`END`, `VERSION 1.6.18`, `ERROR ...`). Ask the next question only after that.
    *
    * @throws FlightError 'unknown': the connection broke, or the server fell silent.
    */
@@ -112,7 +113,9 @@ export class OperatorConnection implements Disposable {
     }
   }
 
-  /** `stats`, or `stats <group>`, by name; empty where the server has no such group. Errors as of `ask`. */
+  /**
+   * The answer to `stats` or `stats <group>`, by name; empty where the server has no such group. Throws as `ask` does.
+   */
   async stats(group = ''): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>()
     await this.ask(`stats ${group}`.trim(), (line) => {
@@ -122,7 +125,7 @@ export class OperatorConnection implements Disposable {
     return found
   }
 
-  /** Idempotent; a question under way fails. */
+  /** Closes the connection; a question under way fails. May be called again. */
   close(): void {
     this.#destroy(new Error('the connection was closed'))
   }
@@ -158,7 +161,7 @@ export class OperatorConnection implements Disposable {
     }
   }
 
-  /** The server's version. */
+  /** Logs in, and returns the server's answer to `version`. */
   async #logIn({ username, password }: Credentials): Promise<string> {
     const answer = await this.#exchange(loginOf(username, password).toString('latin1'))
     if (answer !== 'STORED') throw new AuthenticationError('the server refused the credentials')
@@ -220,7 +223,9 @@ const closedByServer = (): Error => new ClosedByServerError('the server closed t
 
 const isReset = (error: Error): boolean => 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 
-/** AggregateError, which a host name with several addresses gives, has an empty message of its own. */
+/**
+ * The reason of a failure. A host name with several addresses fails with an AggregateError, whose own message is empty.
+ */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(String).join(', ')
   return error instanceof Error ? (error.message || error.name).replace(/[.!]+$/, '') : String(error)

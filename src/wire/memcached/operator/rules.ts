@@ -2,14 +2,16 @@ import { bytes, duration } from '../../../system/format.js'
 import type { Finding } from '../../operated-store.js'
 import { numberOf, type ServerFacts, sumOf } from './server-facts.js'
 
-/** What the facts of one server mean for sessions. Pure: every rule can be tried without a server. */
+/**
+ * Says what the facts of one server mean for sessions. The rules are pure, so that each can be tested without a server.
+ */
 
 type Rule = (facts: ServerFacts) => Finding | undefined
 
 const MIB = 1024 * 1024
 const SMALL_MEMORY_BYTES = 16 * MIB
 const SMALL_ITEM_BYTES = 256 * 1024
-/** The default lease; a lock must fall below the server's temporary_ttl to be kept out of the way of eviction. */
+/** The default lease. The server does not evict a lock for lack of memory if the lease is below its temporary_ttl. */
 const LEASE_SEC = 15
 const SKEW_ADVICE_SEC = 2
 const SKEW_PROBLEM_SEC = 60
@@ -129,7 +131,7 @@ const RULES: readonly Rule[] = [
   },
   ({ stats }) => {
     const [now, limit] = [numberOf(stats, 'curr_connections'), numberOf(stats, 'max_connections')]
-    // Some are kept back for memcached itself.
+    // memcached keeps some connections back for itself.
     if (limit === 0 || now + numberOf(stats, 'reserved_fds') < limit * FULL_SHARE) return undefined
     return {
       code: 'connections-nearly-used',

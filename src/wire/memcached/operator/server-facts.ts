@@ -2,22 +2,22 @@ import type { Clock } from '../../../system/clock.js'
 import type { ServerAddress } from '../save-path.js'
 import type { OperatorConnection } from './operator-connection.js'
 
-/** What a server says of itself, and how long it took to say it. */
+/** What a server says about itself, and how long its answer took. */
 export interface ServerFacts {
   readonly server: ServerAddress
   readonly version: string
-  /** `stats`: numbers since it was started. */
+  /** The answer to `stats`: counts since the server was started. */
   readonly stats: ReadonlyMap<string, string>
-  /** `stats settings`: how it was started. */
+  /** The answer to `stats settings`: how the server was started. */
   readonly settings: ReadonlyMap<string, string>
-  /** `stats items`: numbers of each slab class, by `items:<class>:<name>`. */
+  /** The answer to `stats items`: counts of each slab class, by `items:<class>:<name>`. */
   readonly items: ReadonlyMap<string, string>
   readonly roundTripMs: number
-  /** By how much its clock is ahead of ours, rounded towards 0: it tells whole seconds only. */
+  /** How far the server's clock is ahead of ours, rounded towards 0, because the server tells whole seconds only. */
   readonly aheadSec: number
 }
 
-/** Four round trips. Errors as of OperatorConnection.ask(). */
+/** Asks a server for its facts, in four round trips. Throws as OperatorConnection.ask() does. */
 export async function factsOf(
   server: ServerAddress,
   connection: OperatorConnection,
@@ -28,14 +28,14 @@ export async function factsOf(
   const roundTripMs = clock.nowMs() - startedMs
   const stats = await connection.stats()
   const wallSec = clock.wallMs() / 1000
-  // The server's second began up to one second ago.
+  // The server tells whole seconds, and its second began up to one second ago: half a second on average.
   const ahead = Number(stats.get('time') ?? wallSec) + 0.5 - wallSec
   const settings = await connection.stats('settings')
   const items = await connection.stats('items')
   return { server, version, stats, settings, items, roundTripMs, aheadSec: Math.trunc(ahead) }
 }
 
-/** A number of `stats`, `stats settings`; 0 where the server does not say. */
+/** A number of `stats` or `stats settings`; 0 where the server does not say. */
 export function numberOf(found: ReadonlyMap<string, string>, name: string): number {
   const value = Number(found.get(name) ?? 0)
   return Number.isFinite(value) ? value : 0
