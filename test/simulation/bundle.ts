@@ -7,9 +7,9 @@ import type { Mutant } from './mutants.js'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
- * The simulation and the shipped code in one file, with `mutant`'s changes in the source text of the latter.
+ * Bundles the simulation and the shipped code into one file, after `mutant` has changed the shipped code's source text.
  *
- * @throws when a text that is to be replaced does not stand in the sources exactly once: the mutant is out of date.
+ * @throws when a text to be replaced does not stand in the sources exactly once: then the mutant is out of date.
  */
 export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
   const changed = mutant === undefined ? new Map<string, string>() : await weaken(mutant)
@@ -21,7 +21,7 @@ export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
     format: 'esm',
     target: 'node20',
     logLevel: 'silent',
-    // memjs and generic-pool are CommonJS: they ask for a `require`.
+    // memjs and generic-pool are CommonJS and need a `require`.
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire('${ROOT}package.json');` },
     plugins: [substitute(changed)],
   })

@@ -7,9 +7,9 @@ import { type Attempt, type Destroy, opsOf, type Removal, type ServerLock, Sessi
 export type Accuse = (rule: string, detail: string) => void
 
 /**
- * The truth of a run: every change on the server, by whom, and what the clients were told of it.
+ * The truth of a run: every change on the server, who made it, and what the clients were told of it.
  *
- * The rules here are those that are decided by a single command; those over whole requests are in `rules.ts`.
+ * The rules here judge single commands. The rules over whole requests are in `rules.ts`.
  */
 export class History {
   readonly attempts = new Map<string, Attempt>()
@@ -19,17 +19,17 @@ export class History {
   constructor(
     private readonly nowMs: () => number,
     private readonly nowSec: () => number,
-    /** Whether the server counts TTLs from an earlier second than it is. */
+    /** Whether the server counts TTLs from a second that is already over. */
     private readonly isBehind: () => boolean,
     private readonly accuse: Accuse,
     private readonly timeline: Timeline,
-    /** Whether a flight is carried out so late that its sender cannot be expected to look for it. */
+    /** Whether a flight is carried out so late that its sender need not look for it any more. */
     private readonly isLate: (origin: Origin) => boolean,
-    /** Told before a lock changes or goes: rules over waiting requests look at it. */
+    /** Called before a lock changes or goes, for the rules over waiting requests. */
     private readonly beforeLockChanges: (truth: SessionTruth, next: ServerLock | undefined) => void,
-    /** Told of a lock's new expiry. */
+    /** Called when a lock has a new expiry. */
     private readonly onLease: (truth: SessionTruth) => void,
-    /** Told before a record goes because its time is over. */
+    /** Called before a record expires. */
     private readonly beforeExpiry: (truth: SessionTruth) => void,
     private readonly isDead: (actor: number | undefined) => boolean,
   ) {}
@@ -43,7 +43,7 @@ export class History {
     return truth
   }
 
-  /** Lets go what has expired by now. */
+  /** Removes the lock and the record if they have expired by now. */
   expire(truth: SessionTruth): void {
     const nowSec = this.nowSec()
     if (truth.lock !== undefined && truth.lock.expiresAtSec <= nowSec) {
@@ -85,7 +85,7 @@ export class History {
   restarted(): void {
     for (const truth of this.sessions.values()) {
       this.rob(truth)
-      // A lock that is being taken at this moment may be lost before anybody has heard of it.
+      // A lock that is being taken at this moment may be lost before its request has heard of it.
       for (const label of truth.lockedAtMs.keys()) truth.robbed.add(label)
       truth.tombstonesAtMs.length = 0
       this.recordIsNow(truth, '', Infinity, { kind: 'restart', destroys: [] })
@@ -119,9 +119,10 @@ export class History {
     }
     if (next?.label !== undefined) {
       if (!truth.lockedAtMs.has(next.label)) truth.lockedAtMs.set(next.label, origin.startedAtMs)
-      // An add of the same request that comes after it was given up is another lock, and nobody's.
+      // A late add of the same request, carried out after the request gave it up, makes another lock, which is
+      // nobody's.
       if (!origin.isZombie) truth.tokens.set(next.label, next.token)
-      // Its lease is shorter than anybody can know.
+      // The server counts this lease from a second that is over, so the lease is shorter than its holder can know.
       if (this.isBehind()) {
         truth.robbed.add(next.label)
         this.coverage.add('serverClockBehind')
@@ -130,7 +131,10 @@ export class History {
     this.lockIsNow(truth, next)
   }
 
-  /** Every add bears its author's instance id, whether or not it succeeds; one that comes late may bear an old one. */
+  /**
+   * Notes whose an instance id is: every add bears its author's, whether or
+   * not it succeeds. A late add may bear an old id.
+   */
   private bearsName(truth: SessionTruth, instance: string | undefined, { actor, isZombie }: Origin): void {
     if (instance !== undefined) truth.authors.set(instance, actor)
     if (!isZombie) truth.instances.set(actor, instance)
@@ -142,7 +146,7 @@ export class History {
     const expiresAtSec = this.nowSec() + ttlSec
     const isLate = origin.isZombie && this.isLate(origin)
     const { instance, holder } = readToken(value)
-    // Whose it is does not hang on its name: two processes of one memory could have the same.
+    // The label alone does not say whose the lock is: two processes of one memory could have the same.
     const grantee = instance === undefined ? undefined : truth.authors.get(instance)
     const actor = holder.label === undefined ? grantee : origin.actor
     return { token, actor, instance, label: holder.label, sinceMs, isLate, expiresAtSec }
@@ -162,7 +166,7 @@ export class History {
       return
     }
     if (command.op === 'set' && reply.status !== 'ok') {
-      // The refused one has taken the fence of an earlier one with it.
+      // A refused `set` deletes the old item, and with it the tombstone that fenced late writes.
       truth.tombstonesAtMs.length = 0
       this.recordIsNow(truth, '', Infinity, { kind: 'refusedSet', destroys: this.destroysBy(truth, origin) })
       return
@@ -179,10 +183,14 @@ export class History {
     else this.stored(truth, text, expiresAtSec)
   }
 
-  /** The record as it is, its stamp included, for another while. Only by its version, and for no longer than a request that had it then would have it live. */
+  /**
+   * The record stays the same, with its stamp, and gets a new lifetime. Rule: no longer than a request of that process,
+   * which had the session when the command was sent, asks for.
+   */
   private prolonged(truth: SessionTruth, ttlSec: number, { actor, sentAtMs }: Origin): void {
     this.coverage.add('prolonged')
-    // Of a session that a regenerate is giving its new id only that call knows; whose it is shows when it is over.
+    // While a regenerate makes a session's new id, only that call knows of it, and the stay is noted when the call is
+    // over: until then the stays of all sessions count.
     const isBeingMade = truth.isRotated && truth.stays.length === 0
     const stays = isBeingMade ? [...this.sessions.values()].flatMap((one) => one.stays) : truth.stays
     const asked = stays.filter((one) => one.actor === actor && one.fromMs <= sentAtMs && one.toMs >= sentAtMs)
@@ -193,7 +201,7 @@ export class History {
     truth.changedAtMs = this.nowMs()
   }
 
-  /** Without its version: right only under the lock, and of a session that is one. */
+  /** A touch names no version. Rule: it is right only under the lock, and where there is a record. */
   private touched(truth: SessionTruth, ttlSec: number, { actor }: Origin): void {
     truth.recordExpiresAtSec = this.nowSec() + ttlSec
     if (truth.text !== '' && truth.lock?.actor === actor) truth.recordDueAtSec = truth.recordExpiresAtSec
@@ -201,9 +209,10 @@ export class History {
   }
 
   /**
-   * Whether it is no write of this session's own, but what a rotated one is born with, or its end when the old one did
-   * not end. Until something was added only the request that made it knows its id; after that it may still be born
-   * again, by an `add` that comes when its record has run out: absence has no fence.
+   * Whether this is not a write of the session's own, but the copy that a regenerated session begins with, or the end
+   * of that copy because the old session did not end. Before the first own write only the request that made the session
+   * knows its id. After that a late `add` may still create the copy again, when the record has expired: absence has no
+   * fence.
    */
   private isBirth(truth: SessionTruth, text: string, { op }: Command): boolean {
     if (!truth.isRotated || (truth.wasWritten && op !== 'add')) return false
@@ -246,7 +255,8 @@ export class History {
     }
     attempt.stored++
     truth.wasWritten = true
-    // Absence has no fence: what was evicted or has expired may be put there again by whoever had found nothing.
+    // Absence has no fence: where a record was evicted or has expired, a writer that had found nothing may store it
+    // again.
     const wasRemoved = truth.removedAtMs >= attempt.invokedAtMs
     if (attempt.stored > 1 && !wasRemoved) this.accuse('storedTwice', `${attempt.op} was stored twice`)
     if (attempt.outcome === 'refused') this.accuse('refusedButStored', `${attempt.op} was stored after it was refused`)

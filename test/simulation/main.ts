@@ -7,7 +7,7 @@
  *   npm run simulate -- --mutant NAME [--seed N]  one mutant
  *   npm run simulate -- --workers 1               on one thread; default: as many as there are processors, two at least
  *
- * Exit code 1: a rule was broken, a mutant survived, or something that is to be tested hardly ever happened.
+ * Exit code 1: a rule was broken, a mutant survived, or something that must be tested hardly ever happened.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,10 @@ const { values } = parseArgs({
   },
 })
 
-/** How often each of these must happen, as a share of the runs, for the simulation to test what it claims. */
+/**
+ * Each of REQUIRED must happen in at least this share of the runs;
+ * otherwise the simulation does not test what it claims.
+ */
 const LEAST_SHARE = 0.01
 const REQUIRED = [
   ...['expiryWhileHeld', 'zombieExecuted', 'unknownOutcome', 'handoff', 'eviction', 'restart', 'untrustedCas', 'pause'],

@@ -13,13 +13,16 @@ export interface Options {
   readonly workers: number
   readonly mutant?: Mutant | undefined
   readonly wantsTimeline?: boolean
-  /** Told after every portion: what has come of it. */
+  /** Called with the results of each portion. */
   readonly onPortion?: (report: Report) => void
 }
 
 const PORTION = 250
 
-/** Runs the seeds from `firstSeed` on, on several threads. With a mutant it stops soon after the first violation. */
+/**
+ * Runs the seeds from `firstSeed` on, on several threads. With a mutant the
+ * simulation stops soon after the first violation.
+ */
 export async function simulate(options: Options): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-simulate-'))
   try {
@@ -33,7 +36,9 @@ export async function simulate(options: Options): Promise<Report> {
   }
 }
 
-/** A seed for runs that nobody has seen yet; what follows from it fits into the 32 bits that count of a seed. */
+/**
+ * A first seed for runs that nobody has seen yet. The seeds after it still fit into the 32 bits of a seed that count.
+ */
 export const freshSeed = (): number => randomInt(1_000_000, 2 ** 31)
 
 function* portionsOf({ firstSeed, runs, mutant, wantsTimeline = false }: Options): Generator<Job> {
@@ -51,10 +56,10 @@ async function drive(file: string, portions: Generator<Job>, options: Options): 
   try {
     for (const job of portions) {
       const report = await ask(worker, job)
-      // Portion by portion, so that two million runs take no more memory than two thousand.
+      // The portions are summed up one by one, so that two million runs take no more memory than two thousand.
       sum = sumOf(sum, report)
       options.onPortion?.(report)
-      // Closes the generator for the other workers too.
+      // `break` closes the generator, so that the other workers stop as well.
       if (job.stopsAtViolation && report.runs < job.count) break
     }
     return sum
@@ -63,7 +68,10 @@ async function drive(file: string, portions: Generator<Job>, options: Options): 
   }
 }
 
-/** Longer than any portion takes: the code is caught in a loop. In ticks: a process that is stopped meanwhile has none. */
+/**
+ * Longer than any portion takes: after this time the code must be caught in a loop. The time is counted in ticks of a
+ * timer, so that the time for which this process is stopped does not count.
+ */
 const PORTION_SEC = 120
 
 function ask(worker: Worker, job: Job): Promise<Report> {

@@ -1,6 +1,6 @@
 const EVERY_MS = 5000
 
-/** Says now and then how far a long row of runs has come, how fast it goes, and what is left of it. */
+/** Prints from time to time how many runs are done, how fast they go, and how long the rest will take. */
 export class Progress {
   private readonly startedMs = performance.now()
   private saidMs = this.startedMs

@@ -1,4 +1,4 @@
-/** What the pool asks for: the runs `from` to `from + count - 1`. */
+/** A job for one worker: the runs `from` to `from + count - 1`. */
 export interface Job {
   readonly from: number
   readonly count: number
@@ -6,12 +6,12 @@ export interface Job {
   readonly wantsTimeline: boolean
 }
 
-/** What became of them. */
+/** The results of the runs of a job. */
 export interface Report {
   readonly runs: number
   readonly operations: number
   readonly acknowledged: number
-  /** In how many runs each thing happened. */
+  /** In how many runs each kind of event happened. */
   readonly coverage: Readonly<Record<string, number>>
   readonly failures: readonly Failure[]
   readonly timelines: readonly string[]
@@ -24,11 +24,11 @@ export interface Failure {
   readonly details: readonly string[]
 }
 
-/** Which rules, and how to see it again. */
+/** Says which rules were broken, and how to play the run again. */
 export const describeFailure = ({ seed, details }: Failure): string =>
   `Seed ${String(seed)} (again: npm run simulate -- --seed ${String(seed)})\n  ${details.join('\n  ')}`
 
-/** A weakened code that merely crashes is not caught by a rule. */
+/** Whether the "rule" is only a crash. A mutant that merely crashes does not count as caught by a rule. */
 export function isCrash(rule: string): boolean {
   return rule === 'untypedError' || rule === 'unhandled'
 }

@@ -5,7 +5,7 @@ import { type Attempt, type Destroy, opsOf, type Stay } from './truth.js'
 import type { Plan } from './scenario.js'
 import type { SimulatedProcess, World } from './world.js'
 
-/** The shipped objects' two faces, as a request uses them. */
+/** How a request uses a session: by a SessionStore, or by a Session. */
 interface Face {
   read(): Promise<string>
   save(text: string): Promise<unknown>
@@ -17,18 +17,18 @@ interface Face {
 
 const textOf = (ops: string): string => JSON.stringify({ ops: ops.split(' ') })
 
-/** One request: it runs its plan on the shipped code, and the checker sees every call and its end. */
+/** One request. It carries out its plan on the shipped code, and the rules see every call and how it ends. */
 export class Request {
   session: string
-  /** 'held' from the read's success to the call that lets go. */
+  /** 'held' is the time from the successful read to the call that releases the session. */
   phase: 'idle' | 'waiting' | 'held' | 'leaving' | 'over' = 'idle'
   invokedAtMs = 0
   arrivedAtMs = 0
   /** See Rules.heldLabel(). */
   lockLabel: string | undefined
-  /** Nobody else had to do with the session in its time. */
+  /** Whether no other request used the session in this request's time. */
   isAlone = true
-  /** What the session held by all that this request knows, and since when it knows. */
+  /** The session's content, as far as this request knows, and since when it knows. */
   base = ''
   baseAtMs = 0
   heldSinceMs = Infinity
@@ -69,7 +69,7 @@ export class Request {
       return
     } finally {
       this.phase = 'over'
-      // What nobody lets go is kept alive until maxHoldMs, also where the request has failed.
+      // A session that nobody releases (a leak) is kept alive until maxHoldMs, even if the request has failed.
       if (plan.end !== 'leak') for (const stay of this.stays) stay.toMs = this.lastSendingMs
       world.active.delete(this)
       world.rules.ended(this)
@@ -81,7 +81,10 @@ export class Request {
     return this.process.flights.get(this.plan.session) ?? 0
   }
 
-  /** A renewal that is under way when its manager closes may be sent once more, within its two flights. */
+  /**
+   * When this request sends its last command. A renewal that is under way
+   * when its manager closes may be sent once more.
+   */
   private get lastSendingMs(): number {
     const { world, process } = this
     return world.time.nowMs + (process.isClosing ? 2 * world.flightMs : 0)
@@ -100,7 +103,7 @@ export class Request {
     try {
       await this.locked(face)
     } finally {
-      // What a request does in its `finally`; after a leak nobody does.
+      // This is what an application does in its `finally`; in a leak nobody does it.
       if (plan.end !== 'leak') {
         this.phase = 'leaving'
         await this.call('close', () => face.close())
@@ -153,7 +156,7 @@ export class Request {
       case 'close':
         return
       case 'leak':
-        // Nobody lets go; maxHoldMs does.
+        // Nobody releases the session; maxHoldMs ends the hold.
         this.world.cover('leak')
         await this.process.host.sleep(this.world.scenario.maxHoldMs + 50)
         return
@@ -162,7 +165,7 @@ export class Request {
     }
   }
 
-  /** From then on its calls may say how long the session lives. */
+  /** Notes that from `fromMs` on this request's calls may say how long the session lives. */
   private stay(fromMs: number): void {
     const { world, plan, process } = this
     const stay: Stay = { actor: process.actor, lifetimeSec: plan.lifetimeSec, fromMs, toMs: Infinity }
@@ -224,14 +227,14 @@ export class Request {
     }
     this.regenerate = async () => {
       const old = started()
-      // With what a save() could not store: it is in the session's data.
+      // The text includes what a save() could not store, because the session's data has it.
       const text = old.data.ops?.join(' ') ?? ''
       const sinceMs = this.world.time.nowMs
       await this.destroying('regenerate', () => old.regenerate(), { hooks: 4, isRetiring: true })
       this.world.cover('regenerate')
       this.world.rules.ended(this)
       this.session = old.id
-      // The call has kept it alive already; what it sent then may be carried out now.
+      // The regenerate has kept the new session alive already, and a command that it sent may be carried out only now.
       this.stay(sinceMs)
       this.learn(text)
       this.phase = 'leaving'
@@ -273,7 +276,7 @@ export class Request {
     return controller.signal
   }
 
-  /** A call that stores one new operation at the end of the list. */
+  /** Makes a call that stores one new operation at the end of the list. */
   private async storing(what: string, work: (ops: string) => Promise<unknown>): Promise<void> {
     const { world } = this
     const op = `o${String(world.history.attempts.size + 1)}`
@@ -312,7 +315,7 @@ export class Request {
       await this.call(what, work, 0, hooks)
       destroy.outcome = 'acked'
     } catch (failure) {
-      // A regenerate that fails has not ended the old session, whichever part of it failed.
+      // A regenerate that fails has not ended the old session, whichever of its parts has failed.
       destroy.outcome = isUnknown(failure) && !isRetiring ? 'unknown' : 'refused'
       throw failure
     } finally {
@@ -321,7 +324,7 @@ export class Request {
     }
   }
 
-  /** One call of the shipped code: counted, timed, and written down. */
+  /** Makes one call of the shipped code: counts it, times it, and writes it into the timeline. */
   private async call<T>(what: string, work: () => Promise<T>, waitMs = 0, hooks = 1): Promise<T> {
     const { world, process } = this
     const startedMs = world.time.nowMs

@@ -7,10 +7,10 @@ import { nameOf, type Request } from './request.js'
 import { isShort } from './scenario.js'
 import type { SimulatedProcess, World } from './world.js'
 
-/** The back-off's cap with its jitter, and a flight or two when nothing is amiss. */
+/** The longest pause of the back-off with its jitter, and the time of one or two flights when nothing goes wrong. */
 const PROMPT_MS = 1960
 
-/** How long after a request the session is still none that nobody else has to do with. */
+/** For how long after a request the next request of the session does not count as alone with it. */
 const AFTERMATH_MS = 50
 
 const COVERAGE: Partial<Record<ErrorCode, string>> = {
@@ -26,7 +26,7 @@ const COVERAGE: Partial<Record<ErrorCode, string>> = {
   LATCHKEY_CLOSED: 'closed',
 }
 
-/** What may go wrong for a request although nothing is wrong with the world. */
+/** The errors that a request may get although nothing goes wrong in the world. */
 const CALM_FAILURES = new Set<ErrorCode>([
   'LATCHKEY_FENCED',
   'LATCHKEY_SESSION_GONE',
@@ -35,17 +35,17 @@ const CALM_FAILURES = new Set<ErrorCode>([
   'LATCHKEY_HELD_TOO_LONG',
 ])
 
-/** The rules that take more than one command, or what a client was told, to decide. */
+/** The rules that need more than one command, or need to know what a client was told. */
 export class Rules {
   private readonly accused = new Set<string>()
   private readonly watched = new Set<SessionTruth>()
-  /** "process/session" => when a request there last ended; "session" => the same in any process. */
+  /** When a request last ended: by "process/session" in that process, by "session" in any process. */
   private readonly endedAtMs = new Map<string, number>()
 
-  /** Those who were over before they were given their session. */
+  /** The requests that ended before they were given their session. */
   private readonly gaveUp = new Set<string>()
 
-  /** Given their session since the last event. */
+  /** The requests that were given their session since the last event. */
   private readonly newHolders: Request[] = []
 
   constructor(private readonly world: World) {}
@@ -53,7 +53,8 @@ export class Rules {
   arrived(request: Request): void {
     const { world } = this
     if (world.time.nowMs - (this.endedAtMs.get(request.session) ?? -Infinity) < AFTERMATH_MS) request.isAlone = false
-    // A lock that was granted to its process, or asked for, for one who has given up costs a flight: it is taken over.
+    // A lock that was granted to this process, or was taken for a request that has given up, must be taken over, and
+    // that costs a flight.
     const { lock } = this.truthOf(request)
     if (lock !== undefined && (lock.label === undefined || this.gaveUp.has(lock.label))) request.isAlone = false
     for (const other of world.active) {
@@ -63,7 +64,7 @@ export class Rules {
     }
   }
 
-  /** It has let go of its session, or goes on under another id. */
+  /** Called when a request has released its session, or goes on under another id. */
   ended(request: Request): void {
     const { nowMs } = this.world.time
     if (request.heldSinceMs === Infinity) this.gaveUp.add(request.name)
@@ -71,7 +72,7 @@ export class Rules {
     this.endedAtMs.set(`${String(request.process.actor)}/${request.session}`, nowMs)
   }
 
-  /** While a handle calls itself held, the server's lock is its own. */
+  /** Rule: while a handle says that it is held, the server's lock is its own. */
   held(): void {
     for (let one = this.newHolders.pop(); one !== undefined; one = this.newHolders.pop()) this.holdsAlone(one)
     for (const request of this.world.active) {
@@ -83,7 +84,9 @@ export class Rules {
     }
   }
 
-  /** Its process may take one lock for two requests; on the server there is one. */
+  /**
+   * Rule: one lock is given to one request. On the server a lock that a process gave to two requests looks like one.
+   */
   private holdsAlone(request: Request): void {
     for (const other of this.world.active) {
       if (other === request || other.process !== request.process || other.session !== request.session) continue
@@ -92,12 +95,15 @@ export class Rules {
     }
   }
 
-  /** Looks at the moment at which a lock runs out: that is when a holder may still believe in it. */
+  /**
+   * Checks the rules at the moment at which a lock expires: that is when a
+   * holder may still believe that it has the lock.
+   */
   watchExpiry(truth: SessionTruth): void {
     if (this.watched.has(truth) || truth.lock === undefined) return
     this.watched.add(truth)
     const { server, time, history } = this.world
-    // Of a stopped server the clock stands: look again later.
+    // The clock of a stopped server stands still: check again later.
     time.after(Math.max(server.untilSec(truth.lock.expiresAtSec), server.isStopped ? 100 : 0), () => {
       this.watched.delete(truth)
       history.expire(truth)
@@ -105,7 +111,7 @@ export class Rules {
     })
   }
 
-  /** A record does not run out under the hands of one who has had the time to prolong it. */
+  /** Rule: a record does not expire while a request holds it that has had the time to prolong it. */
   recordExpires(truth: SessionTruth): void {
     const { time, server, scenario, flightMs } = this.world
     const endsMs = time.nowMs + server.untilSec(truth.recordExpiresAtSec)
@@ -113,7 +119,7 @@ export class Rules {
       if (request.phase !== 'held' || request.isDead || !request.believesHeld) continue
       const { plan, process, base } = request
       if (request.session !== truth.id || base !== truth.text || !this.isItsLock(request, truth)) continue
-      // It went, and what stands there is another of the same bytes: absence has no fence.
+      // The record was removed since this request read it, and another record of the same bytes stands there now.
       if (truth.removedAtMs >= request.baseAtMs) continue
       const firstMs = Math.min(renewAfterMs(scenario.leaseSec), prolongAfterMs(plan.lifetimeSec))
       const sinceMs = Math.max(request.heldSinceMs, process.quietSinceMs)
@@ -122,7 +128,7 @@ export class Rules {
     }
   }
 
-  /** Before a lock changes: has anybody waited for too long for one that was to be had? */
+  /** Rule, checked before a lock changes: nobody has waited for too long for a lock that could have been taken. */
   lockChanges(truth: SessionTruth, next?: ServerLock): void {
     const { world } = this
     const { lock } = truth
@@ -138,8 +144,8 @@ export class Rules {
       const { process } = waiter
       if (waiter.phase !== 'waiting' || waiter.session !== truth.id || process.host.isDead || process.host.isPaused) continue
       if (lock !== undefined && lock.actor !== process.actor) continue
-      // It came when nobody looked for it any more, or was granted to one who had left the line and was not heard: under a
-      // name that its process no longer has for this session. Such a grant ends by itself, soon.
+      // The lock may have come when nobody looked for it any more, or may be a grant to a queue that had left the line
+      // unheard. Its process no longer uses that instance id for this session, and the lock soon ends by itself.
       const mayBeOld = lock !== undefined && (lock.isLate || lock.label === undefined)
       if (mayBeOld && lock.instance !== truth.instances.get(process.actor)) continue
       if (process.isClosing || this.isBusy(process, truth.id)) continue
@@ -209,7 +215,7 @@ export class Rules {
   wasDestroyed(request: Request, destroy: Destroy): void {
     const truth = this.world.history.session(destroy.session)
     this.world.history.expire(truth)
-    // A restart, or the end of its life, has done the same.
+    // The record may also have gone by a restart, or by its expiry.
     const isGone = truth.text === '' && truth.removedAtMs >= destroy.invokedAtMs
     if (destroy.outcome === 'acked' && destroy.executed === 'no' && !isGone && !destroy.isRetiring) {
       this.world.accuse('ackedNotStored', `${request.name}'s destroy was acknowledged and never carried out`)
@@ -219,7 +225,9 @@ export class Rules {
     }
   }
 
-  /** Every call settles within its deadline; waiting comes on top, and so does the process's own sleep. */
+  /**
+   * Rule: every call settles within its deadline. The time of waiting is added; a pause of the process does not count.
+   */
   took(request: Request, what: string, tookMs: number, limitMs: number): void {
     if (tookMs > limitMs + 1) {
       this.world.accuse('deadline', `${request.name}'s ${what} took ${tookMs.toFixed()} ms, which may take ${limitMs.toFixed()}`)
@@ -244,18 +252,18 @@ export class Rules {
     if (isMaxHold || !CALM_FAILURES.has(failure.code)) world.accuse('calmError', `${request.name}: ${failure.code} with nothing amiss`)
   }
 
-  /** An uncontended cycle costs two flights. */
+  /** Rule: an uncontended request costs two flights, and one more for each save or reload. */
   flights(request: Request, flights: number, due: number): void {
     const { leaseSec, maxHoldMs, isCalm, plans } = this.world.scenario
-    // A record that ran out meanwhile costs a destroy a flight more; a renewal is a flight, and so is taking a lock off
-    // the server that was held for too long.
+    // A destroy needs one flight more where the record has expired in the meantime. A renewal is a flight, and so is
+    // the removal of a lock that was held for too long.
     const heldMs = this.world.time.nowMs - request.arrivedAtMs
     if (!isCalm || plans.some(({ lifetimeSec }) => isShort(lifetimeSec)) || heldMs >= Math.min(renewAfterMs(leaseSec), maxHoldMs)) return
     this.world.cover('uncontended')
     if (flights > due) this.world.accuse('flights', `${request.name} was alone and cost ${String(flights)} flights, not ${String(due)}`)
   }
 
-  /** Shuts a manager down; it may take its grace and a few deadlines. */
+  /** Closes a manager. Rule: that takes no longer than its grace and two deadlines. */
   close(process: SimulatedProcess, graceMs: number): void {
     const { world } = this
     const startedMs = world.time.nowMs
@@ -281,8 +289,9 @@ export class Rules {
   }
 
   /**
-   * The label on the lock that `request` has been given: its own name, or that of one who stood before it in the queue
-   * and has given up since. Only its process knows which, so that it is asked; what it says must stand on the server.
+   * The label on the lock that `request` has been given: its own name, or the name of a request that stood before it in
+   * the queue and has given up. Only its process knows which, so the process is asked; that label must stand on the
+   * server.
    */
   private heldLabel({ process, session }: Request): string | undefined {
     const hash = hashOf(session)

@@ -12,22 +12,22 @@ export interface RunResult {
   readonly timeline: string
 }
 
-/** Longer than anything may take: whoever is still under way then hangs. */
+/** Longer than anything may take: a request that is still under way then hangs. */
 const HANG_MS = 400_000
 
-/** In which an end that was not answered in the storm is tried again in the calm: its intervals double. */
+/** Long enough for an end that was not answered in the storm to be tried again in the calm. Its intervals double. */
 const LATE_ENDINGS_MS = 90_000
 
-/** A run takes some hundreds, or a few thousand with long waits. */
+/** The limit of a run's events. A run takes some hundreds, or a few thousand with long waits. */
 const MAX_EVENTS = 100_000
 
-/** One run: everything in it follows from the seed. */
+/** Plays one run. Everything in it follows from the seed. */
 export function run(seed: number, wantsTimeline = false): Promise<RunResult> {
   const random = new SeededRandom(seed)
   return play(makeScenario(random.fork()), random.fork(), wantsTimeline)
 }
 
-/** The run of one scenario; what it leaves to chance is drawn from `random`. */
+/** Plays one scenario. What the scenario leaves to chance is drawn from `random`. */
 export async function play(scenario: Scenario, random: SeededRandom, wantsTimeline = false): Promise<RunResult> {
   const world = new World(scenario, random, wantsTimeline)
   const { time } = world
@@ -84,7 +84,7 @@ async function live(world: World, requests: readonly Request[]): Promise<void> {
 
 async function closeAll(world: World): Promise<void> {
   const { time, rules } = world
-  // One that was shut down in the middle of a commit cannot wait for its answer.
+  // A process that was shut down in the middle of a commit cannot wait for the answer, and is left out.
   const open = world.processes.filter(({ host, isClosing }) => !host.isDead && !isClosing)
   for (const process of open) rules.close(process, 0)
   await time.run(time.nowMs + 3 * world.scenario.deadlineMs + 1000)
@@ -95,7 +95,7 @@ function judgeClosed(world: World, { actor, host }: SimulatedProcess): void {
   if (host.openTimers > 0) world.accuse('keptAlive', `process ${String(actor)} has ${String(host.openTimers)} timers after close`)
   for (const truth of world.history.sessions.values()) {
     world.history.expire(truth)
-    // A grant runs out by itself; whoever made it could not know.
+    // A grant expires by itself. The process that made it could not know that nobody would take it over.
     if (truth.lock?.label === undefined || truth.lock.isLate) continue
     if (truth.lock.actor === actor) {
       world.accuse('orphanLeft', `process ${String(actor)} closed and left a lock on ${truth.id}`)

@@ -1,14 +1,14 @@
 import type { SeededRandom } from '../../src/testing/seeded-random.js'
 
-/** What one request does, decided before the run. */
+/** Everything that one request does, decided before the run. */
 export interface Plan {
   readonly name: string
-  /** The place it runs at: a process that crashed is followed by another in its place. */
+  /** The place where the request runs. A process that has crashed is followed by another at the same place. */
   readonly place: number
   readonly session: string
   readonly atMs: number
   readonly mode: 'store' | 'strictStore' | 'session' | 'peek' | 'destroy'
-  /** What it does between read and end, in order; each after its `thinkMs`. */
+  /** The steps between read and end, in order; each is taken after its `thinkMs`. */
   readonly steps: readonly { readonly kind: 'save' | 'reload'; readonly thinkMs: number }[]
   readonly thinkMs: number
   readonly end: 'write' | 'touch' | 'close' | 'destroy' | 'regenerate' | 'leak'
@@ -25,7 +25,7 @@ export type Disaster =
   | { readonly kind: 'restart'; readonly atMs: number }
   | { readonly kind: 'evict'; readonly atMs: number; readonly session: string; readonly suffix: '' | '-lck' | '-line' }
 
-/** The odds of each thing that can happen to a flight; what is left over of 1 passes. */
+/** The odds of everything that can happen to a flight. All other flights pass. */
 export interface Odds {
   readonly refused: number
   readonly lost: number
@@ -34,7 +34,7 @@ export interface Odds {
   readonly zombie: number
   readonly slow: number
   readonly gap: number
-  /** Answered by an error that says nothing of what was carried out. */
+  /** The flight is answered by an error that does not say what was carried out. */
   readonly unclear: number
 }
 
@@ -52,28 +52,30 @@ export interface Scenario {
   readonly odds: Odds
   readonly plans: readonly Plan[]
   readonly disasters: readonly Disaster[]
-  /** Who ends a session hears nothing for a while: neither whether it has, nor what has become of it. */
+  /**
+   * A process that ends a session hears nothing for a while: not whether it has ended, and not what stands there now.
+   */
   readonly isDeafAtRegenerate: boolean
-  /** From here on nothing goes wrong any more. */
+  /** From this time on nothing goes wrong any more. */
   readonly calmFromMs: number
-  /** Its processes are on one host, and tell each other when a session is free. */
+  /** The processes are on one host, and tell each other when a session is free. */
   readonly hasBell: boolean
   /** All processes are resumed from one memory. */
   readonly isCloned: boolean
 }
 
-/** Short enough to run out during a run. */
+/** Whether a lifetime is short enough to end during a run. */
 export const isShort = (lifetimeSec: number): boolean => lifetimeSec < 1000
 
 const STORM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0.35, zombie: 0, slow: 0, gap: 0.9, unclear: 0 }
 const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0, unclear: 0 }
 
-/** Everything that is decided before a run begins. */
+/** Decides everything that is decided before a run begins. */
 export function makeScenario(random: SeededRandom): Scenario {
   const chance = (share: number): boolean => random.fraction() < share
   const isCalm = chance(0.1)
   const isCrowd = chance(0.1)
-  // Commits cut in two, and sessions destroyed in between.
+  // A storm cuts commits in two, and destroys sessions in between.
   const isStorm = !isCalm && chance(0.05)
   const leaseSec = random.pick([2, 2, 2, 3, 3, 4, 15])
   const places = 1 + random.integer(3)

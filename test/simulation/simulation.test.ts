@@ -8,7 +8,7 @@ import { run } from './run.js'
 const WORKERS = 2
 
 describe('the simulation', () => {
-  // Known seeds say what a change has broken; fresh ones, others at each run, say what nobody has seen yet.
+  // Known seeds show what a change has broken. Fresh seeds, different each time, show what nobody has seen yet.
   it.each([
     ['known', 1, 2000],
     ['fresh', freshSeed(), 2000],

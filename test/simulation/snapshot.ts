@@ -6,9 +6,9 @@ import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import type { Command, Receiver, Reply, Wire } from '../../src/wire/wire.js'
 
 /**
- * One of several processes that are resumed from one memory (a snapshot of a machine, CRIU): up to that moment it has
- * drawn the same and done the same as the others, on a server of its own. From then on the kernel's randomness differs,
- * and what a process draws from its memory stays the same.
+ * One of several processes that are resumed from one memory (a snapshot of a machine, CRIU). Before that moment all of
+ * them draw and do the same, each on a server of its own. After it the randomness of the kernel is different in each,
+ * and the randomness that a process draws from its memory is the same in all.
  */
 export class ResumedProcess implements Random, Wire {
   private isResumed = false
@@ -23,7 +23,7 @@ export class ResumedProcess implements Random, Wire {
     this.before = createMemoryWire({ clock })
   }
 
-  /** What its memory has of a session that it had before. Over before anything else happens in the world. */
+  /** Uses a session, so that the memory holds something of it. Ends before anything else happens in the world. */
   async warmUp(manager: SessionManager): Promise<void> {
     await manager.run<{ visits?: number }>('before', ({ data }) => {
       data.visits = 1

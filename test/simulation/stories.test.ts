@@ -11,7 +11,10 @@ import type { Attempt, Destroy } from './truth.js'
 import { judgeOrphans } from './verdict.js'
 import { World } from './world.js'
 
-/** What the rules once took for a fault and is none: each was found by a seed, and is told here without one. */
+/**
+ * Cases that the rules once took for faults and that are none. Each was
+ * found by a seed, and is played here without one.
+ */
 
 const NO_ODDS: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 0, gap: 0, unclear: 0 }
 
@@ -39,7 +42,7 @@ describe('the rules', () => {
     const recordIsEvicted = { kind: 'evict', atMs: 1000, session: 's1', suffix: '' } as const
     const plans = [
       request('holder', 1, { steps: [{ kind: 'save', thinkMs: 10 }], thinkMs: 3000 }),
-      // They come before there is a record, find none, and stand in line once more: behind the one who saw one.
+      // These come before there is a record, find none, and queue again: behind the request that saw a record.
       request('strict', 5, { mode: 'strictStore', thinkMs: 50 }),
       request('another', 6, { mode: 'strictStore' }),
       request('refused', 100),
@@ -100,7 +103,7 @@ describe('the rules', () => {
     const plans = [
       request('first', 10, { steps: [{ kind: 'save', thinkMs: 0 }], thinkMs: 300 }),
       request('destroys', 100, { mode: 'destroy' }),
-      // It gives up while the holder asks why its write was refused.
+      // This request gives up while the holder asks why its write was refused.
       request('givesUp', 50, { abortAfterMs: 270.5 }),
       request('later', 400),
     ]
@@ -214,7 +217,7 @@ describe('the rules', () => {
 
 const DONE: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
 
-/** A checker beside a session `rotated` that lives for two seconds. */
+/** A checker (History), and a regenerated session `rotated` whose record lives for two seconds. */
 function makeHistory() {
   let nowMs = 0
   const nothing = (): void => undefined

@@ -1,4 +1,4 @@
-/** What happened in a run, in order, for people; costs nothing unless somebody wants to read it. */
+/** Writes down what happens in a run, in order, for people. Costs nothing unless somebody wants to read it. */
 export class Timeline {
   private readonly lines: string[] = []
 

@@ -1,12 +1,12 @@
-/** One attempt to store: its op id is the last in the list that it stores, and nobody else's. */
+/** One attempt to store. Its operation id is the last in the list that it stores, and no other attempt has the same. */
 export interface Attempt {
   readonly op: string
   readonly session: string
   readonly request: string
-  /** What its author had read, or stored, before. */
+  /** The content that its author had read, or stored, before. */
   readonly base: string
   readonly text: string
-  /** When that was. */
+  /** When the author read or stored `base`. */
   readonly baseAtMs: number
   readonly invokedAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
@@ -18,18 +18,18 @@ export interface Attempt {
 export interface Destroy {
   readonly actor: number
   readonly session: string
-  /** The session as its author knows it: what another has made of it since is not the author's to end, and stays. */
+  /** The session's content, as the author knows it. If somebody has changed it since, the author must not end it. */
   readonly base: string
   readonly invokedAtMs: number
   settledAtMs: number
   outcome: 'pending' | 'acked' | 'refused' | 'unknown'
-  /** Of a session that goes on under another id: an end that is not answered is tried again, when the call is over. */
+  /** Whether the session goes on under another id. An end that is not answered is then tried again after the call. */
   readonly isRetiring: boolean
-  /** 'maybe': it, or another that was under way at the same time. */
+  /** 'maybe': this destroy was carried out, or another that was under way at the same time. */
   executed: 'no' | 'maybe' | 'yes'
 }
 
-/** A request's time with a session, from its read on, and how long it lets it live. */
+/** The time in which a request has a session, from its read on, and the lifetime that the request gives the session. */
 export interface Stay {
   readonly actor: number
   readonly lifetimeSec: number
@@ -41,59 +41,61 @@ export interface Removal {
   readonly kind: 'destroy' | 'eviction' | 'restart' | 'expiry' | 'overwrite' | 'refusedSet'
   readonly atMs: number
   readonly destroys: readonly Destroy[]
-  /** Its time had come, by what was asked for by those who had a right to. */
+  /** Whether the record's lifetime was over, by what the requests have asked for that had a right to. */
   readonly isDue: boolean
 }
 
 export interface ServerLock {
   readonly token: string
-  /** The process that has put it there, or that it was granted to. */
+  /** The process that has taken the lock, or that it was granted to. */
   readonly actor: number | undefined
   readonly instance: string | undefined
   readonly label: string | undefined
   readonly sinceMs: number
-  /** It came so long after its sending that nobody looks for it any more: only its lease ends it. */
+  /** The lock came so long after its sending that nobody looks for it any more: only its lease ends it. */
   readonly isLate: boolean
   expiresAtSec: number
 }
 
-/** The record between two changes, as the ids of the operations in it; '' where there is none or a tombstone. */
+/** The record between two changes, as the ids of its operations; '' where there is no record, or a tombstone. */
 interface State {
   readonly text: string
   readonly fromMs: number
   toMs: number
 }
 
-/** What really stood on the server for one session, from the beginning to the end. */
+/** Everything that really stood on the server for one session, from the beginning to the end of a run. */
 export class SessionTruth {
   readonly states: State[] = [{ text: '', fromMs: 0, toMs: Infinity }]
-  /** Of its latest writing. */
+  /** The stamp of the latest write. */
   stamp: number | undefined
   recordExpiresAtSec = Infinity
-  /** The same, had nobody but its writers and holders changed it. */
+  /** When the record should expire: as `recordExpiresAtSec`, but set only by writers and holders. */
   recordDueAtSec = Infinity
   lock: ServerLock | undefined
-  /** Process => the instance id that it has last polled under. */
+  /** By process: the instance id that it has last polled under. */
   readonly instances = new Map<number, string | undefined>()
-  /** Every instance id that somebody has polled under => whose it was. */
+  /** By instance id: the process that has polled under it. */
   readonly authors = new Map<string, number>()
   /** Since when nobody has had the lock. */
   freeSinceMs = 0
-  /** When each request's lock first stood on the server; the time is that of its flight's first command. */
+  /** By label: when the request's lock first stood on the server, as the time of the flight's first command. */
   readonly lockedAtMs = new Map<string, number>()
-  /** The lock that each label's request was given, as far as it was: its latest that came while it was asked for. */
+  /**
+   * By label: the token of the lock that the request was given, the latest that came while the request asked for it.
+   */
   readonly tokens = new Map<string, string>()
-  /** Requests whose lock was evicted or went with a restart. */
+  /** The requests whose lock was evicted, or was lost in a restart. */
   readonly robbed = new Set<string>()
-  /** When a tombstone was put, as long as it was not evicted since. */
+  /** When tombstones were put there that have not been evicted since. */
   readonly tombstonesAtMs: number[] = []
   readonly destroys: Destroy[] = []
   readonly stays: Stay[] = []
   changedAtMs = 0
-  /** When it last went and left nothing behind: evicted, expired, with a restart, or with a set that was refused. */
+  /** When the record last went and left nothing behind: by eviction, expiry, a restart, or a refused set. */
   removedAtMs = -1
 
-  /** Begun by a regenerate: what it is born with was copied from the old session. */
+  /** Whether a regenerate made the session: its first content is then a copy of the old session. */
   readonly isRotated: boolean
 
   constructor(readonly id: string) {

@@ -3,9 +3,9 @@ import type { World } from './world.js'
 
 const GRANT_MS = 2000
 
-/** The rules that only the end of a run decides. */
+/** The rules that can be judged only at the end of a run. */
 
-/** Every acknowledged write is in its session's record, unless something that was allowed to has removed it. */
+/** Rule: every acknowledged write is in its session's record, unless something that may remove it has removed it. */
 export function judgeRecords(world: World): void {
   for (const attempt of world.history.attempts.values()) {
     if (attempt.outcome !== 'acked') continue
@@ -28,7 +28,7 @@ function isExcused({ removed, invokedAtMs }: Attempt): boolean {
       return removed.isDue
     case 'destroy':
     case 'refusedSet':
-      // A destroy that had come to its end before this write began has no right to it, however late it is carried out.
+      // A destroy that had ended before this write began must not remove it, however late the destroy is carried out.
       return removed.destroys.some(
         ({ outcome, settledAtMs }) => outcome === 'unknown' || outcome === 'pending' || settledAtMs >= invokedAtMs,
       )
@@ -36,14 +36,14 @@ function isExcused({ removed, invokedAtMs }: Attempt): boolean {
 }
 
 /**
- * A session that goes on under another id has ended under its old one, or has been changed there since. Where no answer
- * was seen it ends later; by now the server has answered for long.
+ * Rule: a session that goes on under another id has ended under its old id, or somebody has changed it there since.
+ * Where no answer was seen the end is tried again later; by now the server has answered for long enough.
  */
 export function judgeEndings(world: World): void {
   for (const { id, text } of notEnded(world)) world.accuse('notEnded', `${id} goes on under another id, and is still "${text}"`)
 }
 
-/** Sessions that go on under another id and still stand under their old one. */
+/** Sessions that go on under another id and still stand under their old id. */
 export function notEnded(world: World): SessionTruth[] {
   return [...world.history.sessions.values()].filter((truth) => {
     world.history.expire(truth)
@@ -55,15 +55,15 @@ export function notEnded(world: World): SessionTruth[] {
   })
 }
 
-/** No lock that a live process of ours has left behind is still there. */
+/** Rule: no lock that a live process has left behind is still there. */
 export function judgeOrphans(world: World): void {
   for (const truth of world.history.sessions.values()) {
     world.history.expire(truth)
     const { lock } = truth
     if (lock === undefined || lock.isLate) continue
-    // Taken after all requests were over, by one that ends a session late: in use.
+    // This lock was taken after all requests were over, to end a session late: it is in use.
     if (world.time.nowMs < lock.sinceMs + 3 * world.flightMs) continue
-    // A grant to a process that has stopped waiting runs out by itself.
+    // A grant to a process that has stopped waiting expires by itself.
     if (lock.label === undefined && world.time.nowMs < lock.sinceMs + GRANT_MS) continue
     const owner = world.processes.find(({ actor }) => actor === lock.actor)
     if (owner === undefined || owner.host.isDead || owner.isClosing) continue

@@ -5,7 +5,7 @@ import { isCrash, type Job, type Report } from './report.js'
 const port = parentPort
 if (port === null) throw new Error('This is a worker of the simulation; run main.ts.')
 
-// Stacks are of no use here and cost more than the errors.
+// Nobody reads the stacks here, and to make them costs more than the errors themselves.
 Error.stackTraceLimit = 0
 
 let strays: string[] = []
@@ -28,7 +28,7 @@ async function work({ from, count, stopsAtViolation, wantsTimeline }: Job): Prom
   for (let seed = from; seed < from + count; seed++) {
     strays = []
     const result = await run(seed, wantsTimeline)
-    // Rejections nobody handles are told of after a turn of the event loop.
+    // Node reports an unhandled rejection only after a turn of the event loop.
     if (seed % 50 === 0 || wantsTimeline) await new Promise((resolve) => setImmediate(resolve))
     runs++
     operations += result.operations

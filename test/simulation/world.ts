@@ -23,16 +23,18 @@ export interface SimulatedProcess {
   readonly actor: number
   readonly host: SimulatedHost
   readonly manager: SessionManager
-  /** When the last thing that was done to it has passed; rules about promptness count from here. */
+  /** When the last disturbance of this process is over. Rules about promptness count from here. */
   quietSinceMs: number
-  /** No reply arrives there until then: it has ended a session in a scenario that makes it deaf for that. */
+  /**
+   * No reply reaches this process before this time: it has ended a session, and the scenario makes it deaf after that.
+   */
   deafUntilMs: number | undefined
-  /** Flights sent for each session, those for the waiting line apart. */
+  /** How many flights were sent for each session, without those for the waiting line. */
   readonly flights: Map<string, number>
   isClosing: boolean
 }
 
-/** One run's server and processes, and the hand of fate. */
+/** The server and the processes of one run, and everything that happens to them. */
 export class World {
   readonly time = new SimulatedTime()
   readonly timeline: Timeline
@@ -40,7 +42,7 @@ export class World {
   readonly history: History
   readonly rules: Rules
   readonly violations: Violation[] = []
-  /** Requests that are under way in any process. */
+  /** The requests that are under way in any process. */
   readonly active = new Set<Request>()
   readonly processes: SimulatedProcess[] = []
   private stoppedAtMs = -Infinity
@@ -50,9 +52,9 @@ export class World {
   private readonly places: SimulatedProcess[] = []
   private readonly fates: SeededRandom
   private readonly isRough: boolean
-  /** Undefined: its processes do not know of each other. */
+  /** Connects the processes with each other; undefined: they do not know of each other. */
   private readonly town: SimulatedTown | undefined
-  /** What all processes have in their memory when they begin; undefined: each has its own. */
+  /** The seed of the memory that all processes begin with; undefined: each has its own. */
   private readonly memorySeed: number | undefined
 
   constructor(
@@ -100,7 +102,7 @@ export class World {
     this.history.coverage.add(what)
   }
 
-  /** Nobody can be expected to be prompt before `untilMs`: `process`, or all of them. */
+  /** Notes that `process`, or all processes, need not be prompt before `untilMs`. */
   disturb(untilMs: number, process?: SimulatedProcess): void {
     for (const one of process === undefined ? this.processes : [process]) {
       one.quietSinceMs = Math.max(one.quietSinceMs, untilMs)
@@ -145,7 +147,7 @@ export class World {
         server.stop()
         this.disturb(time.nowMs + disaster.forMs + 2 * flightMs)
         time.after(disaster.forMs, () => {
-          // Of two that overlap the first one's end is the end.
+          // Where two stalls overlap, both end with the first.
           if (!server.isStopped) return
           this.timeline.add('fate', () => 'the server goes on')
           this.wentOnAtMs = time.nowMs
@@ -177,14 +179,14 @@ export class World {
     }
   }
 
-  /** As SessionManager derives it from its deadline. */
+  /** The deadline of one flight, derived from the deadline of a call as SessionManager does. */
   get flightMs(): number {
     return Math.floor(this.scenario.deadlineMs / 3)
   }
 
   /**
-   * Whether a flight sent at `sentAtMs` is carried out so late, at a server that answers others, that its sender cannot
-   * be expected to look for it any more.
+   * Whether a flight that was sent at `sentAtMs` is carried out so late, by a server that answers other flights, that
+   * its sender need not look for it any more.
    */
   private isLate(sentAtMs: number): boolean {
     const lookedForMs = sentAtMs + 2 * this.flightMs
@@ -210,7 +212,7 @@ export class World {
       fateOf: (commands) => this.fateOf(process, commands),
       onUntrusted: () => this.cover('untrustedCas'),
       onSent: (route, commands) => {
-        // Of the waiting line, and of the sweeper: nobody waits for these.
+        // Flights of the waiting line and of the sweeper are not counted: no request waits for them.
         if (commands.every(({ key, op }) => key.endsWith('-line') || (op === 'get' && commands.length === 1 && key.endsWith('-lck')))) return
         flights.set(route, (flights.get(route) ?? 0) + 1)
       },
@@ -232,7 +234,10 @@ export class World {
     if (this.server.isStopped) this.disturb(scenario.calmFromMs + scenario.leaseSec * 1000 + 8000, process)
   }
 
-  /** From the flight that ends a session on: for a look or two, or for longer than anybody asks. */
+  /**
+   * Whether the process is deaf: from the flight that ends a session on, for
+   * one or two looks, or for longer than it asks.
+   */
   private isDeaf(process: SimulatedProcess, commands: readonly Command[]): boolean {
     if (!this.scenario.isDeafAtRegenerate) return false
     const ends = commands.some((command) => command.op === 'cas' && command.value.length === 0)
@@ -240,7 +245,9 @@ export class World {
     return this.time.nowMs < (process.deafUntilMs ?? 0)
   }
 
-  /** What processes of one host say to each other is a hint, and here it is a poor one. */
+  /**
+   * What happens to a line between processes of one host. Such lines are hints, and here they are made to be poor ones.
+   */
   private fateOfLine(line: string): LineFate {
     const { fates: random } = this
     const upMs = 0.02 + random.fraction() * 0.4

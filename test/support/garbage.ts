@@ -1,4 +1,4 @@
-/** The garbage collector, without a flag on the command line. */
+/** Calls the garbage collector, without a flag on the command line. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 

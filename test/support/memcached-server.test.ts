@@ -7,7 +7,7 @@ import { MemcachedServer } from './memcached-server.js'
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
-    // Killed, but init has not collected it yet.
+    // A zombie has been killed, but init has not collected it yet.
     return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return false

@@ -8,12 +8,15 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface MemcachedOptions {
-  /** Added to the command line: `['-m', '8', '-M']`, say; an `-I` below 1m needs `-o slab_chunk_max=<half of it>`. */
+  /**
+   * Added to the command line, for example `['-m', '8', '-M']`. An `-I`
+   * below 1m needs `-o slab_chunk_max=<half of it>`.
+   */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Listen on a unix socket instead of a port. Default false. */
+  /** Whether to listen on a unix socket instead of a port. Default false. */
   readonly unixSocket?: boolean
-  /** A port that must be used; default: a free one. */
+  /** The port that must be used. Default: a free port. */
   readonly port?: number
   /** The binary. Default: `MEMCACHED_BINARY` of the environment, else `memcached` on PATH. */
   readonly binary?: string
@@ -22,7 +25,8 @@ export interface MemcachedOptions {
 const HOST = '127.0.0.1'
 const START_DEADLINE_MS = 10_000
 const POLL_MS = 2
-// Below Linux's ephemeral range: while a server is down, no outgoing connection can take its port or connect to itself.
+// The ports are below Linux's ephemeral range, so that while a server is down no outgoing connection can take its port,
+// or connect to itself.
 const PORTS = { from: 15_000, to: 32_000 }
 
 export class MemcachedServer implements AsyncDisposable {
@@ -33,7 +37,7 @@ export class MemcachedServer implements AsyncDisposable {
   private constructor(
     private readonly options: MemcachedOptions,
     private readonly directory: string,
-    /** 0 when it listens on a unix socket. */
+    /** 0 when the server listens on a unix socket. */
     readonly port: number,
   ) {}
 
@@ -49,7 +53,7 @@ export class MemcachedServer implements AsyncDisposable {
         return server
       } catch (error) {
         failure = error
-        // Only a taken port is worth another try, and only where we chose it.
+        // Only a port that is in use is worth another try, and only where the port was our choice.
         if (!String(error).includes('in use') || options.port !== undefined) break
       }
     }
@@ -61,12 +65,12 @@ export class MemcachedServer implements AsyncDisposable {
     return join(this.directory, 'memcached.sock')
   }
 
-  /** What a save path names: `127.0.0.1:21212`, or the path of the unix socket. */
+  /** The address for a save path: `127.0.0.1:21212`, or the path of the unix socket. */
   get address(): string {
     return this.port === 0 ? this.socketPath : `${HOST}:${this.port}`
   }
 
-  /** Undefined while the server is down. */
+  /** The server's process id; undefined while the server is down. */
   get pid(): number | undefined {
     return this.child?.pid
   }
@@ -75,12 +79,12 @@ export class MemcachedServer implements AsyncDisposable {
     return this.child !== undefined
   }
 
-  /** A bare connection, not yet connected. */
+  /** Opens a plain connection; the socket returned is not connected yet. */
   connect(): Socket {
     return this.port === 0 ? connect(this.socketPath) : connect(this.port, HOST)
   }
 
-  /** Ends the process for good, whatever state it is in, and confirms it. Idempotent. */
+  /** Ends the process for good, whatever state it is in, and resolves when it has ended. May be called again. */
   async stop(): Promise<void> {
     await this.kill()
     rmSync(this.directory, { recursive: true, force: true })
@@ -90,25 +94,31 @@ export class MemcachedServer implements AsyncDisposable {
     await this.stop()
   }
 
-  /** Resolves when the process is gone. SIGTERM takes memcached 0.8 s; SIGKILL none, and it has nothing to save. */
+  /**
+   * Kills the process, and resolves when it has ended. SIGTERM takes
+   * memcached 0.8 s; SIGKILL is quick, and loses nothing.
+   */
   async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     this.child?.kill(signal)
     await this.exited
   }
 
-  /** The same address, an empty store, CAS numbers from 1 again. */
+  /** Restarts the server at the same address, with an empty store and CAS numbers from 1. */
   async restart(): Promise<void> {
     await this.kill()
     await this.launch()
   }
 
-  /** SIGSTOP: connections are still accepted by the kernel, nothing is answered. Resolves when it stands still. */
+  /**
+   * Pauses the server by SIGSTOP, and resolves when it stands still. The kernel still accepts connections, but nothing
+   * is answered.
+   */
   async pause(): Promise<void> {
     this.child?.kill('SIGSTOP')
     await poll('memcached did not stop', () => this.isStopped())
   }
 
-  /** SIGCONT: what was sent in the meantime is carried out now. */
+  /** Resumes the server by SIGCONT. It now carries out what was sent in the meantime. */
   resume(): void {
     this.child?.kill('SIGCONT')
   }
@@ -124,7 +134,7 @@ export class MemcachedServer implements AsyncDisposable {
     return answer
   }
 
-  /** `stats`, or `stats <group>`, by name. */
+  /** The answer to `stats` or `stats <group>`, by name. */
   async stats(group?: string): Promise<Map<string, string>> {
     const answer = await this.commandText(group === undefined ? 'stats' : `stats ${group}`)
     const found = new Map<string, string>()
@@ -134,7 +144,7 @@ export class MemcachedServer implements AsyncDisposable {
     return found
   }
 
-  /** One number of `stats`; throws if there is none of that name. */
+  /** One number of `stats`; throws if there is no number of that name. */
   async stat(name: string): Promise<number> {
     const value = (await this.stats()).get(name)
     if (value === undefined) throw new Error(`memcached has no stat ${name}`)
@@ -150,7 +160,8 @@ export class MemcachedServer implements AsyncDisposable {
     const binary = this.options.binary ?? process.env['MEMCACHED_BINARY'] ?? 'memcached'
     const child = spawn(binary, [...asRoot, ...listen, '-U', '0', '-t', '2', ...(this.options.args ?? [])], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      // Written once every port is bound: the one sign of readiness that is certainly this server's, TLS and SASL too.
+      // memcached writes this file when every port is bound. No other sign of readiness is certainly this server's, and
+      // works with TLS and SASL as well.
       env: { ...process.env, ...this.options.env, MEMCACHED_PORT_FILENAME: ready },
     })
     let complaint = ''
@@ -194,13 +205,13 @@ export class MemcachedServer implements AsyncDisposable {
   private isStopped(): boolean {
     const pid = this.child?.pid
     if (pid === undefined) throw new Error('memcached is not running')
-    // Signals are delivered later than kill() returns; /proc says when. Elsewhere there is nothing to ask.
+    // A signal may be delivered after kill() has returned. On Linux /proc shows when; elsewhere nothing does.
     if (process.platform !== 'linux') return true
     return /\) T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   }
 }
 
-/** A shell that sees our end of its pipe close when this process dies, however it dies, and then cleans up after it. */
+/** Starts a shell that sees its input close when this process dies, however it dies, and then kills and cleans up. */
 function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
   if (pid === undefined) return undefined
   const cleanUp = ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory]

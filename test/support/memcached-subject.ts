@@ -6,20 +6,20 @@ import type { ServerAddress } from '../../src/wire/memcached/save-path.js'
 import { MemcachedServer } from './memcached-server.js'
 import { serversOf } from './servers.js'
 
-/** The dialects that the memcached wire speaks. */
+/** The protocols that the memcached wire speaks. */
 export const PROTOCOLS = ['binary', 'text'] as const
 export type Protocol = (typeof PROTOCOLS)[number]
 
-/** Deadlines are not what is tested with it: a machine that is busy with other tests may take its time. */
+/** The deadline of a flight where deadlines are not tested: long, because the machine may be busy with other tests. */
 export const PATIENCE_MS = 10_000
 
-/** What a save path says of a server at `address` (`host:port`, or the path of a unix socket). */
+/** The addresses in a save path that names the server at `address` (`host:port`, or the path of a unix socket). */
 export function serverAddresses(address: string, protocol: Protocol): readonly ServerAddress[] {
   const url = address.startsWith('/') ? `unix://${address}` : `tcp://${address}`
   return serversOf(`${url}?protocol=${protocol}`)
 }
 
-/** A wire to a memcached of its own. `advance` really waits. */
+/** Makes a wire to a memcached of its own. `advance` waits in real time. */
 export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}): Promise<WireSubject> {
   const server = await MemcachedServer.start({ args: options.small === true ? ['-m', '8', '-M'] : [] })
   const servers = serverAddresses(server.address, protocol)

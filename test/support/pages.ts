@@ -1,4 +1,4 @@
-/** The documentation, as tests read it. A page is called by its path from the root of the repository. */
+/** Reads the documentation for tests. A page is named by its path from the root of the repository. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
 
-/** Every page: those of the root, and all below docs/. What is generated there is no page. */
+/** Every page: those in the root, and all below docs/ that are not generated. */
 export const PAGES: readonly string[] = [
   ...readdirSync(ROOT).filter((file) => file.endsWith('.md')),
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
@@ -15,7 +15,7 @@ export const PAGES: readonly string[] = [
     .map((file) => `docs/${file}`),
 ].sort()
 
-/** What stands under a heading of a page, up to the next one of its rank or above; '' when there is no such heading. */
+/** The text under a heading of a page, up to the next heading of the same rank or above; '' without such a heading. */
 export function section(page: string, heading: string): string {
   const rank = /^#+/.exec(heading)?.[0].length ?? 0
   const [, text = ''] = new RegExp(`^${heading}\\n([^]*?)(?=^#{1,${String(rank)}} |$(?![^]))`, 'm').exec(read(page)) ?? []
@@ -25,7 +25,7 @@ export function section(page: string, heading: string): string {
 export interface Block {
   /** `js`, `sh`, `diff` and so on. */
   readonly language: string
-  /** What the comment before it says of its test: `<!-- test: run -->`. */
+  /** What the comment before the block says about its test: `run` for `<!-- test: run -->`. */
   readonly how: string | undefined
   readonly code: string
 }
@@ -34,9 +34,9 @@ export interface Block {
 export const blocksOf = (page: string): readonly Block[] =>
   [...read(page).matchAll(/(?:<!-- test: (.*?) -->\n)?^```(\w+)\n([^]*?)^```$/gm)].map(([, how, language = '', code = '']) => ({ how, language, code }))
 
-/** What a block prints, by its own words: the comments behind its `console.log(...)`, one a line. */
+/** What a block says that it prints: the comments behind its `console.log(...)`, one on each line. */
 export const promisedBy = (code: string): string =>
   [...code.matchAll(/console\.log\(.*\) \/\/ (.*)/g)].map(([, promised = '']) => promised).join('\n')
 
-/** Stands in what test/docs/play.ts prints before what each example prints. */
+/** The line that test/docs/play.ts prints before the output of each example. */
 export const MARK = '--- the next example'

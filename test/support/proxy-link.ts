@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Fault, FaultProxy } from './proxy.js'
 
-/** No magic byte of memcached's binary protocol, and no word of the text one; ends a line. */
+/** Bytes that begin neither a packet of memcached's binary protocol nor a word of the text protocol, and end a line. */
 const GARBAGE = Buffer.concat([Buffer.from('\x01\x02garbage '), Buffer.alloc(40, 0xa5), Buffer.from('\r\n')])
 
-/** One connection of the wire and its other half to the server: where the faults of `FaultProxy` happen. */
+/** One connection from the wire, and the connection behind it to the server. The faults of `FaultProxy` happen here. */
 export class Link {
   private fault: Fault | undefined
   private replySeen = false
@@ -22,15 +22,15 @@ export class Link {
     upstream.setNoDelay(true)
     client.on('data', (segment: Buffer) => this.request(segment))
     upstream.on('data', (segment: Buffer) => this.reply(segment))
-    // A server that is gone looks to the wire as it would without the proxy, but for the connect.
+    // A server that has gone looks to the wire as it would without the proxy, except that the connect succeeds.
     upstream.on('error', () => this.cut('rst'))
     upstream.on('end', () => this.cut('fin'))
     client.on('error', () => undefined)
-    // What was sent is carried out, even late and when nobody waits for it any more: as without a proxy.
+    // As without a proxy, what was sent is carried out, even if that is late and nobody waits for it any more.
     client.on('close', () => void this.requests.then(() => upstream.end()))
   }
 
-  /** Towards the wire. */
+  /** Whether the connection from the wire is open. */
   get isOpen(): boolean {
     return !this.client.destroyed
   }
@@ -49,7 +49,7 @@ export class Link {
     this.proxy.counts.requestSegments++
     this.proxy.counts.requestBytes += segment.length
     if (this.fault === 'blackHole') return
-    // A request of several segments is still the same one while nothing came back.
+    // As long as nothing has come back, further segments belong to the same request.
     if (this.fault === undefined || this.replySeen) {
       this.fault = this.proxy.faultFor(segment)
       this.replySeen = false
@@ -106,12 +106,12 @@ export class Link {
         write(this.client, Buffer.concat([segment, segment]))
         return
       default:
-        // What comes for a wire that has gone passes to nobody: `foreignReply` must not take it for its own.
+        // A reply for a wire that has gone reaches nobody, so `foreignReply` must not use it.
         if (write(this.client, segment)) this.proxy.passed(segment)
     }
   }
 
-  /** After all that was to be passed before, `lateMs` later. */
+  /** Passes something on after everything that came before it, and `lateMs` later. */
   private async inTurn(before: Promise<void>, lateMs: number, pass: () => void | Promise<void>): Promise<void> {
     await before
     const { signal } = this.proxy.stopped
@@ -120,7 +120,7 @@ export class Link {
   }
 }
 
-/** Whether there was anybody to write to. */
+/** Writes to a socket; returns whether it was open. */
 function write(socket: Socket, bytes: Buffer): boolean {
   const { writable } = socket
   if (writable) socket.write(bytes)

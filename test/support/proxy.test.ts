@@ -4,17 +4,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { MemcachedServer } from './memcached-server.js'
 import { type Fault, FaultProxy } from './proxy.js'
 
-/** What happened to one request: the bytes that came back, and how it ended. */
+/** What happened to one request: the bytes that came back, and how the connection ended. */
 interface Outcome {
   readonly answer: string
   readonly end: 'open' | 'fin' | 'rst'
 }
 
-/** How long nothing must come for it to count as nothing. */
+/** After this long without an answer, no answer counts as coming. */
 const QUIET_MS = 150
-/** How long to wait for what must come, on a machine that is busy. */
+/** How long to wait for an answer that must come, on a busy machine. */
 const BUSY_MS = 10_000
-/** How long to look for more after a line has come. */
+/** How long to wait for more after a line has come. */
 const MORE_MS = 15
 
 describe('FaultProxy', () => {
@@ -30,7 +30,7 @@ describe('FaultProxy', () => {
   })
   beforeEach(async () => {
     proxy.clear()
-    // A reply that comes late is the last one that passed.
+    // While a connection is open, a late reply could still pass, and become the one that `foreignReply` sends.
     await expect.poll(() => proxy.openConnections).toBe(0)
     await server.commandText('set n 0 0 1\r\n0')
   })
@@ -136,7 +136,7 @@ describe('FaultProxy', () => {
     void proxy.next('dropReply')
     const { replySegments } = proxy.counts
     expect((await exchange(socket, 'incr n 1\r\n', QUIET_MS)).answer).toBe('')
-    // Before it, the next request would be the second part of this one.
+    // Before this reply, the proxy would take the next request for the second part of this one.
     await expect.poll(() => proxy.counts.replySegments).toBe(replySegments + 1)
     expect((await exchange(socket, 'incr n 1\r\n')).answer).toBe('2\r\n')
     socket.destroy()
@@ -162,7 +162,7 @@ describe('FaultProxy', () => {
     expect((await ask('version\r\n')).answer).toMatch(/^VERSION/)
   })
 
-  /** One request on a connection of its own. */
+  /** Sends one request on a connection of its own. */
   async function ask(request: string, quietMs = BUSY_MS): Promise<Outcome> {
     const socket = connect(proxy.port, proxy.host)
     await once(socket, 'connect')
@@ -174,7 +174,7 @@ describe('FaultProxy', () => {
   }
 })
 
-/** Sends a request; settles at the end of the connection, or once it was quiet for a while. */
+/** Sends a request; settles at the end of the connection, or after it has been quiet for a while. */
 function exchange(socket: Socket, request: string, quietMs = BUSY_MS): Promise<Outcome> {
   return new Promise((resolve) => {
     let answer = ''

@@ -1,20 +1,23 @@
-/** A TCP proxy between a wire and a real server, which breaks what it is told to break. */
+/** A TCP proxy between a wire and a real server. It breaks exchanges as a test tells it to. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Link } from './proxy-link.js'
 
 /**
- * What happens to one exchange: a request (what the wire writes at once) and its reply.
+ * What happens to one exchange. An exchange is a request (what the wire writes at once) and its reply.
  *
  * - `finBefore`, `rstBefore`: the request is not passed on; the wire's connection is closed, or reset.
  * - `fin`, `rst`: the server has carried the request out; its reply is dropped and the connection closed, or reset.
- * - `halfReply`: as `fin`, but the first half of the reply's first segment arrives.
+ * - `halfReply`: like `fin`, but the first half of the reply's first segment arrives.
  * - `dropReply`: the request passes, its reply does not; the connection stays open.
  * - `blackHole`: nothing passes on this connection from now on, in either direction, until `clear()`.
- * - `garbage`: bytes of no protocol take the place of the reply.
- * - `foreignReply`: the last reply that passed before, on whichever connection, takes the place of the reply.
- * - `replyTwice`: the reply, and then the same once more.
- * - `trickle`: the reply byte by byte (a segment's first 256, then by 61), each in a turn of the event loop of its own.
- * - `delayRequestMs`, `delayReplyMs`: passes late; a request even if the wire has closed its connection since.
+ * - `garbage`: bytes that belong to no protocol take the place of the reply.
+ * - `foreignReply`: the last reply that passed before, on any connection, takes the place of the reply.
+ * - `replyTwice`: the reply comes twice.
+ * - `trickle`: the reply comes byte by byte (after a segment's first 256 bytes 61 at a time), each piece in a turn of
+ * the
+ *   event loop of its own.
+ * - `delayRequestMs`, `delayReplyMs`: the request or the reply passes late; a request even if the wire has closed its
+ *   connection since.
  */
 export type Fault =
   | 'finBefore'
@@ -32,11 +35,13 @@ export type Fault =
   | { readonly delayReplyMs: number }
 
 export interface FaultOptions {
-  /** Only a request that this is true of; it sees its first segment. Default: any, a wire's handshake included. */
+  /**
+   * Says from a request's first segment whether the fault may strike it. Default: any request, even a wire's handshake.
+   */
   readonly when?: (request: Buffer) => boolean
 }
 
-/** Sees a segment before it goes on, and may change it; undefined drops it. `connection` counts from 1. */
+/** Is shown each segment before it goes on, and may change it; undefined drops it. `connection` counts from 1. */
 export type Hook = (segment: Buffer, connection: number) => Buffer | undefined
 
 interface Plan {
@@ -48,7 +53,7 @@ interface Plan {
 
 export class FaultProxy implements AsyncDisposable {
   readonly host = '127.0.0.1'
-  /** What has passed through, or would have: segments are what arrived at once. */
+  /** Counts what has arrived here, even what was not passed on. A segment is what arrived at once. */
   readonly counts = { connections: 0, requestSegments: 0, requestBytes: 0, replySegments: 0, replyBytes: 0, faults: 0 }
   onRequest: Hook | undefined
   onReply: Hook | undefined
@@ -65,7 +70,7 @@ export class FaultProxy implements AsyncDisposable {
     server.on('connection', (client) => this.accept(client))
   }
 
-  /** @param target where to connect to for each connection that comes in; a `MemcachedServer`, say. */
+  /** @param target connects to the server for each connection that comes in; for example a `MemcachedServer`. */
   static async start(target: { connect(): Socket }): Promise<FaultProxy> {
     const server = createServer()
     const port = await listen(server, 0)
@@ -80,19 +85,22 @@ export class FaultProxy implements AsyncDisposable {
     return [...this.links].filter((link) => link.isOpen).length
   }
 
-  /** Breaks the next exchange, on whichever connection. Several wait in line. Resolves when it has struck. */
+  /**
+   * Breaks the next exchange, on any connection. Several faults strike one
+   * after the other. Resolves when it has struck.
+   */
   next(fault: Fault, options: FaultOptions = {}): Promise<void> {
     return new Promise((struck) => {
       this.plans.push({ fault, when: options.when ?? (() => true), once: true, struck })
     })
   }
 
-  /** Breaks every exchange, unless a `next` comes first. */
+  /** Breaks every exchange that no `next` breaks. */
   always(fault: Fault, options: FaultOptions = {}): void {
     this.plans.push({ fault, when: options.when ?? (() => true), once: false, struck: () => undefined })
   }
 
-  /** Forgets all faults to come; connections in a black hole pass again what comes from now on. */
+  /** Forgets all faults to come. Connections in a black hole pass on again what arrives from now on. */
   clear(): void {
     this.plans = []
     for (const link of this.links) link.heal()
@@ -103,20 +111,20 @@ export class FaultProxy implements AsyncDisposable {
     for (const link of this.links) link.cut(how)
   }
 
-  /** Stops listening: who connects from now on is refused. Open connections stay. */
+  /** Stops listening: new connections are refused from now on. Open connections stay. */
   async refuse(): Promise<void> {
     if (!this.server.listening) return
-    // Its callback waits for the open connections; the port is let go at once.
+    // The port is released at once; only the callback of close() would wait for the open connections.
     this.server.close()
     await new Promise((resolve) => setImmediate(resolve))
   }
 
-  /** Listens again, on the same port. */
+  /** Listens on the same port again. */
   async acceptAgain(): Promise<void> {
     if (!this.server.listening) await listen(this.server, this.port)
   }
 
-  /** Destroys everything. Idempotent. */
+  /** Destroys everything. May be called again. */
   async stop(): Promise<void> {
     this.stopped.abort()
     this.plans = []
@@ -128,7 +136,7 @@ export class FaultProxy implements AsyncDisposable {
     await this.stop()
   }
 
-  /** The fault that is to strike an exchange that starts with `request`. */
+  /** The fault that strikes the exchange that starts with `request`; undefined for none. */
   faultFor(request: Buffer): Fault | undefined {
     const matching = this.plans.filter((plan) => plan.when(request))
     const plan = matching.find(({ once }) => once) ?? matching.at(-1)
@@ -139,7 +147,7 @@ export class FaultProxy implements AsyncDisposable {
     return plan.fault
   }
 
-  /** What `foreignReply` sends. */
+  /** The reply that the fault `foreignReply` sends. */
   foreignReply(): Buffer {
     if (this.lastReply === undefined) throw new Error('foreignReply needs a reply that passed before')
     return this.lastReply

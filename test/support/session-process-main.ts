@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager, type SessionManagerOptions, type SessionStore } from '../../src/index.js'
 import type { Call, Result } from './session-process.js'
 
-/** A process of its own with one manager; does what its parent asks (session-process.ts). */
+/** A process of its own with one manager. It does what its parent process asks (session-process.ts). */
 
 const options = JSON.parse(process.env['MANAGER_OPTIONS'] ?? '{}') as SessionManagerOptions
 const manager = new SessionManager(options)
@@ -33,7 +33,9 @@ async function perform(call: Call): Promise<unknown> {
   }
 }
 
-/** Three local requests that never stop asking; when each was served, on the wall clock all processes share. */
+/**
+ * Three local requests that ask without end. Returns when each was served, on the wall clock that all processes share.
+ */
 async function loop(id: string, holdMs: number, forMs: number): Promise<number[]> {
   const served: number[] = []
   const endMs = Date.now() + forMs

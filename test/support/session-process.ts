@@ -10,7 +10,7 @@ export type Call =
   | { readonly do: 'loop'; readonly id: string; readonly holdMs: number; readonly forMs: number }
   | { readonly do: 'close' | 'stats' | 'end' }
 
-/** What a call came to: its value, or the code of its error. */
+/** The result of a call: its value, or the code of its error. */
 export type Result = { readonly value: unknown } | { readonly code: string }
 
 const MAIN = fileURLToPath(new URL('./session-process-main.ts', import.meta.url))
@@ -20,7 +20,7 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
 })
 
-/** A real process with a manager of its own, told what to do; it can be stopped and killed. */
+/** A real process with a manager of its own. A test tells it what to do, and can stop and kill it. */
 export class SessionProcess {
   private seq = 0
   private readonly pending = new Map<number, (result: Result) => void>()

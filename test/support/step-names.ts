@@ -1,11 +1,13 @@
 import { areSameBytes, type Command, type Reply, type Value } from '../../src/wire/wire.js'
 
-/** Calls commands what they are for: the compare-and-set of a record's own bytes, which only prolongs it, is a 'touch'. */
+/**
+ * Names commands by their purpose: a compare-and-set of a record's own bytes only prolongs it, and is called 'touch'.
+ */
 export class StepNames {
   private readonly standing = new Map<string, Value>()
   private readonly touches = new WeakSet<Command>()
 
-  /** To be told of every flight before it is carried out. */
+  /** Call this for every flight before it is carried out. */
   sent(commands: readonly Command[]): void {
     for (const command of commands) {
       if (command.op !== 'cas' || command.key.endsWith('-lck')) continue
@@ -14,7 +16,7 @@ export class StepNames {
     }
   }
 
-  /** To be told of every flight that was answered. */
+  /** Call this for every flight that was answered. */
   answered(commands: readonly Command[], replies: readonly Reply[]): void {
     for (const [index, command] of commands.entries()) {
       const reply = replies[index]

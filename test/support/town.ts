@@ -1,11 +1,14 @@
 import type { Door, DoorOwner, Link, LinkEnd, LinkOwner, Neighbours } from '../../src/neighbours/neighbours.js'
 
-/** Processes of one host that reach each other at once, in one and the same test; what goes wrong is said by the test. */
+/**
+ * Connects the "processes" of one test as if they were on one host. Lines
+ * arrive at once; the test says what goes wrong.
+ */
 export class Town {
   readonly lines: string[] = []
-  /** Lines that begin like this are lost. */
+  /** Lines that begin with this text are lost. */
   lost: string | undefined
-  /** What is said in the place of a line. */
+  /** Replaces each line on its way. */
   forge: (line: string) => string = (line) => line
   private readonly doors = new Map<string, { readonly owner: DoorOwner; readonly links: Set<TownLink>; isDead: boolean }>()
 
@@ -14,7 +17,7 @@ export class Town {
     return { open: (owner) => this.open(address, owner), call: (callee, owner) => this.call(callee, owner) }
   }
 
-  /** The process dies, as by SIGKILL. */
+  /** Kills the process, as SIGKILL does. */
   kill(address: string): void {
     const door = this.doors.get(address)
     if (door === undefined) return
@@ -22,7 +25,7 @@ export class Town {
     for (const link of door.links) link.peer?.end('ended')
   }
 
-  /** Every link to it breaks off, and it lives. */
+  /** Breaks off every link to the process, which lives on. */
   cutOff(address: string): void {
     for (const link of this.doors.get(address)?.links ?? []) {
       link.peer?.end('ended')

@@ -4,7 +4,10 @@ import { type Command, FlightError, type Reply, type Status, type Wire } from '.
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import { StepNames } from './step-names.js'
 
-/** What a flight may suffer: nothing sent; carried out or not, and no reply seen; carried out `laterMs` after it failed. */
+/**
+ * What happens to a flight: it is not sent; the request or the reply is lost; or it is carried out `laterMs` after it
+ * has failed (`zombie`).
+ */
 type Fault =
   | { readonly kind: 'not-sent' | 'lost-request' | 'lost-reply' | 'untrusted' }
   | { readonly kind: 'zombie'; readonly laterMs: number }
@@ -14,7 +17,7 @@ interface Planned {
   readonly matches: (commands: readonly Command[]) => boolean
 }
 
-/** A wire that notes every flight and makes the planned ones fail. */
+/** A wire that notes every flight, and makes the flights fail that a test has planned to. */
 export class FaultyWire implements Wire {
   readonly flights: (readonly Command[])[] = []
   readonly names = new StepNames()
@@ -28,14 +31,14 @@ export class FaultyWire implements Wire {
     private readonly clock: VirtualClock,
   ) {}
 
-  /** The next flight that has a command of kind `op` on a key that ends in `suffix` suffers `fault`. */
+  /** Makes the next flight fail that has a command of kind `op` on a key that ends in `suffix`. */
   failNext(fault: Fault, op: Command['op'], suffix = ''): void {
     const matches = (commands: readonly Command[]): boolean =>
       commands.some((command) => command.op === op && command.key.endsWith(suffix))
     this.planned.push({ fault, matches })
   }
 
-  /** The next command of kind `op` is answered with `status`, without reaching the server. */
+  /** Answers the next flight that has a command of kind `op` with `status`, without sending it to the server. */
   answerNext(op: Command['op'], status: Status): void {
     this.answers.push({ op, status })
   }
@@ -94,7 +97,7 @@ export class FaultyWire implements Wire {
     return this.inner.sweep()
   }
   async close(): Promise<void> {
-    // The world's store outlives any one of its processes.
+    // The world's store goes on when one of its processes ends.
   }
 }
 
@@ -104,19 +107,19 @@ export class World {
   readonly server = createMemoryWire({ clock: this.clock })
   private seed = 1
 
-  /** A process of its own: its own instance id, connections and queues. */
+  /** Makes a "process": a manager with its own instance ids, connections and queues. */
   process(options: SessionManagerOptions = {}): { manager: SessionManager; wire: FaultyWire } {
     const wire = new FaultyWire(this.server, this.clock)
     const random = new SeededRandom(this.seed++)
     return { manager: new SessionManager({ wire, clock: this.clock, random, ...options }), wire }
   }
 
-  /** Virtual time to think. */
+  /** Waits in virtual time. */
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.clock.setTimer(resolve, ms))
   }
 
-  /** Lets the promise finish, moving the clock as far as it needs. */
+  /** Moves the clock until the promise settles. */
   until<T>(promise: Promise<T>, limitMs?: number): Promise<T> {
     return this.clock.runUntil(promise, limitMs)
   }
@@ -132,7 +135,7 @@ export class World {
   }
 }
 
-/** The code a promise rejects with; fails when it does not reject. */
+/** The code that a promise rejects with; fails when the promise does not reject. */
 export async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise

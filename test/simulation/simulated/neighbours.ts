@@ -3,8 +3,8 @@ import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'
 
 /**
- * What becomes of one line on its way: `laterMs` after the other way round of it, once, twice or never; `breaks`: the
- * link breaks off after it, although both processes live. `forged`: what somebody else says in its place, or besides.
+ * What happens to one line on its way. It arrives after `upMs`, `times` times (never, once or twice). `breaks`: the
+ * link breaks off after the line, although both processes live. `forged`: lines that somebody else sends in addition.
  */
 export interface LineFate {
   readonly upMs: number
@@ -16,7 +16,7 @@ export interface LineFate {
 interface OpenDoor {
   readonly host: SimulatedHost
   readonly owner: DoorOwner
-  /** A connection to a process that was killed a moment ago still succeeds, and breaks off. */
+  /** When the process was killed. For a moment after that a connection to it still succeeds, and then breaks off. */
   diedAtMs: number | undefined
 }
 
@@ -36,7 +36,7 @@ export class SimulatedTown {
     return `door${String(++this.count)}`
   }
 
-  /** Its links break off, not at once. */
+  /** Breaks off all links of a process that has died, each after a moment. */
   died(host: SimulatedHost): void {
     for (const door of this.doors.values()) if (door.host === host) door.diedAtMs ??= this.time.nowMs
     for (const link of this.links) if (link.host === host) link.breakOff()
@@ -53,7 +53,9 @@ export class SimulatedTown {
   }
 }
 
-/** As unix sockets are to processes of one host: quick, and with all that may go wrong with them, and more. */
+/**
+ * Stands for the unix sockets between processes of one host: quick, and with everything that can go wrong, and more.
+ */
 export class SimulatedNeighbours implements Neighbours {
   constructor(
     private readonly town: SimulatedTown,
@@ -117,7 +119,7 @@ class SimulatedLink implements Link {
     this.peer?.end('ended', 0.1)
   }
 
-  /** It breaks in the middle, or at the other end: each end hears of it for itself. */
+  /** Breaks the link. Each end hears of that at a time of its own. */
   breakOff(): void {
     const { random } = this.town
     this.peer?.end('ended', random.fraction() * 14)

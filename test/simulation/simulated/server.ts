@@ -2,30 +2,30 @@ import { MemoryStore } from '../../../src/wire/memory/memory-store.js'
 import type { Command, Reply, Value } from '../../../src/wire/wire.js'
 import type { SimulatedTime } from './time.js'
 
-/** Where a command came from: whatever the wire's owner wants to find again in `onExecuted`. */
+/** Where a command came from, for `onExecuted`. */
 export interface Origin {
   readonly actor: number
   /** When the flight left its process. */
   readonly sentAtMs: number
-  /** When its first command was carried out. */
+  /** When the flight's first command was carried out. */
   startedAtMs: number
-  /** It was carried out after its sender had given it up. */
+  /** Whether the flight was carried out after its sender had given it up. */
   isZombie: boolean
 }
 
 const LIMITS = { maxItemBytes: 1024 * 1024, maxTotalBytes: undefined }
 
 /**
- * One memcached in a simulated world: its commands and TTLs, and what a server can do to its clients. It stops and
- * goes on (then everything that waited is carried out, that included which nobody waits for any more), it restarts
- * empty with its CAS numbers beginning again, it evicts, it runs out of memory.
+ * One memcached in a simulated world: its commands and TTLs, and everything that a server can do to its clients. The
+ * server stops and goes on (and then carries out all commands that have arrived, even those that nobody waits for any
+ * more). It restarts empty, with its CAS numbers from the beginning. It evicts, and it runs out of memory.
  */
 export class SimulatedServer {
-  /** Sees every command when it is carried out. */
+  /** Called for every command when it is carried out. */
   onExecuted: (command: Command, reply: Reply, origin: Origin) => void = () => undefined
-  /** Told when every connection dies. */
+  /** Called when the server restarts, and every connection dies. */
   readonly onRestart: (() => void)[] = []
-  /** The process: another one after each restart. */
+  /** The number of the server's process; each restart makes another. */
   epoch = 1
   isOutOfMemory = false
   private store = new MemoryStore(LIMITS)
@@ -44,13 +44,13 @@ export class SimulatedServer {
     return this.stopped
   }
 
-  /** The second that it is on the server; while it is stopped its clock stands. */
+  /** The present second on the server's clock, which stands still while the server is stopped. */
   get nowSec(): number {
     if (this.stopped) return this.stoppedSec
     return this.staleSec ?? Math.floor((this.time.nowMs + this.phaseMs) / 1000)
   }
 
-  /** Whether its clock has not ticked yet since it went on. */
+  /** Whether the server goes on after a stop and its clock has not ticked yet. */
   get isBehind(): boolean {
     return this.staleSec !== undefined
   }
@@ -60,21 +60,21 @@ export class SimulatedServer {
     return sec * 1000 - this.phaseMs - this.time.nowMs
   }
 
-  /** Does what came over a connection to the process `epoch`: at once, when the server goes on, or never. */
+  /** Runs what came over a connection to the process `epoch`: at once, when the server goes on, or never. */
   arrive(epoch: number, run: () => void): void {
     if (epoch !== this.epoch) return
     if (this.stopped) this.waiting.push({ epoch, run })
     else run()
   }
 
-  /** Carries out one command, now. */
+  /** Carries out one command at once. */
   execute(command: Command, origin: Origin): Reply {
     const reply = this.isOutOfMemory ? this.refuse(command) : this.store.run(command, this.nowSec)
     this.onExecuted(command, reply, origin)
     return reply
   }
 
-  /** The server stands still, as by SIGSTOP; what comes for it waits. */
+  /** Stops the server, as SIGSTOP does. Commands that arrive wait. */
   stop(): void {
     if (!this.stopped) this.stoppedSec = this.nowSec
     this.stopped = true
@@ -83,8 +83,9 @@ export class SimulatedServer {
   /**
    * Continues a server that was stopped.
    *
-   * @param isBehind what waited is carried out before the server's clock ticks, as a real one may do: its TTLs count
-   *   from the second at which the server was stopped.
+   * @param isBehind whether the commands that have waited are carried out before the server's clock ticks, as may
+   * happen on
+   *   a real one: their TTLs then count from the second at which the server was stopped.
    */
   goOn(isBehind = false): void {
     this.stopped = false
@@ -95,7 +96,7 @@ export class SimulatedServer {
     this.staleSec = undefined
   }
 
-  /** Comes back empty and without its connections; what waited at the old process is gone with it. */
+  /** Restarts the server, empty and without its connections. Commands that waited at the old process are lost. */
   restart(): void {
     this.epoch++
     this.stopped = false
@@ -105,19 +106,19 @@ export class SimulatedServer {
     for (const tell of this.onRestart) tell()
   }
 
-  /** Whether there was something to evict. */
+  /** Evicts an item; returns whether there was one. */
   evict(key: string): boolean {
     return this.store.run({ op: 'delete', key }, this.nowSec).status === 'ok'
   }
 
-  /** The value under `key`, as if read now by nobody. */
+  /** The present value under `key`, read without a command that `onExecuted` would see. */
   valueOf(key: string): Value | undefined {
     return this.store.run({ op: 'get', key }, this.nowSec).value
   }
 
   private refuse(command: Command): Reply {
     if (command.op !== 'add' && command.op !== 'cas' && command.op !== 'set') return this.store.run(command, this.nowSec)
-    // As the real one: a refused `set` drops what it would have replaced.
+    // Like the real server, a refused `set` deletes the old item.
     if (command.op === 'set') this.store.run({ op: 'delete', key: command.key }, this.nowSec)
     return { status: 'outOfMemory', value: undefined, flags: 0, cas: undefined }
   }

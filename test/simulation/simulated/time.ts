@@ -7,27 +7,28 @@ interface Event extends Timer {
 }
 
 /**
- * The time of a simulated world: events in order, and between two of them everything that promises alone can do.
+ * The time of a simulated world. It runs events in order, and between two events lets all promises settle that can.
  *
- * Much cheaper than a turn of the event loop per event: `process.nextTick` asked for in a microtask comes when no
- * microtask is left, however long the chain of promises was. Code that waits for sockets or files does not belong here.
+ * This is much cheaper than a turn of the event loop for each event: a `process.nextTick` that is asked for in a
+ * microtask comes when no microtask is left, however long the chain of promises is. Code that waits for sockets or
+ * files cannot run here.
  */
 export class SimulatedTime {
-  /** Runs after every event, once all promises have settled. */
+  /** Called after every event, when all promises have settled. */
   afterEach: () => void = () => undefined
-  /** More events than this, all in all, and `run` rejects: something goes round in circles. */
+  /** The limit of all events together. Beyond it `run` rejects, because the code must be caught in a loop. */
   maxEvents = Infinity
   private currentMs = 0
   private count = 0
   private ran = 0
-  /** A binary heap by (atMs, order). */
+  /** A binary heap, ordered by (atMs, order). */
   private readonly heap: Event[] = []
 
   get nowMs(): number {
     return this.currentMs
   }
 
-  /** Runs `run` once, after `delayMs`; events of the same moment come in the order of their asking. */
+  /** Runs `run` once, after `delayMs`. Events of the same time come in the order in which they were asked for. */
   after(delayMs: number, run: () => void): Timer {
     const event: Event = {
       atMs: this.currentMs + Math.max(delayMs, 0),
@@ -41,7 +42,7 @@ export class SimulatedTime {
     return event
   }
 
-  /** Lets time pass up to `untilMs`, or until `isOver`; time then stands at the last event, or at `untilMs`. */
+  /** Lets time pass until `untilMs`, or until `isOver`. The time then stands at `untilMs`, or at the last event. */
   run(untilMs: number, isOver: () => boolean = () => false): Promise<void> {
     return new Promise((resolve, reject) => {
       const next = (): void => {
@@ -116,19 +117,19 @@ const isBefore = (one: Event, other: Event): boolean =>
   one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order)
 
 /**
- * One simulated process, as a clock: it can be paused (SIGSTOP, a long garbage collection) and it can die.
+ * One simulated process, as a clock. It can be paused (SIGSTOP, a long garbage collection), and it can die.
  *
- * While it is paused time goes on and nothing of it runs; what fell due meanwhile runs when it wakes.
+ * While a process is paused time goes on and nothing in it runs. What falls due in the meantime runs when it wakes.
  */
 export class SimulatedHost implements Clock {
-  /** Timers that would keep the process alive. */
+  /** The number of timers that would keep the process alive. */
   openTimers = 0
   private dead = false
   private pausedAtMs: number | undefined
   private pausedBeforeMs = 0
   private missed: { readonly run: () => void; readonly isTimer: boolean }[] = []
 
-  /** @param startMs where this process's monotonic clock stands at the beginning; `skewMs` goes on its wall clock. */
+  /** @param startMs the start of this process's monotonic clock; `skewMs` is added to its wall clock. */
   constructor(
     private readonly time: SimulatedTime,
     private readonly startMs = 0,
@@ -143,7 +144,7 @@ export class SimulatedHost implements Clock {
     return this.dead
   }
 
-  /** How long it has been paused so far, all in all. */
+  /** How long the process has been paused so far, all pauses together. */
   get pausedMs(): number {
     return this.pausedBeforeMs + (this.pausedAtMs === undefined ? 0 : this.time.nowMs - this.pausedAtMs)
   }
@@ -179,19 +180,19 @@ export class SimulatedHost implements Clock {
     }
   }
 
-  /** A timer of this process, as a promise: it does not settle while the process is paused. */
+  /** Sleeps on a timer of this process. The promise does not settle while the process is paused. */
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.setTimer(resolve, delayMs))
   }
 
-  /** Runs `run` in this process: now, when it wakes, or never. */
+  /** Runs `run` in this process: now, when the process wakes, or never. */
   deliver(run: () => void, isTimer = false): void {
     if (this.dead) return
     if (this.pausedAtMs === undefined) run()
     else this.missed.push({ run, isTimer })
   }
 
-  /** Stops the process where it is, as SIGSTOP does; what comes for it meanwhile waits. */
+  /** Stops the process where it is, as SIGSTOP does. What arrives in the meantime waits. */
   pause(): void {
     if (!this.dead) this.pausedAtMs ??= this.time.nowMs
   }
@@ -199,7 +200,7 @@ export class SimulatedHost implements Clock {
   /**
    * Continues a paused process.
    *
-   * @param timersFirst what is due by time runs before what came by network: an event loop may do either.
+   * @param timersFirst whether timers that are due run before what came over the network. An event loop may do either.
    */
   wake(timersFirst: boolean): void {
     if (this.pausedAtMs === undefined) return
@@ -215,7 +216,7 @@ export class SimulatedHost implements Clock {
     }
   }
 
-  /** Nothing of it runs any more. What it has sent may still be carried out. */
+  /** Kills the process: nothing in it runs any more. Commands that it has sent may still be carried out. */
   kill(): void {
     this.dead = true
     this.missed = []
