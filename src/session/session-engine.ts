@@ -19,6 +19,7 @@ import type { Wire, WireWarning } from '../wire/wire.js'
 import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
 import type { RecordFormat } from './record-format.js'
+import { newSid } from './sid.js'
 import { type SlowHoldEvent, SlowHolds } from './slow-holds.js'
 
 /** A lock that went away while it was held. `session` is a short keyed hash of the id. */
@@ -93,21 +94,8 @@ export class SessionEngine {
     this.lateEndings = new LateEndings(this.locker, clock)
   }
 
-  /** 32 characters of [0-9a-v], 160 random bits, as PHP makes them; none of them can end in a reserved suffix. */
   createSid(): string {
-    let sid = ''
-    let bits = 0
-    let count = 0
-    for (const byte of this.settings.random.bytes(20)) {
-      bits = (bits << 8) | byte
-      count += 8
-      while (count >= 5) {
-        count -= 5
-        sid += SID_ALPHABET.charAt((bits >> count) & 31)
-      }
-      bits &= (1 << count) - 1
-    }
-    return sid
+    return newSid(this.settings.random)
   }
 
   /** A dump of a store or session must not show the credentials of its save path. */
@@ -142,8 +130,6 @@ const neighboursIn = (directory: string | false | undefined, random: Random): Ne
   directory === undefined || directory === false ? undefined : new UnixNeighbours(directory, random)
 
 const managers = processWide('managers', () => ({ count: 0 }))
-
-const SID_ALPHABET = '0123456789abcdefghijklmnopqrstuv'
 
 /** A call takes three flights at the most: its own, a read to resolve it, and the same once more. */
 const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineMs / 3)

@@ -1,10 +1,12 @@
 import { MisuseError, ReadOnlyError } from '../errors.js'
 import { processWide } from '../system/process-wide.js'
+import { systemRandom } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
 import { lifetimeOf, LockedRecord, type ReadOptions } from './locked-record.js'
-import { settingsOf } from './options.js'
+import { checkedCloseGraceMs, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
+import { newSid } from './sid.js'
 
 /** How a record is written. */
 export interface WriteOptions {
@@ -49,10 +51,22 @@ export class SessionStore {
   }
 
   /**
+   * Closes what `open()` has made in this process for its save paths: connections and queues, as the end of PHP's process
+   * would. Holders may finish for `graceMs` (default 5000). A later `open()` makes it anew; `memory:` is empty then.
+   * What managers have made is closed by SessionManager.close(). @throws LATCHKEY_INVALID_OPTION
+   */
+  static async closeAll(options: { readonly graceMs?: number } = {}): Promise<void> {
+    const graceMs = checkedCloseGraceMs(options.graceMs ?? 5000)
+    const opened = [...engines.values()]
+    engines.clear()
+    await Promise.all(opened.map((engine) => engine.close(graceMs)))
+  }
+
+  /**
    * Begins a request. Called while open (PHP's session_reset) it keeps the lock. Sends nothing.
    *
-   * @param savePath as PHP's session.save_path; stores of one path share the process's connections and queues.
-   *   Ignored by a store of a manager. Default `memory:`.
+   * @param savePath as PHP's session.save_path; stores of one path share the process's connections and queues, until
+   *   SessionStore.closeAll(). Ignored by a store of a manager. Default `memory:`.
    * @param _name PHP's session.name; not part of the key, ids are unique without it.
    */
   async open(savePath = '', _name = 'PHPSESSID'): Promise<true> {
@@ -197,7 +211,7 @@ export class SessionStore {
 
   /** A new session id: 32 characters, 160 random bits. Writes nothing. */
   createSid(): string {
-    return (this.engine ?? engineFor('memory:')).createSid()
+    return this.engine?.createSid() ?? newSid(systemRandom)
   }
 
   /**

@@ -248,6 +248,22 @@ describe('misuse is a typed error', () => {
     expect(await codeOf(store.read('sid'))).toBe('LATCHKEY_MISUSE')
   })
 
+  it('what open() has made for a save path is closed by closeAll(), and made anew by the next open()', async () => {
+    const [store, late] = [new SessionStore(), new SessionStore()]
+    for (const one of [store, late]) await one.open('memory:')
+    await store.read('standalone')
+    await SessionStore.closeAll({ graceMs: 0 })
+    expect(await codeOf(store.write('standalone', 'x'))).toBe('LATCHKEY_CLOSED')
+    expect(await codeOf(late.read('standalone'))).toBe('LATCHKEY_CLOSED')
+    await late.open('memory:')
+    expect(await late.read('standalone')).toBe('')
+    await SessionStore.closeAll()
+  })
+
+  it('an id can be had before open(), which makes nothing', () => {
+    expect(new SessionStore().createSid()).toMatch(/^[0-9a-v]{32}$/)
+  })
+
   it('a write before a read, or of another session', async () => {
     const { store } = setUp()
     expect(await codeOf(store.write('sid', 'x'))).toBe('LATCHKEY_MISUSE')
