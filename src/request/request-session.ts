@@ -44,7 +44,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     private readonly manager: SessionManager,
     private readonly settings: RequestSettings,
   ) {
-    this.held = new HeldText(manager, settings.label, NEVER_FOLLOWING, undefined, settings.errorOf)
+    this.held = new HeldText(manager, settings.label, NEVER_FOLLOWING, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
     this.currentId = manager.createSid()
   }
 

@@ -158,7 +158,9 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
       const run = (): void => {
         this.inFrontEnd = true
         try {
-          this.orHandBack(() => Reflect.apply(frontEnd, res, []))
+          Reflect.apply(frontEnd, res, [])
+        } catch (thrown) {
+          this.breakOff(thrown)
         } finally {
           this.inFrontEnd = false
         }
@@ -248,9 +250,11 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   }
 
   private beginStream(): void {
-    this.orHandBack(() => {
+    try {
       this.head.write()
-    })
+    } catch (thrown) {
+      this.breakOff(thrown)
+    }
     if (this.keeper.isGivenUp()) {
       this.head.dropCookies()
       this.state = 'streaming'
@@ -298,14 +302,10 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   }
 
   /** What stands in front and throws (at a session that is circular, say) would ignore the error handler's `res.end()` after that. */
-  private orHandBack(work: () => unknown): void {
-    try {
-      work()
-    } catch (thrown) {
-      const { error, refusal } = this.keeper.onBroken(thrown)
-      if (this.state === 'open') this.handBack(refusal)
-      throw error
-    }
+  private breakOff(thrown: unknown): never {
+    const { error, refusal } = this.keeper.onBroken(thrown)
+    if (this.state === 'open') this.handBack(refusal)
+    throw error
   }
 
   private letOut(): void {

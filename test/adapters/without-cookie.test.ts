@@ -3,29 +3,11 @@
  * framework it is a session with the cookie that a new one would have.
  */
 import { describe, expect, it } from 'vitest'
-import { endSitesAfterEach as endExpressAfterEach, EXPRESSES, Site as ExpressSite } from './express/site.js'
-import { endSitesAfterEach as endFastifyAfterEach, KINDS as FASTIFIES, Site as FastifySite } from './fastify/site.js'
-import { endSitesAfterEach as endFetchAfterEach, KINDS as FETCHES, Site as FetchSite } from './fetch/site.js'
-import { endSitesAfterEach as endKoaAfterEach, Site as KoaSite } from './koa/site.js'
-import type { Browser } from './express/browser.js'
 import type { SessionManager } from 'latchkey'
+import { EXPRESSES, Site as ExpressSite } from './express/site.js'
+import { endPlacesAfterEach, PLACES } from './places.js'
 
-endExpressAfterEach()
-endFastifyAfterEach()
-endFetchAfterEach()
-endKoaAfterEach()
-
-interface Played {
-  readonly manager: SessionManager
-  visitor(): Promise<Browser>
-}
-
-const sites: [string, () => Promise<Played>][] = [
-  ...EXPRESSES.map(([name, framework]): [string, () => Promise<Played>] => [name, () => ExpressSite.start(() => undefined, { framework })]),
-  ...FASTIFIES.map((kind): [string, () => Promise<Played>] => [`Fastify ${kind}`, () => FastifySite.start(kind, () => undefined)]),
-  ['Koa', () => KoaSite.start({})],
-  ...FETCHES.map((kind): [string, () => Promise<Played>] => [kind, () => FetchSite.start(kind, {})]),
-]
+endPlacesAfterEach()
 
 /** The session has ended, and a worker stores what it has done for it. */
 async function putByWorker(manager: SessionManager, sid: string, data: object = { user: 'bob' }): Promise<void> {
@@ -33,9 +15,9 @@ async function putByWorker(manager: SessionManager, sid: string, data: object = 
   await manager.run(sid, (session) => void Object.assign(session.data, data))
 }
 
-describe.each(sites)('%s', (_name, start) => {
+describe.each(PLACES)('%s', (_name, start) => {
   it.each([{}, { cookie: null }])('is a session like any other: %j', async (cookie) => {
-    const site = await start()
+    const site = await start({})
     const visitor = await site.visitor()
     await putByWorker(site.manager, visitor.sid, { user: 'bob', ...(_name.startsWith('Express') || _name.includes('with @') ? cookie : {}) })
     for (let times = 0; times < 2; times++) expect(await visitor.get('/show')).toMatchObject({ status: 200, body: expect.stringContaining('"user":"bob"') as string })

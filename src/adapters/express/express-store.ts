@@ -67,7 +67,18 @@ export class ExpressStore extends BareStore {
   }
 
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
-    return quiet(settle(this.held.calls.inTurn(() => this.read(sid)), callback))
+    const { held } = this
+    const reading = held.calls.inTurn(async () => {
+      // The request's last call has let go, or is about to.
+      const isLeft = held.readOnly === undefined && (held.isOver || (held.calls.isAnswering && held.sid === undefined))
+      const isFirst = this.reading === 'not yet'
+      this.reading = isFirst ? 'failed' : this.reading
+      const session = isLeft ? await held.lookAt(sid, isFirst || undefined) : await held.load(sid)
+      if (isFirst) this.reading = 'done'
+      if (held.readOnly === 'retired') this.readOnlySid ??= sid
+      return session
+    })
+    return quiet(settle(reading, callback))
   }
 
   override set(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
@@ -157,18 +168,6 @@ export class ExpressStore extends BareStore {
       this.onLateFailure(toHttpError(error))
     })
     return changed
-  }
-
-  private async read(sid: string): Promise<SessionData | null> {
-    const { held } = this
-    // The request's last call has let go, or is about to.
-    const isLeft = held.readOnly === undefined && (held.isOver || (held.calls.isAnswering && held.sid === undefined))
-    const isFirst = this.reading === 'not yet'
-    this.reading = isFirst ? 'failed' : this.reading
-    const session = isLeft ? await held.lookAt(sid, isFirst || undefined) : await held.load(sid)
-    if (isFirst) this.reading = 'done'
-    if (held.readOnly === 'retired') this.readOnlySid ??= sid
-    return session
   }
 
   private async write(sid: string, session: AnySession, isLast = this.held.calls.isAnswering, text?: string): Promise<void> {

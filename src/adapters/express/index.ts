@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import session from 'express-session'
 import { BareSessions } from '../http/bare-sessions.js'
-import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
+import { whenBodyArrived } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
@@ -105,9 +105,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
         session({ ...sessionOptions, store: requestStore })(req, res, proceed)
       }
-      // Nobody is to wait for a session while another client uploads slowly.
-      if (!isReading && isBodyDue(req)) onBodyArrived(req, begin)
-      else begin()
+      whenBodyArrived(req, isReading, begin)
     }
   }
   refuseToBeTheStore(store)

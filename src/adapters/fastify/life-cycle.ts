@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
+import { whenBodyArrived } from '../http/body-arrival.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { tellRetry } from '../http/http-error.js'
 import { WITHDRAWN } from '../../response/held-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
 export interface SessionBinding extends Holding {
+  /** It is read without a lock. */
+  readonly isReadOnly: boolean
   /** Reads the session, and waits for it if need be. */
   begin(): Promise<void>
   /** Stores what is to be stored, lets go, and sets the cookie. */
@@ -52,10 +54,7 @@ class LifeCycle {
         go()
       }, go)
     }
-    const { raw } = this.reply.request
-    // Nobody is to wait for a session while another client uploads slowly.
-    if (isBodyDue(raw)) onBodyArrived(raw, begin)
-    else begin()
+    whenBodyArrived(this.reply.request.raw, this.session.isReadOnly, begin)
   }
 
   onSend(payload: unknown, done: Done): void {

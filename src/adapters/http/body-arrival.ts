@@ -5,6 +5,15 @@ import { type Clock, systemClock } from '../../system/clock.js'
 const LONGEST_MS = 10_000
 
 /**
+ * Calls `begin` when the session may be locked without others waiting for it while a client uploads slowly: now, or when
+ * the body has arrived (onBodyArrived). @param isReading it locks nothing: now.
+ */
+export function whenBodyArrived(req: unknown, isReading: boolean, begin: () => void): void {
+  if (!isReading && isBodyDue(req)) onBodyArrived(req, begin)
+  else begin()
+}
+
+/**
  * Whether a part of the request's body is still under way and would be kept for whoever reads it: a session that is
  * locked now would be locked while a slow client uploads. False for a request without a body, at the cost of a look at
  * its headers; and where somebody reads the body already, or it is not Node's HTTP/1 parser that brings it.

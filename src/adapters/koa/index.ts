@@ -7,7 +7,7 @@ import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
 import { InvalidOptionError, MisuseError } from '../../errors.js'
-import { isBodyDue, onBodyArrived } from '../http/body-arrival.js'
+import { whenBodyArrived } from '../http/body-arrival.js'
 import { tellRetry } from '../http/http-error.js'
 import { checkOptions } from './check-options.js'
 import { KoaRequest } from './koa-request.js'
@@ -67,9 +67,9 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
     endEarlyLook(ctx)
-    // Nobody is to wait for a session while another client uploads slowly.
-    if (isBodyDue(ctx.req)) await new Promise<void>((resolve) => onBodyArrived(ctx.req, resolve))
-    const request = new KoaRequest(ctx, settings)
+    const isReading = settings.isReadOnly(ctx)
+    await new Promise<void>((resolve) => whenBodyArrived(ctx.req, isReading, resolve))
+    const request = new KoaRequest(ctx, settings, isReading)
     served.set(ctx, request)
     let isRead = false
     try {

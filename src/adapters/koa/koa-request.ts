@@ -42,9 +42,10 @@ export class KoaRequest implements Holding, Stored {
   constructor(
     private readonly ctx: Context,
     private readonly settings: Settings,
+    isReading: boolean,
   ) {
-    const { manager, labelOf, isReadOnly, clientGoneMs } = settings
-    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReadOnly(ctx) ? 'readOnly' : undefined, errorOf)
+    const { manager, labelOf, clientGoneMs } = settings
+    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReading ? 'readOnly' : undefined, errorOf)
     this.manager = manager
     this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()

@@ -199,18 +199,6 @@ describe('a session that is over, koa', () => {
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 2 })
   })
 
-  it('a save() that nobody waited for is stored before the response', async () => {
-    const site = await Site.start({
-      '/it': (_ctx, session) => {
-        session.n = 1
-        void session.save()
-        return {}
-      },
-    })
-    const visitor = await site.visitor()
-    await visitor.get('/it')
-    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
-  })
 })
 
 describe('a record that koa-session does not take for a session', () => {

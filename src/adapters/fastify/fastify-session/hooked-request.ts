@@ -43,6 +43,10 @@ export class HookedRequest implements SessionBinding {
     this.hooks = hooksFor(this.store)
   }
 
+  get isReadOnly(): boolean {
+    return this.held.readOnly !== undefined
+  }
+
   get current(): Current {
     return this.session
   }
