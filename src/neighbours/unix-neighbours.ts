@@ -33,8 +33,13 @@ export class UnixNeighbours implements Neighbours {
     server.on('error', () => {
       // This process has no door then: others wait for it by polling, as for a process on another host.
     })
-    // `exclusive`: in a cluster the primary process would otherwise listen for its workers, and answer for all of them.
-    server.listen({ path, exclusive: true })
+    try {
+      // `exclusive`: in a cluster the primary process would otherwise listen for its workers, and answer for all of them.
+      server.listen({ path, exclusive: true })
+    } catch {
+      // Node's permission model forbids it, say. The bell is a hint: no request may fail for want of it.
+      return CLOSED
+    }
     // A unix socket listens at once, so that even the first lock of a process says where to wait.
     if (server.listening) owner.onOpen(name)
     sweepDoors(this.directory, Date.now())
