@@ -43,7 +43,7 @@ export class Place implements AsyncDisposable {
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.
-    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses }
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: true }
     this.wire = address.open(this.opening)
     this.layout = new SuffixLayout(prefix, this.wire.store)
     this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs })

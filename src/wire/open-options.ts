@@ -12,6 +12,8 @@ export interface OpenOptions {
   readonly listsKey?: string
   /** Whether a key tells of running processes alone (a lock), and means nothing once their machine has started anew. */
   readonly isOfProcesses?: (key: string) => boolean
+  /** Whether a store that is not there is an error, where else it would be made. Default false. */
+  readonly mustExist?: boolean
   /** Told what an operator should know, each thing once. */
   readonly onWarning?: (warning: WireWarning) => void
 }

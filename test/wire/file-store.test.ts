@@ -39,7 +39,7 @@ async function storeAt(directory: string, now: () => Instant): Promise<FileStore
   let last = 0
   const name = `test${String(Math.random())}-`
   const nextVersion = (): string => `${name}${String(++last)}`
-  const store = new FileStore({ sqlite, settings: { ...SETTINGS, directory }, directory, clock: { now }, nextVersion, isOfProcesses: isLock })
+  const store = new FileStore({ sqlite, settings: { ...SETTINGS, directory }, directory, clock: { now }, nextVersion, isOfProcesses: isLock, mayMake: true })
   undo.push(() => {
     store.close()
   })

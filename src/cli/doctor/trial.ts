@@ -26,7 +26,13 @@ export interface Trial {
 export async function playSession({ layout, clock, deadlineMs, signal, opening }: Place, node: OperatedNode): Promise<Trial> {
   const wire = node.open(opening)
   // The manager's close() would take the connection away that cleaning up needs.
-  const lent: Wire = { ...wire, close: () => Promise.resolve() }
+  const lent: Wire = {
+    ...(wire.store === undefined ? {} : { store: wire.store }),
+    flight: (route, commands) => wire.flight(route, commands),
+    maxValueBytes: (route, key) => wire.maxValueBytes(route, key),
+    sweep: () => wire.sweep(),
+    close: () => Promise.resolve(),
+  }
   const manager = new SessionManager({
     wire: lent,
     clock,

@@ -46,10 +46,10 @@ export interface OpenFile {
 export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory: string, mayMake: boolean): OpenFile {
   const path = fileIn(directory)
   if (mayMake) makeDirectory(directory)
-  else if (look(directory) === undefined) throw new DamagedStoreError(`${directory} is gone, and all sessions with it. ${RESTART}`)
+  else if (look(directory) === undefined) throw new DamagedStoreError(`${directory} is not there. ${RESTART}`)
   checkDirectory(directory)
   if (look(path) === undefined) {
-    if (!mayMake) throw new DamagedStoreError(`${path} is gone, and all sessions with it. ${RESTART}`)
+    if (!mayMake) throw new DamagedStoreError(`${path} is not there. ${RESTART}`)
     make(sqlite, path)
   }
   const found = statSync(path)
@@ -65,7 +65,7 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   }
 }
 
-const RESTART = 'Put it back, or start the processes anew to begin with an empty store'
+const RESTART = 'If it was taken away, put it back, or start the processes anew to begin with an empty store'
 const REPAIR = 'Put a copy of it back, or remove it to begin with an empty store; the sessions in it are lost then'
 
 /** Whether the path still leads to the file, and all of it is there. */

@@ -1,5 +1,6 @@
 import type { WireScheme } from '../scheme.js'
 import { createFileWire } from './file-wire.js'
+import { operateFile } from './operated-file.js'
 import { FORM, readFilePath } from './save-path.js'
 
 /** `file:/var/lib/myapp/sessions`: a directory that the processes of one machine share. */
@@ -9,8 +10,9 @@ export const fileScheme: WireScheme = {
   read(savePath, refuse) {
     const settings = readFilePath(savePath, refuse)
     return {
-      open: ({ clock, flightMs, isOfProcesses, onWarning }) =>
-        createFileWire({ settings, clock, flightMs, isOfProcesses, onWarning }),
+      open: ({ clock, flightMs, isOfProcesses, mustExist, onWarning }) =>
+        createFileWire({ settings, clock, flightMs, isOfProcesses, mustExist, onWarning }),
+      operate: (options) => operateFile(settings, options),
     }
   },
 }

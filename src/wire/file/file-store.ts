@@ -12,6 +12,8 @@ export type Outcome = Reply[] | FlightError | 'busy'
 
 export interface FileStoreOptions extends ConnectionOptions {
   readonly clock: StoreClock
+  /** Whether a store that is not there is made, and not an error. */
+  readonly mayMake: boolean
 }
 
 export interface Clearance {
@@ -115,7 +117,7 @@ export class FileStore {
 
   private connected(): Connection {
     if (this.connection === undefined) {
-      this.connection = new Connection(this.options, this.opened === 0)
+      this.connection = new Connection(this.options, this.options.mayMake && this.opened === 0)
       this.opened += 1
     }
     return this.connection

@@ -21,6 +21,8 @@ export interface FileWireOptions {
   readonly flightMs: number
   /** Whether a key tells of running processes alone. Default: none does. */
   readonly isOfProcesses?: ((key: string) => boolean) | undefined
+  /** Whether a store that is not there is an error, and is not made. Default false. */
+  readonly mustExist?: boolean | undefined
   readonly onWarning?: ((warning: WireWarning) => void) | undefined
 }
 
@@ -165,6 +167,7 @@ class DiskWire implements FileWire {
       settings,
       directory,
       clock: storeClock(clock),
+      mayMake: this.options.mustExist !== true,
       nextVersion: versions(),
       isOfProcesses,
     })
