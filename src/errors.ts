@@ -146,11 +146,11 @@ export class SessionGoneError extends LatchkeyError {
 export type ReadOnlyReason = 'readOnly' | 'released' | 'aborted' | 'destroyed' | 'retired'
 
 const READ_ONLY: Readonly<Record<ReadOnlyReason, string>> = {
-  readOnly: 'The session was opened to be read only. Open it without readOnly to change it.',
+  readOnly: 'The session was opened with readOnly. Open it without readOnly to change it.',
   released: 'The session was released: a change would not be stored. Change it before release().',
   aborted: 'The session was aborted: a change would not be stored. Start it again.',
   destroyed: 'The session was destroyed: a change would not be stored. Start a new one.',
-  retired: 'The session goes on under another id: this is the copy that regenerate() left behind, and it is only read.',
+  retired: 'The session goes on under another id. This copy, which regenerate() left behind, can only be read. Use the new id.',
 }
 
 /**

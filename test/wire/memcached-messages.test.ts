@@ -32,7 +32,7 @@ const local = (port: number, protocol = 'text'): string => `tcp://127.0.0.1:${St
 /** The deadline of a flight to a server that says nothing: long enough for a busy machine to connect in. */
 const SILENT_MS = 3000
 const NO_ANSWER = (protocol: string): string =>
-  `it took the connection and did not answer (does it run, and is it memcached that speaks protocol=${protocol}?)`
+  `it accepted the connection and did not answer (does it run, and is it memcached that speaks protocol=${protocol}?)`
 
 describe.concurrent.each(['text', 'binary'])('%s: the error says what happened first', (protocol) => {
   it('a server that stands still', async () => {
@@ -113,9 +113,9 @@ describe('the error says what happened first', () => {
     expect(opening.awaited).toContain('PEM')
     const socket = new Socket()
     opening.follow(socket)
-    expect(opening.awaited).toBe('its name was not resolved (look at the name server)')
+    expect(opening.awaited).toBe('its name was not resolved (check the name server)')
     socket.emit('lookup', null, '127.0.0.1', 4, 'cache.example')
-    expect(opening.awaited).toBe('it did not take the connection')
+    expect(opening.awaited).toBe('it did not accept the connection')
     socket.emit('connect')
     expect(opening.awaited).toBe(NO_ANSWER('text'))
   })

@@ -36,8 +36,8 @@ export function unavailable(
   const session = hashOf(id)
   if (cause.answer !== undefined) {
     return new ServerRefusedError(
-      `The server answered with an error (${cause.answer}): the session is neither read nor changed. Look at the server, ` +
-        'and at what stands before it.',
+      `The server answered with an error (${cause.answer}). The session was neither read nor changed. Check the server, ` +
+        'and any proxy in front of it.',
       { cause, session },
     )
   }
@@ -53,8 +53,8 @@ export function unavailable(
 
 export const outcomeUnknown = (id: string, cause?: unknown): OutcomeUnknownError =>
   new OutcomeUnknownError(
-    'The session was sent to be stored and no answer was seen: it may have been stored, or may still be. ' +
-      'Read it again to find out; do not repeat the change blindly.',
+    'The change of the session was sent and no answer was seen. It may have been stored, or may still be stored later. ' +
+      'Read the session again to find out; do not repeat the change before that.',
     { cause, session: hashOf(id) },
   )
 
@@ -78,7 +78,7 @@ export const tooLarge = (
   limitBytes: number,
 ): RecordTooLargeError =>
   new RecordTooLargeError(
-    `The record has ${String(sizeBytes)} bytes and the server takes ${String(limitBytes)}; the old record is untouched. ` +
+    `The record has ${String(sizeBytes)} bytes and the server takes at most ${String(limitBytes)}; the old record is untouched. ` +
       `Keep less in the session, or ${store.remedy.tooLarge}.`,
     { sizeBytes, limitBytes, session: hashOf(id) },
   )
@@ -115,8 +115,8 @@ export const lockTimeout = (
   )
 
 const SELF =
-  ' That is this process: a request that starts its own session once more (a run() within a run() of the same id, or a ' +
-  "page that asks its own server with the visitor's cookie) waits for itself. Use the session that it has, or release() it first."
+  ' The holder is this process. A request that starts the session that it holds (a run() within a run() of the same id, or a ' +
+  "page that asks its own server with the visitor's cookie) waits for itself: use the session that it has, or release() it first."
 
 export const alreadyLeft = (id: string): MisuseError =>
   new MisuseError('The session was already written, released or destroyed; start it again.', { session: hashOf(id) })

@@ -50,7 +50,7 @@ interface Poll {
 
 /** A lock without a version can be neither renewed nor released, so to wait for it would not help. */
 const NO_VERSIONS = new FlightError('not-sent', 'the store counts no versions', {
-  cause: new UnsupportedStoreError('The store answers reads without a version (CAS), and nothing can be locked or fenced without'),
+  cause: new UnsupportedStoreError('The store answers reads without a version (CAS). Locks and fences need one: use another store'),
 })
 
 /** The result of an attempt; undefined: another process has the session. */

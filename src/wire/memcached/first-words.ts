@@ -21,8 +21,8 @@ export const wantsCredentials = (line: string): boolean => line.startsWith('CLIE
 /** The error where the server runs without `-Y`: it would store the credentials as an item that everybody can read. */
 export const credentialsUnwanted = (): AuthenticationError =>
   new AuthenticationError(
-    'the server runs without -Y and lets everybody in, so that the credentials were not sent. Start it with -Y, or take ' +
-      'them out of the save path',
+    'the server runs without -Y and lets everybody in, so the credentials were not sent. Start it with -Y, or take the ' +
+      'credentials out of the save path',
   )
 
 /** The login command of `-Y`: a `set` of any key, with "user password" as its data. */

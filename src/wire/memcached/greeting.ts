@@ -20,12 +20,12 @@ export interface Greeting {
 export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
   if (isProxy) {
     return (
-      "a proxy answers here, and not memcached itself: a restart of the server behind it cannot be seen, so that an " +
-      'old version could match a record of somebody else. Name the servers themselves in the save path'
+      "a proxy answers here, and not memcached itself. A restart of the server behind it cannot be seen, and then an " +
+      "old version could match somebody else's record. Name the servers themselves in the save path"
     )
   }
   if (!hasVersions) {
-    return 'memcached runs without CAS (-C), without which nothing can be locked or fenced. Start it without -C'
+    return 'memcached runs without CAS (-C), and nothing can be locked or fenced without CAS. Start it without -C'
   }
   return undefined
 }

@@ -34,14 +34,14 @@ export class Opening {
       case 'files':
         return 'its PEM files could not be read yet'
       case 'name':
-        return 'its name was not resolved (look at the name server)'
+        return 'its name was not resolved (check the name server)'
       case 'connection':
-        return 'it did not take the connection'
+        return 'it did not accept the connection'
       case 'tls':
-        return 'it took the connection and did not answer in TLS (does it speak it?)'
+        return 'it accepted the connection and did not answer in TLS (does it speak TLS?)'
       case 'handshake':
         return (
-          'it took the connection and did not answer ' +
+          'it accepted the connection and did not answer ' +
           `(does it run, and is it memcached that speaks protocol=${this.#protocol}?)`
         )
     }

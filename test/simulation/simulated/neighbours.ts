@@ -4,7 +4,8 @@ import type { SimulatedHost, SimulatedTime } from './time.js'
 
 /**
  * What happens to one line on its way. It arrives after `upMs`, `times` times (never, once or twice). `breaks`: the
- * link breaks off after the line, although both processes live. `forged`: lines that somebody else sends in addition.
+ * link breaks off after the line, although both processes live. `forged`: lines that its sender hears though nobody
+ * sent them.
  */
 export interface LineFate {
   readonly upMs: number

@@ -160,8 +160,8 @@ class OperatedServer implements OperatedNode {
 const notAsked = (error: unknown): Finding => ({
   code: 'stats-unavailable',
   severity: 'note',
-  message: `Its memory and settings cannot be looked at (${messageOf(error)})`,
-  advice: 'Look at them on the machine itself.',
+  message: `Its memory and settings cannot be read from here (${messageOf(error)})`,
+  advice: 'Check them on the machine itself.',
 })
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

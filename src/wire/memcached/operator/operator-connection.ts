@@ -75,7 +75,7 @@ export class OperatorConnection implements Disposable {
     const name = describeServer(server)
     if (server.credentials !== undefined && server.protocol !== 'text') {
       throw new NotSupportedError(
-        `${name} is reached with SASL, in the binary protocol, and that has no commands that list keys or tell all that text tells. ` +
+        `${name} is reached with SASL, in the binary protocol, which can neither list keys nor tell everything that text tells. ` +
           'If the server runs with -Y, add ?protocol=text to its address.',
       )
     }
