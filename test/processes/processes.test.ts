@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -18,7 +21,15 @@ afterEach(async () => {
 })
 afterAll(async () => {
   await server.stop()
+  rmSync(directory, { recursive: true, force: true })
 })
+
+const directory = mkdtempSync(join(tmpdir(), 'latchkey-processes-'))
+/** Stores that the processes of one host share. */
+const STORES = [
+  ['memcached', () => ({})],
+  ['disk', () => ({ savePath: `file:${directory}/sessions` })],
+] as const
 
 const savePath = (): string => `tcp://127.0.0.1:${String(server.port)}`
 
@@ -62,8 +73,8 @@ describe('several processes', () => {
     expect(await next.call({ do: 'write', id: 'killed', data: 'next' })).toEqual({ value: true })
   })
 
-  it('who waits for a holder that is killed has the session at once, and so has who comes later', async () => {
-    const [victim, waiter, later] = await Promise.all([start(), start(), start()])
+  it.each(STORES)('on %s: who waits for a holder that is killed has the session at once, and so has who comes later', async (_store, options) => {
+    const [victim, waiter, later] = await Promise.all([start(options()), start(options()), start(options())])
     using lag = new LagMeter()
     await victim.call({ do: 'read', id: 'dead' })
     const waiting = waiter.call({ do: 'read', id: 'dead' })
@@ -81,8 +92,8 @@ describe('several processes', () => {
     expect(await later.call({ do: 'write', id: 'dead', data: 'later' })).toEqual({ value: true })
   })
 
-  it('who waits for a long hold asks the server a few times, and has the session when it is let go', async () => {
-    const [holder, waiter] = await Promise.all([start(), start()])
+  it.each(STORES)('on %s: who waits for a long hold asks the store a few times, and has the session when it is let go', async (_store, options) => {
+    const [holder, waiter] = await Promise.all([start(options()), start(options())])
     await holder.call({ do: 'read', id: 'long' })
     const waiting = waiter.call({ do: 'read', id: 'long' })
     await sleep(1000)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock } from '../../system/clock.js'
+import { defaultDirectory } from '../../neighbours/door-directory.js'
 import { isKey, MOST_KEY_BYTES } from '../key.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type StoreTraits, type Wire, type WireWarning } from '../wire.js'
 import { Clearances } from './clearance.js'
@@ -53,6 +54,7 @@ export function createFileWire(options: FileWireOptions): FileWire {
 
 class DiskWire implements FileWire {
   readonly store = FILE_STORE
+  readonly meetingPlace = defaultDirectory()
   readonly directory: string
   private readonly node: ObservedNode
   private readonly counts = { flights: 0, commands: 0, failed: 0 }
