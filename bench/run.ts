@@ -4,6 +4,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Options, ROW_NAMES, type RowName } from './options.js'
+import { cost } from './rows/cost.js'
 import { cycle } from './rows/cycle.js'
 import { growth } from './rows/growth.js'
 import { handoff } from './rows/handoff.js'
@@ -22,7 +23,7 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, http, size, herd, handoff, isolation, waiters, growth, records, observe, shapes }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, growth, records, observe, shapes }
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
 const NOT_QUICK: readonly RowName[] = ['size', 'growth', 'records', 'observe', 'shapes']
 const RESULTS = fileURLToPath(new URL('results', import.meta.url))

@@ -33,11 +33,7 @@ export interface Contenders {
 
 export async function makeContenders(setup: Setup, { quick, against }: RowContext): Promise<Contenders> {
   const missing: string[] = []
-  const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
-  if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
-  const express = await makeLatchkeyExpress(setup)
-  if (express === undefined) missing.push('latchkey/express is missing in this build: no row for it')
-  else list.push(express)
+  const list = [...(await makeOwn(setup, against))]
   list.push(await makeConnectMemcached(setup), await makeConnectMemjs(setup))
   const redis = await makeConnectRedis(setup)
   if (redis === undefined) missing.push('redis-server is not installed: no row for connect-redis')
@@ -45,6 +41,15 @@ export async function makeContenders(setup: Setup, { quick, against }: RowContex
   list.push(await makeMemoryStore(setup))
   if (!quick) list.push(...(await makeTextOnly(setup)))
   return { list, missing }
+}
+
+/** Without the peers: the floor, this build by both of its ways, and another build, if there is one. */
+export async function makeOwn(setup: Setup, against: string | undefined): Promise<readonly Contender[]> {
+  const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
+  if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
+  const express = await makeLatchkeyExpress(setup)
+  if (express !== undefined) list.push(express)
+  return list
 }
 
 export function makeFloor(setup: Setup): Promise<Contender> {

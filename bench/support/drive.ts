@@ -7,6 +7,8 @@ export interface Slice {
   readonly cyclesPerSecond: number
   /** CPU time of this process, user and system. */
   readonly cpuUsPerCycle: number
+  /** Of it, outside the kernel. */
+  readonly userUsPerCycle: number
   /** A sample of the cycles' latencies. */
   readonly latenciesMs: readonly number[]
 }
@@ -43,7 +45,7 @@ export async function drive(contender: Contender, { inFlight, forMs, sessions }:
   await Promise.all(Array.from({ length: inFlight }, (_, first) => loop(first)))
   const seconds = (performance.now() - startMs) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  return { cyclesPerSecond: cycles / seconds, cpuUsPerCycle: (user + system) / cycles, latenciesMs }
+  return { cyclesPerSecond: cycles / seconds, cpuUsPerCycle: (user + system) / cycles, userUsPerCycle: user / cycles, latenciesMs }
 }
 
 export async function seedAll(contender: Contender, sessions: number): Promise<void> {

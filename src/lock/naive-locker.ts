@@ -47,6 +47,7 @@ export class NaiveLocker implements Locker {
 class NaiveHandle implements Handle {
   record: Value | undefined
   readonly isHeld = true
+  readonly isLeft = true
   readonly signal = new AbortController().signal
 
   constructor(

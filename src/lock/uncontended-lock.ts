@@ -1,18 +1,19 @@
 import { LatchkeyError } from '../errors.js'
 import { listenTo, stopListening } from '../system/shared-signal.js'
+import { type CycleEnd, type CycleSeat, type CycleStart, endReplies, type FoundRecord, startReplies } from '../wire/cycle.js'
 import type { Cas, Receiver, Reply, Value } from '../wire/wire.js'
 import type { Alarm } from './protocol/alarms.js'
-import { type Change, commandsOf, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
+import { type Change, commandsOf, EMPTY, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
 import { alreadyLeft } from './protocol/failures.js'
 import type { AcquireOptions, Handle } from './protocol/handle.js'
 import type { Acquisition } from './hold/held-lock.js'
 import type { LocalSession } from './protocol/local-session.js'
 import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './protocol/lease.js'
-import { type LockContext, send } from './protocol/lock-context.js'
+import { endCycle, type LockContext, startCycle } from './protocol/lock-context.js'
 import type { LockToken } from './protocol/lock-token.js'
 import { isObserved, traceTransaction } from './protocol/observed.js'
 import type { QueuedHandle } from './queue/queued-handle.js'
-import { assertFits, burial, prolonging, recordOf, stampFor, type StoredRecord } from './protocol/record.js'
+import { assertFits, burial, prolonging, stampFor, type StoredRecord } from './protocol/record.js'
 import type { WaitQueue } from './queue/wait-queue.js'
 
 /** The locker, as one who meets nobody sees it. */
@@ -33,7 +34,7 @@ const DONE: Leaving = { error: undefined, lock: 'done' }
  * renewal, a call that keeps the lock) a queue and a held lock take over what is known here. They wait, renew, resolve
  * what was not seen, and judge what was refused; nothing of that is done here.
  */
-export class UncontendedLock implements Handle, Receiver, Alarm {
+export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   atMs = 0
   earlier: Alarm | undefined
   later: Alarm | undefined
@@ -44,7 +45,11 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   private stored: StoredRecord | undefined
   private lifetimeSec: number | undefined
   private change: Change = NOTHING
-  private stamp = 0
+  /** What the second flight writes. */
+  value: Value = EMPTY
+  flags = 0
+  ttlSec = 0
+  private seat: CycleSeat | undefined
   private leftAtMs = 0
   private resolveAcquire: ((handle: Handle) => void) | undefined
   private resolveLeave: (() => void) | undefined
@@ -72,15 +77,25 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     return this.session.turnStartedAtMs
   }
 
+  get lockKey(): string {
+    return this.session.keys.lock
+  }
+
+  get recordKey(): string {
+    return this.session.keys.record
+  }
+
+  get leaseSec(): number {
+    return this.context.limits.leaseSec
+  }
+
   acquire(): Promise<Handle> {
     return new Promise((resolve, reject) => {
-      const { context, token: value, options } = this
-      const { id, keys } = this.session
+      const { signal } = this.options
       this.resolveAcquire = resolve
       this.reject = reject
-      if (options.signal !== undefined) listenTo(options.signal, this)
-      const ttlSec = context.limits.leaseSec
-      send(context, id, [{ op: 'add', key: keys.lock, value, ttlSec }, { op: 'get', key: keys.record }], this)
+      if (signal !== undefined) listenTo(signal, this)
+      this.seat = startCycle(this.context, this.id, this)
     })
   }
 
@@ -99,17 +114,13 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     this.heir = queue.adoptLock(this.acquisition)
     if (this.lifetimeSec !== undefined) this.heir.keepAlive(this.lifetimeSec)
     if (state === 'leaving' && resolveLeave !== undefined && reject !== undefined) {
-      const { change, stamp, leftAtMs: sentAtMs } = this
+      const { change, flags: stamp, leftAtMs: sentAtMs } = this
       this.next = queue.adoptDeparture(this.heir, { change, stamp, sentAtMs }, resolveLeave, reject)
     }
     return queue
   }
 
   landed(replies: Reply[]): void {
-    if (this.queue === undefined && (this.state === 'acquiring' ? this.hasLock(replies) : this.hasLeft(replies))) {
-      this.proceed()
-      return
-    }
     this.contest()
     this.next?.landed(replies)
   }
@@ -131,36 +142,27 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
     lock.ring()
   }
 
-  // What plain success is
+  // Plain success
 
-  private hasLock(replies: readonly Reply[]): boolean {
-    const added = replies[0]
-    const found = replies[1]
-    if (added?.status !== 'ok' || added.cas === undefined || found === undefined) return false
-    if (found.status !== 'missing' && found.cas === undefined) return false
-    this.lockCas = added.cas
-    this.stored = recordOf(found)
-    return true
-  }
-
-  private hasLeft(replies: readonly Reply[]): boolean {
-    return replies[0]?.status === 'ok' && (this.change.kind === 'none' || replies[1]?.status === 'ok')
-  }
-
-  private proceed(): void {
+  started(lockCas: Cas, record: FoundRecord | undefined): void {
+    if (this.queue !== undefined) return this.landed(startReplies(lockCas, record))
     const { context, options } = this
-    if (this.state === 'acquiring') {
-      this.state = 'held'
-      context.counters.acquired++
-      if (options.signal !== undefined) stopListening(options.signal, this)
-      const { leaseSec, slowHoldMs, maxHoldMs } = context.limits
-      context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))
-      this.resolveAcquire?.(this)
-      this.forgetCall()
-      return
-    }
+    this.lockCas = lockCas
+    this.stored = record
+    this.state = 'held'
+    context.counters.acquired++
+    if (options.signal !== undefined) stopListening(options.signal, this)
+    const { leaseSec, slowHoldMs, maxHoldMs } = context.limits
+    context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))
+    this.resolveAcquire?.(this)
+    this.forgetCall()
+  }
+
+  ended(): void {
+    const isChanged = this.change.kind !== 'none'
+    if (this.queue !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))
     this.state = 'over'
-    if (this.change.kind !== 'none') context.counters.committed++
+    if (isChanged) this.context.counters.committed++
     this.host.onIdle(this)
     this.resolveLeave?.()
     this.forgetCall()
@@ -199,6 +201,10 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   get isHeld(): boolean {
     if (this.heir !== undefined) return this.heir.isHeld
     return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
+  }
+
+  get isLeft(): boolean {
+    return this.heir === undefined ? this.state !== 'held' : this.heir.isLeft
   }
 
   private get leaseUntilMs(): number {
@@ -252,7 +258,7 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
   }
 
   async release(): Promise<void> {
-    if (this.heir === undefined && this.state !== 'held') return
+    if (this.isLeft) return
     const nowMs = this.context.clock.nowMs()
     await (this.isDisturbed(nowMs) ? this.held.release() : this.leave(NOTHING, nowMs))
   }
@@ -283,8 +289,14 @@ export class UncontendedLock implements Handle, Receiver, Alarm {
       this.resolveLeave = resolve
       this.reject = reject
       context.alarms.cancel(this)
-      this.stamp = stampFor(context, change, stored)
-      send(context, id, commandsOf(keys, change, FREE, { recordCas: stored?.cas, lockCas, stamp: this.stamp }), this)
+      this.flags = stampFor(context, change, stored)
+      const canEnd = change.kind !== 'none' && stored !== undefined
+      if (canEnd) {
+        this.value = change.kind === 'destroy' ? EMPTY : change.bytes
+        this.ttlSec = change.ttlSec
+      }
+      const fence = { recordCas: stored?.cas, lockCas, stamp: this.flags }
+      endCycle(context, id, this, canEnd ? this.seat : undefined, () => commandsOf(keys, change, FREE, fence))
     })
   }
 

@@ -34,8 +34,6 @@ const MAX_SID_TRIES = 3
  */
 export class LockedRecord {
   private content: RecordContent
-  /** Nothing is left to let go. */
-  private isOver = false
 
   private constructor(
     private readonly engine: SessionEngine,
@@ -51,17 +49,28 @@ export class LockedRecord {
    */
   static async lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
     const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
+    const handle = await LockedRecord.acquire(engine, id, options)
+    const record = LockedRecord.of(engine, id, handle, lifetimeSec)
+    return record instanceof LockedRecord ? record : await record
+  }
+
+  /** The first half of `lock`, for who has but one promise to spare for both. */
+  static acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Handle> {
     const { label = engine.settings.label } = options
-    const handle = await engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
+    return engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
+  }
+
+  /** The second half: a promise where the lock is to be let go of first. */
+  static of(engine: SessionEngine, id: string, handle: Handle, lifetimeSec: number): LockedRecord | Promise<LockedRecord> {
+    let record: LockedRecord
     try {
-      const record = new LockedRecord(engine, id, handle)
-      if (record.isRetired) await record.release()
-      else handle.keepAlive(lifetimeSec)
-      return record
+      record = new LockedRecord(engine, id, handle)
     } catch (error) {
-      await handle.release()
-      throw error
+      return handle.release().then(() => Promise.reject(error))
     }
+    if (record.isRetired) return handle.release().then(() => record)
+    handle.keepAlive(lifetimeSec)
+    return record
   }
 
   /** As `lock`, of a new id under which nothing is stored. */
@@ -122,10 +131,13 @@ export class LockedRecord {
   }
 
   /** Stores it and lets go. One flight. */
-  async commit(text: string, lifetimeSec?: number): Promise<void> {
-    this.assertNotRetired()
-    await this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
-    this.isOver = true
+  commit(text: string, lifetimeSec?: number): Promise<void> {
+    try {
+      this.assertNotRetired()
+      return this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Whether this is what was last read or stored. */
@@ -148,7 +160,6 @@ export class LockedRecord {
     // A record that is only ever prolonged would keep an old key in use for good.
     if (isOutdated) return this.commit(text, lifetimeSec)
     await this.handle.touch(lifetimeOf(this.engine, lifetimeSec))
-    this.isOver = true
   }
 
   /**
@@ -174,7 +185,6 @@ export class LockedRecord {
       if (!(error instanceof OutcomeUnknownError)) throw error
       if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, becomes, ttlSec })
     }
-    this.isOver = true
   }
 
   /**
@@ -211,11 +221,14 @@ export class LockedRecord {
     await this.engine.locker.destroy(this.id)
   }
 
+  /** It was given up, or lost: there is nothing left to let go of. */
+  get isLeft(): boolean {
+    return this.handle.isLeft
+  }
+
   /** Leaves it as it is and lets go; nothing where that has happened. One flight, or none. */
-  async release(): Promise<void> {
-    if (this.isOver) return
-    this.isOver = true
-    await this.handle.release()
+  release(): Promise<void> {
+    return this.handle.release()
   }
 }
 

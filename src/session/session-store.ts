@@ -3,6 +3,7 @@ import { processWide } from '../system/process-wide.js'
 import { systemRandom } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
+import type { Handle } from '../lock/protocol/handle.js'
 import { lifetimeOf, LockedRecord, type ReadOptions } from './locked-record.js'
 import { checkedCloseGraceMs, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
@@ -15,6 +16,8 @@ export interface WriteOptions {
 }
 
 const engines = processWide(`engines of ${VERSION}`, () => new Map<string, SessionEngine>())
+
+const CLOSED: Promise<true> = Promise.resolve(true)
 
 /** The process's engine for a save path, made with the default options when it is first asked for. */
 function engineFor(savePath: string): SessionEngine {
@@ -76,10 +79,11 @@ export class SessionStore {
   }
 
   /** Frees the lock if it is still held, without writing. One flight then, none otherwise. Always legal. */
-  async close(): Promise<true> {
+  close(): Promise<true> {
     this.isOpen = false
-    await this.letGo()
-    return true
+    if (this.record?.isLeft === false) return this.letGo()
+    this.forget()
+    return CLOSED
   }
 
   /**
@@ -97,11 +101,17 @@ export class SessionStore {
     try {
       const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
       const { record: held, isUnread } = this
-      const record = held ?? (await this.lock(engine, id, options))
-      if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
-      this.isUnread = false
-      if (isUnread) record.keepAlive(lifetimeSec)
-      else await held?.reload()
+      let record = held
+      if (record === undefined) {
+        const handle = await LockedRecord.acquire(engine, id, options)
+        const own = this.own(engine, id, handle, lifetimeSec)
+        record = own instanceof LockedRecord ? own : await own
+      } else {
+        if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
+        this.isUnread = false
+        if (isUnread) record.keepAlive(lifetimeSec)
+        else await record.reload()
+      }
       this.retiredId = record.isRetired ? id : undefined
       if (record.isRetired) this.record = undefined
       return record.text
@@ -226,7 +236,9 @@ export class SessionStore {
         await this.letGo()
       }
       if (engine.layout.flawOf(id) !== undefined) return false
-      const record = await this.lock(engine, id, options)
+      const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
+      const handle = await LockedRecord.acquire(engine, id, options)
+      const record = await this.own(engine, id, handle, lifetimeSec)
       const exists = record.exists
       if (!exists) await this.letGo()
       this.isUnread = exists
@@ -262,20 +274,29 @@ export class SessionStore {
     )
   }
 
-  private async lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
-    const record = await LockedRecord.lock(engine, id, options)
-    if (!this.isOpen) {
-      await record.release()
-      throw misuse('The store was closed while it waited for the session.', id)
-    }
-    return (this.record = record)
+  /** What was locked is this store's; a promise where it is to be let go of at once. */
+  private own(engine: SessionEngine, id: string, handle: Handle, lifetimeSec: number): LockedRecord | Promise<LockedRecord> {
+    const record = LockedRecord.of(engine, id, handle, lifetimeSec)
+    if (record instanceof Promise) return record.then((retired) => this.keep(retired))
+    return this.keep(record)
   }
 
-  private async letGo(): Promise<void> {
+  private keep(record: LockedRecord): LockedRecord | Promise<LockedRecord> {
+    if (this.isOpen) return (this.record = record)
+    const closed = misuse('The store was closed while it waited for the session.', record.id)
+    return record.release().then(() => Promise.reject(closed))
+  }
+
+  private async letGo(): Promise<true> {
     const { record } = this
+    this.forget()
+    await record?.release()
+    return true
+  }
+
+  private forget(): void {
     this.record = undefined
     this.isUnread = false
-    await record?.release()
   }
 
   private held(id: string): LockedRecord {

@@ -2,7 +2,8 @@
 import { Socket } from 'node:net'
 import { type SeededRandom, VirtualClock } from 'latchkey/testing'
 import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
-import { AuthenticationError, type Codec, Flight, ProtocolError } from '../../src/wire/memcached/codec.js'
+import { AuthenticationError, type Codec, ProtocolError } from '../../src/wire/memcached/codec.js'
+import { CommandFlight } from '../../src/wire/memcached/flight.js'
 import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
 import { type Cas, type Command, type Reply, areSameBytes } from '../../src/wire/wire.js'
 import { binaryReply } from '../wire/memcached-scripted-server.js'
@@ -51,7 +52,7 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: How): Cod
         if (reply !== undefined) played.push({ command, reply })
       })
     }
-    return new Flight(commands, 0, 0, { landed, failed: () => undefined })
+    return new CommandFlight(commands, { landed, failed: () => undefined })
   })
   const request = codec.encode(flights)
   const sent = typeof request === 'string' ? Buffer.from(request, 'latin1') : request

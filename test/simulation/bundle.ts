@@ -6,6 +6,9 @@ import type { Mutant } from './mutants.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+/** memjs and generic-pool are CommonJS and need a `require`. By a name of its own, beside that of the sources. */
+export const BANNER = { js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf('${ROOT}package.json');` }
+
 /**
  * Bundles the simulation and the shipped code into one file, after `mutant` has changed the shipped code's source text.
  *
@@ -21,13 +24,12 @@ export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
     format: 'esm',
     target: 'node20',
     logLevel: 'silent',
-    // memjs and generic-pool are CommonJS and need a `require`.
-    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire('${ROOT}package.json');` },
+    banner: BANNER,
     plugins: [substitute(changed)],
   })
 }
 
-const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
+export const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
   name: 'mutant',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {

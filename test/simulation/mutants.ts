@@ -72,14 +72,26 @@ export const mutants: readonly Mutant[] = [
   one(
     'takenUnlocked',
     'Who comes to a locked session takes the lock that is there for its own.',
-    `if (added?.status !== 'ok' || added.cas === undefined || found === undefined) return false`,
-    `if (added === undefined || added.cas === undefined || found === undefined) return false`,
+    `if (added?.status === 'ok' && added.cas !== undefined) {`,
+    `if (added?.cas !== undefined) {`,
   ),
   one(
     'leftUnchecked',
     'Whatever the server answers to a commit, it was stored.',
-    `return replies[0]?.status === 'ok' && (this.change.kind === 'none' || replies[1]?.status === 'ok')`,
-    `return replies.length > 0 || this.change.kind === 'none'`,
+    `if (replies.every(({ status }) => status === 'ok')) end.ended()`,
+    `if (replies.length > 0) end.ended()`,
+  ),
+  one(
+    'contestedStart',
+    'Who was contested while its lock was being asked for takes it without a word to the queue.',
+    `if (this.queue !== undefined) return this.landed(startReplies(lockCas, record))`,
+    ``,
+  ),
+  one(
+    'contestedEnd',
+    'Who was contested while it let go tells nobody that it has.',
+    `if (this.queue !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))`,
+    ``,
   ),
   one(
     'alarmNotSet',
@@ -396,12 +408,10 @@ export const mutants: readonly Mutant[] = [
   one(
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
-    `    if (this.isOver) return
-    this.isOver = true
-    await this.handle.release()`,
-    `    if (this.isOver || this.handle.isHeld) return
-    this.isOver = true
-    await this.handle.release()`,
+    `    return this.handle.release()
+  }`,
+    `    return this.handle.isHeld ? Promise.resolve() : this.handle.release()
+  }`,
   ),
   // Of what neighbours say
   one(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Flight } from '../../src/wire/memcached/codec.js'
+import { CommandFlight, type Flight } from '../../src/wire/memcached/flight.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { makeCodec } from '../fuzz/codec-fuzz.js'
 import { collectGarbage } from '../support/garbage.js'
@@ -20,7 +20,7 @@ it('a text that is kept does not keep what arrived with it', () => {
   const before = usedBytes()
   for (let count = 0; count < 30; count++) {
     const ask = (key: string, landed: (replies: Reply[]) => void): Flight =>
-      new Flight([{ op: 'get', key }], 0, 0, { landed, failed: () => undefined })
+      new CommandFlight([{ op: 'get', key }], { landed, failed: () => undefined })
     codec.encode([ask('big', () => undefined), ask('small', (replies) => void kept.push(...replies))])
     codec.feed(Buffer.concat([big, small]))
   }

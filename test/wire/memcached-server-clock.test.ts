@@ -3,7 +3,8 @@ import { Socket } from 'node:net'
 import { VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
-import { type Codec, Flight } from '../../src/wire/memcached/codec.js'
+import type { Codec } from '../../src/wire/memcached/codec.js'
+import { CommandFlight } from '../../src/wire/memcached/flight.js'
 import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
 import { binaryReply, binaryRequests } from './memcached-scripted-server.js'
 
@@ -85,7 +86,7 @@ describe.each([
     const receiver = { landed: () => undefined, failed: (error: unknown) => expect.unreachable(String(error)) }
     const flights = ttlsSec.map((ttlSec) => {
       const set = { op: 'set', key: 'k', value: Buffer.from('x'), ttlSec } as const
-      return new Flight([set], Infinity, 0, receiver)
+      return new CommandFlight([set], receiver)
     })
     const batch = Buffer.from(codec.encode(flights))
     codec.feed(dialect.stored(batch))

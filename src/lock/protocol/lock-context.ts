@@ -2,6 +2,7 @@ import { channels, type FlightEvent } from '../../observe/channels.js'
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
 import { hashOf } from '../../system/session-hash.js'
+import { type CycleEnd, type CycleSeat, type CycleStart, startCommands, tellEnd, tellStart } from '../../wire/cycle.js'
 import { type Command, failLater, type Receiver, type Reply, type Wire } from '../../wire/wire.js'
 import type { Alarms } from './alarms.js'
 import type { Bell } from './bell.js'
@@ -94,8 +95,7 @@ export function fly(context: LockContext, id: string, commands: readonly Command
  * would be published in the asynchronous context of the socket, and not in that of the request.
  */
 export function send(context: LockContext, id: string, commands: readonly Command[], receiver: Receiver): void {
-  const isHeard = channels.flight.isObserved || channels.fenced.isObserved || channels.wait.isObserved
-  if (context.wire.send === undefined || isHeard) {
+  if (context.wire.send === undefined || isHeard()) {
     void tell(receiver, context, id, commands)
     return
   }
@@ -106,6 +106,45 @@ export function send(context: LockContext, id: string, commands: readonly Comman
     failLater(receiver, thrown)
   }
 }
+
+/** The first flight of a cycle that meets nobody. Without a seat the second one goes by `send`. */
+export function startCycle(context: LockContext, id: string, start: CycleStart): CycleSeat | undefined {
+  if (context.wire.startCycle === undefined || isHeard()) {
+    const landed = (replies: Reply[]): void => tellStart(start, replies)
+    send(context, id, startCommands(start), { landed, failed: (error) => start.failed(error) })
+    return undefined
+  }
+  context.counters.flights++
+  try {
+    return context.wire.startCycle(id, start)
+  } catch (thrown) {
+    failLater(start, thrown)
+    return undefined
+  }
+}
+
+/** The second one. @param seat undefined: `commands` end it. */
+export function endCycle(
+  context: LockContext,
+  id: string,
+  end: CycleEnd,
+  seat: CycleSeat | undefined,
+  commands: () => readonly Command[],
+): void {
+  if (seat === undefined || isHeard()) {
+    const landed = (replies: Reply[]): void => tellEnd(end, replies)
+    send(context, id, commands(), { landed, failed: (error) => end.failed(error) })
+    return
+  }
+  context.counters.flights++
+  try {
+    seat.end(end)
+  } catch (thrown) {
+    failLater(end, thrown)
+  }
+}
+
+const isHeard = (): boolean => channels.flight.isObserved || channels.fenced.isObserved || channels.wait.isObserved
 
 async function tell(receiver: Receiver, context: LockContext, id: string, commands: readonly Command[]): Promise<void> {
   let replies: Reply[]

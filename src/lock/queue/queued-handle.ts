@@ -28,6 +28,10 @@ export class QueuedHandle implements Handle {
     return this.lock.isHeld
   }
 
+  get isLeft(): boolean {
+    return this.lock.isLost || this.lock.isLeft
+  }
+
   get signal(): AbortSignal {
     return this.lock.signal
   }
@@ -60,7 +64,7 @@ export class QueuedHandle implements Handle {
 
   async release(): Promise<void> {
     const { lock } = this
-    if (lock.isLost || lock.isLeft) return
+    if (this.isLeft) return
     try {
       await this.queue.leave(lock, NOTHING, this.clock.nowMs())
     } catch (error) {

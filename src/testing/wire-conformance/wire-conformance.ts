@@ -1,6 +1,7 @@
 import { Bench } from './bench.js'
 import { closingCases } from './closing.js'
 import { commandCases } from './commands.js'
+import { cycleCases } from './cycles.js'
 import { concurrencyCases } from './concurrency.js'
 import { flightCases } from './flights.js'
 import { optionalCases } from './optional.js'
@@ -54,6 +55,7 @@ export function wireConformance(make: MakeWireSubject): WireConformance {
       ...cases('too large', tooLargeCases, shared),
       ...cases('out of memory', outOfMemoryCases, bench.shared({ small: true })),
       ...cases('what may be left out', optionalCases, shared),
+      ...cases('cycles', cycleCases, shared),
       ...cases('time to live', ttlCases, bench.apart(ttlCases.map(([, play]) => play))),
       ...cases('closing and restarting', closingCases, (play) => () => bench.alone(play)),
     ],

@@ -7,7 +7,8 @@ import type { Socket } from 'node:net'
 import { describeServer, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, UnsupportedStoreError } from '../wire.js'
-import { AuthenticationError, type Codec, type Flight, type MakeCodec } from './codec.js'
+import { AuthenticationError, type Codec, type MakeCodec } from './codec.js'
+import type { Flight } from './flight.js'
 import { flawOf, type Greeting } from './greeting.js'
 import type { Opening } from './opening.js'
 import { dial, readPemFiles } from './socket.js'
@@ -68,7 +69,6 @@ export class Connection {
     this.#codec = codec
     this.#clock = clock
     opening.follow(socket)
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', (error) => this.destroy(error))
     socket.on('end', () => this.destroy(new Error(this.#opening?.whyClosed ?? 'the server closed the connection')))
     socket.on('close', () => this.destroy(new Error('the connection was closed')))
@@ -87,7 +87,9 @@ export class Connection {
     try {
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
-      const { socket, readyEvent } = dial(server, pem)
+      // Nothing arrives before this function has made the connection of it.
+      const receive = (chunk: Buffer): void => connection.#receive(chunk)
+      const { socket, readyEvent } = dial(server, pem, receive)
       const codec = makeCodec({ socket, credentials: server.credentials, clock })
       const connection = new Connection(name, socket, codec, clock, opening)
       const giveUp = (): void => connection.destroy(new Error('the wire was closed'))

@@ -1,4 +1,7 @@
-/** Puts arriving chunks together, so that a message spread over many of them is copied once and not once per chunk. */
+/**
+ * Puts arriving chunks together, so that a message spread over many of them is put together once and not once per chunk.
+ * What it keeps it copies: a chunk is good until the call that brought it returns.
+ */
 export class Inbox {
   #chunks: Buffer[] = []
   #lengthBytes = 0
@@ -11,7 +14,7 @@ export class Inbox {
       this.#reset()
       return chunk
     }
-    this.#chunks.push(chunk)
+    this.#chunks.push(Buffer.from(chunk))
     if (this.#lengthBytes < this.#wantedBytes) return undefined
     const whole = Buffer.concat(this.#chunks, this.#lengthBytes)
     this.#reset()
@@ -20,7 +23,7 @@ export class Inbox {
 
   /** Gives back what could not be used yet; `take` stays silent until `wantedBytes` of it are there. */
   keep(rest: Buffer, wantedBytes: number): void {
-    if (rest.length > 0) this.#chunks.push(rest)
+    if (rest.length > 0) this.#chunks.push(Buffer.from(rest))
     this.#lengthBytes = rest.length
     this.#wantedBytes = wantedBytes
   }

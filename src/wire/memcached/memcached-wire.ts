@@ -3,10 +3,11 @@ import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import type { Clock } from '../../system/clock.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
-import { isKey } from '../key.js'
-import { type Cas, failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
+import type { CycleSeat, CycleStart } from '../cycle.js'
+import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from './codec.js'
+import { problemOf, problemOfKey, problemOfTtl } from './framing.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
@@ -31,6 +32,7 @@ export interface MemcachedWireOptions {
 
 export interface MemcachedWire extends Wire {
   send(route: string, commands: readonly Command[], receiver: Receiver): void
+  startCycle(route: string, start: CycleStart): CycleSeat
   /** Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given. */
   keys(prefix: string): AsyncIterable<string>
   /** By the node's address, without credentials. */
@@ -78,6 +80,12 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       ? undefined
       : new ServerLists({ nodes, fingerprint: fingerprintOf(servers), key: options.listsKey, clock, warn })
 
+  function startCycle(route: string, start: CycleStart): CycleSeat {
+    const { node } = placeOf(route)
+    const problem = problemOfKey(start.lockKey) ?? problemOfKey(start.recordKey) ?? problemOfTtl(start.leaseSec)
+    return node.start(start, problem)
+  }
+
   function send(route: string, commands: readonly Command[], receiver: Receiver): void {
     const { node, version } = placeOf(route)
     for (const command of commands) {
@@ -97,6 +105,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
         send(route, commands, { landed, failed })
       }),
     send,
+    startCycle,
     maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
     async *keys(prefix: string): AsyncGenerator<string> {
       for (const server of servers) {
@@ -124,35 +133,3 @@ function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegE
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }
 }
-
-/** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
-function problemOf(command: Command, version: RegExp): string | undefined {
-  const { key } = command
-  if (!isKey(key)) return 'A key is 1 to 250 visible ASCII characters.'
-  switch (command.op) {
-    case 'get':
-    case 'delete':
-      return undefined
-    case 'touch':
-      return problemOfTtl(command.ttlSec)
-    case 'cad':
-      return problemOfCas(command.cas, version)
-    case 'cas':
-      return problemOfCas(command.cas, version) ?? problemOfItem(command)
-    case 'add':
-    case 'set':
-      return problemOfItem(command)
-  }
-}
-
-function problemOfItem({ value, flags, ttlSec }: Extract<Command, { value: unknown }>): string | undefined {
-  if (typeof value !== 'string' && !Buffer.isBuffer(value)) return 'A value is a Buffer or a string.'
-  if (flags !== undefined && flags >>> 0 !== flags) return `Flags are an unsigned 32-bit integer (got ${String(flags)}).`
-  return problemOfTtl(ttlSec)
-}
-
-const problemOfTtl = (ttlSec: number): string | undefined =>
-  Number.isInteger(ttlSec) && ttlSec >= 1 ? undefined : `A TTL is a whole number of seconds, at least 1 (got ${String(ttlSec)}).`
-
-const problemOfCas = (cas: Cas, version: RegExp): string | undefined =>
-  version.test(cas.version) ? undefined : 'The CAS was not made by this wire.'

@@ -5,9 +5,11 @@
 import { describeServer, type ServerAddress } from './save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
-import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
-import { bytesOf, Flight, type MakeCodec } from './codec.js'
+import type { CycleSeat, CycleStart } from '../cycle.js'
+import { FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
+import type { MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
+import { CommandFlight, type Flight, StartFlight } from './flight.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
 import { MEMCACHED } from './traits.js'
@@ -76,21 +78,34 @@ export class MemcachedNode {
     })
   }
 
-  /** Queues a flight; it is written with all others of this turn of the event loop. */
   send(commands: readonly Command[], receiver: Receiver): void {
+    this.queue(new CommandFlight(commands, receiver))
+  }
+
+  /** @param problem why it must not be sent. */
+  start(start: CycleStart, problem: string | undefined): CycleSeat {
+    const flight = new StartFlight(start, this)
+    if (problem === undefined) this.queue(flight)
+    else flight.fail(new FlightError('not-sent', problem))
+    return flight
+  }
+
+  /** It is written with all others of this turn of the event loop. */
+  queue(flight: Flight): void {
     if (this.#closed) {
-      failLater(receiver, new FlightError('not-sent', `The connections to ${this.name} are closed.`))
+      flight.fail(new FlightError('not-sent', `The connections to ${this.name} are closed.`))
       return
     }
     this.#counters.flights += 1
-    this.#counters.commands += commands.length
+    this.#counters.commands += flight.size
     this.#schedule()
-    this.#pending.push(new Flight(commands, this.#turnMs + this.#flightMs, bytesOf(commands), receiver))
+    flight.dueAtMs = this.#turnMs + this.#flightMs
+    this.#pending.push(flight)
   }
 
   flight(commands: readonly Command[]): Promise<Reply[]> {
     return new Promise((landed, failed) => {
-      this.send(commands, { landed, failed })
+      this.queue(new CommandFlight(commands, { landed, failed }))
     })
   }
 
@@ -170,7 +185,7 @@ export class MemcachedNode {
   /** A turn that took long (thousands of requests that came at once, say) is no fault of the server. */
   #putOff(turnTookMs: number): void {
     if (turnTookMs < this.#answerMs / 2) return
-    for (const flight of this.#pending) flight.putOff(turnTookMs)
+    for (const flight of this.#pending) flight.dueAtMs += turnTookMs
   }
 
   #borrow(): void {
@@ -265,14 +280,10 @@ export class MemcachedNode {
 
   /** Fails a flight with a CAS from before this connection: the server may have restarted and reuse its number. */
   #isTrusted(flight: Flight, connection: Connection): boolean {
-    for (const command of flight.commands) {
-      if ((command.op === 'cas' || command.op === 'cad') && command.cas.asOf < connection.openedAt) {
-        const message = `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
-        this.#refuse(flight, message, { untrusted: true })
-        return false
-      }
-    }
-    return true
+    if (flight.oldestAsOf >= connection.openedAt) return true
+    const message = `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
+    this.#refuse(flight, message, { untrusted: true })
+    return false
   }
 
   /** One timer for all that is pending: set again when it fires, only while something waits. */

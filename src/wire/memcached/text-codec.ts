@@ -9,17 +9,19 @@ import { isAscii } from 'node:buffer'
 import type { Credentials } from './save-path.js'
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
-import type { Codec, CodecContext, Flight } from './codec.js'
+import type { Codec, CodecContext } from './codec.js'
+import { EndFlight, type Flight, StartFlight } from './flight.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
 import { isDate, ServerClock } from './server-clock.js'
+import { CR } from './text-bytes.js'
+import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
-const CR = 13
 // The first letter of VALUE, and of no other line that may come where values are due.
 const LETTER_V = 86
 
@@ -28,8 +30,13 @@ const OK = replyOf('ok', undefined, undefined, 0)
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
-/** A line that is due. `reads` is what follows a store, to learn its CAS. */
-type Due =
+/**
+ * What is due: the whole answer to a flight of a cycle, as long as it goes well; or a line. `reads` is what follows a
+ * store, to learn its CAS.
+ */
+type Due = StartFlight | EndFlight | LineDue
+
+type LineDue =
   | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
   | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
   | { readonly kind: 'line'; readonly flight: Flight; readonly reads: undefined }
@@ -95,7 +102,7 @@ class TextCodec implements Codec {
 
   encode(flights: readonly Flight[]): Buffer | string {
     const outbox = new Outbox()
-    for (const flight of flights) this.#encode(flight, outbox)
+    for (const flight of flights) this.#encodeFlight(flight, outbox)
     if (this.#asksTime) this.#askTime(outbox)
     return outbox.take()
   }
@@ -108,6 +115,16 @@ class TextCodec implements Codec {
     const arrived = { bytes, text, isAscii: isAscii(bytes) }
     let at = 0
     while (at < text.length) {
+      let due = this.#dues[this.#head]
+      if (due?.kind === 'start' || due?.kind === 'end') {
+        const end = due.kind === 'start' ? takeStart(due, arrived, at) : takeEnd(due, arrived, at)
+        if (end > 0) {
+          this.#advance()
+          at = end
+          continue
+        }
+        due = this.#unfold(due)
+      }
       const lineFeed = text.indexOf('\n', at)
       if (lineFeed < 0) {
         if (text.length - at > LONGEST_LINE_BYTES) throw new ProtocolError('a line without an end')
@@ -115,7 +132,6 @@ class TextCodec implements Codec {
         return
       }
       if (lineFeed === at || text.charCodeAt(lineFeed - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF')
-      const due = this.#dues[this.#head]
       if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
       if (due.kind === 'reads' && bytes[at] === LETTER_V) {
         // A value and its line end follow the line; what is not there yet is waited for in one piece.
@@ -129,6 +145,33 @@ class TextCodec implements Codec {
         this.#take(due, text.slice(at, lineFeed - 1))
         at = lineFeed + 1
       }
+    }
+  }
+
+  /** A cycle that did not go plainly well, or whose answer is not all there: what is due of it is line after line. */
+  #unfold(flight: StartFlight | EndFlight): LineDue | undefined {
+    const all = this.#dues
+    const lines: LineDue[] = []
+    this.#dues = lines
+    // The same as was sent, and it goes nowhere this time.
+    this.#encode(flight, new Outbox())
+    all.splice(this.#head, 1, ...lines)
+    this.#dues = all
+    return lines[0]
+  }
+
+  #encodeFlight(flight: Flight, outbox: Outbox): void {
+    if (flight instanceof StartFlight) {
+      outbox.text(startText(flight.receiver, this.#exptimeOf(flight.receiver.leaseSec)))
+      this.#dues.push(flight)
+    } else if (flight instanceof EndFlight) {
+      const { keys, versions, receiver } = flight
+      outbox.text(endHead(keys, versions, receiver, this.#exptimeOf(receiver.ttlSec)))
+      outbox.value(receiver.value)
+      outbox.text(endTail(keys, versions))
+      this.#dues.push(flight)
+    } else {
+      this.#encode(flight, outbox)
     }
   }
 
@@ -214,7 +257,7 @@ class TextCodec implements Codec {
   }
 
   /** Takes one line that is not a value's. */
-  #take(due: Due, line: string): void {
+  #take(due: LineDue, line: string): void {
     switch (due.kind) {
       case 'reads':
         due.reads.finish(line, due.flight)

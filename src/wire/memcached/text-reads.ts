@@ -1,25 +1,12 @@
 /** One `gets` line of the text protocol: the keys, who asked for them, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { casOf, ProtocolError, replyOf, type Flight } from './codec.js'
+import { casOf, ProtocolError, replyOf } from './codec.js'
+import type { Flight } from './flight.js'
+import { areDigits, type Arrived, CR, LF, numberIn, SPACE, valueIn } from './text-bytes.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7
 const WORD = 'VALUE '
-const SPACE = 32
-const CR = 13
-const LF = 10
-const ZERO = 48
-const NINE = 57
-// A safe integer has them, and no item is longer.
-const MOST_DIGITS = 15
-
-/** What came from the server and was not taken yet, in both its forms. */
-export interface Arrived {
-  readonly bytes: Buffer
-  /** The same, a character for each byte. */
-  readonly text: string
-  readonly isAscii: boolean
-}
 
 export class Reads {
   /** What the store that these reads follow was answered: a reply, or the text of an error. */
@@ -74,7 +61,8 @@ export class Reads {
    *
    * Returns where the value's line end ends; when that is beyond what has arrived nothing is taken.
    */
-  takeValue({ text, bytes, isAscii }: Arrived, at: number, lineEnd: number, asOf: number): number {
+  takeValue(arrived: Arrived, at: number, lineEnd: number, asOf: number): number {
+    const { text, bytes } = arrived
     if (text.slice(at, at + WORD.length) !== WORD) throw new ProtocolError('a line that is no value')
     const index = this.#indexOf(text, at + WORD.length)
     const flagsAt = at + WORD.length + (this.#keys[index]?.length ?? 0) + 1
@@ -91,10 +79,7 @@ export class Reads {
     const version = text.slice(lengthEnd + 1, lineEnd)
     if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
-      // Text is a copy, because a slice would keep all that arrived with it for as long as the session is in use. Bytes
-      // are a view: a session makes its text of them, and whoever keeps them for long copies them.
-      const value = isAscii ? bytes.toString('latin1', valueAt, valueEnd) : bytes.subarray(valueAt, valueEnd)
-      this.#found[index] = replyOf('ok', casOf(version, asOf), value, flags)
+      this.#found[index] = replyOf('ok', casOf(version, asOf), valueIn(arrived, valueAt, valueEnd), flags)
     }
     this.#next = index + 1
     return valueEnd + 2
@@ -163,20 +148,3 @@ export class Reads {
 
 /** Whether a line is one of the errors that may answer any command (protocol.txt, "Error strings"). */
 export const isError = (line: string): boolean => /^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)
-
-/** The number that `bytes` spell from `from` to `to`; NaN when it is none. */
-function numberIn(bytes: Buffer, from: number, to: number): number {
-  if (to - from > MOST_DIGITS || !areDigits(bytes, from, to)) return NaN
-  let number = 0
-  for (let at = from; at < to; at++) number = number * 10 + ((bytes[at] ?? NaN) - ZERO)
-  return number
-}
-
-/** Whether there are any, and nothing else. */
-function areDigits(bytes: Buffer, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) {
-    const code = bytes[at] ?? NaN
-    if (!(code >= ZERO && code <= NINE)) return false
-  }
-  return to > from
-}

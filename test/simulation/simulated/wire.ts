@@ -1,5 +1,6 @@
 import type { Timer } from '../../../src/system/clock.js'
-import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { type CycleVersions, endCommands, type FoundRecord, startCommands, tellEnd, tellStart } from '../../../src/wire/cycle.js'
+import { type Cas, type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'
@@ -75,6 +76,7 @@ export class SimulatedWire implements Wire {
   private closed = false
 
   constructor(private readonly o: SimulatedWireOptions) {
+    if (o.actor % 2 === 1) this.startCycle = undefined
     o.server.onRestart.push(() => {
       const dying = [...this.connections]
       o.time.after(o.random.fraction() * 5, () => {
@@ -111,6 +113,26 @@ export class SimulatedWire implements Wire {
     }
     this.pending.push(flight)
     this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
+  }
+
+  /** Some processes play the short form of a cycle, and some go without. */
+  readonly startCycle: Wire['startCycle'] = (route, start) => {
+    let versions: CycleVersions | undefined
+    const started = (lockCas: Cas, record: FoundRecord | undefined): void => {
+      versions = record === undefined ? undefined : { lockCas, recordCas: record.cas }
+      start.started(lockCas, record)
+    }
+    const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
+    this.send(route, startCommands(start), { landed, failed: (error) => start.failed(error) })
+    return {
+      end: (end) => {
+        if (versions === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
+        this.send(route, endCommands(start, versions, end), {
+          landed: (replies) => tellEnd(end, replies),
+          failed: (error) => end.failed(error),
+        })
+      },
+    }
   }
 
   maxValueBytes(): number {

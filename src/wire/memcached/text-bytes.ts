@@ -1,0 +1,48 @@
+/** What arrived of the text protocol, and how numbers, versions and values are read out of it. */
+import type { Cas, Value } from '../wire.js'
+import { casOf } from './codec.js'
+
+export const SPACE = 32
+export const CR = 13
+export const LF = 10
+const ZERO = 48
+const NINE = 57
+// A safe integer has them, and no item is longer.
+const MOST_DIGITS = 15
+// A CAS has 64 bits.
+const MOST_VERSION_DIGITS = 20
+
+/** What came from the server and was not taken yet, in both its forms. */
+export interface Arrived {
+  readonly bytes: Buffer
+  /** The same, a character for each byte. */
+  readonly text: string
+  readonly isAscii: boolean
+}
+
+/** The number that `bytes` spell from `from` to `to`; NaN when it is none. */
+export function numberIn(bytes: Buffer, from: number, to: number): number {
+  if (to - from > MOST_DIGITS || !areDigits(bytes, from, to)) return NaN
+  let number = 0
+  for (let at = from; at < to; at++) number = number * 10 + ((bytes[at] ?? NaN) - ZERO)
+  return number
+}
+
+/** Whether there are any, and nothing else. */
+export function areDigits(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    const code = bytes[at] ?? NaN
+    if (!(code >= ZERO && code <= NINE)) return false
+  }
+  return to > from
+}
+
+/** The version that stands there; undefined when there is none, also where the server gives the same one to all. */
+export function versionIn({ bytes, text }: Arrived, from: number, to: number, asOf: number): Cas | undefined {
+  if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined
+  return casOf(text.slice(from, to), asOf)
+}
+
+/** A copy: the bytes are overwritten by what arrives next, and a slice of the text would keep all of it in memory. */
+export const valueIn = ({ bytes, isAscii }: Arrived, from: number, to: number): Value =>
+  isAscii ? bytes.toString('latin1', from, to) : Buffer.from(bytes.subarray(from, to))

@@ -1,0 +1,126 @@
+/** Answers to the two flights of a cycle by text, and whether the short way of reading comes to what the general one does. */
+import { Socket } from 'node:net'
+import { SeededRandom, VirtualClock } from 'latchkey/testing'
+import { endCommands, endReplies, startCommands, startReplies } from '../../../src/wire/cycle.js'
+import { CommandFlight, EndFlight, type Flight, StartFlight } from '../../../src/wire/memcached/flight.js'
+import { createTextCodec } from '../../../src/wire/memcached/text-codec.js'
+import { FlightError, type Receiver, type Reply, valueBytes } from '../../../src/wire/wire.js'
+import { mutate, pieces } from '../../fuzz/mutate.js'
+
+const KEYS = { lockKey: 'session-lck', recordKey: 'session' }
+const TOKEN = '{"token":"a-1.2","host":"web"}'
+const VERSIONS = { lockCas: { version: '71', asOf: 1 }, recordCas: { version: '70', asOf: 1 } }
+const CHANGE = { value: 'changed', flags: 7, ttlSec: 60 }
+
+const lockLine = (flags = '0', length = String(TOKEN.length), cas = '71'): string => `VALUE session-lck ${flags} ${length} ${cas}\r\n`
+const LOCKED = `STORED\r\n${lockLine()}${TOKEN}\r\n`
+const RECORD = 'VALUE session 5 6 70\r\nrecord\r\n'
+
+/** What may answer a start; the first two are plain success. */
+export const STARTS: Readonly<Record<string, string>> = {
+  'with a record': `${LOCKED}${RECORD}END\r\n`,
+  'without a record': `${LOCKED}END\r\n`,
+  'with a record that is not ASCII': `${LOCKED}VALUE session 5 6 70\r\nr\xc3\xa9cor\r\nEND\r\n`,
+  'with a record of no bytes': `${LOCKED}VALUE session 5 0 70\r\n\r\nEND\r\n`,
+  'with a record that looks like an answer': `${LOCKED}VALUE session 5 5 70\r\nEND\r\n\r\nEND\r\n`,
+  'the lock is taken': `NOT_STORED\r\nVALUE session-lck 0 1 71\r\n1\r\n${RECORD}END\r\n`,
+  'the lock is taken by a token of the same length': `NOT_STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}END\r\n`,
+  'the lock is taken by the very same token': `EXISTS\r\n${lockLine()}${TOKEN}\r\n${RECORD}END\r\n`,
+  'the lock was lost again': `STORED\r\n${RECORD}END\r\n`,
+  'the lock and the record are gone': 'STORED\r\nEND\r\n',
+  'the lock was taken over by another token': `STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}END\r\n`,
+  'the lock was taken over by a shorter token': `STORED\r\n${lockLine('0', '5')}other\r\n${RECORD}END\r\n`,
+  'the lock was taken over by a longer token': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}+\r\n${RECORD}END\r\n`,
+  'a lock longer than was said': `STORED\r\n${lockLine('0', String(TOKEN.length - 1))}${TOKEN}\r\n${RECORD}END\r\n`,
+  'a lock shorter than was said': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}\r\n${RECORD}END\r\n`,
+  'the lock has flags': `STORED\r\n${lockLine('9')}${TOKEN}\r\n${RECORD}END\r\n`,
+  'another key than the lock': `STORED\r\n${lockLine().replace('lck', 'lcx')}${TOKEN}\r\n${RECORD}END\r\n`,
+  'another key than the record': `${LOCKED}${RECORD.replace('session', 'sessiom')}END\r\n`,
+  'another word than VALUE': `${LOCKED}${RECORD.replace('VALUE', 'VALUX')}END\r\n`,
+  'a key that runs into its flags': `${LOCKED}${RECORD.replace('session ', 'session-')}END\r\n`,
+  'a key that only begins as the record': `${LOCKED}${RECORD.replace('session', 'session2')}END\r\n`,
+  'a server without versions': `STORED\r\n${lockLine('0', undefined, '0')}${TOKEN}\r\nVALUE session 5 6 0\r\nrecord\r\nEND\r\n`,
+  'a lock version that is none': `STORED\r\n${lockLine('0', undefined, '7x')}${TOKEN}\r\n${RECORD}END\r\n`,
+  'a record version that is none': `${LOCKED}${RECORD.replace('70', '7x')}END\r\n`,
+  'flags that are none': `${LOCKED}${RECORD.replace('5', 'x')}END\r\n`,
+  'a length that is none': `${LOCKED}${RECORD.replace('6', 'x')}END\r\n`,
+  'a record longer than was said': `${LOCKED}${RECORD.replace('6', '5')}END\r\n`,
+  'a record shorter than was said': `${LOCKED}${RECORD.replace('6', '7')}END\r\n`,
+  'a third value': `${LOCKED}${RECORD}${RECORD}END\r\n`,
+  'no end': `${LOCKED}${RECORD}ENX\r\n`,
+  'an error in place of the values': 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n',
+  'an error in place of all': 'SERVER_ERROR busy\r\nSERVER_ERROR busy\r\n',
+  'memory is out': 'SERVER_ERROR out of memory storing object\r\nEND\r\n',
+}
+
+/** Those after which the connection is given up. */
+const BROKEN: readonly string[] = ['flags that are none', 'a length that is none', 'a third value']
+
+/** What may answer an end; the first one is plain success. */
+export const ENDS: Readonly<Record<string, string>> = {
+  'all well': 'STORED\r\nHD\r\n',
+  'the record has changed': 'EXISTS\r\nHD\r\n',
+  'the record is gone': 'NOT_FOUND\r\nHD\r\n',
+  'the lock has changed': 'STORED\r\nEX\r\n',
+  'the lock is gone': 'STORED\r\nNF\r\n',
+  'the record is too large': 'SERVER_ERROR object too large for cache\r\nHD\r\n',
+  'errors': 'SERVER_ERROR busy\r\nSERVER_ERROR busy\r\n',
+  'an answer to another command': 'STORED\r\nOK\r\n',
+}
+
+/** What came of an answer, in words; a Buffer and a text of the same bytes are the same. */
+function told(flightOf: (receiver: Receiver, note: (replies: Reply[]) => void) => Flight, chunks: readonly Buffer[]): string {
+  const said: unknown[] = []
+  const codec = createTextCodec({ socket: new Socket(), credentials: undefined, clock: new VirtualClock() })
+  const note = (replies: Reply[]): void => void said.push(replies.map(({ value, ...rest }) => ({ ...rest, value: value && valueBytes(value).toString('latin1') })))
+  const failed = (error: unknown): void => void said.push(error instanceof FlightError ? error.message : error)
+  const flight = flightOf({ landed: note, failed }, note)
+  flight.asOf = 3
+  // An error of the server is told later, and the flight is settled at once.
+  codec.encode([flight, new CommandFlight([{ op: 'delete', key: 'next' }], { landed: note, failed })])
+  try {
+    for (const chunk of chunks) codec.feed(Buffer.from(chunk))
+  } catch (error) {
+    said.push(String(error))
+  }
+  return JSON.stringify([said, flight.settled, codec.due > 0])
+}
+
+const start = (receiver: Receiver, note: (replies: Reply[]) => void): StartFlight =>
+  new StartFlight({ ...KEYS, token: TOKEN, leaseSec: 15, ...receiver, started: (cas, record) => note(startReplies(cas, record)) }, { queue: () => undefined })
+
+const end = (receiver: Receiver, note: (replies: Reply[]) => void): EndFlight =>
+  new EndFlight(KEYS, VERSIONS, { ...CHANGE, ...receiver, ended: () => note(endReplies(2)) })
+
+const generalStart = (receiver: Receiver): Flight => {
+  const { receiver: asked } = start(receiver, () => undefined)
+  return new CommandFlight(startCommands(asked), receiver)
+}
+
+const generalEnd = (receiver: Receiver): Flight => {
+  const { receiver: asked } = end(receiver, () => undefined)
+  return new CommandFlight(endCommands(KEYS, VERSIONS, asked), receiver)
+}
+
+/** The answers of which the two ways of reading come to different things: none, if all is right. */
+export function differences(): string[] {
+  const found: string[] = []
+  const compare = (name: string, isStart: boolean, chunks: readonly Buffer[]): void => {
+    const general = told(isStart ? generalStart : generalEnd, chunks)
+    const short = told(isStart ? start : end, chunks)
+    if (short !== general) found.push(`${name}: ${short} in place of ${general}`)
+  }
+  const random = new SeededRandom(13)
+  for (const [kind, answers] of [['start', STARTS], ['end', ENDS]] as const) {
+    for (const [name, text] of Object.entries(answers)) {
+      const isStart = kind === 'start'
+      // The answer to what comes behind it.
+      const bytes = Buffer.from(`${text}DELETED\r\n`, 'latin1')
+      compare(name, isStart, [bytes])
+      if (BROKEN.includes(name) && !told(start, [bytes]).includes('ProtocolError')) found.push(`${name}: it was taken`)
+      for (let at = 1; at < bytes.length; at++) compare(`${name}, cut at ${String(at)}`, isStart, [bytes.subarray(0, at), bytes.subarray(at)])
+      for (let round = 0; round < 60; round++) compare(`${name}, in shreds`, isStart, [...pieces(mutate(bytes, random), random)])
+    }
+  }
+  return found
+}

@@ -1,0 +1,53 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+import { describe, expect, it } from 'vitest'
+import { BANNER, substitute, weaken } from '../../simulation/bundle.js'
+import { type Mutant } from '../../simulation/mutants.js'
+import * as answers from './answers.js'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+
+const one = (name: string, find: string, replace: string): Mutant => ({ name, flaw: '', edits: [{ find, replace }] })
+
+/** Every check of the short way, left out. */
+const MUTANTS: readonly Mutant[] = [
+  one('the lock was stored', `text.slice(at, keyAt) !== LOCKED`, `text.length < keyAt`),
+  one('the key of the lock', `text.slice(keyAt, keyEnd) !== lockKey`, `text.length < keyEnd`),
+  one('the flags of the lock', `text.slice(keyEnd, lengthAt) !== NO_FLAGS`, `text.length < lengthAt`),
+  one('the length of the token', `numberIn(bytes, lengthAt, lengthEnd) !== token.length`, `lengthEnd < 0`),
+  one('the token', `text.slice(tokenAt, tokenEnd) !== token`, `text.length < tokenEnd`),
+  one('the version of the lock', `if (lockCas === undefined) return 0`, `if (lockCas === undefined) return flight.asOf`),
+  one('the line behind the token', `text.slice(tokenEnd, recordAt + VALUE.length) !== LINE_END + VALUE`, `text.length < recordAt + VALUE.length`),
+  one('the key of the record', `text.slice(keyAt, flagsAt - 1) !== recordKey`, `text.length < flagsAt`),
+  one('the space behind it', `bytes[flagsAt - 1] !== SPACE`, `bytes.length < flagsAt`),
+  one('the flags of the record', `!(flags >= 0)`, `flags < 0`),
+  one('the version of the record', `cas === undefined || text.slice(valueEnd, end)`, `text.slice(valueEnd, end)`),
+  one('the end', `text.slice(valueEnd, end) !== LINE_END + END`, `text.length < end`),
+  one('digits of a number', `if (to - from > MOST_DIGITS || !areDigits(bytes, from, to)) return NaN`, ``),
+  one('digits of a version', `if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined`, ``),
+  one('stored and deleted', `text.slice(at, end) !== STORED_AND_DELETED`, `text.length < end`),
+  one('the rest of the lines', `all.splice(this.#head, 1, ...lines)`, `all.splice(this.#head, 1)`),
+]
+
+describe('the short way of reading what answers a cycle', () => {
+  it('comes to what the general one does, whatever the answer is, and however it is cut', { timeout: 60_000 }, () => {
+    expect(answers.differences().slice(0, 9)).toEqual([])
+  })
+
+  it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('does not without asking for %s', { timeout: 60_000 }, async (_name, mutant) => {
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-cycle-'))
+    try {
+      const outfile = join(folder, 'answers.mjs')
+      const plugins = [substitute(await weaken(mutant))]
+      const entryPoints = [`${ROOT}test/wire/cycle/answers.ts`]
+      await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent', banner: BANNER, plugins })
+      const weakened: typeof answers = await import(pathToFileURL(outfile).href)
+      expect(weakened.differences().length).toBeGreaterThan(0)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
