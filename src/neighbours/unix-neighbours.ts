@@ -37,7 +37,7 @@ export class UnixNeighbours implements Neighbours {
       // `exclusive`: in a cluster the primary process would otherwise listen for its workers, and answer for all of them.
       server.listen({ path, exclusive: true })
     } catch {
-      // Node's permission model forbids it, say. The bell is a hint: no request may fail for want of it.
+      // Node's permission model may forbid it, for example. The bell is only a hint, so no request may fail without it.
       return CLOSED
     }
     // A unix socket listens at once, so that even the first lock of a process says where to wait.

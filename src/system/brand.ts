@@ -8,8 +8,7 @@ interface Kind {
  * itself, may load this package twice, and then a manager of one copy is given to an adapter of the other.
  *
  * @param kinds the classes by the names under which all copies know them, in every version. The classes' own names will
- * not
- *   do, because a bundler may change them.
+ *   not do, because a bundler may change them.
  */
 export function brand(kinds: Readonly<Record<string, Kind>>): void {
   for (const [name, kind] of Object.entries(kinds)) {

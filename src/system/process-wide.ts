@@ -3,8 +3,7 @@
  * makes it.
  *
  * @param name names the value. Copies of other versions find it too, so the value's shape must never change; where it
- * may
- *   change, put VERSION into the name.
+ *   may change, put VERSION into the name.
  */
 export function processWide<T>(name: string, make: () => T): T {
   const shared = globalThis as typeof globalThis & Record<symbol, T | undefined>

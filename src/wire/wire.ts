@@ -11,12 +11,12 @@ import type { CycleSeat, CycleStart } from './cycle.js'
 export * from './command.js'
 
 /**
- * A flight that brought no replies.
+ * A flight that got no replies.
  *
- * `outcome` 'not-sent': no byte left this process, nothing happened. 'unknown': it may have been carried out, in part
- * or whole, or still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in it is older than the only
- * connection at hand; read again and use the fresh CAS. `answer` (always 'unknown'): the server, or a proxy before it,
- * answered with this error, which says nothing certain of what was carried out; the connection is as good as ever.
+ * `outcome` 'not-sent': no byte left this process, and nothing happened. 'unknown': the flight may have been carried
+ * out, in part or as a whole, or may still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in the
+ * flight is older than every connection at hand; read again and use the fresh CAS. `answer` (always 'unknown'): the
+ * server, or a proxy, answered with this error, which does not say what was carried out; the connection still works.
  */
 export class FlightError extends Error {
   override readonly name = 'FlightError'
@@ -36,14 +36,14 @@ export class FlightError extends Error {
 brand({ FlightError })
 
 /**
- * A store that cannot keep a lock, whatever is sent to it; the message says why, and what to change. It is the cause of
- * a FlightError 'not-sent': waiting or trying again changes nothing.
+ * A store that cannot keep a lock, whatever is sent to it. The message says why, and what to change. This error is the
+ * cause of a FlightError 'not-sent'; to wait or to try again would change nothing.
  */
 export class UnsupportedStoreError extends Error {
   override readonly name = 'UnsupportedStoreError'
 }
 
-/** The UnsupportedStoreError among the causes of a failure, if there is one. */
+/** The UnsupportedStoreError among the causes of a failure; undefined if there is none. */
 export function unsupportedIn(failure: unknown): UnsupportedStoreError | undefined {
   for (let cause = failure; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof UnsupportedStoreError) return cause
@@ -51,114 +51,108 @@ export function unsupportedIn(failure: unknown): UnsupportedStoreError | undefin
   return undefined
 }
 
-/** What an operator should know of a store, and no single flight can be blamed for. */
+/** Something wrong with a store that an operator should know, and that no single flight can report. */
 export interface WireWarning {
   /**
-   * `LATCHKEY_SERVER_LISTS_DIFFER`: another process shares the sessions by another list of servers.
-   * `LATCHKEY_TWO_SERVERS`: one address leads now to one server and now to another. `LATCHKEY_FILE_SYSTEM_UNKNOWN`: the
-   * directory may be on another machine.
+   * `LATCHKEY_SERVER_LISTS_DIFFER`: another process uses the same servers by another list. `LATCHKEY_TWO_SERVERS`: one
+   * address leads sometimes to one server and sometimes to another. `LATCHKEY_FILE_SYSTEM_UNKNOWN`: the directory may be
+   * on another machine.
    */
   readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS' | 'LATCHKEY_FILE_SYSTEM_UNKNOWN'
-  /** `node` as in `stats`; the message says what is wrong, and what to do. */
+  /** The name of the node, as in `stats`. The message says what is wrong, and what to do. */
   readonly node: string
   readonly message: string
 }
 
-/** What a node has done since its manager was made. Plain numbers. */
+/** Counts of one node since its manager was made. */
 export interface NodeStats {
   readonly flights: number
   readonly commands: number
   /** Flights without replies: never sent, or not answered in time. */
   readonly failed: number
-  /** Writes to a socket, handshakes apart. */
+  /** Writes to a socket, without handshakes. */
   readonly batches: number
   readonly connectionsOpened: number
-  /** Open now, idle ones included. */
+  /** Connections that are open now, including idle ones. */
   readonly connections: number
 }
 
-/** What a wire says of its store to people, and what the store's limits are. */
+/** The name and the limits of a store, and advice for people about it. */
 export interface StoreTraits {
-  /** What messages call it, and OpenTelemetry's `db.system.name`: `memcached`. */
+  /** The name of the store in messages, and in OpenTelemetry's `db.system.name`: `memcached`. */
   readonly name: string
   /** The longest key, in bytes. */
   readonly maxKeyBytes: number
-  /** What to change on its side, as the end of a sentence. */
+  /** What to change at the store, as the end of a sentence. */
   readonly remedy: {
     /** When a record is too large: `raise the item size of memcached (-I)`. */
     readonly tooLarge: string
-    /** When it has no memory left: `look at its memory limit (-m) and its evictions`. */
+    /** When the store has no memory left: `look at its memory limit (-m) and its evictions`. */
     readonly outOfMemory: string
   }
 }
 
-/** What is said of a store of which the wire says nothing. Its keys are as long as those of every store that we know. */
+/** The traits of a store of which the wire says nothing. Every store that we know takes keys of 250 bytes. */
 export const ANY_STORE: StoreTraits = {
   name: 'store',
   maxKeyBytes: 250,
   remedy: { tooLarge: 'let the store take larger ones', outOfMemory: 'look at its memory' },
 }
 
-/** A place where records and locks live. Each one in this package is a scheme of save paths, too: see `open-wire.ts`. */
+/** A place where records and locks live. Each wire in this package has a scheme of save paths: see `open-wire.ts`. */
 export interface Wire {
   /**
    * Runs `commands` in order, on one connection to the node that owns `route`, in one round trip.
    *
-   * Replies come in the order of the commands, one each. Settles within the wire's flight deadline.
-   * Keys are checked by the caller; a wire refuses (FlightError 'not-sent') what would break its framing.
+   * Replies come in the order of the commands, one each. The promise settles within the wire's flight deadline.
+   * The caller checks the keys; a wire refuses (FlightError 'not-sent') a key that would break its framing.
    *
-   * What can be relied on, and what cannot (a wire may promise more; nothing above it relies on more):
+   * This is what can be relied on, and what cannot (a wire may promise more, but nothing above it relies on more):
    *
-   * - **Each command is atomic.** `add`, `cas` and `cad` look at the item and act on it in one step: of two that name one
-   *   version only one finds it, and nobody sees a value that is half written.
-   * - **Within a flight the order is kept.** No command is carried out before an earlier one of its flight, so that
-   *   whoever sees the second done sees the first done. Each is carried out whatever became of those before it: a `cas`
-   *   that answers `exists` does not stop the `cad` behind it.
-   * - **A flight is no transaction.** Commands of others may be carried out between two of its own, and nothing is
-   *   rolled back: of a flight that was cut off, the first commands may have been carried out and the others not. Who
-   *   sends one puts first what must not be missing when the rest is there: the record, and then the lock that it frees.
-   * - **Between flights nothing is ordered**, not even between two of one caller: they may go by different connections.
-   *   Only a flight that was answered is over. One that failed as 'unknown' may still be carried out, behind any
+   * - **Each command is atomic.** `add`, `cas` and `cad` check the item and act on it in one step: of two commands that
+   *   name one version only one finds it, and nobody sees a value that is half written.
+   * - **Within a flight the order is kept.** No command is carried out before an earlier command of its flight, so that
+   *   anyone who sees the second done sees the first done. Each command is carried out whatever the commands before it
+   *   have answered: a `cas` that answers `exists` does not stop the `cad` behind it.
+   * - **A flight is not a transaction.** Commands of others may be carried out between two of its own, and nothing is
+   *   rolled back: if a flight is cut off, only its first commands may have been carried out. So the sender puts first
+   *   what must not be missing when the rest is there: first the record, and then the lock that it frees.
+   * - **Between flights there is no order**, not even between two of one caller: they may use different connections.
+   *   Only a flight that was answered is over. A flight that failed as 'unknown' may still be carried out, behind any
    *   number of flights that were sent after it.
-   * - **Time is in whole seconds** of the store's own clock: an item with a TTL of t seconds is there for at least t - 1
-   *   and at most t of them. (memcached's clock skips one now and then.)
+   * - **Time is counted in whole seconds** of the store's own clock: an item with a TTL of t seconds lives for at least
+   *   t - 1 and at most t of them. (memcached's clock skips a second now and then.)
    *
    * @throws {FlightError} and nothing else.
    */
   flight(route: string, commands: readonly Command[]): Promise<Reply[]>
 
   /**
-   * As `flight`, but told to `receiver`, with the last reply and without the detour of a promise. `landed` must not
-   * throw: it runs in the middle of reading from a connection, and in the asynchronous context of nobody in particular.
+   * Sends a flight like `flight`, but tells `receiver` the replies as soon as the last has come, without a promise.
+   * `landed` must not throw: it is called while a connection is read, and in no request's asynchronous context.
    *
-   * A wire without it has `flight` alone, and that serves as well. Who wraps a wire wraps both, or leaves this out.
+   * A wire may leave this out and have `flight` alone. A wrapper of a wire must wrap both, or leave this out.
    */
   send?: ((route: string, commands: readonly Command[], receiver: Receiver) => void) | undefined
 
-  /**
-   * The first flight of a cycle that meets nobody, and the seat for its second one: `send`, in plain values (cycle.ts).
-   * A wire without it has `send` or `flight` alone, and that serves as well. Who wraps a wire wraps all, or leaves it out.
-   */
-  startCycle?: ((route: string, start: CycleStart) => CycleSeat) | undefined
-
-  /** What the store is called, and its limits. Default: `store`, and keys of 250 bytes. Does not change. */
+/** Something wrong with a store that an operator should know, and that no single flight can report. */
   readonly store?: StoreTraits
-  /** A directory in which processes of one host that share this store may meet; without it they ask the store only. */
+  /** A directory where processes of one host that share this store can meet. Without it they only ask the store. */
   readonly meetingPlace?: string
 
-  /** The node of `route`, for whoever watches. A wire without it is in this process. Sends nothing. */
+  /** The node of `route`, for events. Sends nothing. A wire whose store is in this process leaves this out. */
   nodeOf?(route: string): ObservedNode
 
-  /** What each node has done so far, by its name. A wire without it counts nothing. */
+  /** The counts of each node so far, by its name. A wire that counts nothing leaves this out. */
   stats?(): Readonly<Record<string, NodeStats>>
 
-  /** The largest value that the node of `route` stores under `key`, in bytes, as far as it is known by now. */
+  /** The largest value that the node of `route` stores under `key`, in bytes, as far as the wire knows it by now. */
   maxValueBytes(route: string, key: string): number
 
   /**
-   * Every key that begins with `prefix` and was there all the while, of every node, in no order; one that is written
-   * or goes meanwhile may be there or not, and one may come twice. For operators: it walks through everything that a
-   * node keeps. A wire without it cannot list.
+   * Lists every key of every node that begins with `prefix` and is there from the beginning of the walk to its end, in
+   * no order. A key that is written or goes in the meantime may be listed or not, and a key may come twice. For
+   * operators, as the walk goes through everything that a node keeps. A wire that cannot list leaves this out.
    *
    * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: a node cannot list its keys.
    * @throws ServerRefusedError LATCHKEY_SERVER_REFUSED: a node is busy with other lists.
@@ -166,9 +160,9 @@ export interface Wire {
    */
   keys?(prefix: string): AsyncIterable<string>
 
-  /** Removes what has expired where the store does not do so by itself; how many records went. One pass, no flight. */
+  /** Removes expired records where the store does not do so itself; returns how many. One pass, no flight. */
   sweep(): number | Promise<number>
 
-  /** Lets go of every connection; flights under way are rejected. Idempotent. */
+  /** Closes every connection; flights under way are rejected. May be called again. */
   close(): Promise<void>
 }

@@ -14,8 +14,7 @@ import { Link } from './proxy-link.js'
  * - `foreignReply`: the last reply that passed before, on any connection, takes the place of the reply.
  * - `replyTwice`: the reply comes twice.
  * - `trickle`: the reply comes byte by byte (after a segment's first 256 bytes 61 at a time), each piece in a turn of
- * the
- *   event loop of its own.
+ *   the event loop of its own.
  * - `delayRequestMs`, `delayReplyMs`: the request or the reply passes late; a request even if the wire has closed its
  *   connection since.
  */

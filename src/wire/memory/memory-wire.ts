@@ -40,8 +40,7 @@ const DEFAULT_MAX_ITEM_BYTES = 1024 * 1024
  * tests.
  *
  * - A flight is carried out as a whole and in order, in a microtask: never during the caller's call, and without
- * anything
- *   else in between. There is one node, so the route makes no difference.
+ *   anything else in between. There is one node, so the route makes no difference.
  * - An item with a TTL of t seconds lives (t - 1, t], because time is counted in whole seconds, as memcached does. (One
  *   thing is not imitated: memcached's clock skips a second now and then, and an item then lives a second less.)
  * - CAS numbers come from one counter; `touch` does not change them.
@@ -50,8 +49,7 @@ const DEFAULT_MAX_ITEM_BYTES = 1024 * 1024
  * write.
  *
  * @throws {FlightError} 'not-sent', from `flight`: a key that memcached would not take, a TTL that is not a whole
- * number
- *   of seconds of at least 1, or a wire that was closed.
+ *   number of seconds of at least 1, or a wire that was closed.
  */
 export function createMemoryWire(options: MemoryWireOptions = {}): MemoryWire {
   return new InMemoryWire(options)

@@ -84,8 +84,7 @@ export class SimulatedServer {
    * Continues a server that was stopped.
    *
    * @param isBehind whether the commands that have waited are carried out before the server's clock ticks, as may
-   * happen on
-   *   a real one: their TTLs then count from the second at which the server was stopped.
+   *   happen on a real one: their TTLs then count from the second at which the server was stopped.
    */
   goOn(isBehind = false): void {
     this.stopped = false
