@@ -1,11 +1,13 @@
-/** What a flight says and is answered: commands, replies, and who is told. */
+/** Commands, their replies, and the receiver of a flight. */
 
 /**
- * An item's version, as one node handed it out. Opaque: versions are compared by the wire alone (`cas`, `cad`), and
- * nothing above it looks inside one or compares two of them.
+ * An item's version, as one node handed it out. The version is opaque: only the wire compares versions (`cas`, `cad`),
+ * and nothing above it looks into one or compares two.
  *
- * `asOf` is for wires whose store may hand out the same version twice; others write 0. It dates the version by the wire's own count of connections (the moment its read was *sent*), because a restarted
- * server hands out the same numbers again: a wire sends a CAS only on a connection that was opened before `asOf`.
+ * `asOf` is for wires whose store may hand out the same version twice, as a restarted memcached does; other wires write
+ * 0. It dates the version, by the wire's own count of connections, to the moment at which the read was *sent*. A wire
+ * sends a CAS only on a connection that was opened before `asOf`; on a younger one another item could have the same
+ * version.
  */
 export interface Cas {
   readonly version: string
@@ -13,18 +15,18 @@ export interface Cas {
 }
 
 /**
- * Bytes; or text, cheaper where it is at hand anyway: of Latin-1 characters, a byte each, in what is sent, and of ASCII
- * alone in a reply, so that it says the same in every encoding.
+ * A value: bytes, or text, which is cheaper where the code has it anyway. A text that is sent has Latin-1 characters,
+ * one byte each. A text in a reply has only ASCII characters, so that it means the same in every encoding.
  */
 export type Value = Buffer | string
 
-/** What a stored item carries besides its key. `flags` are 32 bits of the caller's, kept beside the value. */
+/** An item to be stored. */
 interface Item {
   readonly key: string
   readonly value: Value
-  /** Whole seconds, relative, at least 1; a wire converts what its server would read as a date (over 30 days). */
+  /** Whole seconds from now, at least 1. A wire converts what its server would read as a date (over 30 days). */
   readonly ttlSec: number
-  /** Default 0. */
+  /** 32 bits of the caller's, kept beside the value. Default 0. */
   readonly flags?: number
 }
 
@@ -32,14 +34,15 @@ interface Item {
  * One command of a flight.
  *
  * - `get`: ok with value, flags and CAS; or missing.
- * - `add`: ok with the new item's CAS; or exists (value, flags and CAS of the occupant where they come for free).
- * - `set`: unconditional; ok, tooLarge, outOfMemory. A refused `set` may have deleted the old item: only for records
- *   that may be lost (tombstones, the naive handler).
- * - `cas`: replaces an item of exactly that version: ok (with the new CAS when `wantCas`), exists (another version)
+ * - `add`: stores only where nothing is: ok with the new item's CAS; or exists (with the value, flags and CAS of the
+ *   item that is there, where they cost nothing).
+ * - `set`: stores whatever is there: ok, tooLarge or outOfMemory. A refused `set` may have deleted the old item, so
+ *   it is used only for records that may be lost (tombstones, the naive locker).
+ * - `cas`: replaces an item of exactly this version: ok (with the new CAS if `wantCas`), exists (another version)
  *   or missing; tooLarge and outOfMemory leave the old item as it was.
- * - `touch`: a new TTL, data and CAS left alone: ok with the item's CAS, or missing.
+ * - `touch`: sets a new TTL and leaves data and CAS as they are: ok with the item's CAS, or missing.
  * - `delete`: ok or missing.
- * - `cad`: compare-and-delete: ok, exists (another version: nothing happened) or missing.
+ * - `cad`: compare-and-delete: ok, exists (another version, and nothing happened) or missing.
  */
 export type Command =
   | { readonly op: 'get'; readonly key: string }
@@ -51,9 +54,9 @@ export type Command =
   | { readonly op: 'cad'; readonly key: string; readonly cas: Cas }
 
 /**
- * What became of one command, for certain. There is no status for an error: a flight in which the server answered any
- * command with one fails as a whole (`FlightError.answer`), so that nobody can take a read that was refused for one that
- * found nothing, or a write that a proxy timed out on for one that was not carried out.
+ * The result of one command, for certain. There is no status for an error: when the server answers any command of a
+ * flight with an error, the whole flight fails (`FlightError.answer`). Otherwise a read that was refused could be taken
+ * for one that found nothing, and a write on which a proxy timed out for one that was not carried out.
  */
 export type Status = 'ok' | 'missing' | 'exists' | 'tooLarge' | 'outOfMemory'
 
@@ -65,21 +68,27 @@ export const areSameBytes = (one: Value, other: Value): boolean =>
 /** The server's answer to one command. `tooLarge` and `outOfMemory` answer stores only. */
 export interface Reply {
   readonly status: Status
-  /** As text only where it is all ASCII: it is taken for UTF-8 as it is. */
+  /** A text only where all of it is ASCII, because callers read it as UTF-8. */
   readonly value: Value | undefined
   readonly flags: number
   readonly cas: Cas | undefined
 }
 
-/** Who is told how a flight ended: by one of the two, once, and not before the call that sent it has returned. */
+/**
+ * Is told how a flight ended: one of the two is called, once, and not
+ * before the call that sent the flight has returned.
+ */
 export interface Receiver {
-  /** A reply for each command, in their order. */
+  /** Called with a reply for each command, in the order of the commands. */
   landed(replies: Reply[]): void
-  /** What `flight` would have thrown. */
+  /** Called with the error that `flight` would have thrown. */
   failed(error: unknown): void
 }
 
-/** Not at once: who is told may send another flight, and the queues that this one stood in may be being looked through. */
+/**
+ * Tells the receiver in a microtask. It may send another flight, and the caller may just be going through the queues in
+ * which this flight stood.
+ */
 export function failLater(receiver: Receiver, error: unknown): void {
   queueMicrotask(() => {
     receiver.failed(error)

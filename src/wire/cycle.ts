@@ -1,21 +1,21 @@
 import type { Cas, Command, Receiver, Reply, Value } from './command.js'
 
 /**
- * The two flights of a locked cycle, for one who meets nobody: plain values in place of commands and replies.
+ * The two flights of a locked cycle whose request meets nobody, with plain values instead of commands and replies.
  *
- * A wire carries out what `startCommands` and `endCommands` say, and nothing else; what it spares is to build them.
- * Where every reply says plainly that all went well it tells so in one call. At anything else, whatever it is, it tells
- * the replies (`landed`) or the failure (`failed`), as of any flight: what that means is the lock protocol's to say.
+ * A wire carries out exactly the commands that `startCommands` and `endCommands` make; it only saves building them.
+ * When every reply says that all went well, the wire says so in one call. In every other case it passes on the replies
+ * (`landed`) or the failure (`failed`), as for any flight, and the lock protocol decides what they mean.
  */
 
-/** [add the lock, get the record] */
+/** The first flight: [add the lock, get the record]. */
 export interface CycleStart extends Receiver {
   readonly lockKey: string
   readonly recordKey: string
   /** The lock's value, which no other lock ever has. ASCII. */
   readonly token: string
   readonly leaseSec: number
-  /** The lock is added, by the version `lockCas`. Then the record was read: undefined where there is none. */
+  /** Called when the lock was added, with the version `lockCas`, and the record was read; undefined: there is none. */
   started(lockCas: Cas, record: FoundRecord | undefined): void
 }
 
@@ -25,22 +25,27 @@ export interface FoundRecord {
   readonly cas: Cas
 }
 
-/** What a cycle began with, for its second flight: the wire has checked the keys, and has seen the versions. */
+/**
+ * Keeps what the first flight of a cycle has found, for the second: checked keys, and the versions of lock and record.
+ */
 export interface CycleSeat {
-  /** To be called once, after `started` has told of a record. */
+  /** Sends the second flight. Call this once, after `started` was called with a record. */
   end(end: CycleEnd): void
 }
 
-/** [compare-and-set the record, compare-and-delete the lock], by the versions that the start has found. */
+/**
+ * The second flight: [compare-and-set the record, compare-and-delete the
+ * lock], by the versions that the first has found.
+ */
 export interface CycleEnd extends Receiver {
   readonly value: Value
   readonly flags: number
   readonly ttlSec: number
-  /** The record is stored in the place of the one that was found, and the lock deleted. */
+  /** Called when the record was stored in the place of the one that was found, and the lock was deleted. */
   ended(): void
 }
 
-/** The versions that the second flight goes by. */
+/** The versions that the second flight names. */
 export interface CycleVersions {
   readonly lockCas: Cas
   readonly recordCas: Cas
@@ -62,7 +67,7 @@ export const endCommands = (
   { op: 'cad', key: lockKey, cas: lockCas },
 ]
 
-/** Tells what came of `startCommands`, by the replies to them. */
+/** Tells `start` how its flight ended, from the replies to `startCommands`. */
 export function tellStart(start: Pick<CycleStart, 'started' | 'landed'>, replies: Reply[]): void {
   const [added, found] = replies
   if (added?.status === 'ok' && added.cas !== undefined) {
@@ -74,7 +79,7 @@ export function tellStart(start: Pick<CycleStart, 'started' | 'landed'>, replies
   start.landed(replies)
 }
 
-/** Tells what came of `endCommands`, or of others that end a cycle, by the replies to them. */
+/** Tells `end` how its flight ended, from the replies to `endCommands` or to other commands that end a cycle. */
 export function tellEnd(end: Pick<CycleEnd, 'ended' | 'landed'>, replies: Reply[]): void {
   if (replies.every(({ status }) => status === 'ok')) end.ended()
   else end.landed(replies)
@@ -83,11 +88,11 @@ export function tellEnd(end: Pick<CycleEnd, 'ended' | 'landed'>, replies: Reply[
 const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
 const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
 
-/** The replies that `started` stands for. */
+/** The replies for which `started` stands. */
 export const startReplies = (lockCas: Cas, record: FoundRecord | undefined): Reply[] => [
   { status: 'ok', value: undefined, flags: 0, cas: lockCas },
   record === undefined ? MISSING : { status: 'ok', value: record.bytes, flags: record.flags, cas: record.cas },
 ]
 
-/** The replies that `ended` stands for, to so many commands. */
+/** The replies to `count` commands for which `ended` stands. */
 export const endReplies = (count: number): Reply[] => new Array<Reply>(count).fill(OK)

@@ -135,7 +135,14 @@ export interface Wire {
    */
   send?: ((route: string, commands: readonly Command[], receiver: Receiver) => void) | undefined
 
-/** Something wrong with a store that an operator should know, and that no single flight can report. */
+  /**
+   * Sends the first flight of a cycle that meets nobody, in plain values (cycle.ts), and returns the seat for the second.
+   * A wire may leave this out and have `send` or `flight` alone. A wrapper of a wire must wrap all of them, or leave this
+   * out.
+   */
+  startCycle?: ((route: string, start: CycleStart) => CycleSeat) | undefined
+
+  /** The name of the store, and its limits. Must not change. Default: `store`, and keys of 250 bytes. */
   readonly store?: StoreTraits
   /** A directory where processes of one host that share this store can meet. Without it they only ask the store. */
   readonly meetingPlace?: string

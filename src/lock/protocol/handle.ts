@@ -12,7 +12,7 @@ export interface Handle {
   readonly record: Value | undefined
   /** Whether we may still believe that we hold the lock: a reason to stop early, never a proof. */
   readonly isHeld: boolean
-  /** It was given up, or lost: `release` has nothing to do. */
+  /** Whether the lock was given up or lost, so that `release` has nothing to do. */
   readonly isLeft: boolean
   /** Aborts, with the typed error as its reason, when the lock is lost. */
   readonly signal: AbortSignal

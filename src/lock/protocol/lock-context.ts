@@ -107,7 +107,9 @@ export function send(context: LockContext, id: string, commands: readonly Comman
   }
 }
 
-/** The first flight of a cycle that meets nobody. Without a seat the second one goes by `send`. */
+/**
+ * Sends the first flight of a cycle that meets nobody. Returns the seat for the second; without one, `send` is used.
+ */
 export function startCycle(context: LockContext, id: string, start: CycleStart): CycleSeat | undefined {
   if (context.wire.startCycle === undefined || isHeard()) {
     const landed = (replies: Reply[]): void => tellStart(start, replies)
@@ -123,7 +125,11 @@ export function startCycle(context: LockContext, id: string, start: CycleStart):
   }
 }
 
-/** The second one. @param seat undefined: `commands` end it. */
+/**
+ * Sends the second flight of a cycle.
+ *
+ * @param seat undefined: the flight is sent with `commands`.
+ */
 export function endCycle(
   context: LockContext,
   id: string,

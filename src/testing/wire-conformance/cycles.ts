@@ -3,7 +3,7 @@ import { type CycleEnd, type CycleSeat, type CycleStart, endReplies, startReplie
 import { FlightError, type Reply, type Wire } from '../../wire/wire.js'
 import { expectMissing, expectStored, freshKey, type Plays, run, statusesOf, stored, text } from './subject.js'
 
-/** What was told: replies, or those that plain success stands for; or the error. */
+/** What a wire has told: the replies (for a plain success those that it stands for), or the error. */
 interface Told {
   readonly isPlain: boolean
   readonly replies: readonly Reply[]
@@ -12,7 +12,7 @@ interface Told {
 
 const statuses = ({ replies }: Told): string[] => statusesOf(replies)
 
-/** The two flights of a cycle, in plain values; a wire may leave them out. */
+/** The two flights of a cycle, in plain values. A wire may leave them out. */
 export const cycleCases: Plays = [
   ['a cycle locks and reads, and then stores and unlocks', async ({ wire }) => {
     if (wire.startCycle === undefined) return

@@ -1,15 +1,15 @@
-/** Sockets to a server of a save path: TCP, TLS or unix. */
+/** Opens sockets to a server of a save path: TCP, TLS or unix. */
 import { readFile } from 'node:fs/promises'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { ServerAddress, TlsParameters } from './save-path.js'
 
-// A peer that vanished without a word is noticed by the kernel; a flight has its own, much shorter deadline.
+// By keep-alive the kernel notices a peer that vanished without a word. A flight has its own, much shorter deadline.
 const KEEP_ALIVE_MS = 30_000
 
 export interface Dialled {
   readonly socket: net.Socket
-  /** The event that says that bytes may be written. */
+  /** The event after which bytes may be written. */
   readonly readyEvent: 'connect' | 'secureConnect'
 }
 
@@ -19,14 +19,15 @@ export interface PemFiles {
   readonly key?: Buffer
 }
 
-/** What is read at once. Node itself takes as much for each read, and makes a buffer of its own for each. */
+/** How much is read at once: as much as Node itself reads, which makes a new buffer for each read. */
 const READ_BYTES = 64 * 1024
 
 /**
- * Starts to connect; whatever goes wrong is an 'error' event of the socket. `pem` is needed with TLS only.
+ * Starts to connect. Every failure is an 'error' event of the socket. `pem` is needed with TLS only.
  *
- * @param receive is told what has arrived, in a buffer that holds it until it returns and no longer: all reads of the
- *   connection go into one, which spares making and collecting one for each. Without it there are 'data' events.
+ * @param receive is called with what has arrived, in a buffer that is valid only until `receive` returns: all reads
+ *   of the connection go into one buffer, which saves making a new one for each. Without `receive` there are 'data'
+ *   events.
  */
 export function dial(server: ServerAddress, pem: PemFiles = {}, receive?: (chunk: Buffer) => void): Dialled {
   const target = { ...placeOf(server), ...(receive === undefined ? {} : { onread: into(receive) }) }
@@ -35,7 +36,7 @@ export function dial(server: ServerAddress, pem: PemFiles = {}, receive?: (chunk
   const socket = tls.connect({
     ...target,
     ...pem,
-    // Server Name Indication has no addresses (RFC 6066); the certificate is still checked against the address.
+    // Server Name Indication takes no addresses (RFC 6066). The certificate is still checked against the address.
     ...(net.isIP(servername) === 0 ? { servername } : {}),
     rejectUnauthorized: server.tls.verify,
   })
@@ -58,7 +59,8 @@ function placeOf({ endpoint }: ServerAddress) {
 }
 
 /**
- * Reads the PEM files, anew for each connection, so that renewed certificates are used without a restart.
+ * Reads the PEM files. They are read again for each connection, so that renewed certificates are used without a
+ * restart.
  *
  * @throws what reading a file throws.
  */
