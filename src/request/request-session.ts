@@ -152,11 +152,11 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * LATCHKEY_READ_ONLY. One flight; does nothing a second time. Errors as of Session.release().
    */
   release(): Promise<void> {
-    if (!this.isReadOnly) this.releasing = quiet(this.releaseNow())
+    if (!this.isReadOnly) this.releasing = quiet(this.storeAndLetGo())
     return this.releasing ?? Promise.resolve()
   }
 
-  private async releaseNow(): Promise<void> {
+  private async storeAndLetGo(): Promise<void> {
     try {
       // Now: what is changed while it waits for its turn is not in it.
       this.end('released')
@@ -202,9 +202,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   /** For the adapter: stores what there is to store, and lets go (HeldText.decide). */
   async settle(statusOf: () => number): Promise<void> {
-    await this.held.decide(statusOf, () => {
+    await this.held.decide(statusOf, async () => {
       if (this.isCutShort) throw this.refusal()
-      return this.release()
+      await (this.isReadOnly ? this.releasing : this.storeAndLetGo())
     })
     if (!this.isReadOnly) this.end('released')
   }

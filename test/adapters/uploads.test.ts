@@ -4,7 +4,7 @@ import { VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { isBodyDue, onBodyArrived } from '../../src/adapters/http/body-arrival.js'
 import type { Browser } from './express/browser.js'
-import { portOf } from './express/site.js'
+import { portOf, Site as ExpressSite } from './express/site.js'
 import { endPlacesAfterEach, type Place, PLACES, type Route, until } from './places.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
 
@@ -56,6 +56,17 @@ describe.each(PLACES)('a slow upload, %s', (_name, startPlace) => {
     expect(manager.stats()).toMatchObject({ held: 0, waiting: 0 })
     expect(await place.stored(visitor.sid)).not.toHaveProperty('n')
   })
+})
+
+it('Express: what the application\'s `label` throws when the body has arrived is an error of the request', async () => {
+  const site = await ExpressSite.start((app) => void app.post('/upload', (_req, res) => void res.json({})), {
+    label: ({ method }) => {
+      if (method === 'POST') throw new Error('a bug')
+      return 'fine'
+    },
+  })
+  const { finish } = await stalledUpload(site.server, await site.visitor(), { body: Buffer.from('whole') })
+  expect(await finish()).toContain('HTTP/1.1 500')
 })
 
 describe('how long a body is waited for', () => {

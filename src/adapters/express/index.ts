@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import session from 'express-session'
 import { BareSessions } from '../http/bare-sessions.js'
-import { whenBodyArrived } from '../http/body-arrival.js'
+import { bodyToArrive } from '../http/body-arrival.js'
 import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
@@ -105,7 +105,9 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
         const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
         session({ ...sessionOptions, store: requestStore })(req, res, proceed)
       }
-      whenBodyArrived(req, isReading, begin)
+      const arriving = bodyToArrive(req, isReading)
+      if (arriving === undefined) begin()
+      else arriving.then(begin).catch(next)
     }
   }
   refuseToBeTheStore(store)

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { whenBodyArrived } from '../http/body-arrival.js'
+import { bodyToArrive } from '../http/body-arrival.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { tellRetry } from '../http/http-error.js'
 import { WITHDRAWN } from '../../response/held-head.js'
@@ -49,12 +49,14 @@ class LifeCycle {
       this.tellRetry(error)
       done(errorOf(error))
     }
-    const begin = (): void => {
-      this.session.begin().then(() => {
-        go()
-      }, go)
-    }
-    whenBodyArrived(this.reply.request.raw, this.session.isReadOnly, begin)
+    this.begin().then(() => {
+      go()
+    }, go)
+  }
+
+  private async begin(): Promise<void> {
+    await bodyToArrive(this.reply.request.raw, this.session.isReadOnly)
+    await this.session.begin()
   }
 
   onSend(payload: unknown, done: Done): void {

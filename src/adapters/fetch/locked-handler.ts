@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../../errors.js'
-import { whenBodyArrived } from '../http/body-arrival.js'
+import { bodyToArrive } from '../http/body-arrival.js'
 import { ClientGoneError } from '../../request/leaving.js'
 import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { RequestSession } from '../../request/request-session.js'
@@ -32,7 +32,7 @@ export class LockedHandler<T extends object> {
   async begin(request: Request, env: unknown): Promise<RequestSession<T> | Response> {
     const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
     const readOnly = (typeof given === 'function' ? given(request) : given) === true
-    await new Promise<void>((resolve) => whenBodyArrived(incomingOf(env), readOnly, resolve))
+    await bodyToArrive(incomingOf(env), readOnly)
     const session = new RequestSession<T>(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
     const onAbort = (): void => {
       session.giveUpWaiting()

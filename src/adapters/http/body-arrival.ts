@@ -5,13 +5,11 @@ import { type Clock, systemClock } from '../../system/clock.js'
 const LONGEST_MS = 10_000
 
 /**
- * Calls `begin` when the session may be locked without others waiting for it while a client uploads slowly: now, or when
- * the body has arrived (onBodyArrived). @param isReading it locks nothing: now.
+ * Resolves when the session may be locked without others waiting for it while a client uploads slowly (onBodyArrived);
+ * undefined: at once. A request that only reads locks nothing.
  */
-export function whenBodyArrived(req: unknown, isReading: boolean, begin: () => void): void {
-  if (!isReading && isBodyDue(req)) onBodyArrived(req, begin)
-  else begin()
-}
+export const bodyToArrive = (req: unknown, isReading: boolean): Promise<void> | undefined =>
+  !isReading && isBodyDue(req) ? new Promise((resolve) => onBodyArrived(req, resolve)) : undefined
 
 /**
  * Whether a part of the request's body is still under way and would be kept for whoever reads it: a session that is

@@ -7,7 +7,7 @@ import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
 import { InvalidOptionError, MisuseError } from '../../errors.js'
-import { whenBodyArrived } from '../http/body-arrival.js'
+import { bodyToArrive } from '../http/body-arrival.js'
 import { tellRetry } from '../http/http-error.js'
 import { checkOptions } from './check-options.js'
 import { KoaRequest } from './koa-request.js'
@@ -68,7 +68,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
     endEarlyLook(ctx)
     const isReading = settings.isReadOnly(ctx)
-    await new Promise<void>((resolve) => whenBodyArrived(ctx.req, isReading, resolve))
+    await bodyToArrive(ctx.req, isReading)
     const request = new KoaRequest(ctx, settings, isReading)
     served.set(ctx, request)
     let isRead = false
