@@ -1,14 +1,14 @@
 /**
- * The calls of one request on its session: one after the other, so that an application need not wait for its own; and
- * whether the last change of the session failed.
+ * Runs the calls of one request on its session one after the other, so that an application need not await its own, and
+ * remembers whether the last change of the session failed.
  */
 export class CallLine<Failure> {
   private readonly waiting: (() => void)[] = []
   private pending = 0
   private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined
-  /** The response is about to leave: what fails now is told by it. */
+  /** The response is about to leave: a failure from now on is told by the response, and not by a call. */
   isAnswering = false
-  /** Callbacks that are due: what they call in their turn is part of what the application has called. */
+  /** Callbacks that have yet to run: a response waits for them, because they may change the session as well. */
   untold = 0
 
   /** @param errorOf makes of what a call has thrown what its caller and the response are told. */
@@ -34,7 +34,7 @@ export class CallLine<Failure> {
     return status >= 400 && this.failed?.isTold === true
   }
 
-  /** The session is over: what was not stored of it need not be. */
+  /** The session was destroyed: a change that could not be stored before does not matter any more. */
   forgetFailure(): void {
     this.failed = undefined
   }

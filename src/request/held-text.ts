@@ -13,11 +13,11 @@ interface Known {
 }
 
 export interface Following {
-  /** Throws where `stored` must not be written over by what follows from `read`. */
+  /** Throws where a change of what was `read` must not be written over what is `stored` now. */
   assertFollows(sid: string, read: string, stored: string): void
 }
 
-/** For who stores nothing after he has let go: what stands where a new session is to begin is another's. */
+/** For adapters that store nothing after they have let go: whatever stands under the id of a new session is another's. */
 export const NEVER_FOLLOWING: Following = {
   assertFollows(sid, read, stored) {
     if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
@@ -32,17 +32,17 @@ export const NEVER_FOLLOWING: Following = {
  */
 export class HeldText<Failure = unknown> {
   readonly calls: CallLine<Failure>
-  /** Let go of for good, when all was done that was called for before. */
+  /** The session was let go for good, after all that was called before. */
   isOver = false
-  /** From the read that takes the lock to the write that lets it go. */
+  /** The locked record, while this request holds one. */
   private hold: LockedRecord | undefined
-  /** A session that goes on under another id, until that one is stored. */
+  /** The session that goes on under another id: it stays locked until that one is stored. */
   private old: LockedRecord | undefined
-  /** Why it could not be ended: no other one may begin then. */
+  /** Set when that session could not be ended: nothing is stored any more, or one session would go on as two. */
   private refusal: { readonly error: unknown } | undefined
-  /** Outlives the lock. */
+  /** Kept after the lock is let go: a later write checks that this is still what is stored. */
   private known: Known | undefined
-  /** A session that was not found any more when it was read again. */
+  /** The id under which a second read found nothing any more: a write there would bring an ended session back. */
   private goneSid: string | undefined
   private readonly leaving = new Leaving()
   /** What was read last is a copy that regenerate() left behind: the session goes on under another id. */
@@ -52,7 +52,7 @@ export class HeldText<Failure = unknown> {
     protected readonly manager: SessionManager,
     private readonly label: string | undefined,
     private readonly following: Following,
-    /** Why it cannot be changed (any more). */
+    /** Why the session cannot be changed, or not any more. */
     public readOnly: ReadOnlyReason | undefined,
     errorOf: (thrown: unknown) => Failure,
   ) {
@@ -88,7 +88,7 @@ export class HeldText<Failure = unknown> {
     return this.hold?.signal ?? new AbortController().signal
   }
 
-  /** Nobody waits for the answer any more: neither does this request for its session. */
+  /** The client has gone: the request stops waiting for its session. */
   giveUpWaiting(): void {
     this.leaving.leave()
   }
@@ -99,8 +99,8 @@ export class HeldText<Failure = unknown> {
   }
 
   /**
-   * '' when there is none. Waits for the lock, and keeps it if there is a session that goes on under this id; of what is
-   * held already it reads again. One flight.
+   * The session's text; '' when there is none. Waits for the lock, and keeps it if there is a session that goes on under
+   * this id. A session that is held already is read again. One flight.
    */
   async read(sid: string): Promise<string> {
     if (this.hold?.id === sid) return this.readAgain(this.hold)
@@ -108,17 +108,17 @@ export class HeldText<Failure = unknown> {
     this.hold = await this.manager.lock(sid, { signal, label })
     const { text, isRetired } = this.hold
     this.isRetired = isRetired
-    // Where whoever waited for it has gone in the meantime, nothing was read.
+    // The client may have gone in the meantime: then the handler never sees what was read.
     if (!signal.hasLeft) this.known = { sid, text }
     if (text === '' || isRetired || signal.hasLeft) await this.drop()
     signal.throwIfAborted()
     return text
   }
 
-  /** As it is now, of a session that is not held any more: nobody waits, and nothing is locked. One flight. */
+  /** Reads a session that is not held any more, without waiting and without a lock. One flight. */
   async look(sid: string): Promise<string> {
-    const text = await this.manager.store().peek(sid)
-    // What is stored later must follow from it; of one that has gone nothing does.
+    const text = await this.manager.peekText(sid)
+    // A later write must follow from this text; nothing follows from a session that has gone.
     if (text === '') this.goneSid = sid
     else this.known = { sid, text }
     if (text !== '' && this.goneSid === sid) this.goneSid = undefined
@@ -130,14 +130,14 @@ export class HeldText<Failure = unknown> {
     this.hold?.keepAlive(lifetimeSec)
   }
 
-  /** What was read is no session that could go on: its time is over, or it cannot be read. One flight, or none. */
+  /** Lets go of what was read because nobody can work with it: it has expired, or cannot be decoded. One flight, or none. */
   async drop(): Promise<void> {
     const { hold } = this
     this.hold = undefined
     await hold?.release()
   }
 
-  /** As `drop`, of one that was read again: nothing may be stored under its id any more. */
+  /** As `drop`, of a session that was read again: from now on nothing may be stored under its id. */
   async dropGone(sid: string): Promise<void> {
     this.goneSid = sid
     await this.letGo()
@@ -172,9 +172,9 @@ export class HeldText<Failure = unknown> {
     const { hold, old } = this
     if (this.known?.sid === sid) this.known = undefined
     if (hold?.id === sid) await this.destroyHeld(hold)
-    else if (old?.id !== sid && this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+    else if (old?.id !== sid && this.manager.flawOf(sid) === undefined) await this.manager.destroy(sid)
     if (old === undefined) return
-    // Nothing came in its place: the session is still the old one.
+    // The new session was not stored yet, so the old one is what is to be destroyed.
     this.old = undefined
     await this.destroyHeld(old)
   }
@@ -187,9 +187,9 @@ export class HeldText<Failure = unknown> {
       this.hold = undefined
       this.old = hold
     }
-    // That one never came to be.
+    // It was to replace another one and was never stored: it is dropped, and the other one still waits to be replaced.
     else if (hold?.id === sid) await this.destroyHeld(hold)
-    // Nothing of it was stored, or it is gone: what may be stored there later is not this session.
+    // It is not held: it was never stored, or has gone. A record under its id would be somebody else's.
     else if (old === undefined) await this.destroy(sid)
   }
 
@@ -248,7 +248,7 @@ export class HeldText<Failure = unknown> {
     const { calls } = this
     await calls.settled()
     if (calls.isToldBy(statusOf())) return this.complete()
-    // The session was let go without it, and can be stored no more.
+    // release() has failed before: the session is not locked any more, so this response cannot store it either.
     if (calls.failure !== undefined && this.isOver) throw calls.failure
     calls.isAnswering = true
     try {
@@ -277,7 +277,7 @@ export class HeldText<Failure = unknown> {
   /** Lets go of what is still held, after what is under way; nothing is changed from then on. Throws nothing. */
   async finish(): Promise<void> {
     this.giveUpWaiting()
-    // A lock that could not be let go is swept, or dies with its lease; the session itself is decided.
+    // A lock that could not be released is swept later, or ends with its lease. What the session holds is decided by now.
     await this.calls.inTurn(() => {
       this.isOver = true
       return this.letGo()
@@ -287,7 +287,7 @@ export class HeldText<Failure = unknown> {
   private async readAgain(hold: LockedRecord): Promise<string> {
     await hold.reload()
     const { id: sid, text } = hold
-    // What was known stays known of one that has gone: what was not changed since is no loss.
+    // `known` stays: where the request has changed nothing since, no change is lost with the session.
     if (text === '') await this.dropGone(sid)
     else this.known = { sid, text }
     return text
@@ -299,7 +299,7 @@ export class HeldText<Failure = unknown> {
     try {
       if (known?.sid === sid) this.following.assertFollows(sid, known.text, hold.text)
     } catch (error) {
-      // It is still what was read that the request's changes are changes of.
+      // `known` stays what was read: the request's changes were made to that.
       await hold.release()
       throw error
     }

@@ -2,7 +2,7 @@ import type { Cancellation } from '../lock/protocol/handle.js'
 
 type Listener = Parameters<Cancellation['addEventListener']>[1]
 
-/** Why a wait is given up whose answer nobody reads any more. */
+/** The client has gone: nobody reads the answer that the request waits for. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError'
 }
@@ -11,7 +11,7 @@ export class ClientGoneError extends Error {
 export class Leaving implements Cancellation {
   private listener: Listener | undefined
   hasLeft = false
-  /** Made for who asks: most requests leave nobody waiting. */
+  /** Made when somebody asks for it: few requests are waiting when they end, and an error costs a stack trace. */
   private error: ClientGoneError | undefined
 
   get reason(): unknown {

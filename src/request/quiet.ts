@@ -1,4 +1,4 @@
-/** For whoever drops the promise: that it failed is told with the response. */
+/** Keeps Node from ending the process where the application drops the promise: its failure is told with the response. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore)
   return promise

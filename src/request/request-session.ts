@@ -54,16 +54,16 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     try {
       if (id !== undefined && this.manager.flawOf(id) === undefined) {
         const text = this.settings.readOnly ? await held.look(id) : await held.read(id)
-        // Else no session has this id: it is not taken over.
+        // An id that no session has is not taken over: an attacker may have planted it.
         if (text !== '') this.take(id, text)
       }
       if (this.settings.readOnly) this.end('readOnly')
       held.throwIfGivenUp()
     } catch (thrown) {
       const error = this.settings.errorOf(thrown)
-      // Its data cannot be shown, say: it was locked by then.
+      // It may be locked by now: its data could not be decoded, say.
       await held.drop()
-      // An error handler must not begin a new session in place of the one that could not be had.
+      // An error page must not begin a new session in place of the one that could not be read.
       held.readOnly = 'readOnly'
       this.current = protect(this.dressed(own({}), true), () => {
         throw error
@@ -158,7 +158,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   private async storeAndLetGo(): Promise<void> {
     try {
-      // Now: what is changed while it waits for its turn is not in it.
+      // At once: a change that is made while the store waits for its turn would be lost without an error.
       this.end('released')
     } finally {
       await this.held.calls.inTurn(async () => {
@@ -186,14 +186,14 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     if (held.readOnly === 'destroyed') throw this.refusal()
     const refusal = held.readOnly === undefined || held.readOnly === 'retired' ? undefined : this.refusal()
     try {
-      // At once: a response that does not wait for it must not store the session again.
+      // At once: a response that does not wait for the destruction must not store the session again.
       if (refusal === undefined) this.end('destroyed')
     } finally {
       await this.changing('end', async () => {
         if (refusal !== undefined) throw refusal
         this.cookieId = undefined
         if (this.isStored) await held.destroy(this.id)
-        // The browser may have the cookie of the session that went on by now.
+        // After a retired copy the browser may have the cookie of the session that went on: that one stays.
         if (!this.isRetired) this.cookieId = null
         held.calls.forgetFailure()
       })
@@ -255,7 +255,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return dressed === undefined ? data : dressed(data, isOwn)
   }
 
-  /** At once, whatever is under way: what is changed from now on would go nowhere. */
+  /** From this moment a change throws, whatever call is under way: it would never be stored. */
   private end(reason: ReadOnlyReason): void {
     this.held.readOnly = reason
     this.current = protect(this.data, () => this.refusal())
@@ -276,7 +276,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     if (this.isReadOnly) throw this.refusal()
   }
 
-  /** One call after the other, so that a handler need not wait for its own: the response waits. */
+  /** Runs one call after the other. A handler need not await its own: the response does. */
   private changing(subject: string, work: () => Promise<void>): Promise<void> {
     return quiet(this.held.calls.inTurn(work, subject))
   }

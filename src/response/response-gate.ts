@@ -52,12 +52,12 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   private isLetOut = false
   /** What the handler gave to its `res.end()`. */
   private body: readonly unknown[] = []
-  /** The end in front is on the stack, and whoever called it: what is thrown now is theirs. */
+  /** The end in front is on the stack: an error that is thrown now reaches whoever called it. */
   private inFrontEnd = false
   private afterHolding: Operation | undefined
   /** How much is held back. */
   private heldBytes = 0
-  /** Nobody gets what is written from now on. */
+  /** The client has gone: nobody reads what is written from now on. */
   private isClosed = false
   /** A write was told to wait for 'drain'. */
   private owesDrain = false
@@ -318,7 +318,7 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
     else this.res.once('finish', callback)
   }
 
-  /** In no handler's turn: what is thrown has nobody to catch it. */
+  /** For work that no handler has called: an error that it throws would end the process. */
   private safely(work: Operation): void {
     try {
       work()

@@ -98,6 +98,11 @@ export class SessionEngine {
     return newSid(this.settings.random)
   }
 
+  /** A session's text as it is stored now, without a lock; '' when there is none. One flight. */
+  async peek(id: string): Promise<string> {
+    return this.format.unpack(id, await this.locker.peek(id)).text
+  }
+
   /** A dump of a store or session must not show the credentials of its save path. */
   [inspect.custom](): string {
     return `SessionEngine { prefix: '${this.settings.prefix}' }`

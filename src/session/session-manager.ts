@@ -121,11 +121,24 @@ export class SessionManager extends EventEmitter<{
 
   /** The session's data as it is stored now, without a lock and without waiting; undefined when there is none. */
   async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
-    const text = await this.store().peek(id)
+    const text = await this.engine.peek(id)
     if (text === '') return undefined
     const data: Partial<T> = decode(this.engine.settings.serializer, id, text)
     takeLifetime(data)
     return data
+  }
+
+  /** As `peek`, as text: for who brings a serializer of his own; '' when there is none. */
+  peekText(id: string): Promise<string> {
+    return this.engine.peek(id)
+  }
+
+  /**
+   * Destroys a session, whether or not it exists, without its lock: whoever holds it is fenced. One flight. Errors as in
+   * SessionStore.destroy().
+   */
+  destroy(id: string): Promise<void> {
+    return this.engine.locker.destroy(id)
   }
 
   /** Who holds the session's lock, in any process; undefined when it is free. For operators. One flight. */
@@ -198,7 +211,7 @@ export class SessionManager extends EventEmitter<{
     return isLifetimeGiven ? lifetimeSec : undefined
   }
 
-  /** For SessionStore.retire(), where a framework regenerates the session. */
+  /** The option: for LockedRecord.retire(), where a framework regenerates the session. */
   get retiredCopySec(): number {
     return this.engine.settings.retiredCopySec
   }

@@ -133,8 +133,7 @@ export class SessionStore {
    * PHP's hooks. One flight. Errors as in `read`, but for those of waiting.
    */
   async peek(id: string): Promise<string> {
-    const engine = this.opened()
-    return engine.format.unpack(id, await engine.locker.peek(id)).text
+    return this.opened().peek(id)
   }
 
   /**

@@ -295,7 +295,7 @@ async function peeked(engine: SessionEngine, given: string | undefined, options:
   const { signal, strict = false, ifExists = false } = options
   signal?.throwIfAborted()
   const isAsked = given !== undefined && !((strict || ifExists) && engine.layout.flawOf(given) !== undefined)
-  const text = isAsked ? engine.format.unpack(given, await engine.locker.peek(given)).text : ''
+  const text = isAsked ? await engine.peek(given) : ''
   signal?.throwIfAborted()
   if (given !== undefined && ifExists && text === '') throw gone(given)
   const id = given === undefined || (strict && text === '') ? engine.createSid() : given

@@ -46,3 +46,15 @@ describe('manager.locks()', () => {
     expect(manager.locks()).toEqual([])
   })
 })
+
+it('peekText() and destroy() take no lock: a look shows what is stored, and whoever holds a destroyed session is fenced', async () => {
+  const { manager } = new World().process()
+  const held = await manager.lock('sid')
+  await held.save('one')
+  expect([await manager.peekText('sid'), await manager.peekText('none')]).toEqual(['one', ''])
+  await manager.destroy('sid')
+  await expect(held.commit('two')).rejects.toMatchObject({ code: 'LATCHKEY_SESSION_GONE' })
+  await held.release()
+  expect(await manager.peekText('sid')).toBe('')
+  await expect(manager.destroy('not an id')).rejects.toMatchObject({ code: 'LATCHKEY_INVALID_ID' })
+})

@@ -14,8 +14,8 @@ function queryOf(req: object): object | undefined {
 export const isEngineRequest = (req: object): boolean => queryOf(req) !== undefined
 
 /**
- * Any but the handshake, which alone has no `sid`. It stays open until there are events, or brings some: whoever held
- * the session for that long would keep all others from it, and the poll the events of its own page.
+ * Any request of the engine but the handshake, which alone has no `sid`. A poll stays open until there are events: if it
+ * held the session for that long, all other requests of its visitor would wait.
  */
 export function isEnginePoll(req: object): boolean {
   const query = queryOf(req)

@@ -44,7 +44,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   readonly proceed = (error?: unknown): void => {
     if (!this.hasBegun) {
       this.hasBegun = true
-      // Answered while it waited (by a timeout middleware, say): there is nothing left to do.
+      // A timeout middleware, say, has answered while the request waited: there is nothing left to do.
       if (this.gate.isEnded) void this.store.held.finish()
       // Of a path that is not its cookie's, or without a secret: the response is left to another one.
       else if (!this.isTakenOn) {
@@ -53,7 +53,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
       } else {
         this.gate.watchEnd()
         const current: CurrentSession = this.req.session
-        // One that is new was made by express-session itself.
+        // The store equips the sessions that it makes; a new one was made by express-session.
         if (current !== null && current !== undefined && !('release' in current)) this.equip(current)
         this.protect()
         this.tellRetry(error)
@@ -61,7 +61,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
       }
       return
     }
-    // What the store says the gate tells, once and in its time.
+    // A failure of the store is told by the gate, once, when the response is decided.
     if (!(error instanceof SessionHttpError) && !this.isCookieRefused) this.next(error)
   }
 
@@ -78,7 +78,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     // An event stream may last for hours: this is its last write.
     if (eventStream) return this.release().then(() => undefined, toHttpError)
     if (this.mustSave(current)) return this.saveNow(current)
-    // Whoever reads the body may take as long as he likes, and nobody is to wait for him.
+    // A client may read the body slowly: other requests of the session must not wait for it.
     return this.store.held.sid !== undefined ? this.letGoUnchanged(current) : undefined
   }
 
@@ -91,7 +91,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     const { store } = this
     store.endAnswer()
     if (!this.hasBegun) {
-      // Answered while it waits (by a timeout middleware, say): whoever gets the answer is not to wait for the session.
+      // A timeout middleware, say, answers while the request still waits for its session: it stops waiting.
       store.held.giveUpWaiting()
       return undefined
     }

@@ -14,11 +14,11 @@ import { type AnySession, BareStore } from './bare-store.js'
  * first `set` of a new one) and let go by the last call of the request.
  */
 export class ExpressStore extends BareStore {
-  /** The first one. */
+  /** How far the request's first read has come. */
   private reading: 'not yet' | 'done' | 'failed' = 'not yet'
-  /** What this request has destroyed, or goes on with under another id: nothing brings it back. */
+  /** Ids whose sessions this request has destroyed, or regenerated: nothing is stored under them again. */
   private ended: readonly string[] = NONE
-  /** The one that can only be read, where it is not all of them. */
+  /** The id of the session that can only be read; undefined: every session of this request. */
   private readOnlySid: string | undefined
   /** The request has a session, or another in its place. */
   onSession: (session: object) => void = () => undefined
@@ -28,7 +28,7 @@ export class ExpressStore extends BareStore {
   constructor(
     readonly held: HeldSession<AnySession, SessionData>,
     sessions: BareSessions<AnySession, SessionData>,
-    /** The response's end is decided, or there is none (a WebSocket): nothing that comes after it may keep a lock. */
+    /** The response's end is decided, or there is none (a WebSocket): no later call may keep a lock. */
     private isAnswered = false,
   ) {
     super(sessions)
@@ -69,7 +69,7 @@ export class ExpressStore extends BareStore {
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
     const { held } = this
     const reading = held.calls.inTurn(async () => {
-      // The request's last call has let go, or is about to.
+      // The response's last write has let go, or is about to: a second lock would never be let go.
       const isLeft = held.readOnly === undefined && (held.isOver || (held.calls.isAnswering && held.sid === undefined))
       const isFirst = this.reading === 'not yet'
       this.reading = isFirst ? 'failed' : this.reading
@@ -173,7 +173,7 @@ export class ExpressStore extends BareStore {
   private async write(sid: string, session: AnySession, isLast = this.held.calls.isAnswering, text?: string): Promise<void> {
     const { held, isAnswered } = this
     if (this.ended.includes(sid)) throw new SessionGoneError('This request has ended the session: it cannot be stored again.')
-    // With `resave`, at the end of a response whose head has let go of it.
+    // With `resave` express-session stores it again at the end, after the head of a stream has stored it and let go.
     if (isLast && !isAnswered && held.sid === undefined && held.isUnchanged(sid, session)) return
     const letGo = held.isOver && !isAnswered ? new MisuseError(LET_GO) : undefined
     await held.store(sid, session, isLast, letGo, text)
@@ -184,7 +184,7 @@ export class ExpressStore extends BareStore {
     if (held.sid === undefined) return
     const touching = (): Promise<void> => held.touch(sid, session, isLast)
     if (held.sid !== sid) return touching()
-    // What a save() before it left undone is not mended by a touch.
+    // A save() that failed before is not made good by a touch.
     if (held.calls.failure !== undefined) throw held.calls.failure
     return held.calls.noting(sid, touching)
   }
@@ -194,7 +194,7 @@ export class ExpressStore extends BareStore {
     return this.held.readOnly !== undefined && (this.readOnlySid ?? sid) === sid
   }
 
-  /** The work, or the refusal: by what the session is now, and not when it is its turn. */
+  /** The work, or the refusal: decided when it is called, not when its turn comes. */
   private ifChangeable(sid: string, work: () => Promise<void>): () => Promise<void> {
     const { readOnly: reason } = this.held
     if (reason === undefined || !this.isReadOnly(sid)) return work

@@ -36,14 +36,14 @@ class LifeCycle {
       if (reply.raw.writableEnded) return 'ended'
       return this.sends === 0 ? 'running' : 'ending'
     })
-    // One that was written past Fastify has no onSend.
+    // A response that is written past Fastify (`reply.raw`) has no onSend hook.
     this.client.endAtEventStream()
     this.client.begin()
   }
 
   onRequest(done: Done): void {
     const go = (error?: unknown): void => {
-      // Answered while it waited (handlerTimeout): nothing is left to be done.
+      // Fastify has answered while the request waited (handlerTimeout): there is nothing left to do.
       if (this.sends > 0) return void this.session.finish()
       this.state = 'running'
       this.tellRetry(error)
@@ -62,7 +62,7 @@ class LifeCycle {
   onSend(payload: unknown, done: Done): void {
     const turn = ++this.sends
     this.client.stop()
-    // As far as Fastify can tell it is sent: an async handler that does not return its reply must not send another one.
+    // Fastify must take it for sent: it would answer a second time for an async handler that does not return its reply.
     Object.defineProperty(this.reply, 'sent', { configurable: true, value: true })
     const go = (error?: unknown): void => {
       // Another one came by way of an async preSerialization hook, with its status and its headers.
@@ -79,7 +79,7 @@ class LifeCycle {
     const { session } = this
     if (this.state === 'refused') return Promise.resolve()
     if (this.state === 'waiting') {
-      // It cannot be had, or another response did not wait for it.
+      // The session could not be read, or this answer did not wait for it.
       session.giveUpWaiting()
       return session.finish()
     }

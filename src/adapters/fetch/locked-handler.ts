@@ -74,7 +74,7 @@ export class LockedHandler<T extends object> {
     try {
       await session.settle(() => response.status)
     } catch (error) {
-      // What could not be written down is still held.
+      // A session that could not be encoded is still held.
       await session.finish()
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)

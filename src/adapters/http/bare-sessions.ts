@@ -5,15 +5,15 @@ import type { AnySession, SessionRecord } from './session-record.js'
 /** A session of a list, which otherwise could not be told from the others. */
 export type Listed<S> = S & { readonly id: string }
 
-/** What a session object was made of. */
+/** The record that a session object was made of. */
 interface Source {
   readonly sid: string
   readonly text: string
 }
 
 /**
- * A manager's sessions in a framework's form, each call for itself: what is locked is let go by the same call.
- * An id that no key can be made of is no session's.
+ * A manager's sessions in a framework's form, outside of any request: what a call locks, the same call lets go.
+ * No session has an id that no key can be made of.
  */
 export class BareSessions<S extends AnySession, Loaded extends S = S> {
   /** What was stored when `peek` made the object, or when it was last stored. */
@@ -29,13 +29,13 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
   /** Null when there is none. One flight, without a lock. */
   async peek(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
-    const text = await this.manager.store().peek(sid)
+    const text = await this.manager.peekText(sid)
     const session = text === '' ? undefined : this.record.decode(sid, text)
     if (session !== undefined) this.sources.set(session, { sid, text })
     return session ?? null
   }
 
-  /** `copy` goes on for a session that `peek` has given: express-session makes one of its own of it. */
+  /** `copy` stands for a session that `peek` has given: express-session makes an object of its own of it. */
   follow(copy: object, session: object): void {
     const source = this.sources.get(session)
     if (source !== undefined) this.sources.set(copy, source)
@@ -86,7 +86,7 @@ export class BareSessions<S extends AnySession, Loaded extends S = S> {
 
   /** One flight. Whoever holds it is fenced. */
   async destroy(sid: string): Promise<void> {
-    if (this.manager.flawOf(sid) === undefined) await this.manager.store().destroy(sid)
+    if (this.manager.flawOf(sid) === undefined) await this.manager.destroy(sid)
   }
 
   /**

@@ -21,7 +21,7 @@ export function checkedIds<Args extends unknown[]>(
   return (...args) => {
     const id: unknown = make(...args)
     if (typeof id === 'string') return id
-    // Of a promise that fails nobody is told otherwise.
+    // Without a handler, a promise that fails would end the process.
     if (id instanceof Promise) id.catch(() => undefined)
     throw new MisuseError(`${name} returned ${id instanceof Promise ? 'a promise' : typeof id}; it must return a string, at once.`)
   }

@@ -5,7 +5,7 @@ import { onHead } from '../../response/response-head.js'
 
 /** What a request has of its session (HeldText, RequestSession). */
 export interface Holding {
-  /** Nobody waits for the answer any more: neither does this request for its session. */
+  /** The client has gone: the request stops waiting for its session. */
   giveUpWaiting(): void
   /** Lets go, without storing. Throws nothing. */
   finish(): Promise<void>
@@ -28,19 +28,19 @@ export class ClientWatch {
     private readonly stageOf: () => Stage,
   ) {}
 
-  /** The client may have left before: then it is told at once. */
+  /** A client that has left before is noticed at once. */
   begin(): void {
     onceClosed(this.res, this.onClose)
   }
 
-  /** For frameworks that are not asked before a head leaves: an event stream may last for hours, and begins without a lock. */
+  /** Lets go when the head of an event stream leaves, which may last for hours. For frameworks that have no hook there. */
   endAtEventStream(): void {
     onHead(this.res, (type) => {
       if (type.startsWith('text/event-stream')) void this.holding.finish()
     })
   }
 
-  /** The handler has ended in time. */
+  /** The handler has ended: its session is let go by the response, and not by the timer. */
   stop(): void {
     clearTimeout(this.goneTimer)
   }

@@ -20,7 +20,7 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
     super(manager, label, bare.record, readOnly, toHttpError)
   }
 
-  /** Whether the session was found, or stored by this request. */
+  /** Whether the request has found the session, or stored it. */
   isKnown(sid: string): boolean {
     return this.textOf(sid) !== ''
   }
@@ -44,7 +44,7 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
   async load(sid: string): Promise<Loaded | null> {
     if (this.manager.flawOf(sid) !== undefined) return null
     if (this.readOnly !== undefined) return this.bare.peek(sid)
-    // It waits for nobody here: its lock is held.
+    // This request holds its lock: to ask for it would be to wait for itself.
     if (this.replacedSid === sid) return null
     if (this.isAnother(sid) || this.isGone(sid)) return this.bare.peek(sid)
     const wasHeld = this.sid === sid
@@ -87,7 +87,7 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
   async touch(sid: string, session: S, isLast: boolean): Promise<void> {
     const { record } = this.bare
     if (this.sid !== sid) {
-      // What was set aside is about to end.
+      // A session that was set aside is about to end: prolonging it would do nothing.
       if (this.replacedSid !== sid) await this.bare.prolong(sid, session)
       return
     }

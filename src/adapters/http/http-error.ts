@@ -34,7 +34,7 @@ export function toHttpError(error: unknown): SessionHttpError {
     return new SessionHttpError('LATCHKEY_CLIENT_GONE', 503, {}, 'The request was given up.', error)
   }
   if (!(error instanceof LatchkeyError)) {
-    // The application's own: its `ttl` or `label` function, say.
+    // Thrown by a function of the application's, its `ttl` or `label`, say.
     return new SessionHttpError('LATCHKEY_MISUSE', 500, {}, 'The session cannot be used.', error)
   }
   const as = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): SessionHttpError =>

@@ -97,7 +97,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     const sec: unknown = this.ttl(session)
     if (sec === undefined) return undefined
     if (typeof sec === 'number' && Number.isFinite(sec) && sec <= MAX_TTL_SEC) return Math.ceil(sec)
-    // Of a promise that fails nobody is told otherwise.
+    // Without a handler, a promise that fails would end the process.
     if (sec instanceof Promise) sec.catch(() => undefined)
     const what = `a number of seconds up to ${String(MAX_TTL_SEC)}, or undefined for the default`
     throw new InvalidOptionError(`ttl() answered ${sec instanceof Promise ? 'a promise' : shown(sec)}; it must answer ${what}.`)
@@ -120,7 +120,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
       const dataOf = (data: object): string => this.manager.encode(sid, { ...plainOf(data), cookie: undefined })
       return dataOf(session) !== dataOf(stored)
     } catch {
-      // What cannot be written down is not what is stored; its save will say why.
+      // What cannot be encoded differs from what is stored; the save that follows says why it fails.
       return true
     }
   }
@@ -193,7 +193,7 @@ function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
   return Number.isNaN(ms) ? undefined : ms
 }
 
-/** Stored by who knows of no cookies, or not given one yet. */
+/** Stored by code that knows of no cookies, or not given one yet. */
 export const lacksCookie = (data: object): boolean => !('cookie' in data) || data.cookie === undefined || data.cookie === null
 
 export const hasCookie = (data: object): data is AnySession =>

@@ -14,7 +14,7 @@ import type { Stored } from './koa-store.js'
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
 
-/** The one that calls are noted of. */
+/** The name under which failures are noted: koa-session has one session a request. */
 const THE_SESSION = ''
 
 /** Errors of the application's own functions, which koa-session calls, are left as they are. */
@@ -138,7 +138,7 @@ export class KoaRequest implements Holding, Stored {
     if (held.readOnly !== undefined) this.withdrawCookie()
   }
 
-  /** What was changed before the session was let go, and is not stored, is not answered for. */
+  /** A change that was made after the session was let go is not stored: the response must not claim success for it. */
   private assertStored(session: KoaSession | null): void {
     if (session === null || this.isChanged(session)) this.assertChangeable()
   }

@@ -39,14 +39,14 @@ export class FastifyStore extends BareStore<Session> {
   }
 
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
-    // At once: a response that does not wait for it must not store the session again.
+    // At once: a response that does not wait for the destruction must not store the session again.
     if (this.held.readOnly !== 'readOnly') this.destroyed.add(sid)
     const { isRegenerating } = this
     return this.changing(sid, () => (isRegenerating ? this.setAside(sid) : this.end(sid)), callback)
   }
 
   private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
-    // Without an error @fastify/session's own store says nothing, and applications see what it says.
+    // Applications see what the store passes on: `undefined` where nothing failed, as of @fastify/session's own store.
     const told = callback && this.guarded((error: unknown) => {
       callback(error ?? undefined)
     })
@@ -97,7 +97,7 @@ export class FastifyStore extends BareStore<Session> {
     await this.held.setAside(sid)
   }
 
-  /** After the last call nothing is held any more, whether or not it failed; another session's is by itself. */
+  /** After the request's last write nothing is held any more, whether or not it failed. A write of another session holds nothing. */
   private async lasting(sid: string, call: () => Promise<void>): Promise<void> {
     const isAnother = this.held.sid !== undefined && this.held.sid !== sid
     try {
