@@ -1,13 +1,13 @@
 /** A small weakening of the shipped code, applied to its source text from outside. */
 export interface Mutant {
   readonly name: string
-  /** What it gets wrong. */
+  /** The fault of the weakened code. */
   readonly flaw: string
   readonly edits: readonly Edit[]
 }
 
 export interface Edit {
-  /** Must stand exactly once in all of src; where, may change. */
+  /** The text to replace. It must stand exactly once in all of src, in any file. */
   readonly find: string
   readonly replace: string
 }
@@ -16,18 +16,18 @@ const one = (name: string, flaw: string, find: string, replace: string): Mutant 
 
 const ACQUIRES = `const replies = await fly(this.context, this.session.id, poll.commands)`
 
-/** In the commands of an exchange: what a change puts into the record. */
+/** The line in the commands of an exchange that says what a change puts into the record. */
 const VALUE = `const value = change.kind === 'destroy' ? EMPTY : change.bytes`
 
-/** Makes the first attempt one like those that come after it. */
+/** Makes the first attempt work like the attempts after it. */
 const FIRST_AS_OTHERS: Edit = {
   find: `send(this.context, this.session.id, this.first.commands, this)`,
   replace: `void this.goOn(this.attempt(head, nowMs))`,
 }
 
-/** Every one of these must be caught by a rule. */
+/** Each of these mutants must be caught by a rule. */
 export const mutants: readonly Mutant[] = [
-  // Of other people's locks
+  // Locks of other processes
   one(
     'blindDeleteOnRelease',
     'The lock is deleted at the end, whoever has it by then.',
@@ -63,12 +63,12 @@ export const mutants: readonly Mutant[] = [
   one(
     'casTrustedOnYoungerConnection',
     'After a restart the same numbers are handed out again, and a CAS from before is sent.',
-    // In the simulated wire, which keeps the memcached wire's rule and stands in its place.
+    // This text is in the simulated wire, which keeps the same rule as the memcached wire.
     `return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)`,
     `return commands.length > 0 || connection.openedAt > 0`,
   ),
 
-  // Of who meets nobody
+  // Requests that meet nobody
   one(
     'takenUnlocked',
     'Who comes to a locked session takes the lock that is there for its own.',
@@ -100,7 +100,7 @@ export const mutants: readonly Mutant[] = [
     `this.atMs = this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs) + 1e9`,
   ),
 
-  // Of the lease
+  // The lease
   one(
     'leaseFromReply',
     'The lease counts from the reply, not from the sending.',
@@ -147,7 +147,7 @@ export const mutants: readonly Mutant[] = [
     ``,
   ),
 
-  // Of the record
+  // The record
   one(
     'writeWithoutCas',
     'The record is written over whatever stands there.',
@@ -234,7 +234,7 @@ export const mutants: readonly Mutant[] = [
   ${VALUE}`,
   ),
 
-  // Of processes that are resumed from one memory
+  // Processes that are resumed from one memory
   one(
     'instanceOfTheProcess',
     'A process bears one name for good, which it had before it was resumed.',
@@ -242,7 +242,7 @@ export const mutants: readonly Mutant[] = [
     `return ((this as { known?: string }).known ??= nonceOf(this.random).name())`,
   ),
 
-  // Of unknown outcomes
+  // Unknown outcomes
   one(
     'unknownIsStored',
     'A write that was not answered counts as stored.',
@@ -322,7 +322,7 @@ export const mutants: readonly Mutant[] = [
     `if (content?.instance === '' && occupant.cas !== undefined) {`,
   ),
 
-  // Of a session that goes on under another id
+  // A session that goes on under another id
   one(
     'unknownEndUndone',
     'An end of the old session that was not answered counts as none: the new session is destroyed.',
@@ -344,7 +344,7 @@ export const mutants: readonly Mutant[] = [
     `if (record !== undefined && (record.length > 0 || areSameBytes(record, was))) await`,
   ),
 
-  // Of waiting and handing on
+  // Waiting and handing on
   one(
     'handOffAfterFailure',
     'The next one starts from a record that was refused, without a read.',
@@ -413,7 +413,7 @@ export const mutants: readonly Mutant[] = [
     `    return this.handle.isHeld ? Promise.resolve() : this.handle.release()
   }`,
   ),
-  // Of what neighbours say
+  // What neighbours say
   one(
     'brokenOffIsDead',
     'A link that breaks off says that the process at its other end has ended.',
@@ -441,7 +441,7 @@ export const mutants: readonly Mutant[] = [
     `const TRUSTED_MS = 1750`,
     `const TRUSTED_MS = 160_000`,
   ),
-  // Of errors in place of replies
+  // Errors in place of replies
   one(
     'refusedReadIsEmpty',
     'A read that the server refused counts as one that found nothing.',

@@ -10,7 +10,7 @@ interface Outcome {
   readonly end: 'open' | 'fin' | 'rst'
 }
 
-/** After this long without an answer, no answer counts as coming. */
+/** If no answer has come after this time, the test takes it that none comes. */
 const QUIET_MS = 150
 /** How long to wait for an answer that must come, on a busy machine. */
 const BUSY_MS = 10_000

@@ -30,7 +30,7 @@ export interface LockLimits {
   readonly leaseSec: number
   readonly waitMs: number
   readonly maxHoldMs: number
-  /** After this time a lock that is still held is reported as slow; Infinity: never. */
+  /** A lock that is held for longer is reported as slow, while it is held; Infinity: never. */
   readonly slowHoldMs: number
   readonly maxWaiters: number
   /** Deadline of one flight. One call (a read, a commit) takes at most three flights. */

@@ -6,21 +6,23 @@ import type { Origin, SimulatedServer } from './server.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'
 
 /**
- * What becomes of one flight on its way.
+ * What happens to one flight on its way.
  *
- * - `pass`: there and back.
+ * - `pass`: the flight arrives, and so do its replies.
  * - `refused`: the connection breaks before a byte is written.
- * - `lost`: it never arrives. `mute`: it is carried out, the reply never arrives.
- * - `partial`: the first `commands` are carried out, the rest never arrives, and no reply.
- * - `zombie`: given up by its sender, and carried out later (`laterMs`), from the command `commands` on.
- * - `unclear`: the first `commands` are carried out, and an error answers in place of all their replies: the server
- *   refused to read, or a proxy gave up waiting.
+ * - `lost`: the flight never arrives. `mute`: the flight is carried out, but no reply arrives.
+ * - `partial`: the first `commands` are carried out; the other commands and all replies never arrive.
+ * - `zombie`: the sender gives the flight up, and its commands from `commands` on are carried out later (`laterMs`).
+ * - `unclear`: the first `commands` are carried out, and an error comes in place of all replies: the server refused to
+ *   read, or a proxy gave up waiting.
  */
 export interface Fate {
   readonly kind: 'pass' | 'refused' | 'lost' | 'mute' | 'partial' | 'zombie' | 'unclear'
   readonly upMs: number
   readonly downMs: number
-  /** Time between its commands: they are in order, but another connection's may come in between. */
+  /**
+   * The time between the flight's commands. Their order is kept, but commands of other connections may come in between.
+   */
   readonly gapMs: number
   readonly laterMs: number
   readonly commands: number
@@ -28,23 +30,23 @@ export interface Fate {
   readonly noticedMs: number | undefined
 }
 
-/** What a simulated connection is made of, and what becomes of its flights. */
+/** The world around a simulated wire, and what happens to its flights. */
 export interface SimulatedWireOptions {
   readonly time: SimulatedTime
   readonly host: SimulatedHost
   readonly server: SimulatedServer
   readonly random: SeededRandom
-  /** Goes into every Origin. */
+  /** The number of the process; every Origin carries it. */
   readonly actor: number
   readonly flightMs: number
   readonly connections: number
-  /** Whether connections tell which process of the server they lead to; without it each new one is a stranger. */
+  /** Whether a connection tells which process of the server it leads to. If not, every new connection is distrusted. */
   readonly knowsProcess: boolean
-  /** Says what becomes of a flight. */
+  /** Decides what happens to a flight. */
   readonly fateOf: (commands: readonly Command[]) => Fate
-  /** Told of every flight that a connection refused for the age of a CAS in it. */
+  /** Called for every flight that a connection refused because a CAS in it is older than the connection. */
   readonly onUntrusted?: () => void
-  /** Told of every flight that is sent. */
+  /** Called for every flight that is sent. */
   readonly onSent?: (route: string, commands: readonly Command[]) => void
 }
 
@@ -65,7 +67,7 @@ interface Connection {
   timer: Timer | undefined
 }
 
-/** A wire over simulated connections. It dates CAS and connections as the memcached wire does, and refuses likewise. */
+/** A wire over simulated connections. It dates CAS and connections, and refuses old CAS, as the memcached wire does. */
 export class SimulatedWire implements Wire {
   private readonly idle: Connection[] = []
   private readonly connections = new Set<Connection>()
@@ -115,7 +117,9 @@ export class SimulatedWire implements Wire {
     this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
   }
 
-  /** Some processes play the short form of a cycle, and some go without. */
+  /**
+   * Carries out a cycle of plain values with ordinary flights. Some processes have this method, and some do without.
+   */
   readonly startCycle: Wire['startCycle'] = (route, start) => {
     let versions: CycleVersions | undefined
     const started = (lockCas: Cas, record: FoundRecord | undefined): void => {
@@ -154,7 +158,8 @@ export class SimulatedWire implements Wire {
     const nowMs = this.o.host.nowMs()
     const waiting: Flight[] = []
     for (const flight of this.pending) {
-      // Not worth sending any more: as the memcached wire, leave the server a quarter of the deadline to answer in.
+      // It is too late to send this flight: like the memcached wire, leave the server a quarter of the deadline to
+      // answer.
       if (nowMs >= flight.dueAtMs - this.o.flightMs / 4) {
         flight.settle(new FlightError('not-sent', 'no connection came free in time'))
         continue
@@ -182,7 +187,8 @@ export class SimulatedWire implements Wire {
   private pick(): Connection | undefined {
     const { random } = this.o
     if (this.idle.length === 0) return undefined
-    // Now and then the pool grows although a connection is free, as it does when that one is only just given back.
+    // Now and then the pool grows although a connection is free, as happens when that connection was given back just
+    // now.
     if (this.connections.size + this.opening < this.o.connections && random.fraction() < 0.1) {
       this.open()
     }
@@ -237,7 +243,10 @@ export class SimulatedWire implements Wire {
     this.idle.push(connection)
   }
 
-  /** The memcached wire's rule: only a connection to a process that an older one leads to may carry older CAS. */
+  /**
+   * Dates a new connection. As in the memcached wire, a new connection may carry older CAS only if an older connection
+   * leads to the same process of the server.
+   */
   private date(epoch: number): number {
     if (this.o.knowsProcess) {
       for (const one of this.connections) if (one.epoch === epoch) return this.ordinal
