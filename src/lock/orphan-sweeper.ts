@@ -8,8 +8,8 @@ const PER_PASS = 1000
 const PER_PROBE = 5
 /**
  * How many locks are watched for each node, so that their memory stays within a few megabytes. Beyond that number the
- * locks that were put last the longest ago are dropped, because their leases end first. Whoever sent the unanswered
- * command has been told already, by an error or in the counter `unknown`.
+ * locks that were added or checked the longest ago are dropped, because their leases end first. Whoever sent the
+ * unanswered command has been told already, by an error or in the counter `unknown`.
  */
 const MAX_WATCHED = 20_000
 
@@ -31,7 +31,7 @@ export class OrphanSweeper {
 
   /**
    * Watches `id` until the server has shown no lock of `instance` for as long as a whole call may take (three flights).
-   * A command that is carried out later than that is left to its lease.
+   * A lock that an unanswered command makes even later is left to its lease.
    */
   watch(id: string, instance: string): void {
     if (this.isClosed) return

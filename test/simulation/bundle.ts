@@ -6,7 +6,7 @@ import type { Mutant } from './mutants.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** memjs and generic-pool are CommonJS and need a `require`. By a name of its own, beside that of the sources. */
+/** memjs and generic-pool are CommonJS and need a `require`. `requireOf` is a name that the sources do not import. */
 export const BANNER = { js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf('${ROOT}package.json');` }
 
 /**

@@ -12,15 +12,15 @@ export const sumOf = (n: number, fill: string): string => createHash('sha1').upd
 export interface CrashReport {
   readonly kills: number
   readonly acknowledged: number
-  /** Sessions that are behind what was acknowledged last. */
+  /** The sessions whose record is older than their last acknowledged write. */
   readonly lost: readonly string[]
-  /** Acknowledged twice: of two writers one was overwritten. */
+  /** How many writes were acknowledged twice under one number: one of two writers has overwritten the other. */
   readonly overwritten: number
   readonly torn: number
   readonly failures: readonly string[]
 }
 
-/** Four processes write to the same sessions, and one after the other is killed at any moment, and replaced. */
+/** Lets four processes write to the same sessions, and kills one after the other at any moment and replaces it. */
 export async function killWriters(savePath: string, kills: number, betweenMs: () => number): Promise<CrashReport> {
   const newest = new Map<string, number>()
   const seen = new Set<string>()

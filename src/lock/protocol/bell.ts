@@ -9,7 +9,7 @@
 export interface Bell {
   /** This process's address. The process's tokens carry it, so that others find it. Undefined: nobody can wait here. */
   readonly address: string | undefined
-  /** Lets other processes wait here. Called when the first session is entered, and may be called again. */
+  /** Lets other processes wait here. Called when a session is entered; only the first call does something. */
   open(house: House): void
   /** Waits at the process that holds `lock`; undefined where nobody can wait there. */
   visit(lock: HeldElsewhere, visitor: Visitor): Visit | undefined

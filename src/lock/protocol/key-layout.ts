@@ -20,7 +20,7 @@ export interface SessionKeys {
 /** The key where processes say which servers they use. No session's line has this key, because no id is empty. */
 export const listsKeyOf = (prefix: string): string => prefix + LINE_SUFFIX
 
-/** Whether a key is of running processes alone: a lock, or a line. No id of a session ends so. */
+/** Whether a key belongs only to running processes: a lock or a line. No session id ends like such a key. */
 export const isOfProcesses = (key: string): boolean => key.endsWith(LOCK_SUFFIX) || key.endsWith(LINE_SUFFIX)
 
 /** Says under which keys a session's record and lock are kept. Another product's layout can be used in its place. */
