@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the tests have what they need: memcached (they start their own servers on free loopback ports),
-# openssl (a certificate for TLS), SASL's PLAIN mechanism, and SQLite.
+# openssl (a certificate for TLS), SASL's PLAIN mechanism, and SQLite; and what is named as an argument: `php`.
 set -eu
 # SQLite for the store on disk: Node has it from 22.13 on. Not a dependency, so that `npm ci` compiles nothing.
 if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefined ? 1 : 0)' 2>/dev/null &&
@@ -13,6 +13,7 @@ missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)
 compgen -G '/usr/lib/*/sasl2/libplain.so*' >/dev/null || compgen -G '/usr/lib*/sasl2/libplain.so*' >/dev/null || missing+=(libsasl2-modules)
+if [ "${1:-}" = php ]; then command -v php >/dev/null 2>&1 || missing+=(php-cli); fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "missing: ${missing[*]}; installing with apt-get" >&2

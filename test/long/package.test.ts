@@ -50,10 +50,11 @@ describe('the pack', () => {
       import { SessionManager } from 'latchkey'
       import { latchkey } from 'latchkey/express'
       import { VirtualClock } from 'latchkey/testing'
+      import { encodePhpSession } from 'latchkey/php'
       const manager = new SessionManager()
       await manager.run('id', (session) => { session.data.n = 1 })
-      console.log(JSON.stringify(await manager.peek('id')), typeof latchkey, typeof VirtualClock)`
-    expect(await node('esm.mjs', text)).toBe('{"n":1} function function')
+      console.log(JSON.stringify(await manager.peek('id')), typeof latchkey, typeof VirtualClock, typeof encodePhpSession)`
+    expect(await node('esm.mjs', text)).toBe('{"n":1} function function function')
   })
 
   it('is required from CommonJS', async () => {

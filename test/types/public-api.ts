@@ -19,6 +19,7 @@ import {
 import { type BareStore, latchkey, readOnly } from 'latchkey/express'
 import { instrumentOpenTelemetry } from 'latchkey/opentelemetry'
 import { instrumentPrometheus } from 'latchkey/prometheus'
+import { decodePhpSession, encodePhpSession, type PhpHandler, PhpObject } from 'latchkey/php'
 import { type MakeWireSubject, playRaces, SeededRandom, VirtualClock, type WireConformance, wireConformance } from 'latchkey/testing'
 import { Registry } from 'prom-client'
 import superjson from 'superjson'
@@ -159,4 +160,13 @@ export async function adapters(manager: SessionManager): Promise<void> {
   latchkey({ secret: 's' })
   await playRaces({ middleware: () => middleware, patienceMs: 10 })
   void [store, released]
+}
+
+export function php(bytes: Buffer, handler: PhpHandler): Buffer {
+  const session: Record<string, unknown> = decodePhpSession(bytes, handler)
+  const { user } = session
+  if (user instanceof PhpObject) session['name'] = user.properties['name']
+  // @ts-expect-error igbinary cannot be read
+  decodePhpSession(bytes, 'igbinary')
+  return encodePhpSession(session, 'php_serialize')
 }
