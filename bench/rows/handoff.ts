@@ -48,8 +48,11 @@ export const handoff: Row = {
     for (let run = 0; run < repeat; run++) {
       const found = await Promise.all(
         HOLDS.map(async ({ holdMs, lanes, times }) => {
-          const lane = (index: number): Promise<number[]> =>
-            exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
+          // Spread over one hold, or all of them would change hands at the same moment, and the last would wait for a hundred.
+          const lane = async (index: number): Promise<number[]> => {
+            await sleep((index / lanes) * holdMs)
+            return exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
+          }
           return { holdMs, delaysMs: (await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)))).flat() }
         }),
       )
