@@ -1,6 +1,7 @@
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import type { Command } from '../../src/wire/wire.js'
+import { MemcachedServer } from '../support/memcached-server.js'
 import type { Answer, Browser } from './express/browser.js'
 import { barrier, endPlacesAfterEach, type Place, PLACES, type Route, until } from './places.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
@@ -277,6 +278,45 @@ describe.each(PLACES)('%s', (name, start) => {
     const { status } = await visitor.get('/throw')
     expect([status, await place.isFree(visitor.sid)]).toEqual([500, true])
     expect(await shown(visitor)).toEqual({ user: 'ada' })
+  })
+
+  it('a value that cannot be written down: 500, no cookie, and the record is as it was', async () => {
+    const place = await start({
+      '/map': ({ data }) => {
+        data['big'] = new Map([[1, 2]])
+        return {}
+      },
+    })
+    const visitor = await place.visitor()
+    const refused = await visitor.twin().get('/map')
+    expect(refused.status).toBe(500)
+    isRefused(refused)
+    expect([await place.stored(visitor.sid), await place.isFree(visitor.sid)]).toEqual([{ user: 'ada' }, true])
+  })
+
+  it('a record that cannot be read: 500, no cookie, nothing begins in its place, and it is left as it is', async () => {
+    const place = await start({ '/count': count })
+    const visitor = await place.visitor()
+    const other = elsewhere(place)
+    await (await other.lock(visitor.sid)).commit('no session')
+    const refused = await visitor.twin().get('/count')
+    expect(refused.status).toBe(500)
+    isRefused(refused)
+    expect([await other.peekText(visitor.sid), await place.isFree(visitor.sid)]).toEqual(['no session', true])
+  })
+
+  it('a server that is killed: 503 at the save, and 503 before the handler, without a cookie', async () => {
+    const memcached = await MemcachedServer.start()
+    const last: Route = async (session, page) => {
+      await memcached.stop()
+      return count(session, page)
+    }
+    const place = await start({ '/count': count, '/last': last }, { managerOptions: { savePath: `tcp://${memcached.address}`, deadlineMs: 300 } })
+    const visitor = await place.visitor()
+    for (const path of ['/last', '/count']) expect(await visitor.twin().get(path)).toMatchObject({ status: 503, setCookies: [] })
+    await until(() => place.manager.stats().held === 0)
+    // Nobody can be asked who holds what.
+    visitor.forget()
   })
 
   describe('a request that only reads', () => {

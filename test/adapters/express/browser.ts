@@ -61,6 +61,11 @@ export class Browser {
     return twin
   }
 
+  /** Without a session from now on. */
+  forget(): void {
+    this.cookie = undefined
+  }
+
   close(): void {
     this.agent.destroy()
   }

@@ -17,9 +17,9 @@ export class KoaBrowser extends Browser {
     return answer
   }
 
-  forget(): void {
+  override forget(): void {
     this.jar.clear()
-    this.cookie = undefined
+    super.forget()
   }
 
   override get sid(): string {

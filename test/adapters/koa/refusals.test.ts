@@ -2,10 +2,9 @@ import Koa from 'koa'
 import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/koa'
 import { describe, expect, it, vi } from 'vitest'
-import { MemcachedServer } from '../../support/memcached-server.js'
 import { storesRecord } from '../express/tap-wire.js'
 import { codeOf } from '../../support/world.js'
-import { endSitesAfterEach, type Handler, Site, until } from './site.js'
+import { endSitesAfterEach, type Handler, Site } from './site.js'
 
 endSitesAfterEach()
 
@@ -119,30 +118,6 @@ describe('a session that cannot be had, koa', () => {
     expect(seen).toEqual([undefined, 'LATCHKEY_LOCK_TIMEOUT', 'LATCHKEY_LOCK_TIMEOUT'])
   })
 
-  it('the server is killed: 503 before the handler, and at the save', async () => {
-    const memcached = await MemcachedServer.start()
-    const site = await Site.start({ '/it': change }, { managerOptions: { savePath: `tcp://${memcached.address}`, deadlineMs: 300 } })
-    const visitor = await site.visitor()
-    site.routes.set('/last', async (ctx, session) => {
-      await memcached.stop()
-      return change(ctx, session)
-    })
-    expect((await visitor.get('/last')).status).toBe(503)
-    expect((await visitor.get('/it')).status).toBe(503)
-    await until(() => site.manager.stats().held === 0)
-    // Nobody can be asked who holds what.
-    visitor.forget()
-  })
-
-  it('a record that is no session text: 500, and it is left as it is', async () => {
-    const site = await Site.start({})
-    const visitor = await site.visitor()
-    const store = site.elsewhere().store()
-    await store.read(visitor.sid)
-    await store.write(visitor.sid, 'garbage')
-    expect((await visitor.get('/show')).status).toBe(500)
-    expect(await site.elsewhere().store().peek(visitor.sid)).toBe('garbage')
-  })
 })
 
 describe('a session that is over, koa', () => {
