@@ -46,6 +46,7 @@ export class OrphanSweeper {
 
   /** The instance whose locks of `id` are watched; undefined when `id` is not watched. */
   instanceOf(id: string): string | undefined {
+    if (this.nodes.size === 0) return undefined
     for (const node of this.nodes.values()) {
       const instance = node.instanceOf(id)
       if (instance !== undefined) return instance

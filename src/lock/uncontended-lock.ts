@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../errors.js'
 import { listenTo, stopListening } from '../system/shared-signal.js'
-import { type CycleEnd, type CycleSeat, type CycleStart, endReplies, type FoundRecord, startReplies } from '../wire/cycle.js'
+import { type CycleEnd, type CycleSeat, type CycleStart, endReplies, type FoundRecord, startReplies, tellEnd } from '../wire/cycle.js'
 import type { Cas, Receiver, Reply, Value } from '../wire/wire.js'
 import type { Alarm } from './protocol/alarms.js'
 import { type Change, commandsOf, EMPTY, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
@@ -9,7 +9,7 @@ import type { AcquireOptions, Handle } from './protocol/handle.js'
 import type { Acquisition } from './hold/held-lock.js'
 import type { LocalSession } from './protocol/local-session.js'
 import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './protocol/lease.js'
-import { endCycle, type LockContext, startCycle } from './protocol/lock-context.js'
+import { endCycle, type LockContext, send, startCycle } from './protocol/lock-context.js'
 import type { LockToken } from './protocol/lock-token.js'
 import { isObserved, traceTransaction } from './protocol/observed.js'
 import type { QueuedHandle } from './queue/queued-handle.js'
@@ -290,13 +290,13 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
       this.reject = reject
       context.alarms.cancel(this)
       this.flags = stampFor(context, change, stored)
-      const canEnd = change.kind !== 'none' && stored !== undefined
-      if (canEnd) {
+      if (change.kind !== 'none' && stored !== undefined) {
         this.value = change.kind === 'destroy' ? EMPTY : change.bytes
         this.ttlSec = change.ttlSec
+        if (endCycle(context, this, this.seat)) return
       }
-      const fence = { recordCas: stored?.cas, lockCas, stamp: this.flags }
-      endCycle(context, id, this, canEnd ? this.seat : undefined, () => commandsOf(keys, change, FREE, fence))
+      const commands = commandsOf(keys, change, FREE, { recordCas: stored?.cas, lockCas, stamp: this.flags })
+      send(context, id, commands, { landed: (replies) => tellEnd(this, replies), failed: (error) => this.failed(error) })
     })
   }
 

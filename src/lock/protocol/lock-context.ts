@@ -2,7 +2,7 @@ import { channels, type FlightEvent } from '../../observe/channels.js'
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
 import { hashOf } from '../../system/session-hash.js'
-import { type CycleEnd, type CycleSeat, type CycleStart, startCommands, tellEnd, tellStart } from '../../wire/cycle.js'
+import { type CycleEnd, type CycleSeat, type CycleStart, startCommands, tellStart } from '../../wire/cycle.js'
 import { type Command, failLater, type Receiver, type Reply, type Wire } from '../../wire/wire.js'
 import type { Alarms } from './alarms.js'
 import type { Bell } from './bell.js'
@@ -125,29 +125,16 @@ export function startCycle(context: LockContext, id: string, start: CycleStart):
   }
 }
 
-/**
- * Sends the second flight of a cycle.
- *
- * @param seat undefined: the flight is sent with `commands`.
- */
-export function endCycle(
-  context: LockContext,
-  id: string,
-  end: CycleEnd,
-  seat: CycleSeat | undefined,
-  commands: () => readonly Command[],
-): void {
-  if (seat === undefined || isHeard()) {
-    const landed = (replies: Reply[]): void => tellEnd(end, replies)
-    send(context, id, commands(), { landed, failed: (error) => end.failed(error) })
-    return
-  }
+/** Sends the second flight from the seat. False where it must go by `send`: there is no seat, or somebody listens. */
+export function endCycle(context: LockContext, end: CycleEnd, seat: CycleSeat | undefined): boolean {
+  if (seat === undefined || isHeard()) return false
   context.counters.flights++
   try {
     seat.end(end)
   } catch (thrown) {
     failLater(end, thrown)
   }
+  return true
 }
 
 const isHeard = (): boolean => channels.flight.isObserved || channels.fenced.isObserved || channels.wait.isObserved

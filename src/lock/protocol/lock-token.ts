@@ -23,7 +23,9 @@ const NO_BELL = { address: undefined }
  * ever the same. By the instance id a queue recognises its own locks.
  */
 export class TokenMint {
-  private middle: string
+  private readonly host: string
+  private middle = ''
+  private middleMs = NaN
   private middleBell: string | undefined
   private count = 0
 
@@ -34,7 +36,7 @@ export class TokenMint {
     /** The address where others can wait for this process; it may change. */
     private readonly bell: { readonly address: string | undefined } = NO_BELL,
   ) {
-    this.middle = this.makeMiddle(undefined)
+    this.host = ascii(process.host)
   }
 
   /**
@@ -49,8 +51,9 @@ export class TokenMint {
   /** Makes a new token of `instance`. Every `add` that is sent needs a new one. */
   mint(instance: string, label: string | undefined): LockToken {
     const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
-    if (this.bell.address !== this.middleBell) this.middle = this.makeMiddle(this.bell.address)
-    return `${this.head(instance)}${this.middle}${String(this.clock.wallMs())}${who}}`
+    const wallMs = this.clock.wallMs()
+    if (wallMs !== this.middleMs || this.bell.address !== this.middleBell) this.makeMiddle(wallMs)
+    return `${this.head(instance)}${this.middle}${who}}`
   }
 
   /** Makes the token of a grant: `instance` recognises the lock as its own and takes it over at its next poll. */
@@ -58,11 +61,13 @@ export class TokenMint {
     return `${this.head(granter)}","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
   }
 
-  /** Makes the part that all tokens of this process share. It is made again when the bell's address has changed. */
-  private makeMiddle(bell: string | undefined): string {
-    this.middleBell = bell
-    const door = bell === undefined ? '' : `,"bell":${ascii(bell)}`
-    return `","host":${ascii(this.process.host)},"pid":${String(this.process.pid)}${door},"sinceMs":`
+  /** Makes the part that all tokens of one millisecond share. */
+  private makeMiddle(wallMs: number): void {
+    const { address } = this.bell
+    const door = address === undefined ? '' : `,"bell":${ascii(address)}`
+    this.middle = `","host":${this.host},"pid":${String(this.process.pid)}${door},"sinceMs":${String(wallMs)}`
+    this.middleMs = wallMs
+    this.middleBell = address
   }
 
   private head(instance: string): string {
