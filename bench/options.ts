@@ -1,7 +1,7 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from 'node:util'
 
-export const ROW_NAMES = ['cycle', 'cost', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'growth', 'records', 'observe', 'shapes'] as const
+export const ROW_NAMES = ['cycle', 'cost', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'scale', 'growth', 'records', 'observe', 'shapes'] as const
 export type RowName = (typeof ROW_NAMES)[number]
 
 export interface Options {
@@ -10,7 +10,7 @@ export interface Options {
   readonly only: readonly RowName[] | undefined
   /** Where the figures are written to. */
   readonly json: string | undefined
-  /** The dist/ of a second build of latchkey, measured beside this one in `cycle` and `observe`. */
+  /** The dist/ of a second build of latchkey, measured beside this one: by slices where a row can, else by turns. */
   readonly against: string | undefined
 }
 
@@ -18,7 +18,8 @@ export const USAGE = `npm run bench -- [options]
   --quick            cycle, http, herd, handoff, isolation and waiters, shorter: within 120 seconds
   --only cycle,herd  these rows only, of ${ROW_NAMES.join(', ')}
   --json FILE        writes the figures to FILE
-  --against DIR      measures a second build of latchkey (its dist/) beside this one, in cycle and observe`
+  --against DIR      measures a second build of latchkey (its dist/) beside this one: in cycle, cost and observe slice by
+                     slice in one process, in all other rows by turns`
 
 /** @throws TypeError when an option is unknown or lacks its value, or a row is unknown. */
 export function optionsOf(args: readonly string[]): Options {

@@ -13,19 +13,25 @@ import { http } from './rows/http.js'
 import { isolation } from './rows/isolation.js'
 import { observe } from './rows/observe.js'
 import { records } from './rows/records.js'
+import { scale } from './rows/scale.js'
 import { shapes } from './rows/shapes.js'
 import { size } from './rows/size.js'
 import { waiters } from './rows/waiters.js'
-import { DIST } from './support/latchkey.js'
+import { DIST, measureBuild } from './support/latchkey.js'
 import { Progress } from './support/progress.js'
-import type { Row, RowResult } from './support/result.js'
+import { num, type Row, type RowContext, type RowResult } from './support/result.js'
+import { median } from './support/statistics.js'
 import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, growth, records, observe, shapes }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes }
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
-const NOT_QUICK: readonly RowName[] = ['size', 'growth', 'records', 'observe', 'shapes']
+const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes']
+/** These measure a second build beside this one themselves, slice by slice. */
+const BESIDE: readonly RowName[] = ['cycle', 'cost', 'observe']
+/** How often each of two builds has its turn, in the other rows. */
+const TURNS = 3
 const RESULTS = fileURLToPath(new URL('results', import.meta.url))
 
 /** False when a row failed; the others' results are shown all the same. */
@@ -40,11 +46,13 @@ export async function runRows(options: Options): Promise<boolean> {
     console.log(`${name}: ${row.about}\n`)
     const rowStartMs = performance.now()
     try {
-      const result = await row.run({
+      const against = BESIDE.includes(name) ? undefined : options.against
+      const context: RowContext = {
         quick: options.quick,
         against: options.against,
         progress: (text) => progress.show(`${name}: ${text}`),
-      })
+      }
+      const result = against === undefined ? await row.run(context) : await byTurns(row, context, against)
       progress.clear()
       results.set(name, result)
       show(result)
@@ -61,6 +69,30 @@ export async function runRows(options: Options): Promise<boolean> {
   console.log(`${String(seconds)} s; the distributions are drawn in ${RESULTS}`)
   if (options.json !== undefined) writeFileSync(options.json, jsonOf(figures, results, options.quick))
   return isComplete
+}
+
+/** The row of this build, and a table of its figures beside those of the other one: medians of a few turns of each. */
+async function byTurns(row: Row, context: RowContext, against: string): Promise<RowResult> {
+  const own = DIST
+  const results: RowResult[] = []
+  const others: RowResult[] = []
+  try {
+    for (let turn = 0; turn < TURNS; turn++) {
+      measureBuild(own)
+      results.push(await row.run(context))
+      measureBuild(against)
+      others.push(await row.run(context))
+    }
+  } finally {
+    measureBuild(own)
+  }
+  const [first] = results
+  if (first === undefined) throw new TypeError('no turn was played')
+  const of = (all: readonly RowResult[], figure: string): number => median(all.map(({ figures }) => figures[figure] ?? NaN))
+  const figures = Object.fromEntries(Object.keys(first.figures).map((figure) => [figure, of(results, figure)]))
+  const rows = Object.entries(figures).map(([figure, value]) => [figure, num(value), num(of(others, figure)), num(value / of(others, figure))])
+  const table = { title: `by turns with ${against}, medians of ${String(TURNS)}`, head: ['figure', 'this build', 'the other', 'ratio'], rows }
+  return { ...first, figures, tables: [...first.tables, table] }
 }
 
 function chosen({ only, quick }: Options): readonly RowName[] {

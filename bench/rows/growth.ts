@@ -1,70 +1,27 @@
-/** growth: throughput with more servers and processes, and the cost of a cycle as sessions grow from 1e3 to 1e6. */
+/** growth: the cost of a cycle as sessions grow from 1e3 to 1e6. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { RECORD_BYTES } from '../contenders/contender.js'
 import { Floor } from '../contenders/floor.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
-import type { Worker } from '../processes/worker.js'
-import { Child } from '../support/child.js'
 import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
 import { changed, sessionOf } from '../support/record.js'
 import { num, type Row, type RowContext, type Table } from '../support/result.js'
 import { median, ratioOf, spreadPct } from '../support/statistics.js'
 
-const NODES = [1, 2, 4]
-const PROCESSES = [1, 2]
 const COUNTS = [1000, 10_000, 100_000, 1_000_000]
-const PER_PROCESS = 4096
 
 export const growth: Row = {
-  about: 'throughput with 1, 2, 4 servers and 1, 2 processes; cost from 1e3 to 1e6 sessions',
+  about: 'cost of a cycle from 1e3 to 1e6 sessions',
   async run(context) {
-    const scaling = await scale(context)
     const { table, ratio, cpuRatio, evictions } = await grow(context)
     return {
       figures: { 'growth.costAt1e6Ratio': ratio, 'growth.cpuAt1e6Ratio': cpuRatio },
-      tables: [scaling, table],
+      tables: [table],
       charts: [],
-      notes: [`${String(evictions)} evictions; servers, processes and load share the cores of one machine`],
+      notes: [`${String(evictions)} evictions; servers and load share the cores of one machine`],
     }
   },
-}
-
-async function scale({ quick, progress }: RowContext): Promise<Table> {
-  const servers = await Promise.all(Array.from({ length: Math.max(...NODES) }, () => MemcachedServer.start()))
-  const setups = NODES.flatMap((nodes) => PROCESSES.map((processes) => ({ nodes, processes, rates: [] as number[] })))
-  const workers = new Map<number, Child<Worker>[]>()
-  for (const nodes of NODES) {
-    const savePath = servers.slice(0, nodes).map((server) => `tcp://${server.address}`).join(',')
-    const some = await Promise.all(PROCESSES.map(() => Child.start<Worker>('worker.ts')))
-    await Promise.all(some.map((worker) => worker.call('open', { savePath })))
-    await Promise.all(some.map((worker, index) => worker.call('seed', { first: index * PER_PROCESS, sessions: PER_PROCESS })))
-    workers.set(nodes, some)
-  }
-  const [rounds, forMs] = quick ? [3, 400] : [7, 1500]
-  for (let round = -1; round < rounds; round++) {
-    for (const { nodes, processes, rates } of setups) {
-      progress(`${String(nodes)} servers, ${String(processes)} processes, round ${String(round + 1)} of ${String(rounds)}`)
-      const some = (workers.get(nodes) ?? []).slice(0, processes)
-      const loads = some.map((worker, index) => worker.call('load', { first: index * PER_PROCESS, sessions: PER_PROCESS, forMs }))
-      const total = (await Promise.all(loads)).reduce((sum, rate) => sum + rate, 0)
-      if (round >= 0) rates.push(total)
-    }
-  }
-  for (const some of workers.values()) for (const worker of some) worker.stop()
-  await Promise.all(servers.map((server) => server.stop()))
-  const single = setups[0]?.rates ?? []
-  return {
-    title: 'growth: cycles with more servers and processes',
-    head: ['servers', 'processes', 'cycles/s', '± %', 'of one and one'],
-    rows: setups.map(({ nodes, processes, rates }) => [
-      String(nodes),
-      String(processes),
-      num(median(rates)),
-      num(spreadPct(rates)),
-      num(ratioOf(rates, single)),
-    ]),
-  }
 }
 
 interface Growth {

@@ -8,7 +8,13 @@ import type * as Latchkey from '../../src/index.js'
 export type { SessionManager, SessionManagerOptions, SessionStore } from '../../src/index.js'
 
 /** The build that is measured; `LATCHKEY_DIST` names another one. Children inherit it. */
-export const DIST = process.env['LATCHKEY_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url))
+export let DIST = process.env['LATCHKEY_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url))
+
+/** From now on that build is measured. */
+export function measureBuild(dist: string): void {
+  DIST = dist
+  process.env['LATCHKEY_DIST'] = dist
+}
 
 export async function loadLatchkey(dist = DIST): Promise<typeof Latchkey> {
   const loaded: typeof Latchkey = await import(pathToFileURL(join(dist, 'index.js')).href)

@@ -51,7 +51,7 @@ const extended = new WeakMap<object, Inherited>()
 /**
  * From now on the interceptor gets the response's calls; its own methods are to be had from what is returned.
  *
- * Eight functions of its own would cost each response up to a tenth of its request (docs/explain/performance.md). So they stand,
+ * Eight functions of its own would cost each response up to a tenth of its request (docs/adr/0022). So they stand,
  * once, in `express.response`, which is there to be extended, and leave a response without an interceptor alone.
  * Responses of another kind, and methods that a middleware before this one has replaced, get theirs one by one.
  */

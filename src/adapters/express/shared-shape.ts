@@ -7,7 +7,7 @@ const SHOWN: PropertyDescriptor = { enumerable: true }
 /**
  * Express gives each request and response another prototype and adds properties after that, for which V8 before version
  * 13 makes a shape of its own for each object: no access to any of their properties can be cached any more, which is a
- * third of a request's CPU time (docs/explain/performance.md). An object of which a property was redefined is kept as a
+ * third of a request's CPU time (docs/adr/0022). An object of which a property was redefined is kept as a
  * dictionary, and of those all that are alike share one shape.
  *
  * @param key an enumerable property of its own. It is what it was before, and so is all else about the object.
