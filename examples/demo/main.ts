@@ -10,7 +10,7 @@ import { type Options, parseArguments, USAGE, UsageError } from './options.js'
 import { type Figures, perform } from './play.js'
 import { drawAct, drawHeading, drawIntroduction, drawVerdict } from './report.js'
 import { paintFor } from './paint.js'
-import { checkStore, StoreUnreachableError } from './store.js'
+import { checkStore, embedded, StoreUnreachableError } from './store.js'
 
 const ADVICE = 'Start one there, or unset MEMCACHE_SERVERS to keep the sessions in this process.'
 
@@ -24,13 +24,19 @@ async function main(): Promise<number> {
       return 0
     }
     await checkStore(options.store, signal, ADVICE)
-    const { unlocked, locked } = await show(options, signal)
+    const { unlocked, locked } = await showOn(options, signal)
     return unlocked.kept < unlocked.expected && locked.kept === locked.expected ? 0 : 1
   } catch (error) {
     const interrupted = exitCode()
     if (interrupted !== undefined) return interrupted
     return explain(error)
   }
+}
+
+async function showOn(options: Options, signal: AbortSignal): Promise<Figures> {
+  if (options.store.servers.length > 0) return show(options, signal)
+  await using store = await embedded(options.store)
+  return await show({ ...options, store }, signal)
 }
 
 async function show({ json, store }: Options, signal: AbortSignal): Promise<Figures> {

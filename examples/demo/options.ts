@@ -18,7 +18,7 @@ it, next to a second browser, and shows what was kept.
   --help   print this
 
 MEMCACHE_SERVERS=host:port[,host:port...]   keep the sessions on memcached;
-                                            without it they stay in this process
+                                            without it in a file, or in this process
 NO_COLOR=1                                  no colours
 
 Exit code: 0 the unlocked run lost at least one change and the locked one none,

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
 
 /** Where an example keeps its sessions. */
@@ -28,6 +31,23 @@ export function storeOf(memcacheServers: string | undefined): Store {
       // On a machine that is busy with something else the example shall be slow, not fail.
       deadlineMs: 10_000,
     },
+  }
+}
+
+/** Without a server: on disk, in a directory that goes with the run, where SQLite is to be had; else in this process. */
+export async function embedded(store: Store): Promise<Store & AsyncDisposable> {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-demo-'))
+  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  const onDisk: Store = { ...store, label: 'a file', options: { ...store.options, savePath: `file:${directory}` } }
+  const manager = new SessionManager(onDisk.options)
+  try {
+    await manager.peek('is-anybody-there')
+    return { ...onDisk, [Symbol.asyncDispose]: remove }
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || error.code !== 'LATCHKEY_NOT_SUPPORTED') throw error
+    return { ...store, [Symbol.asyncDispose]: remove }
+  } finally {
+    await manager.close()
   }
 }
 

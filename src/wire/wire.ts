@@ -56,9 +56,9 @@ export interface WireWarning {
   /**
    * `LATCHKEY_SERVER_LISTS_DIFFER`: another process uses the same servers by another list. `LATCHKEY_TWO_SERVERS`: one
    * address leads sometimes to one server and sometimes to another. `LATCHKEY_FILE_SYSTEM_UNKNOWN`: the directory may be
-   * on another machine.
+   * on another machine. `LATCHKEY_MEMORY_FORGETS`: sessions are kept in one process's memory in production.
    */
-  readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS' | 'LATCHKEY_FILE_SYSTEM_UNKNOWN'
+  readonly code: 'LATCHKEY_SERVER_LISTS_DIFFER' | 'LATCHKEY_TWO_SERVERS' | 'LATCHKEY_FILE_SYSTEM_UNKNOWN' | 'LATCHKEY_MEMORY_FORGETS'
   /** The name of the node, as in `stats`. The message says what is wrong, and what to do. */
   readonly node: string
   readonly message: string

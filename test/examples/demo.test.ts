@@ -33,7 +33,7 @@ describe('npm run demo', () => {
   it('prints one JSON object and nothing else with --json', async () => {
     const { exitCode, stdout, stderr } = await runNpm(['run', '--silent', 'demo', '--', '--json'])
     expect(exitCode, stderr).toBe(0)
-    expectProof(stdout, 'memory')
+    expectProof(stdout, 'a file')
   })
 
   it('draws it in 80 columns without colours where there is no terminal; on memcached, on several servers', async () => {

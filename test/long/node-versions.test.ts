@@ -114,6 +114,25 @@ describe.each(NODES)('Node %s', (node) => {
     expect(required).toEqual(imported)
   })
 
+  it('keeps sessions on disk, without a word, where it has SQLite; else it says what to install', async () => {
+    const program = `
+      import { mkdtempSync } from 'node:fs'
+      import { SessionManager } from 'latchkey'
+      const warnings = []
+      process.on('warning', ({ message }) => warnings.push(message))
+      const manager = new SessionManager({ savePath: 'file:' + mkdtempSync('on-disk-') })
+      const said = await manager.run('id', ({ data }) => { data.n = 1 }).then(() => manager.peek('id'), ({ code, message }) => code + ' ' + message)
+      await manager.close()
+      process.emitWarning('mine')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      console.log(JSON.stringify({ said, warnings }))`
+    await stranger.write({ 'disk.mjs': program })
+    const { said, warnings } = JSON.parse(await run('disk.mjs')) as { said: unknown; warnings: readonly string[] }
+    if (node === OLDEST) expect(said).toMatch(/^LATCHKEY_NOT_SUPPORTED .*npm install better-sqlite3@12/)
+    else expect(said).toEqual({ n: 1 })
+    expect(warnings).toEqual(['mine'])
+  })
+
   it('runs the tool', async () => {
     const tool = stranger.path('node_modules/latchkey/dist/cli/main.js')
     expect(await run(tool, '--version')).toBe(`${version}\n`)

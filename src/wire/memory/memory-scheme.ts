@@ -1,4 +1,5 @@
 import type { WireScheme } from '../scheme.js'
+import { warnOfForgetting } from './forgetting.js'
 import { createMemoryWire } from './memory-wire.js'
 import { openNamedMemory } from './named-memory.js'
 
@@ -11,6 +12,11 @@ export const memoryScheme: WireScheme = {
   read(savePath, refuse) {
     const name = savePath.slice(savePath.indexOf(':') + 1)
     if (!/^[\w.-]{0,64}$/.test(name)) refuse('memory', 'a name is at most 64 letters, digits and ._-', name)
-    return { open: ({ clock }) => (name === '' ? createMemoryWire({ clock }) : openNamedMemory(name, clock)) }
+    return {
+      open({ clock, onWarning }) {
+        warnOfForgetting(onWarning)
+        return name === '' ? createMemoryWire({ clock }) : openNamedMemory(name, clock)
+      },
+    }
   },
 }
