@@ -1,21 +1,21 @@
 /** What the tool says of itself. */
 import { SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 
-type Flag = 'yes' | 'values' | 'ids' | 'count'
+type Flag = 'yes' | 'values' | 'ids' | 'count' | 'mirror'
 
 interface CommandHelp {
-  readonly takesId: boolean
+  /** What follows the name: a session id, or two save paths. */
+  readonly takes?: 'id' | 'stores'
   readonly flags: readonly Flag[]
   readonly summary: string
   readonly text: string
 }
 
-export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats'] as const
+export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy'] as const
 export type CommandName = (typeof COMMAND_NAMES)[number]
 
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
   doctor: {
-    takesId: false,
     flags: [],
     summary: 'reach every server, play a session on it, and say what is wrong and what to change',
     text: `Exit code 0: nothing is wrong (there may be advice). 1: a problem. 3: a server cannot be reached.
@@ -25,7 +25,6 @@ Examples:
   LATCHKEY_SAVE_PATH='tls://user:secret@cache:11211' latchkey doctor --json`,
   },
   locks: {
-    takesId: false,
     flags: ['ids'],
     summary: 'every lock that is held now: by whom, since when',
     text: `Sessions are shown by a short hash of their ids, because whoever has an id is that visitor.
@@ -37,7 +36,7 @@ Examples:
   latchkey locks --ids --json | jq -r '.locks[0].id'`,
   },
   holder: {
-    takesId: true,
+    takes: 'id',
     flags: [],
     summary: 'who holds the lock of one session',
     text: `Exit code 0: it is held. 1: it is free.
@@ -47,7 +46,7 @@ Examples:
   pbpaste | latchkey holder -`,
   },
   inspect: {
-    takesId: true,
+    takes: 'id',
     flags: ['values'],
     summary: 'one session as it is stored, decoded; values hidden',
     text: `Shows names and types; the values may be anything that visitors told the application.
@@ -61,7 +60,7 @@ Examples:
   latchkey inspect --values --json - < id.txt`,
   },
   unlock: {
-    takesId: true,
+    takes: 'id',
     flags: ['yes'],
     summary: 'take the lock off one session, if it is still the lock that was shown',
     text: `Shows the holder and asks. The holder is not stopped: it learns that its lock was lost, and of two writers
@@ -76,7 +75,6 @@ Examples:
   latchkey unlock --yes - < id.txt`,
   },
   stats: {
-    takesId: false,
     flags: ['count'],
     summary: 'numbers of every server: memory, evictions, connections, hits',
     text: `  --count   count the sessions and locks under the prefix as well (lists every key of the server)
@@ -84,6 +82,22 @@ Examples:
 Examples:
   latchkey stats --servers 127.0.0.1:11211
   latchkey stats --count --json`,
+  },
+  copy: {
+    takes: 'stores',
+    flags: ['mirror'],
+    summary: 'every session of one store to another one, while both are used',
+    text: `Each session is locked while it is read. One that is there already is not written again, so that a copy that was
+cut off (ctrl-C) is gone on with by the same command. One that differs there is left alone, but for
+
+  --mirror   the other store becomes what this one is: what differs is overwritten, and what is gone is removed.
+             Until the application uses the other store, and never after.
+
+Exit code 0: all are there. 1: some stayed locked, or failed; run it again.
+
+Examples:
+  latchkey copy file:/var/lib/myapp/sessions tcp://10.0.0.1:11211
+  latchkey copy --mirror file:/var/lib/myapp/sessions tcp://10.0.0.1:11211`,
   },
 }
 
@@ -103,14 +117,18 @@ Options of every command:
 Exit codes: 0 fine, 1 a problem or not there, 2 wrong usage, 3 a server cannot be reached, 4 refused because it changed,
 5 the server cannot do it, 130 interrupted.`
 
+function formOf(command: CommandName): string {
+  const { takes } = COMMANDS[command]
+  return takes === undefined ? command : `${command} ${takes === 'id' ? '<id>' : '<from> <to>'}`
+}
+
 export function helpOf(command: CommandName | undefined): string {
   if (command === undefined) {
     const list = COMMAND_NAMES.map((name) => {
-      const { takesId, summary } = COMMANDS[name]
-      return `  ${(takesId ? `${name} <id>` : name).padEnd(13)}  ${summary}`
+      return `  ${formOf(name).padEnd(14)}  ${COMMANDS[name].summary}`
     })
     return [TITLE, '', 'Usage: latchkey <command> [options]', '', ...list, GENERAL, ''].join('\n')
   }
-  const { takesId, summary, text } = COMMANDS[command]
-  return `latchkey ${command}${takesId ? ' <id>' : ''} [options]: ${summary}.\n\n${text}\n${GENERAL}\n`
+  const { summary, text } = COMMANDS[command]
+  return `latchkey ${formOf(command)} [options]: ${summary}.\n\n${text}\n${GENERAL}\n`
 }

@@ -20,12 +20,14 @@ export interface CommandInvocation {
   /** A session id, or `-` for the first line of standard input; undefined for commands that take none. */
   readonly id: string | undefined
   readonly address: StoreAddress
+  /** The other store of `copy`. */
+  readonly to: StoreAddress | undefined
   readonly prefix: string
   /** How long one call may take, in milliseconds. */
   readonly deadlineMs: number
   /** undefined: as the terminal is. */
   readonly json: boolean | undefined
-  readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean }
+  readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean; readonly mirror: boolean }
 }
 
 const OPTIONS = {
@@ -39,6 +41,7 @@ const OPTIONS = {
   values: { type: 'boolean' },
   ids: { type: 'boolean' },
   count: { type: 'boolean' },
+  mirror: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -54,16 +57,18 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   if (values.help === true) return { kind: 'help', command: name === undefined ? undefined : commandNamed(name) }
   if (name === undefined) throw new UsageError('No command was given.')
   const command = commandNamed(name)
-  const { takesId, flags } = COMMANDS[command]
-  for (const flag of ['yes', 'values', 'ids', 'count'] as const) {
+  const { takes, flags } = COMMANDS[command]
+  const takesId = takes === 'id'
+  for (const flag of ['yes', 'values', 'ids', 'count', 'mirror'] as const) {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
   const [id, ...excess] = rest
   if (takesId && (id === undefined || id === '')) {
     throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
   }
+  const [first, second] = takes === 'stores' ? storesOf(rest, values.servers ?? values['save-path']) : []
   // What is too much is not repeated: it may be an id.
-  if ((takesId ? excess : rest).length > 0) {
+  if (takes !== 'stores' && (takesId ? excess : rest).length > 0) {
     throw new UsageError(`${command} takes ${takesId ? 'one id' : 'no arguments'}.`)
   }
   if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
@@ -71,7 +76,8 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     kind: 'command',
     command,
     id: takesId ? id : undefined,
-    address: addressOf(values.servers, values['save-path'], env),
+    address: first ?? addressOf(values.servers, values['save-path'], env),
+    to: second,
     prefix: values.prefix ?? 'sess:',
     deadlineMs: deadlineOf(values['deadline-ms']),
     json: values.json === true ? true : values.human === true ? false : undefined,
@@ -80,6 +86,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
       values: values.values === true,
       ids: values.ids === true,
       count: values.count === true,
+      mirror: values.mirror === true,
     },
   }
 }
@@ -118,6 +125,14 @@ function addressOf(servers: string | undefined, savePath: string | undefined, en
     throw new UsageError(`Which servers? Give --servers 127.0.0.1:11211, or set ${SAVE_PATH_VARIABLES.join(' or ')}.`)
   }
   return readSavePath(text)
+}
+
+/** `copy` names both: a store that is taken from the environment would be the one or the other. */
+function storesOf(paths: readonly string[], option: string | undefined): readonly [StoreAddress, StoreAddress] {
+  const [from, to, ...excess] = paths
+  if (from === undefined || to === undefined || excess.length > 0) throw new UsageError('copy takes two save paths: from, and to.')
+  if (option !== undefined) throw new UsageError('copy takes its two save paths as arguments, and no --servers or --save-path.')
+  return [readSavePath(from), readSavePath(to)]
 }
 
 function deadlineOf(text: string | undefined): number {

@@ -1,4 +1,4 @@
-import { type EncryptionKey, Keyring } from '../session/records/keyring.js'
+import { type EncryptionKey, type EncryptionOptions, Keyring } from '../session/records/keyring.js'
 import { UsageError } from './invocation.js'
 
 const FORM = 'LATCHKEY_KEYS must hold the manager\'s encryption.keys as JSON: [{"id": "...", "secret": "..."}].'
@@ -9,11 +9,17 @@ const FORM = 'LATCHKEY_KEYS must hold the manager\'s encryption.keys as JSON: [{
  * @throws UsageError; InvalidOptionError LATCHKEY_INVALID_OPTION. Neither shows a secret.
  */
 export function keyringOf(text: string | undefined): Keyring | undefined {
+  const encryption = encryptionOf(text)
+  return encryption === undefined ? undefined : Keyring.of(encryption)
+}
+
+/** The same, as a manager takes it. */
+export function encryptionOf(text: string | undefined): EncryptionOptions | undefined {
   if (text === undefined || text === '') return undefined
   const keys = parsed(text)
   if (!Array.isArray(keys) || !keys.every(isKey)) throw new UsageError(FORM)
   // To look at a record plants none.
-  return Keyring.of({ keys, acceptPlain: true })
+  return { keys, acceptPlain: true }
 }
 
 function parsed(text: string): unknown {

@@ -1,6 +1,7 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
 import { isOfProcesses, type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
+import type { EncryptionOptions } from '../session/records/keyring.js'
 import type { RecordFormat } from '../session/record-format.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'
@@ -18,6 +19,10 @@ export interface PlaceOptions {
   readonly deadlineMs: number
   readonly signal: AbortSignal
   readonly wallMs: () => number
+  /** For a command that locks sessions: the keys of their records, and how long it waits for one. */
+  readonly locking?: { readonly encryption?: EncryptionOptions; readonly waitMs: number }
+  /** Whether a store that is not there is made. Default false. */
+  readonly mayMake?: boolean
 }
 
 export class Place implements AsyncDisposable {
@@ -33,7 +38,7 @@ export class Place implements AsyncDisposable {
   readonly opening: OpenOptions
 
   /** @throws UsageError; LATCHKEY_INVALID_OPTION: the prefix. Connects to nothing yet. */
-  constructor({ format, address, prefix, deadlineMs, signal, wallMs }: PlaceOptions) {
+  constructor({ format, address, prefix, deadlineMs, signal, wallMs, locking, mayMake = false }: PlaceOptions) {
     this.format = format
     this.signal = signal
     this.deadlineMs = deadlineMs
@@ -43,10 +48,10 @@ export class Place implements AsyncDisposable {
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.
-    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: true }
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: !mayMake }
     this.wire = address.open(this.opening)
     this.layout = new SuffixLayout(prefix, this.wire.store)
-    this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs })
+    this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs, ...locking })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

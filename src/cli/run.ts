@@ -3,6 +3,7 @@ import { RecordFormat } from '../session/record-format.js'
 import { escaped } from '../system/plain-text.js'
 import { VERSION } from '../system/version.js'
 import { FlightError, unsupportedIn } from '../wire/wire.js'
+import { copy } from './commands/copy.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
 import { locks } from './commands/locks.js'
@@ -11,7 +12,7 @@ import { unlock } from './commands/unlock.js'
 import { doctor } from './doctor/doctor.js'
 import { helpOf } from './help.js'
 import { type CommandInvocation, parseInvocation, UsageError } from './invocation.js'
-import { keyringOf } from './keys.js'
+import { encryptionOf, keyringOf } from './keys.js'
 import { Place } from './place.js'
 import { EXIT, type ExitCode, type Report } from './report.js'
 import type { Terminal } from './terminal.js'
@@ -49,16 +50,36 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   }
 }
 
+const COPY_WAIT_MS = 5000
+
 async function carryOut(invocation: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
   const { command, flags } = invocation
   const { address, prefix, deadlineMs } = invocation
-  const format = new RecordFormat({ keys: keyringOf(terminal.env['LATCHKEY_KEYS']) })
+  const keys = terminal.env['LATCHKEY_KEYS']
+  const format = new RecordFormat({ keys: keyringOf(keys) })
+  if (invocation.to !== undefined) {
+    const encryption = encryptionOf(keys)
+    // Not for longer: after ctrl-C those that wait are waited for.
+    const locking = { waitMs: COPY_WAIT_MS, ...(encryption === undefined ? {} : { encryption }) }
+    const common = { format, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs(), locking }
+    await using from = new Place({ ...common, address })
+    await using to = new Place({ ...common, address: invocation.to, mayMake: true })
+    // What has begun when ctrl-C comes is brought to its end: no session stays locked, or is copied by half.
+    return await copy(from, to, {
+      mirrors: flags.mirror,
+      progress: (line) => {
+        terminal.err(`${line}\n`)
+      },
+    })
+  }
   await using place = new Place({ format, address, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs() })
   // Whatever waits for a server gives up at once; the doctor's session is on a wire of its own, which cleans up.
   signal.addEventListener('abort', () => void place.wire.close(), { once: true })
   switch (command) {
     case 'doctor':
       return await doctor(place)
+    case 'copy':
+      throw new UsageError('copy takes two save paths: from, and to.')
     case 'locks':
       return await locks(place, flags.ids)
     case 'stats':

@@ -43,7 +43,7 @@ function migrated(application: string, changes: readonly Change[]): string {
     expect(text.split(old)).toHaveLength(2)
     text = text.replace(old, () => `\n${added.join('\n')}\n`)
   }
-  return text.replace('127.0.0.1:11211', server.address)
+  return text.replace('127.0.0.1:11211', server.address).replace('file:./', `file:${SCRATCH}/`)
 }
 
 interface Shop {

@@ -1,0 +1,158 @@
+import { LatchkeyError, LockTimeoutError } from '../../errors.js'
+import type { LockedRecord } from '../../session/locked-record.js'
+import { areSameBytes, type Reply, type Status } from '../../wire/wire.js'
+import { nameOf, type Place } from '../place.js'
+import { EXIT, type Report } from '../report.js'
+
+export interface CopyOptions {
+  /** Makes the one store what the other is: sessions that differ are overwritten, those that are gone are removed. */
+  readonly mirrors: boolean
+  /** Told of each session, as far as it went. */
+  readonly progress: (line: string) => void
+}
+
+/** What becomes of a session. `kept`: another one is stored there, and was left alone. */
+type Outcome = 'copied' | 'same' | 'kept' | 'gone' | 'removed' | 'locked' | 'failed'
+
+/** Sessions that are under way at once; each is locked by itself, and for one flight only. */
+const AT_ONCE = 16
+/** Where a store cannot say how long a record has left. */
+const UNKNOWN_TTL_SEC = 1440
+const PROGRESS_EVERY_MS = 1000
+
+/**
+ * `latchkey copy <from> <to>`: every session under the prefix, as the bytes that are stored. Each is locked while it is read,
+ * so that no request is in the middle of it, and written by a version, so that nothing that somebody else stores there
+ * meanwhile is overwritten. What is there already is not written again: a copy that was cut off goes on where it was.
+ */
+export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOptions): Promise<Report> {
+  const counts: Record<Outcome, number> = { copied: 0, same: 0, kept: 0, gone: 0, removed: 0, locked: 0, failed: 0 }
+  const failures = new Set<string>()
+  const here = await idsOf(from)
+  const total = here.length
+  let done = 0
+  let toldMs = from.clock.nowMs()
+  const each = async (id: string, work: () => Promise<Outcome>): Promise<void> => {
+    try {
+      counts[await work()] += 1
+    } catch (error) {
+      // Not thrown here: the others that are under way must come to their end first.
+      if (from.signal.aborted) return
+      counts[error instanceof LockTimeoutError ? 'locked' : 'failed'] += 1
+      const code = error instanceof LatchkeyError ? `${error.code}: ` : ''
+      failures.add(`${nameOf(id)}: ${code}${error instanceof Error ? error.message : String(error)}`)
+    }
+    done += 1
+    if (from.clock.nowMs() - toldMs < PROGRESS_EVERY_MS) return
+    toldMs = from.clock.nowMs()
+    progress(`${String(done)} of ${String(total)}: ${linesOf(counts).join(', ')}`)
+  }
+  await allOf(from, here, (id) => each(id, () => copyOne(from, to, id, mirrors)))
+  if (mirrors) {
+    const known = new Set(here)
+    const more = (await idsOf(to)).filter((id) => !known.has(id))
+    await allOf(from, more, (id) => each(id, () => removeOne(from, to, id)))
+  }
+  from.signal.throwIfAborted()
+  const left = counts.locked + counts.failed
+  return {
+    exitCode: left > 0 ? EXIT.problem : EXIT.fine,
+    data: { sessions: total, ...counts, failures: [...failures] },
+    lines: [
+      `${String(total)} sessions: ${linesOf(counts).join(', ')}.`,
+      ...[...failures].slice(0, 10).map((failure) => `  ${failure}`),
+      ...(left > 0 ? ['Run it again for those that are left.'] : []),
+      ...(counts.kept > 0 ? ['Sessions that differ in the other store were kept there; --mirror overwrites them.'] : []),
+    ],
+  }
+}
+
+/** Several at once, and none after ctrl-C; those that have begun are brought to their end, and their locks let go. */
+async function allOf(place: Place, ids: readonly string[], work: (id: string) => Promise<void>): Promise<void> {
+  const queue = ids.values()
+  const worker = async (): Promise<void> => {
+    for (const id of queue) {
+      if (place.signal.aborted) return
+      await work(id)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  place.signal.throwIfAborted()
+}
+
+async function idsOf(place: Place): Promise<string[]> {
+  const ids = new Set<string>()
+  for (const node of place.store.nodes) {
+    for (const key of await node.keys(place.layout.prefix)) {
+      const id = place.layout.idOfRecord(key)
+      if (id !== undefined) ids.add(id)
+    }
+  }
+  return [...ids]
+}
+
+async function copyOne(from: Place, to: Place, id: string, mirrors: boolean): Promise<Outcome> {
+  return locked(from, id, async () => {
+    const source = await read(from, id)
+    const target = await read(to, id)
+    // No bytes: it was destroyed, and this keeps it from coming back.
+    if (source.value === undefined || (source.value.length === 0 && target.value === undefined)) return 'gone'
+    if (target.value !== undefined && areSameBytes(bytesOf(source.value), bytesOf(target.value))) return 'same'
+    if (target.cas !== undefined && !mirrors) return 'kept'
+    const { record: key } = to.layout.keysOf(id)
+    const ttlSec = (await from.store.nodeOf(id).ttlSec(from.layout.keysOf(id).record)) ?? UNKNOWN_TTL_SEC
+    const item = { key, value: source.value, flags: source.flags, ttlSec: Math.max(1, ttlSec) }
+    const [reply] = await to.wire.flight(id, [target.cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas: target.cas, ...item }])
+    return stored(reply?.status, source.value.length === 0 ? 'removed' : 'copied')
+  })
+}
+
+/** A session that is not in the first store any more: it has ended there since it was copied. */
+async function removeOne(from: Place, to: Place, id: string): Promise<Outcome> {
+  return locked(from, id, async () => {
+    const [source, target] = [await read(from, id), await read(to, id)]
+    if (source.value !== undefined || target.cas === undefined) return 'gone'
+    const [reply] = await to.wire.flight(id, [{ op: 'cad', key: to.layout.keysOf(id).record, cas: target.cas }])
+    return stored(reply?.status, 'removed')
+  })
+}
+
+function stored(status: Status | undefined, outcome: Outcome): Outcome {
+  // Somebody stored, or removed, another one since it was read.
+  if (status === 'exists' || status === 'missing') return 'kept'
+  if (status !== 'ok') throw new Error(`the other store has no room for it (${String(status)})`)
+  return outcome
+}
+
+async function locked(place: Place, id: string, work: () => Promise<Outcome>): Promise<Outcome> {
+  const record: LockedRecord = await place.manager.lock(id, { label: 'latchkey copy' })
+  try {
+    return await work()
+  } finally {
+    // A copy that regenerate() left behind is not kept locked.
+    if (record.isHeld) await record.release()
+  }
+}
+
+async function read({ wire, layout }: Place, id: string): Promise<Reply> {
+  const [reply] = await wire.flight(id, [{ op: 'get', key: layout.keysOf(id).record }])
+  if (reply === undefined) throw new Error('no reply')
+  return reply
+}
+
+const bytesOf = (value: NonNullable<Reply['value']>): Buffer => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
+
+const WORDS: Readonly<Record<Outcome, string>> = {
+  copied: 'copied',
+  same: 'there already',
+  kept: 'kept as they are there',
+  gone: 'gone meanwhile',
+  removed: 'removed',
+  locked: 'still locked',
+  failed: 'failed',
+}
+
+const OUTCOMES: readonly Outcome[] = ['copied', 'same', 'kept', 'gone', 'removed', 'locked', 'failed']
+
+const linesOf = (counts: Readonly<Record<Outcome, number>>): string[] =>
+  OUTCOMES.filter((outcome) => counts[outcome] > 0 || outcome === 'copied').map((outcome) => `${String(counts[outcome])} ${WORDS[outcome]}`)

@@ -1,0 +1,124 @@
+import { setMaxListeners } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SessionManager, type SessionManagerOptions } from 'latchkey'
+import { afterEach, describe, expect, it } from 'vitest'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { jsonOf, latchkey } from './tool.js'
+
+const undo: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const one of undo.splice(0).reverse()) await one()
+})
+
+function onDisk(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'latchkey-copy-'))
+  undo.push(() => rmSync(directory, { recursive: true, force: true }))
+  return `file:${directory}`
+}
+
+async function onServer(): Promise<string> {
+  const server = await MemcachedServer.start()
+  undo.push(() => server.stop())
+  return `tcp://${server.address}`
+}
+
+function managerOf(savePath: string, options: SessionManagerOptions = {}): SessionManager {
+  const manager = new SessionManager({ savePath, ...options })
+  undo.push(() => manager.close({ graceMs: 0 }))
+  return manager
+}
+
+const put = (manager: SessionManager, id: string, value: unknown): Promise<void> =>
+  manager.run(id, ({ data }) => {
+    data['x'] = value
+  })
+
+describe('latchkey copy', () => {
+  it('takes every session of the prefix from disk to a server, and back; a second run finds them there', async () => {
+    const [disk, server, again] = [onDisk(), await onServer(), onDisk()]
+    const from = managerOf(disk, { lifetimeSec: 500 })
+    for (let i = 0; i < 50; i++) await put(from, `id${String(i)}`, i)
+    await put(managerOf(disk, { prefix: 'other:' }), 'theirs', 1)
+    expect(jsonOf(await latchkey(['copy', disk, server]))).toMatchObject({ sessions: 50, copied: 50, failed: 0 })
+    expect(jsonOf(await latchkey(['copy', disk, server]))).toMatchObject({ copied: 0, same: 50 })
+    const to = managerOf(server)
+    expect(await to.length()).toBe(50)
+    expect(await to.peek('id7')).toEqual({ x: 7 })
+    expect(jsonOf(await latchkey(['inspect', 'id7', '--save-path', server]))).toMatchObject({ ttlSec: expect.toSatisfy((sec: number) => sec > 480 && sec <= 500) as number })
+    expect((await latchkey(['copy', server, again], { isRead: true })).out).toContain('50 sessions: 50 copied.')
+    expect(await managerOf(again).peek('id7')).toEqual({ x: 7 })
+    // Nothing stayed locked.
+    for (const savePath of [disk, server, again]) expect(jsonOf(await latchkey(['locks', '--save-path', savePath]))).toEqual({ locks: [] })
+  })
+
+  it('leaves alone what differs there, but for --mirror, which also takes away what has ended here', async () => {
+    const [one, other] = [onDisk(), onDisk()]
+    const [from, to] = [managerOf(one), managerOf(other)]
+    for (const id of ['changed', 'ended', 'stays']) await put(from, id, 'first')
+    await latchkey(['copy', one, other])
+    await put(from, 'changed', 'second')
+    await (await from.start('ended')).destroy()
+    await put(to, 'stray', 'x')
+    expect(jsonOf(await latchkey(['copy', one, other]))).toMatchObject({ copied: 0, same: 1, kept: 2 })
+    expect([await to.peek('changed'), await to.peek('ended')]).toEqual([{ x: 'first' }, { x: 'first' }])
+    expect(jsonOf(await latchkey(['copy', '--mirror', one, other]))).toMatchObject({ copied: 1, same: 1, removed: 2 })
+    expect(await to.peek('changed')).toEqual({ x: 'second' })
+    for (const id of ['ended', 'stray']) expect(await to.peek(id)).toBeUndefined()
+    expect(await to.length()).toBe(2)
+  })
+
+  it('waits for who holds a session, and copies what that one stores', async () => {
+    const [one, other] = [onDisk(), onDisk()]
+    const from = managerOf(one)
+    await put(from, 'id', 'before')
+    const held = await from.start('id')
+    held.data['x'] = 'after'
+    const copying = latchkey(['copy', one, other])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await held.release()
+    expect(jsonOf(await copying)).toMatchObject({ copied: 1 })
+    expect(await managerOf(other).peek('id')).toEqual({ x: 'after' })
+  })
+
+  it('ctrl-C leaves nothing locked, and the same command goes on', async () => {
+    const [one, other] = [onDisk(), onDisk()]
+    const from = managerOf(one)
+    await Promise.all(Array.from({ length: 400 }, (_, i) => put(from, `id${String(i)}`, i)))
+    const interruption = new AbortController()
+    // As the process of the tool does for its own.
+    setMaxListeners(0, interruption.signal)
+    const cut = latchkey(['copy', one, other], { signal: interruption.signal })
+    const to = managerOf(other)
+    await expect.poll(() => to.length(), { interval: 1 }).toBeGreaterThan(0)
+    interruption.abort(new Error('interrupted'))
+    expect(await cut).toMatchObject({ exitCode: 130 })
+    expect(jsonOf(await latchkey(['locks', '--save-path', one]))).toEqual({ locks: [] })
+    const { copied, same } = jsonOf(await latchkey(['copy', one, other])) as { copied: number; same: number }
+    expect([copied + same, same > 0]).toEqual([400, true])
+  })
+
+  it('copies encrypted records as they are, with the keys to lock them by', async () => {
+    const [one, other] = [onDisk(), onDisk()]
+    const encryption = { keys: [{ id: 'k1', secret: 'a secret that is 32 characters long' }] }
+    await put(managerOf(one, { encryption }), 'id', 'secret')
+    expect(await latchkey(['copy', one, other])).toMatchObject({ exitCode: 1 })
+    const env = { LATCHKEY_KEYS: JSON.stringify(encryption.keys) }
+    expect(jsonOf(await latchkey(['copy', one, other], { env }))).toMatchObject({ copied: 1 })
+    expect(await managerOf(other, { encryption }).peek('id')).toEqual({ x: 'secret' })
+  })
+
+  it.each([
+    [['copy'], /two save paths/],
+    [['copy', 'file:/a'], /two save paths/],
+    [['copy', 'file:/a', 'file:/b', 'file:/c'], /two save paths/],
+    [['copy', 'file:/a', 'memory:'], /inside one process/],
+    [['copy', 'file:/a', 'file:/b', '--servers', 'c'], /no --servers/],
+    [['locks', '--mirror', '--servers', 'a'], /no option --mirror/],
+  ])('%j is refused', async (args, why) => {
+    const { exitCode, err } = await latchkey(args, { isRead: true })
+    expect(exitCode).toBe(2)
+    expect(err).toMatch(why)
+  })
+})
