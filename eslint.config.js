@@ -1,11 +1,32 @@
+import stylistic from '@stylistic/eslint-plugin'
 import tseslint from 'typescript-eslint'
 import { LONG_FILES, MAX_LINES, MAX_PARAMETERS } from './eslint.exceptions.js'
 
 const SRC = ['src/**/*.ts']
 
+/** How the code is laid out. `npm run format` does it; where a line is broken is left to whoever writes it. */
+const LAYOUT = [
+  stylistic.configs.customize({ indent: 2, quotes: 'single', semi: false, commaDangle: 'always-multiline', braceStyle: '1tbs', arrowParens: true }),
+  {
+    rules: {
+      '@stylistic/member-delimiter-style': ['error', { multiline: { delimiter: 'none' }, singleline: { delimiter: 'semi', requireLast: false }, multilineDetection: 'brackets' }],
+      '@stylistic/quotes': ['error', 'single', { avoidEscape: true, allowTemplateLiterals: 'always' }],
+      '@stylistic/operator-linebreak': ['error', 'after', { overrides: { '?': 'before', ':': 'before', '|': 'before' } }],
+      '@stylistic/generator-star-spacing': ['error', { before: true, after: false }],
+      '@stylistic/max-statements-per-line': ['error', { max: 2 }],
+      '@stylistic/max-len': ['error', { code: 180, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+      '@stylistic/list-style': 'off',
+      '@stylistic/indent-binary-ops': 'off',
+      '@stylistic/lines-between-class-members': 'off',
+      '@stylistic/quote-props': 'off',
+    },
+  },
+]
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'bench/results/', '.cache/'] },
   ...tseslint.configs.strict,
+  ...LAYOUT,
   // What is published is checked with its types. Tests and examples are checked by the compiler, and by the rules above.
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: SRC })),
   {

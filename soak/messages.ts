@@ -20,12 +20,12 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   /** About to send it. */
   | {
-      readonly kind: 'begin'
-      readonly op: string
-      readonly what: What
-      readonly session: string
-      readonly atMs: number
-    }
+    readonly kind: 'begin'
+    readonly op: string
+    readonly what: What
+    readonly session: string
+    readonly atMs: number
+  }
   | { readonly kind: 'end'; readonly op: string; readonly verdict: Verdict; readonly atMs: number }
   /** A renewal was acknowledged: what was in the session is in the new one now. */
   | { readonly kind: 'renewed'; readonly from: string; readonly to: string; readonly ops: readonly string[]; readonly atMs: number }

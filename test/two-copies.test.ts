@@ -113,7 +113,7 @@ describe('two copies', () => {
     expect([null, undefined, 1, 'text', {}, new Error('x')].some((value) => (value as object) instanceof kind)).toBe(false)
   })
 
-  it.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])("%s of the one serves a manager of the other, and answers its refusals", async (name) => {
+  it.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])('%s of the one serves a manager of the other, and answers its refusals', async (name) => {
     const manager = new one.core.SessionManager({ waitMs: 0 })
     await using site = await ADAPTERS[name](manager)
     const first = await site.ask('/', '')

@@ -10,7 +10,7 @@ const manager = new SessionManager({ savePath })
 const encoder = new TextEncoder()
 
 /** The session is stored and free before the first event leaves; a stream that lasts for hours holds up nobody. */
-async function* events(visits: number): AsyncGenerator<Uint8Array> {
+async function *events(visits: number): AsyncGenerator<Uint8Array> {
   for (let beat = 0; beat < 3; beat++) {
     yield encoder.encode(`data: visit ${String(visits)}, beat ${String(beat)}\n\n`)
     await pause(20)

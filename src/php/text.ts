@@ -9,7 +9,7 @@ const ESCAPES = 0xdc00
 export function nameOf(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8')
   let name = ''
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const size = characterSize(bytes, at)
     name += size === 0 ? String.fromCharCode(ESCAPES + (bytes[at] ?? 0)) : bytes.toString('utf8', at, at + size)
     at += Math.max(size, 1)

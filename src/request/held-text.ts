@@ -24,7 +24,6 @@ export const NEVER_FOLLOWING: Following = {
   },
 }
 
-
 /**
  * What one request holds of its session, and what it knows to be stored: text, of no framework and no serializer.
  * The lock is held from `read`, or the first `write` of a new session, to the write that lets go, or `finish`.
@@ -186,11 +185,13 @@ export class HeldText<Failure = unknown> {
     if (hold?.id === sid && old === undefined) {
       this.hold = undefined
       this.old = hold
+    } else if (hold?.id === sid) {
+      // It was to replace another one and was never stored: it is dropped, and the other one still waits to be replaced.
+      await this.destroyHeld(hold)
+    } else if (old === undefined) {
+      // It is not held: it was never stored, or has gone. A record under its id would be somebody else's.
+      await this.destroy(sid)
     }
-    // It was to replace another one and was never stored: it is dropped, and the other one still waits to be replaced.
-    else if (hold?.id === sid) await this.destroyHeld(hold)
-    // It is not held: it was never stored, or has gone. A record under its id would be somebody else's.
-    else if (old === undefined) await this.destroy(sid)
   }
 
   /**

@@ -70,54 +70,54 @@ const ofExpress = (req: ExpressRequest): Seen => ({
 
 const onExpress =
   (framework: typeof express): Start =>
-  async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
-    const site = await expressSite.Site.start(
-      (app) => {
-        for (const [path, route] of Object.entries(routes)) {
-          app.all(path, (req, res, next) => {
-            const body = (): Promise<string> => promised((done) => express.text({ limit: '10mb' })(req, res, done)).then(() => String(req.body))
-            const page: Page = { status: 200, body }
-            Promise.resolve(route(ofExpress(req), page)).then((answer) => res.status(page.status).json(answer), next)
-          })
-        }
-      },
-      { framework, managerOptions, readOnly: (req) => readOnly.includes(req.url ?? '') },
-    )
-    return site
-  }
+    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+      const site = await expressSite.Site.start(
+        (app) => {
+          for (const [path, route] of Object.entries(routes)) {
+            app.all(path, (req, res, next) => {
+              const body = (): Promise<string> => promised((done) => express.text({ limit: '10mb' })(req, res, done)).then(() => String(req.body))
+              const page: Page = { status: 200, body }
+              Promise.resolve(route(ofExpress(req), page)).then((answer) => res.status(page.status).json(answer), next)
+            })
+          }
+        },
+        { framework, managerOptions, readOnly: (req) => readOnly.includes(req.url ?? '') },
+      )
+      return site
+    }
 
 const onFastify =
   (kind: fastifySite.Kind): Start =>
-  async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
-    const site = await fastifySite.Site.start(
-      kind,
-      (app) => {
+    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+      const site = await fastifySite.Site.start(
+        kind,
+        (app) => {
         // The routes read their bodies.
-        app.removeAllContentTypeParsers()
-        app.addContentTypeParser('*', (_request, _payload, done) => {
-          done(null)
-        })
-        for (const [path, route] of Object.entries(routes)) {
-          app.all(path, async (request, reply) => {
-            const seen: Seen = {
-              get data() {
-                return fastifySite.visit(request) as unknown as Record<string, unknown>
-              },
-              save: () => fastifySite.visit(request).save(),
-              release: () => fastifySite.visit(request).release(),
-              regenerate: () => fastifySite.visit(request).regenerate(),
-              destroy: () => fastifySite.visit(request).destroy(),
-            }
-            const page: Page = { status: 200, body: () => textOf(request.raw) }
-            const answer = await route(seen, page)
-            return reply.code(page.status).send(JSON.stringify(answer))
+          app.removeAllContentTypeParsers()
+          app.addContentTypeParser('*', (_request, _payload, done) => {
+            done(null)
           })
-        }
-      },
-      { managerOptions, readOnly: (request) => readOnly.includes(request.url) },
-    )
-    return Object.assign(site, { server: site.app.server })
-  }
+          for (const [path, route] of Object.entries(routes)) {
+            app.all(path, async (request, reply) => {
+              const seen: Seen = {
+                get data() {
+                  return fastifySite.visit(request) as unknown as Record<string, unknown>
+                },
+                save: () => fastifySite.visit(request).save(),
+                release: () => fastifySite.visit(request).release(),
+                regenerate: () => fastifySite.visit(request).regenerate(),
+                destroy: () => fastifySite.visit(request).destroy(),
+              }
+              const page: Page = { status: 200, body: () => textOf(request.raw) }
+              const answer = await route(seen, page)
+              return reply.code(page.status).send(JSON.stringify(answer))
+            })
+          }
+        },
+        { managerOptions, readOnly: (request) => readOnly.includes(request.url) },
+      )
+      return Object.assign(site, { server: site.app.server })
+    }
 
 const onKoa: Start = async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
   const handlers = Object.entries(routes).map(([path, route]): [string, koaSite.Handler] => [
@@ -146,18 +146,18 @@ const onKoa: Start = async (routes, { managerOptions = {}, readOnly = [] } = {})
 
 const onFetch =
   (kind: fetchSite.Kind): Start =>
-  async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
-    const handlers = Object.entries(routes).map(([path, route]): [string, fetchSite.Handler] => [
-      path,
-      async (request, session) => {
-        const page: Page = { status: 200, body: () => request.text() }
-        const answer = await route(session as unknown as Seen, page)
-        return Response.json(answer, { status: page.status })
-      },
-    ])
-    const isReadOnly = (request: Request): boolean => readOnly.includes(new URL(request.url).pathname)
-    return fetchSite.Site.start(kind, Object.fromEntries(handlers), { managerOptions, readOnly: isReadOnly })
-  }
+    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+      const handlers = Object.entries(routes).map(([path, route]): [string, fetchSite.Handler] => [
+        path,
+        async (request, session) => {
+          const page: Page = { status: 200, body: () => request.text() }
+          const answer = await route(session as unknown as Seen, page)
+          return Response.json(answer, { status: page.status })
+        },
+      ])
+      const isReadOnly = (request: Request): boolean => readOnly.includes(new URL(request.url).pathname)
+      return fetchSite.Site.start(kind, Object.fromEntries(handlers), { managerOptions, readOnly: isReadOnly })
+    }
 
 async function textOf(incoming: AsyncIterable<Buffer>): Promise<string> {
   const parts: Buffer[] = []

@@ -46,7 +46,6 @@ describe('npm run example:cluster', () => {
     expect(await memcached.stat('cmd_set')).toBeGreaterThan(400)
     expect(memcached.running).toBe(true)
   })
-
 })
 
 describe.concurrent('the command line of the cluster', () => {

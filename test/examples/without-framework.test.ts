@@ -22,7 +22,7 @@ const start = (prefix: string): SessionManager => {
 }
 afterAll(() => Promise.all(managers.map((manager) => manager.close())))
 
-async function* queueOf(jobs: Job[]): AsyncGenerator<Job> {
+async function *queueOf(jobs: Job[]): AsyncGenerator<Job> {
   for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) yield job
 }
 

@@ -48,8 +48,8 @@ export function mutate(bytes: Buffer, random: SeededRandom): Buffer {
 }
 
 /** The same bytes in pieces of any size. */
-export function* pieces(bytes: Buffer, random: SeededRandom): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; ) {
+export function *pieces(bytes: Buffer, random: SeededRandom): Generator<Buffer> {
+  for (let at = 0; at < bytes.length;) {
     const size = 1 + random.integer(random.integer(4) === 0 ? bytes.length : 12)
     yield Buffer.from(bytes.subarray(at, at + size))
     at += size

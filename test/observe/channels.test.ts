@@ -200,7 +200,6 @@ describe('what is told of a lock that is held for long', () => {
     expect(released).toEqual([])
   })
 
-
   it('its loss that shows only when it is let go: what it wrote is stored', async () => {
     const world = new World()
     const { manager } = world.process()

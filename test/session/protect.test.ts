@@ -186,7 +186,7 @@ describe('protected data', () => {
   })
 })
 
-describe("what the application owns", () => {
+describe('what the application owns', () => {
   it.each(Object.entries({ ...CHANGES, ...THROUGH_THE_VIEW }))('%s is refused by the view', (_, change) => {
     const data = shop()
     const view = protect(data, refused)

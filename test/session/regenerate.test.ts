@@ -99,4 +99,3 @@ describe('regenerate() whose end of the old session is not answered', () => {
     expect(wire.flights).toHaveLength(length)
   })
 })
-

@@ -34,7 +34,7 @@ const bound = (wire: Wire): Wire => ({
   maxValueBytes: (route, key) => wire.maxValueBytes(route, key),
   sweep: () => wire.sweep(),
   close: () => wire.close(),
-  keys: (prefix) => wire.keys?.(prefix) ?? (async function* () {})(),
+  keys: (prefix) => wire.keys?.(prefix) ?? (async function *() {})(),
 })
 
 async function gathered(manager: SessionManager): Promise<(ListedSession | UnreadableSession)[]> {

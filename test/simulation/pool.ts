@@ -41,7 +41,7 @@ export async function simulate(options: Options): Promise<Report> {
  */
 export const freshSeed = (): number => randomInt(1_000_000, 2 ** 31)
 
-function* portionsOf({ firstSeed, runs, mutant, wantsTimeline = false }: Options): Generator<Job> {
+function *portionsOf({ firstSeed, runs, mutant, wantsTimeline = false }: Options): Generator<Job> {
   const stopsAtViolation = mutant !== undefined
   for (let done = 0; done < runs; done += PORTION) {
     yield { from: firstSeed + done, count: Math.min(PORTION, runs - done), stopsAtViolation, wantsTimeline }

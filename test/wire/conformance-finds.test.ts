@@ -13,23 +13,23 @@ const missing: Reply = { status: 'missing', value: undefined, flags: 0, cas: und
 /** Each command for itself, changed on its way there or back. */
 const each =
   (change: (command: Command) => Command, back: (reply: Reply, command: Command) => Reply = (reply) => reply): Around =>
-  async (inner, commands, route) => {
-    const replies = await inner.flight(route, commands.map(change))
-    return replies.map((reply, at) => back(reply, commands[at] ?? { op: 'get', key: '' }))
-  }
+    async (inner, commands, route) => {
+      const replies = await inner.flight(route, commands.map(change))
+      return replies.map((reply, at) => back(reply, commands[at] ?? { op: 'get', key: '' }))
+    }
 
 /** Stores whatever is there, and answers as if it had been right to. */
 const forced =
   (op: 'add' | 'cas'): Around =>
-  async (inner, commands, route) => {
-    const replies: Reply[] = []
-    for (const command of commands) {
-      const [reply = missing] = await inner.flight(route, [command.op === op ? { ...command, op: 'set' } : command])
-      const [read = missing] = reply.status === 'ok' && command.op === op ? await inner.flight(route, [{ op: 'get', key: command.key }]) : []
-      replies.push({ ...reply, cas: reply.cas ?? read.cas })
+    async (inner, commands, route) => {
+      const replies: Reply[] = []
+      for (const command of commands) {
+        const [reply = missing] = await inner.flight(route, [command.op === op ? { ...command, op: 'set' } : command])
+        const [read = missing] = reply.status === 'ok' && command.op === op ? await inner.flight(route, [{ op: 'get', key: command.key }]) : []
+        replies.push({ ...reply, cas: reply.cas ?? read.cas })
+      }
+      return replies
     }
-    return replies
-  }
 
 const BROKEN: readonly (readonly [what: string, caughtBy: RegExp, around: Around])[] = [
   ['a cas that looks at no version', /^commands: cas: a stale version/, forced('cas')],

@@ -195,7 +195,7 @@ function hasSaslPlain(): boolean {
 
 function countedStrings(bytes: Buffer): string[] {
   const found = []
-  for (let at = 0; at + 2 <= bytes.length; ) {
+  for (let at = 0; at + 2 <= bytes.length;) {
     const end = at + 2 + bytes.readUInt16BE(at)
     if (end > bytes.length) break
     found.push(bytes.toString('utf8', at + 2, end))

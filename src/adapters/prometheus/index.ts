@@ -43,7 +43,6 @@ const GAUGES = {
 /** Seconds: from one round trip to `waitMs` and `maxHoldMs`. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60]
 
-
 /**
  * Registers a manager's metrics: histograms `latchkey_wait_seconds` (from asking for a session until it is locked or
  * refused, by `outcome`) and `latchkey_hold_seconds`, the counters of `manager.stats()`, gauges `latchkey_held` and

@@ -142,7 +142,7 @@ export class Poller implements Receiver {
     let startedMs = this.first?.sentAtMs ?? this.context.clock.nowMs()
     this.first = undefined
     let retried = false
-    for (let attempt = answer; ; ) {
+    for (let attempt = answer; ;) {
       let isLocked = true
       try {
         const acquired = await attempt

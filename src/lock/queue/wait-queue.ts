@@ -317,4 +317,3 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     if (channels.wait.isObserved) tellWaitOver(waiter, waitedMs, verdict)
   }
 }
-

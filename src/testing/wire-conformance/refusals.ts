@@ -72,14 +72,14 @@ const filled = new WeakMap<WireSubject, Promise<Full['record'][]>>()
 /** Fills the store of a small subject once, for all cases, and gives each case a record of its own. */
 const whenFull =
   (play: (full: Full) => Promise<void>): Plays[number][1] =>
-  async (subject) => {
-    const { wire } = subject
-    const records = filled.get(subject) ?? fillWithRecords(wire)
-    filled.set(subject, records)
-    const record = (await records).pop()
-    if (record === undefined) return assert.fail('no record is left')
-    await play({ wire, record })
-  }
+    async (subject) => {
+      const { wire } = subject
+      const records = filled.get(subject) ?? fillWithRecords(wire)
+      filled.set(subject, records)
+      const record = (await records).pop()
+      if (record === undefined) return assert.fail('no record is left')
+      await play({ wire, record })
+    }
 
 async function fillWithRecords(wire: Wire): Promise<Full['record'][]> {
   const records: Full['record'][] = []

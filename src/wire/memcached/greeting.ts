@@ -20,7 +20,7 @@ export interface Greeting {
 export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
   if (isProxy) {
     return (
-      "a proxy answers here, and not memcached itself. A restart of the server behind it cannot be seen, and then an " +
+      'a proxy answers here, and not memcached itself. A restart of the server behind it cannot be seen, and then an ' +
       "old version could match somebody else's record. Name the servers themselves in the save path"
     )
   }

@@ -152,4 +152,3 @@ describe.each(EXPRESSES)('%s', (_name, framework) => {
     expect(actual).toEqual(expected)
   })
 })
-

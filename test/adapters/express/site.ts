@@ -147,11 +147,11 @@ export function portOf(server: Server): number {
 
 const answerErrors =
   (site: Site): ErrorRequestHandler =>
-  (error: Error & { status?: number; code?: string; headers?: Record<string, string> }, _req, res, next) => {
-    site.errors.push(error)
-    if (res.headersSent) next(error)
-    else res.status(error.status ?? 500).set(error.headers ?? {}).json({ error: error.code ?? error.message })
-  }
+    (error: Error & { status?: number; code?: string; headers?: Record<string, string> }, _req, res, next) => {
+      site.errors.push(error)
+      if (res.headersSent) next(error)
+      else res.status(error.status ?? 500).set(error.headers ?? {}).json({ error: error.code ?? error.message })
+    }
 
 export function dataOf(req: Request): object {
   return withoutCookie(req.session)

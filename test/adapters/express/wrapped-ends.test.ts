@@ -12,15 +12,15 @@ import { Browser } from './browser.js'
 /** Gives the response an `end` of its own: it is told what to send, and has the one before. */
 const wrapped =
   (send: (res: express.Response, body: string, end: () => void) => void): RequestHandler =>
-  (_req, res, next) => {
-    const end = res.end.bind(res)
-    const replaced = (body?: unknown): express.Response => {
-      send(res, body === undefined ? '' : String(body), () => void end())
-      return res
+    (_req, res, next) => {
+      const end = res.end.bind(res)
+      const replaced = (body?: unknown): express.Response => {
+        send(res, body === undefined ? '' : String(body), () => void end())
+        return res
+      }
+      Object.assign(res, { end: replaced })
+      next()
     }
-    Object.assign(res, { end: replaced })
-    next()
-  }
 
 const WRAPPERS: Readonly<Record<string, RequestHandler>> = {
   'an end that writes': wrapped((res, body, end) => {

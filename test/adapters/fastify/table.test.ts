@@ -70,7 +70,7 @@ describe.each(KINDS)('%s', (kind) => {
     const site = await Site.start(kind, (app, own) => {
       app.get('/stream', (request, reply) => {
         visit(request).n = 1
-        const body = async function* (): AsyncGenerator<string> {
+        const body = async function *(): AsyncGenerator<string> {
           free.push(await own.isFree())
           yield 'text'
         }

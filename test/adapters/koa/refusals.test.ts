@@ -117,7 +117,6 @@ describe('a session that cannot be had, koa', () => {
     expect([status, headers['retry-after'], setCookies]).toEqual([503, '1', []])
     expect(seen).toEqual([undefined, 'LATCHKEY_LOCK_TIMEOUT', 'LATCHKEY_LOCK_TIMEOUT'])
   })
-
 })
 
 describe('a session that is over, koa', () => {
@@ -173,7 +172,6 @@ describe('a session that is over, koa', () => {
     expect((await visitor.get('/it')).status).toBe(200)
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 2 })
   })
-
 })
 
 describe('a record that koa-session does not take for a session', () => {

@@ -57,8 +57,8 @@ function trying(log: Log, what: string, work: () => unknown): void {
 
 const called =
   (log: Log, what: string) =>
-  (error?: unknown): void =>
-    log(what, codeOf(error ?? undefined))
+    (error?: unknown): void =>
+      log(what, codeOf(error ?? undefined))
 
 async function drained(res: Response): Promise<void> {
   await new Promise<void>((resolve) => res.once('drain', resolve))
@@ -346,7 +346,7 @@ const ERRORS: Readonly<Record<string, Handler>> = {
     throw failure('thrown')
   },
   'a stream that breaks': async (_req, res, log) => {
-    const broken = Readable.from((async function* () {
+    const broken = Readable.from((async function *() {
       yield 'one'
       await turn()
       throw failure('broken')

@@ -18,11 +18,11 @@ interface Own {
 /** Gives the response an `end` and a `write` of its own, made of those before. */
 const replacing =
   (make: (res: Response, own: Own) => Partial<Own>): RequestHandler =>
-  (_req, res, next) => {
-    const [write, end] = [res.write.bind(res) as Method, res.end.bind(res) as Method]
-    Object.assign(res, make(res, { write, end }))
-    next()
-  }
+    (_req, res, next) => {
+      const [write, end] = [res.write.bind(res) as Method, res.end.bind(res) as Method]
+      Object.assign(res, make(res, { write, end }))
+      next()
+    }
 
 const bodyOf = (chunk: unknown): string | Uint8Array | undefined =>
   (typeof chunk === 'string' || chunk instanceof Uint8Array) && chunk.length > 0 ? chunk : undefined
