@@ -3,10 +3,17 @@
 # openssl (a certificate for TLS), SASL's PLAIN mechanism, and SQLite; and what is named as an argument: `php`.
 set -eu
 # SQLite for the store on disk: Node has it from 22.13 on. Not a dependency, so that `npm ci` compiles nothing.
-if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefined ? 1 : 0)' 2>/dev/null &&
-  [ ! -d node_modules/better-sqlite3 ]; then
-  echo "missing: SQLite, which Node $(node --version) does not have; installing better-sqlite3 (where nothing is built for this machine it is compiled, which takes about two minutes)" >&2
-  npm install --no-save --no-audit --no-fund better-sqlite3@12 >&2
+# Kept in .cache, so that `npm ci` does not take it away; as an optional peer of this package npm would not install it here.
+if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefined ? 1 : 0)' 2>/dev/null; then
+  home=.cache/better-sqlite3
+  if ! node -e 'new (require(process.argv[1]))(":memory:")' "./$home/node_modules/better-sqlite3" 2>/dev/null; then
+    echo "missing: SQLite, which Node $(node --version) does not have; installing better-sqlite3 (where nothing is built for this machine it is compiled, which takes about two minutes)" >&2
+    rm -rf "$home"
+    mkdir -p "$home"
+    echo '{ "private": true }' >"$home/package.json"
+    npm install --prefix "$home" --no-audit --no-fund better-sqlite3@12 >&2
+  fi
+  [ -e node_modules/better-sqlite3 ] || ln -sfn "../$home/node_modules/better-sqlite3" node_modules/better-sqlite3
 fi
 
 missing=()
