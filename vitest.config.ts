@@ -18,30 +18,16 @@ export const alias = [
   { find: /^@\//, replacement: source('./examples/next-route/') },
 ]
 
-/** They replace a module of the code by another, for themselves. */
-const MOCKING = ['test/cli/another-store.test.ts']
-
 export default defineConfig({
   resolve: { alias },
   test: {
+    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    exclude: ['test/long/**', 'node_modules/**'],
     // Against what hangs, not against what is slow: beside other work everything takes several times as long.
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 15_000 } },
     // Vitest leaves one core free, which on two leaves one: the files wait for servers and processes more than they compute.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: 'tests',
-          include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: ['test/long/**', 'node_modules/**', ...MOCKING],
-          // Each worker loads the code once, and not once for each of 170 files: that was more than half of the time.
-          isolate: false,
-        },
-      },
-      { extends: true, test: { name: 'mocking', include: MOCKING } },
-    ],
   },
 })

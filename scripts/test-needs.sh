@@ -13,7 +13,10 @@ if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefin
     echo '{ "private": true }' >"$home/package.json"
     npm install --prefix "$home" --no-audit --no-fund better-sqlite3@12 >&2
   fi
-  [ -e node_modules/better-sqlite3 ] || ln -sfn "../$home/node_modules/better-sqlite3" node_modules/better-sqlite3
+  # With the two packages that it needs: not everything that loads it looks beside where the link leads.
+  for package in better-sqlite3 bindings file-uri-to-path; do
+    [ -e "node_modules/$package" ] || ln -sfn "../$home/node_modules/$package" "node_modules/$package"
+  done
 fi
 
 missing=()
