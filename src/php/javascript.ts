@@ -53,7 +53,7 @@ export class ToJavaScript {
     const list: unknown[] = []
     this.made.set(node, list)
     for (const { node: element } of entries) list.push(this.value(element))
-    this.memorize(list, entries, list)
+    this.memorize(list, entries)
     return list
   }
 
@@ -69,19 +69,19 @@ export class ToJavaScript {
 
   private record(entries: readonly Entry[], record: Record<string, unknown>): Record<string, unknown> {
     for (const { key, node } of entries) record[keyText(key)] = this.value(node)
-    this.memorize(record, entries, record)
+    this.memorize(record, entries)
     return record
   }
 
-  private memorize(container: object, entries: readonly Entry[], values: Readonly<Record<string, unknown>> | readonly unknown[]): void {
+  private memorize(container: object, entries: readonly Entry[]): void {
+    const values = container as Readonly<Record<string, unknown>>
     const remembered = new Map<string, Remembered>()
     for (const { key, node } of entries) {
       const name = keyText(key)
-      const value = (values as Readonly<Record<string, unknown>>)[name]
       const target = node.kind === 'again' ? node.target : node
       const isNamedOften = node.kind !== 'again' || node.isReference
       remembered.set(name, {
-        value,
+        value: values[name],
         float: target.kind === 'float' ? target.text : undefined,
         hasIntegerKey: !Buffer.isBuffer(key),
         reference: isNamedOften ? this.references.get(target) : undefined,

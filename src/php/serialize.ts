@@ -2,7 +2,7 @@
 import { floatText } from './float-text.js'
 import { keysOf, memoryOf, type Remembered } from './memory.js'
 import { bytesOfName, isWellFormed } from './text.js'
-import { MAX_DEPTH } from './tree.js'
+import { MAX_DEPTH, TOO_DEEP } from '../system/nesting-limit.js'
 import { PhpCustom, PhpEnum, PhpObject } from './values.js'
 
 /** A value that PHP's format cannot hold. `path` says where it is. */
@@ -26,7 +26,7 @@ export const isIntegerKey = (key: string): boolean =>
   INTEGER_KEY.test(key) && BigInt(key) <= MAX_INT64 && BigInt(key) >= MIN_INT64
 
 /** Writes values one after the other; as in a session, later ones may name earlier ones. */
-export class Serializer {
+export class ValueWriter {
   readonly parts: Buffer[] = []
   /** How many values PHP will have counted. */
   private count = 0
@@ -127,7 +127,7 @@ export class Serializer {
 
   private container(container: object, path: string, type: string, isObject: boolean): void {
     if (this.open.has(container)) throw new PhpValueError('it contains itself', path)
-    if (this.open.size >= MAX_DEPTH) throw new PhpValueError(`it is nested more than ${String(MAX_DEPTH)} levels deep`, path)
+    if (this.open.size >= MAX_DEPTH) throw new PhpValueError(TOO_DEEP, path)
     this.open.add(container)
     const memory = memoryOf(container)?.entries
     const fields = container as Readonly<Record<string, unknown>>
@@ -137,7 +137,7 @@ export class Serializer {
       const was = memory?.get(key)
       const isInteger = isObject ? was?.hasIntegerKey === true : isIntegerKey(key)
       if (isInteger) this.text(`i:${key};`)
-      else this.string(keyBytes(key, path))
+      else this.string(nameBytes(key, path))
       this.value(fields[key], was, pathOf(path, key, Array.isArray(container)))
     }
     this.text('}')
@@ -184,9 +184,10 @@ function textBytes(text: string, path: string): Buffer {
   return Buffer.from(text)
 }
 
-function keyBytes(key: string, path: string): Buffer {
-  const bytes = bytesOfName(key)
-  if (bytes.toString('utf8') !== key && !/[\udc80-\udcff]/.test(key)) throw new PhpValueError('a name has half a character', path)
+/** The bytes of a name. @throws PhpValueError: it has none. */
+export function nameBytes(name: string, path: string): Buffer {
+  const bytes = bytesOfName(name)
+  if (bytes === undefined) throw new PhpValueError('a name has half a character', path)
   return bytes
 }
 

@@ -3,10 +3,9 @@ import { InvalidOptionError, UndecodableError, UnserializableError } from '../er
 import { ToJavaScript } from './javascript.js'
 import { memoryOf, keysOf } from './memory.js'
 import { PhpSyntaxError } from './php-syntax-error.js'
-import { isIntegerKey, pathOf, PhpValueError, Serializer } from './serialize.js'
-import { bytesOfName } from './text.js'
+import { isIntegerKey, nameBytes, pathOf, PhpValueError, ValueWriter } from './serialize.js'
 import type { Entry } from './tree.js'
-import { Unserializer } from './unserialize.js'
+import { ValueReader } from './unserialize.js'
 
 /** PHP's `session.serialize_handler`. */
 export type PhpHandler = 'php' | 'php_binary' | 'php_serialize'
@@ -73,7 +72,7 @@ const WRITERS: Record<PhpHandler, (data: object) => Buffer> = { php: writePhp, p
 
 /** `name|value` again and again. */
 function readPhp(bytes: Buffer): Entry[] {
-  const values = new Unserializer(bytes, false)
+  const values = new ValueReader(bytes, false)
   const entries: Entry[] = []
   while (!values.isAtEnd) {
     const end = bytes.indexOf(PIPE, values.at)
@@ -88,7 +87,7 @@ function readPhp(bytes: Buffer): Entry[] {
 
 /** The length of the name, the name, the value, again and again. */
 function readBinary(bytes: Buffer): Entry[] {
-  const values = new Unserializer(bytes, false)
+  const values = new ValueReader(bytes, false)
   const entries: Entry[] = []
   while (!values.isAtEnd) {
     const length = bytes[values.at] ?? 0
@@ -103,7 +102,7 @@ function readBinary(bytes: Buffer): Entry[] {
 
 /** One array. */
 function readArray(bytes: Buffer): Entry[] {
-  const values = new Unserializer(bytes, true)
+  const values = new ValueReader(bytes, true)
   const node = values.read()
   if (node.kind !== 'array') return values.refuse('a session is an array')
   if (!values.isAtEnd) values.refuse('something follows the session')
@@ -126,20 +125,20 @@ function writeBinary(data: object): Buffer {
 }
 
 function writeNamed(data: object, head: (name: Buffer, key: string) => readonly Buffer[]): Buffer {
-  const values = new Serializer([data])
+  const values = new ValueWriter([data])
   const memory = memoryOf(data)?.entries
   const fields = data as Readonly<Record<string, unknown>>
   for (const key of keysOf(data)) {
     if (fields[key] === undefined) continue
     if (isIntegerKey(key)) throw new PhpValueError('PHP does not store what has a number for a name', key)
-    values.parts.push(...head(bytesOfName(key), key))
+    values.parts.push(...head(nameBytes(key, key), key))
     values.value(fields[key], memory?.get(key), pathOf('', key, false))
   }
   return Buffer.concat(values.parts)
 }
 
 function writeArray(data: object): Buffer {
-  const values = new Serializer()
+  const values = new ValueWriter()
   values.session(data)
   return Buffer.concat(values.parts)
 }

@@ -5,6 +5,8 @@
 import { isUtf8 } from 'node:buffer'
 
 const ESCAPES = 0xdc00
+/** Not the second half of a pair: that is a character of its own. */
+const ESCAPED = /(?<![\ud800-\udbff])([\udc80-\udcff])/
 
 export function nameOf(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8')
@@ -17,10 +19,11 @@ export function nameOf(bytes: Buffer): string {
   return name
 }
 
-export function bytesOfName(name: string): Buffer {
-  if (!/[\udc80-\udcff]/.test(name)) return Buffer.from(name)
-  const parts = name.split(/(?<![\ud800-\udbff])([\udc80-\udcff])/)
+/** The bytes of a name; undefined where it has half a character that stands for no byte. */
+export function bytesOfName(name: string): Buffer | undefined {
   // Every second part is one escaped byte.
+  const parts = name.split(ESCAPED)
+  if (!parts.every((part, index) => index % 2 === 1 || isWellFormed(part))) return undefined
   return Buffer.concat(parts.map((part, index) => (index % 2 === 0 ? Buffer.from(part) : Buffer.of(part.charCodeAt(0) - ESCAPES))))
 }
 

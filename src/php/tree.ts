@@ -17,6 +17,3 @@ export type Node =
   | { readonly kind: 'custom'; readonly className: string; readonly bytes: Buffer }
   /** The same object once more; or, where PHP shares the variable itself, another name for it. */
   | { readonly kind: 'again'; readonly target: Node; readonly isReference: boolean }
-
-/** PHP allows 4096; no session needs it, and the stack of JavaScript must not decide. */
-export const MAX_DEPTH = 100

@@ -1,6 +1,7 @@
 /** PHP's serialize() format, read into a tree. Strict: what PHP refuses is refused here, and nothing is ever run. */
 import { PhpSyntaxError } from './php-syntax-error.js'
-import { type Entry, MAX_DEPTH, type Node } from './tree.js'
+import { MAX_DEPTH, TOO_DEEP } from '../system/nesting-limit.js'
+import type { Entry, Node } from './tree.js'
 
 const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const CLASS_NAME = /^[A-Za-z0-9_\\\x80-\xff]+$/
@@ -8,7 +9,7 @@ const MAX_INT64 = 2n ** 63n - 1n
 const MIN_INT64 = -(2n ** 63n)
 
 /** Reads values from `at` on. Several may follow each other, as in a session: later ones may name earlier ones. */
-export class Unserializer {
+export class ValueReader {
   /** Every value so far, by the number that `r:` and `R:` name it by. */
   private readonly slots: Node[] = []
   at = 0
@@ -109,7 +110,7 @@ export class Unserializer {
   }
 
   private entries(count: number, entries: Entry[]): void {
-    if (++this.depth > MAX_DEPTH) this.refuse(`it is nested more than ${String(MAX_DEPTH)} levels deep`)
+    if (++this.depth > MAX_DEPTH) this.refuse(TOO_DEEP)
     for (let left = count; left > 0; left--) {
       const type = this.character()
       const key = type === 'i' ? this.integer() : type === 's' ? this.string() : this.refuse('a key is an integer or a string')

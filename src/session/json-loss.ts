@@ -1,4 +1,4 @@
-import { MAX_DEPTH, TOO_DEEP } from './depth.js'
+import { MAX_DEPTH, TOO_DEEP } from '../system/nesting-limit.js'
 
 /** What JSON.stringify would refuse, or leave out in silence, and where it is. */
 export interface Loss {

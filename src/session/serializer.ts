@@ -1,7 +1,8 @@
 import { parse } from 'secure-json-parse'
 import { UndecodableError, UnserializableError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
-import { isTextTooDeep, isTooDeep, isTreeTooDeep, TOO_DEEP } from './depth.js'
+import { TOO_DEEP } from '../system/nesting-limit.js'
+import { isTextTooDeep, isTooDeep, isTreeTooDeep } from './depth.js'
 import { type Loss, lossOf } from './json-loss.js'
 
 /** Turns a session's data into text and back. Both may throw; the manager wraps what they throw. */

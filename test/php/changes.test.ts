@@ -110,6 +110,8 @@ describe('a session of PHP that is changed', () => {
     ['a function', { a: () => 1 }, 'a'],
     ['nothing in a list', { a: [1, undefined] }, 'a[1]'],
     ['half a character', { a: 'x\ud800' }, 'a'],
+    ['half a character in a name', { 'x\ud800': 1 }, 'x\ud800'],
+    ['half a character in a name, further down', { a: { '\udd00\udcff': 1 } }, 'a'],
   ])('%s is refused, with its path', (_what, data, path) => {
     expect(refusal(data)).toEqual(unwritable(path))
   })
