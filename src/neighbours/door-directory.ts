@@ -1,4 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync } from 'node:fs'
+import { chmod, readdir, stat, unlink, utimes } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,12 +7,11 @@ import { join } from 'node:path'
 /** The longest path of a unix socket on every system that has them (104 bytes on macOS, 108 on Linux), less a margin. */
 const MAX_PATH_BYTES = 100
 const NAME = /^[0-9a-f]{20}$/
-/**
- * A door whose process has ended is left for this long. By then nobody can be waiting for a lock of that process;
- * removed earlier, the door could not refuse those who call, and they would not learn that the process has ended.
- */
+/** How long a door is left after it was first seen that its process has ended. No lease is longer than an hour. */
 const STALE_MS = 2 * 3_600_000
-const MAX_SWEPT = 100
+const MAX_SWEPT = 1000
+/** The mode of a door that was seen to be deserted, at its mtime. A socket that is made never has it: it may be executed. */
+const MARK = 0o600
 
 /** The directory of doors that all processes of this user share, in the system's directory for temporary files. */
 export const defaultDirectory = (): string => join(tmpdir(), `latchkey-${String(ownUid())}`)
@@ -46,31 +46,43 @@ export function isOurs(directory: string): boolean {
   }
 }
 
-/** Removes old doors whose process has ended, in the background and a limited number at a time. */
-export function sweepDoors(directory: string, nowMs: number): void {
-  for (const path of staleDoors(directory, nowMs).slice(0, MAX_SWEPT)) {
+/**
+ * Removes doors whose process has ended, once they have been seen so for `STALE_MS`. How old a door is says nothing: a
+ * process that ran for days may have died a moment ago, and those who wait for its lock learn it from its door alone.
+ * Nobody waits for the sweep; it never throws.
+ */
+export async function sweepDoors(directory: string, nowMs: number): Promise<void> {
+  try {
+    const doors = (await readdir(directory)).flatMap((name) => doorPath(directory, name) ?? [])
+    for (const path of doors.slice(0, MAX_SWEPT)) await sweepDoor(path, nowMs)
+  } catch {
+    // Another process has removed one of them meanwhile, or the directory; the next process sweeps on.
+  }
+}
+
+async function sweepDoor(path: string, nowMs: number): Promise<void> {
+  const { mode, mtimeMs } = await stat(path)
+  const isMarked = (mode & 0o777) === MARK
+  if ((isMarked && nowMs - mtimeMs <= STALE_MS) || !(await isDeserted(path))) return
+  if (isMarked) {
+    await unlink(path)
+    return
+  }
+  await utimes(path, nowMs / 1000, nowMs / 1000)
+  await chmod(path, MARK)
+}
+
+/** Whether nobody listens behind it. */
+function isDeserted(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const socket = createConnection(path)
     socket.unref()
-    socket.on('connect', () => socket.destroy())
-    socket.on('error', (error) => {
-      if ('code' in error && error.code === 'ECONNREFUSED') removeDoor(path)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(false)
     })
-  }
-}
-
-function staleDoors(directory: string, nowMs: number): string[] {
-  try {
-    const doors = readdirSync(directory).flatMap((name) => doorPath(directory, name) ?? [])
-    return doors.filter((path) => nowMs - statSync(path).mtimeMs > STALE_MS)
-  } catch {
-    return []
-  }
-}
-
-function removeDoor(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // Another process has removed it already.
-  }
+    socket.on('error', (error) => {
+      resolve('code' in error && error.code === 'ECONNREFUSED')
+    })
+  })
 }

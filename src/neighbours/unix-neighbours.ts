@@ -42,7 +42,7 @@ export class UnixNeighbours implements Neighbours {
     }
     // A unix socket listens at once, so that even the first lock of a process says where to wait.
     if (server.listening) owner.onOpen(name)
-    sweepDoors(this.directory, Date.now())
+    void sweepDoors(this.directory, Date.now())
     return {
       close() {
         // Node removes the socket's file before it stops listening. In the other order a caller would be refused, and

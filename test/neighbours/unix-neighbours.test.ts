@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, ut
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sweepDoors } from '../../src/neighbours/door-directory.js'
 import type { Link, LinkEnd, LinkOwner } from '../../src/neighbours/neighbours.js'
 import { UnixNeighbours } from '../../src/neighbours/unix-neighbours.js'
 import { systemRandom } from '../../src/system/random.js'
@@ -124,14 +125,21 @@ describe.skipIf(process.platform === 'win32')('neighbours over unix sockets', ()
     expect(openEcho()).toBeUndefined()
   })
 
-  it('doors of the dead are taken away when they are old, and not before', { skip: process.platform !== 'linux' }, async () => {
+  it('doors of the dead are taken away when they were seen dead for long, and not before, however old they are', { skip: process.platform !== 'linux' }, async () => {
     const dead = await doorOfTheDead()
-    openEcho()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(readdirSync(directory)).toContain(dead)
+    const nowMs = Date.now()
     utimesSync(join(directory, dead), new Date(0), new Date(0))
-    openEcho()
-    while (readdirSync(directory).includes(dead)) await new Promise((resolve) => setTimeout(resolve, 5))
-    expect(readdirSync(directory)).toHaveLength(2)
+    for (const later of [0, 0, 7_100_000]) {
+      await sweepDoors(directory, nowMs + later)
+      expect(await ask(dead)).toEqual({ end: 'refused' })
+    }
+    await sweepDoors(directory, nowMs + 7_300_000)
+    expect(await ask(dead)).toEqual({ end: 'unreachable' })
+  })
+
+  it('doors of the living stay', async () => {
+    const address = openEcho() ?? ''
+    for (const later of [0, 1e8, 2e8]) await sweepDoors(directory, Date.now() + later)
+    expect(await ask(address)).toEqual({ line: 'echo hello' })
   })
 })
