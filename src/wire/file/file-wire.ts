@@ -4,7 +4,8 @@ import { resolve } from 'node:path'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock } from '../../system/clock.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
-import { isKey, MOST_KEY_BYTES } from '../key.js'
+import { MOST_KEY_BYTES } from '../key.js'
+import { problemOfKey, problemOfTtl } from '../problems.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type StoreTraits, type Wire, type WireWarning } from '../wire.js'
 import { Clearances } from './clearance.js'
 import { isDoubtful } from './directory.js'
@@ -209,10 +210,8 @@ function versions(): () => string {
 
 function problemIn(commands: readonly Command[]): FlightError | undefined {
   for (const command of commands) {
-    if (!isKey(command.key)) return new FlightError('not-sent', 'A key is 1 to 250 visible ASCII characters.')
-    if ('ttlSec' in command && !(Number.isSafeInteger(command.ttlSec) && command.ttlSec >= 1)) {
-      return new FlightError('not-sent', `A TTL is a whole number of seconds, at least 1 (got ${String(command.ttlSec)}).`)
-    }
+    const problem = problemOfKey(command.key) ?? ('ttlSec' in command ? problemOfTtl(command.ttlSec) : undefined)
+    if (problem !== undefined) return new FlightError('not-sent', problem)
   }
   return undefined
 }
