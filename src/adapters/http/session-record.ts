@@ -26,7 +26,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   ) {}
 
   encode(sid: string, session: S): string {
-    return this.manager.encode(sid, { ...plainOf(session), cookie: this.written(session.cookie) })
+    return this.manager.encode(sid, plainOf(session, this.written(session.cookie)))
   }
 
   /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
@@ -117,7 +117,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   isModified(sid: string, session: S, text: string): boolean {
     try {
       const stored = text === '' ? {} : this.manager.decode(sid, text)
-      const dataOf = (data: object): string => this.manager.encode(sid, { ...plainOf(data), cookie: undefined })
+      const dataOf = (data: object): string => this.manager.encode(sid, plainOf(data, undefined))
       return dataOf(session) !== dataOf(stored)
     } catch {
       // What cannot be encoded differs from what is stored; the save that follows says why it fails.
@@ -155,8 +155,8 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
  * A plain copy: serializers other than JSON know no framework's Session, and not every one passes over what
  * @fastify/session keeps under symbols.
  */
-function plainOf(session: object): object {
-  const plain = { ...session }
+function plainOf(session: object, cookie: unknown): object {
+  const plain = { ...session, cookie }
   for (const symbol of Object.getOwnPropertySymbols(plain)) Reflect.deleteProperty(plain, symbol)
   return plain
 }

@@ -97,7 +97,7 @@ async function copyOne(from: Place, to: Place, id: string, mirrors: boolean): Pr
     const target = await read(to, id)
     // No bytes: it was destroyed, and this keeps it from coming back.
     if (source.value === undefined || (source.value.length === 0 && target.value === undefined)) return 'gone'
-    if (target.value !== undefined && areSameBytes(bytesOf(source.value), bytesOf(target.value))) return 'same'
+    if (target.value !== undefined && areSameBytes(source.value, target.value)) return 'same'
     if (target.cas !== undefined && !mirrors) return 'kept'
     const { record: key } = to.layout.keysOf(id)
     const ttlSec = (await from.store.nodeOf(id).ttlSec(from.layout.keysOf(id).record)) ?? UNKNOWN_TTL_SEC
@@ -139,8 +139,6 @@ async function read({ wire, layout }: Place, id: string): Promise<Reply> {
   if (reply === undefined) throw new Error('no reply')
   return reply
 }
-
-const bytesOf = (value: NonNullable<Reply['value']>): Buffer => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
 
 const WORDS: Readonly<Record<Outcome, string>> = {
   copied: 'copied',

@@ -53,10 +53,11 @@ export class Guests {
   }
 
   private keep(instance: string, stays: (guest: Guest) => boolean): void {
-    const present = this.guests.get(instance)
-    if (present === undefined) return
-    const staying = present.filter(stays)
-    for (const guest of present) if (!staying.includes(guest)) this.counts.set(guest.link, (this.counts.get(guest.link) ?? 1) - 1)
+    const staying: Guest[] = []
+    for (const guest of this.guests.get(instance) ?? []) {
+      if (stays(guest)) staying.push(guest)
+      else this.counts.set(guest.link, (this.counts.get(guest.link) ?? 1) - 1)
+    }
     if (staying.length === 0) this.guests.delete(instance)
     else this.guests.set(instance, staying)
   }
