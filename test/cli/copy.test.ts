@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setMaxListeners } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,6 +30,16 @@ function managerOf(savePath: string, options: SessionManagerOptions = {}): Sessi
   undo.push(() => manager.close({ graceMs: 0 }))
   return manager
 }
+
+/** Resolves when something is told on that channel. */
+const once = (name: string): Promise<void> =>
+  new Promise((resolve) => {
+    const listen = (): void => {
+      unsubscribe(name, listen)
+      resolve()
+    }
+    subscribe(name, listen)
+  })
 
 const put = (manager: SessionManager, id: string, value: unknown): Promise<void> =>
   manager.run(id, ({ data }) => {
@@ -75,8 +86,9 @@ describe('latchkey copy', () => {
     await put(from, 'id', 'before')
     const held = await from.start('id')
     held.data['x'] = 'after'
+    const waiting = once('tracing:latchkey:wait:start')
     const copying = latchkey(['copy', one, other])
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await waiting
     await held.release()
     expect(jsonOf(await copying)).toMatchObject({ copied: 1 })
     expect(await managerOf(other).peek('id')).toEqual({ x: 'after' })

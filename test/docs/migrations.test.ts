@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { blocksOf, PAGES, read, ROOT } from '../support/pages.js'
@@ -8,6 +9,7 @@ import { blocksOf, PAGES, read, ROOT } from '../support/pages.js'
 /** What docs/guide/migrating/ tells who comes from another store, done to a small application: test/docs/migrating/. */
 
 const APPLICATIONS = 'test/docs/migrating'
+const EXPRESS_SHOP = pathToFileURL(join(ROOT, 'test/docs/express-shop.mjs')).href
 const SCRATCH = join(ROOT, '.cache/migrations')
 /** The other stores are installed there, by `npm run bench`. */
 const BENCH_SCRATCH = join(ROOT, 'bench/node_modules/.latchkey-migration')
@@ -43,8 +45,12 @@ function migrated(application: string, changes: readonly Change[]): string {
     expect(text.split(old)).toHaveLength(2)
     text = text.replace(old, () => `\n${added.join('\n')}\n`)
   }
-  return text.replace('127.0.0.1:11211', server.address).replace('file:./', `file:${SCRATCH}/`)
+  return placed(text).replace('file:./', `file:${SCRATCH}/`)
 }
+
+/** As it runs in another folder, on the server of this test. */
+const placed = (application: string): string =>
+  application.replace('127.0.0.1:11211', server.address).replace('../express-shop.mjs', EXPRESS_SHOP)
 
 interface Shop {
   readonly user: string
@@ -121,7 +127,7 @@ describe('before the change', () => {
   it.skipIf(!existsSync(join(ROOT, 'bench/node_modules/connect-memcached')))('an application on connect-memcached lost some', async () => {
     mkdirSync(BENCH_SCRATCH, { recursive: true })
     const file = join(BENCH_SCRATCH, 'before.mjs')
-    writeFileSync(file, read(`${APPLICATIONS}/connect-memcached.mjs`).replace('127.0.0.1:11211', server.address))
+    writeFileSync(file, placed(read(`${APPLICATIONS}/connect-memcached.mjs`)))
     const { user, list } = await shopAt(file)
     expect(user).toBe('ada')
     expect(list.length).toBeLessThan(ITEMS.length)

@@ -1,33 +1,12 @@
 // An application on connect-mongo, as it is before the change that docs/guide/migrating/connect-mongo.md shows.
-import { setTimeout as query } from 'node:timers/promises'
 import express from 'express'
 import session from 'express-session'
 import MongoStore from 'connect-mongo'
+import { openShop } from '../express-shop.mjs'
 
 const app = express()
 const secret = 'keyboard cat'
 const store = MongoStore.create({ mongoUrl: 'mongodb://127.0.0.1:27017/shop', touchAfter: 3600 })
 app.use(session({ secret, resave: false, saveUninitialized: false, store }))
 
-app.post('/visit', (req, res) => {
-  req.session.list = []
-  res.end()
-})
-app.post('/login/:user', (req, res, next) => {
-  const { list } = req.session
-  req.session.regenerate((error) => {
-    if (error) return next(error)
-    Object.assign(req.session, { list, user: req.params.user })
-    res.end()
-  })
-})
-app.post('/list/:item', async (req, res) => {
-  const list = req.session.list ?? []
-  await query(5)
-  req.session.list = [...list, req.params.item]
-  res.end()
-})
-app.post('/logout', (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.end())))
-app.get('/list', (req, res) => res.json({ user: req.session.user, list: req.session.list ?? [] }))
-
-const server = app.listen(0, '127.0.0.1', () => console.log(server.address().port))
+openShop(app)
