@@ -34,6 +34,12 @@ describe('links', () => {
     expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
   })
 
+  it('the documentation links to nothing that is not published with it: on the site, and in an installed package', () => {
+    const published = /^(?:docs\/|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md$)/
+    const strange = PAGES.filter((page) => page.startsWith('docs/')).flatMap((page) => linksOf(page).flatMap(([file]) => (published.test(file) ? [] : [`${page}: ${file}`])))
+    expect(strange).toEqual([])
+  })
+
   it('every page can be found from the front of the documentation', () => {
     const found = new Set(['docs/README.md'])
     for (const page of found) {

@@ -54,10 +54,12 @@ export class BareStore extends CommonStore<AnySession, SessionData> {
     return created
   }
 
+  /** express-session's own: the session of an id, as `get` reads it. */
   load(...given: Parameters<session.Store['load']>): void {
     Reflect.apply(ofExpressSession.load, this, given)
   }
 
+  /** express-session's own: a new session in the place of the request's. */
   regenerate(...given: Parameters<session.Store['regenerate']>): void {
     Reflect.apply(ofExpressSession.regenerate, this, given)
   }
