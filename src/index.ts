@@ -3,13 +3,15 @@
  *
  * @module latchkey
  */
-export { SessionManager, type ManagerStats } from './session/session-manager.js'
+export { SessionManager } from './session/session-manager.js'
+export type { ManagerStats } from './session/manager-stats.js'
 export type { LocalLock } from './lock/session-locker.js'
 export type { ListedSession, UnreadableSession } from './session/session-list.js'
 export { SessionStore, type WriteOptions } from './session/session-store.js'
 export type { LockedRecord, ReadOptions, RegenerateOptions } from './session/locked-record.js'
 export type { Session, StartOptions } from './session/session.js'
 export type { SessionManagerOptions } from './session/options.js'
+export type { PhpOptions, PhpSettings } from './session/dialect/php-options.js'
 export type { EncryptionKey, EncryptionOptions } from './session/records/keyring.js'
 export type { CompressionOptions } from './session/records/compression.js'
 export { jsonSerializer, type Serializer } from './session/serializer.js'

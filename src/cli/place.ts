@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { isOfProcesses, type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { EncryptionOptions } from '../session/records/keyring.js'
-import type { RecordFormat } from '../session/record-format.js'
+import type { RecordForm } from '../session/dialect/dialect.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'
 import type { OpenOptions } from '../wire/open-options.js'
@@ -13,7 +13,7 @@ import { UsageError } from './invocation.js'
 
 export interface PlaceOptions {
   /** How records are decoded. */
-  readonly format: RecordFormat
+  readonly format: RecordForm
   readonly address: StoreAddress
   readonly prefix: string
   readonly deadlineMs: number
@@ -26,7 +26,7 @@ export interface PlaceOptions {
 }
 
 export class Place implements AsyncDisposable {
-  readonly format: RecordFormat
+  readonly format: RecordForm
   readonly store: OperatedStore
   readonly wire: Wire
   readonly layout: KeyLayout

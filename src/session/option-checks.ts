@@ -41,3 +41,14 @@ export function checkNumber(name: string, value: unknown, least: number, most: n
 export function fail(name: string, value: unknown, what: string): never {
   throw new InvalidOptionError(`${name} is ${shown(value)}; it must be ${what}.`)
 }
+
+/** What was given in place of a collaborator must be able to do what it is for, or say so now and not in a request. */
+export function withMethods<T extends object>(name: string, value: T | undefined, methods: readonly (keyof T & string)[]): T | undefined {
+  if (value === undefined) return undefined
+  const given: unknown = value
+  // superjson is a class.
+  const isObject = (typeof given === 'object' && given !== null) || typeof given === 'function'
+  const missing = isObject ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
+  if (missing === undefined) return value
+  throw new InvalidOptionError(`${name} has no method ${missing}(); it must have ${methods.join('(), ')}().`)
+}

@@ -3,11 +3,13 @@ import { type Clock, systemClock } from '../system/clock.js'
 import type { Neighbours } from '../neighbours/neighbours.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
-import { checkNames, shown } from './option-checks.js'
-import { RecordFormat } from './record-format.js'
-import { Compression, type CompressionOptions } from './records/compression.js'
-import { type EncryptionOptions, Keyring } from './records/keyring.js'
-import { jsonSerializer, limited, type Serializer } from './serializer.js'
+import type { Dialect } from './dialect/dialect.js'
+import { dialectOf } from './dialect/dialect-of.js'
+import type { PhpOptions } from './dialect/php-options.js'
+import { checkNames, shown, withMethods } from './option-checks.js'
+import type { CompressionOptions } from './records/compression.js'
+import type { EncryptionOptions } from './records/keyring.js'
+import type { Serializer } from './serializer.js'
 
 /** Every option of a SessionManager. All have a default; the unit of a number is in its name. */
 export interface SessionManagerOptions {
@@ -60,6 +62,11 @@ export interface SessionManagerOptions {
    * directory for temporary files; none with `memory:`, and on Windows.
    */
   readonly bellDirectory?: string | false
+  /**
+   * Shares live sessions with PHP: its keys, its lock, its format. The servers in `savePath`, in the order and the words of
+   * PHP's. Not with `prefix`, `serializer`, `encryption`, `compression` or `retiredCopySec`. Default: latchkey's own way.
+   */
+  readonly php?: PhpOptions
   /** A wire of your own in place of `savePath`; `close()` closes it. For tests. */
   readonly wire?: Wire
   /** For tests. Default: the system's. */
@@ -70,16 +77,18 @@ export interface SessionManagerOptions {
   readonly neighbours?: Neighbours
 }
 
-type Optional = 'wire' | 'label' | 'encryption' | 'compression' | 'bellDirectory' | 'neighbours'
-export type Settings = Required<Omit<SessionManagerOptions, Optional>> & {
+type Optional = 'wire' | 'label' | 'bellDirectory' | 'neighbours'
+/** What the dialect is made of. */
+type OfDialect = 'prefix' | 'serializer' | 'encryption' | 'compression' | 'php'
+export type Settings = Required<Omit<SessionManagerOptions, Optional | OfDialect>> & {
   /** Whether lifetimeSec was given; an adapter may know a better default. */
   readonly isLifetimeGiven: boolean
   readonly wire: Wire | undefined
   readonly label: string | undefined
   readonly bellDirectory: string | false | undefined
   readonly neighbours: Neighbours | undefined
-  /** How records are written down: the options `encryption` and `compression`. Holds no secret that could be shown. */
-  readonly format: RecordFormat
+  /** Where and how sessions are kept. Holds no secret that could be shown. */
+  readonly dialect: Dialect
 }
 
 const RANGES = {
@@ -94,12 +103,10 @@ const RANGES = {
   connections: [1, 64],
 } as const
 
-const PREFIX = /^[\x21-\x7e]{0,100}$/
-
 const KNOWN = new Set<string>([
   ...Object.keys(RANGES),
   ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'encryption', 'compression', 'wire', 'clock', 'random'],
-  ...['bellDirectory', 'neighbours'],
+  ...['bellDirectory', 'neighbours', 'php'],
 ])
 
 /**
@@ -109,14 +116,8 @@ const KNOWN = new Set<string>([
  */
 export function settingsOf(options: SessionManagerOptions): Settings {
   checkNames(options, KNOWN)
-  const prefix = options.prefix ?? 'sess:'
-  if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
-    throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
-  }
-  const serializer = withMethods('serializer', options.serializer, ['stringify', 'parse'])
   return {
     savePath: text('savePath', options.savePath) ?? 'memory:',
-    prefix,
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
     isLifetimeGiven: options.lifetimeSec !== undefined,
     retiredCopySec: checkedSec(options, 'retiredCopySec', 0),
@@ -129,11 +130,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     connections: checkedSec(options, 'connections', 3),
     locking: flag('locking', options.locking, true),
     label: text('label', options.label),
-    serializer: serializer === undefined || serializer === jsonSerializer ? jsonSerializer : limited(serializer),
-    format: new RecordFormat({
-      keys: options.encryption === undefined ? undefined : Keyring.of(options.encryption),
-      compression: Compression.of(options.compression),
-    }),
+    dialect: dialectOf(options),
     wire: withMethods('wire', options.wire, ['flight', 'maxValueBytes', 'sweep', 'close']),
     clock: withMethods('clock', options.clock, ['nowMs', 'wallMs', 'setTimer']) ?? systemClock,
     random: withMethods('random', options.random, ['bytes', 'fraction']) ?? systemRandom,
@@ -212,15 +209,4 @@ function flag(name: string, value: boolean | undefined, fallback: boolean): bool
 function text(name: string, value: string | undefined): string | undefined {
   if (value === undefined || typeof value === 'string') return value
   throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a string.`)
-}
-
-/** What was given in place of a collaborator must be able to do what it is for, or say so now and not in a request. */
-function withMethods<T extends object>(name: string, value: T | undefined, methods: readonly (keyof T & string)[]): T | undefined {
-  if (value === undefined) return undefined
-  const given: unknown = value
-  // superjson is a class.
-  const isObject = (typeof given === 'object' && given !== null) || typeof given === 'function'
-  const missing = isObject ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
-  if (missing === undefined) return value
-  throw new InvalidOptionError(`${name} has no method ${missing}(); it must have ${methods.join('(), ')}().`)
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { inspect } from 'node:util'
+import { InvalidOptionError } from '../errors.js'
 import type { Neighbours } from '../neighbours/neighbours.js'
 import { UnixNeighbours } from '../neighbours/unix-neighbours.js'
 import type { Random } from '../system/random.js'
@@ -8,18 +9,18 @@ import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
 import type { Bell } from '../lock/protocol/bell.js'
 import { HostBell } from '../lock/bell/host-bell.js'
-import { isOfProcesses, type KeyLayout, listsKeyOf, SuffixLayout } from '../lock/protocol/key-layout.js'
+import { isOfProcesses, type KeyLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
 import { TokenMint } from '../lock/protocol/lock-token.js'
 import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
 import { readSavePath } from '../wire/open-wire.js'
+import type { StoreAddress } from '../wire/scheme.js'
 import type { Wire, WireWarning } from '../wire/wire.js'
+import type { Dialect, RecordForm } from './dialect/dialect.js'
 import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
-import type { RecordFormat } from './record-format.js'
-import { newSid } from './sid.js'
 import { type SlowHoldEvent, SlowHolds } from './slow-holds.js'
 
 /** A lock that went away while it was held. `session` is a short keyed hash of the id. */
@@ -32,7 +33,7 @@ export interface LostEvent {
 export class SessionEngine {
   readonly layout: KeyLayout
   readonly locker: Locker
-  readonly format: RecordFormat
+  readonly dialect: Dialect
   readonly counters: LockCounters = newCounters()
   readonly sessionLocker: SessionLocker | undefined
   readonly wire: Wire
@@ -45,19 +46,20 @@ export class SessionEngine {
   readonly name = `manager-${String(++managers.count)}`
 
   constructor(readonly settings: Settings) {
-    const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters } = settings
-    this.format = settings.format
+    const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters, dialect } = settings
+    this.dialect = dialect
     this.wire =
       settings.wire ??
-      readSavePath(settings.savePath).open({
+      addressOf(settings).open({
         clock,
         flightMs: flightMsOf(settings),
         connections: settings.connections,
-        listsKey: listsKeyOf(settings.prefix),
+        listsKey: dialect.listsKey,
+        placement: dialect.placement,
         isOfProcesses,
         onWarning: (warning) => this.onWarning(warning),
       })
-    this.layout = new SuffixLayout(settings.prefix, this.wire.store)
+    this.layout = dialect.layoutFor(this.wire.store)
     const bell = bellOf(this.wire, settings)
     const slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
@@ -68,6 +70,7 @@ export class SessionEngine {
       clock,
       random,
       layout: this.layout,
+      dialect,
       mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }, bell),
       limits: {
         leaseSec,
@@ -94,8 +97,12 @@ export class SessionEngine {
     this.lateEndings = new LateEndings(this.locker, clock)
   }
 
+  get format(): RecordForm {
+    return this.dialect.format
+  }
+
   createSid(): string {
-    return newSid(this.settings.random)
+    return this.dialect.createSid(this.settings.random)
   }
 
   /** A session's text as it is stored now, without a lock; '' when there is none. One flight. */
@@ -105,7 +112,7 @@ export class SessionEngine {
 
   /** A dump of a store or session must not show the credentials of its save path. */
   [inspect.custom](): string {
-    return `SessionEngine { prefix: '${this.settings.prefix}' }`
+    return `SessionEngine { prefix: '${this.dialect.prefix}' }`
   }
 
   /** Records that had expired and were removed; 0 where the store expires by itself (memcached). */
@@ -123,6 +130,16 @@ export class SessionEngine {
     await this.locker.close(graceMs)
     await this.wire.close()
   }
+}
+
+/** @throws LATCHKEY_INVALID_SAVE_PATH, LATCHKEY_INVALID_OPTION: PHP does not come to this store. */
+function addressOf({ savePath, dialect }: Settings): StoreAddress {
+  const address = readSavePath(savePath)
+  if (dialect.placement === undefined || address.placesKeys === true) return address
+  throw new InvalidOptionError(
+    'php shares sessions on the servers that PHP uses: name them in savePath, in the order and the words of session.save_path ' +
+      '(tcp://10.0.0.1:11211,tcp://10.0.0.2:11211).',
+  )
 }
 
 /** Who shares its store with nobody has nobody to tell. */

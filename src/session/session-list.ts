@@ -101,11 +101,11 @@ export class SessionList {
 
   /** Undefined of a retired copy. */
   private read<T extends object>({ id, record }: Found): ListedSession<T> | UnreadableSession | undefined {
-    const { format, settings } = this.engine
+    const { format, dialect } = this.engine
     try {
       const { text, isRetired } = format.unpack(id, record)
       if (isRetired) return undefined
-      const data: Partial<T> = decode(settings.serializer, id, text)
+      const data: Partial<T> = decode(dialect.serializer, id, text)
       takeLifetime(data)
       return { id, data }
     } catch (error) {

@@ -1,32 +1,21 @@
 import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
-import type { LockCounters } from '../lock/protocol/lock-context.js'
 import type { LocalLock } from '../lock/session-locker.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
-import type { NodeStats, WireWarning } from '../wire/wire.js'
+import type { WireWarning } from '../wire/wire.js'
+import type { PhpSettings } from './dialect/php-options.js'
 import { LockedRecord, type ReadOptions } from './locked-record.js'
 import { Nesting } from './nesting.js'
 import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
 import { takeLifetime } from './own-lifetime.js'
+import type { ManagerStats } from './manager-stats.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
 import type { SlowHoldEvent } from './slow-holds.js'
 import { type ListedSession, SessionList, type UnreadableSession } from './session-list.js'
 import { SessionStore } from './session-store.js'
-
-/** Plain numbers since the manager was made, and who holds and waits now. */
-export interface ManagerStats extends Readonly<LockCounters> {
-  /** Sessions held by this process now. */
-  readonly held: number
-  /** Requests of this process that wait now. */
-  readonly waiting: number
-  /** The longest that a request has waited for a locked session, in milliseconds: so far, and up to now. */
-  readonly longestWaitMs: number
-  /** What each memcached has done, by its address (without credentials); empty where the store is in this process. */
-  readonly nodes: Readonly<Record<string, NodeStats>>
-}
 
 /**
  * One per process: configuration, connections and wait queues. Everything else is made from it.
@@ -123,7 +112,7 @@ export class SessionManager extends EventEmitter<{
   async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
     const text = await this.engine.peek(id)
     if (text === '') return undefined
-    const data: Partial<T> = decode(this.engine.settings.serializer, id, text)
+    const data: Partial<T> = decode(this.engine.dialect.serializer, id, text)
     takeLifetime(data)
     return data
   }
@@ -205,6 +194,11 @@ export class SessionManager extends EventEmitter<{
     return this.engine.settings.locking
   }
 
+  /** The settings of PHP with which sessions are shared, with their defaults; undefined without the option `php`. */
+  get php(): PhpSettings | undefined {
+    return this.engine.dialect.php
+  }
+
   /** `lifetimeSec`, if it was given; adapters then take it for sessions whose cookie says nothing. */
   get givenLifetimeSec(): number | undefined {
     const { isLifetimeGiven, lifetimeSec } = this.engine.settings
@@ -223,12 +217,12 @@ export class SessionManager extends EventEmitter<{
 
   /** Session data as text, by the manager's serializer. @throws LATCHKEY_UNSERIALIZABLE */
   encode(id: string, data: unknown): string {
-    return encode(this.engine.settings.serializer, id, data)
+    return encode(this.engine.dialect.serializer, id, data)
   }
 
   /** Stored text as session data, by the manager's serializer. @throws LATCHKEY_UNDECODABLE */
   decode(id: string, text: string): object {
-    return decode(this.engine.settings.serializer, id, text)
+    return decode(this.engine.dialect.serializer, id, text)
   }
 
   /** A new session id. Sends nothing. */

@@ -54,7 +54,7 @@ export class Session<T extends object> implements AsyncDisposable {
     { id, text, readOnly, record }: Found,
   ) {
     this.record = record
-    const { serializer } = engine.settings
+    const { serializer } = engine.dialect
     this.currentId = id
     this.isNew = text === ''
     this.isStored = !this.isNew
@@ -252,7 +252,7 @@ export class Session<T extends object> implements AsyncDisposable {
 
   private encode(): string {
     const { currentId: id, ownLifetimeSec: sec, data } = this
-    return encode(this.engine.settings.serializer, id, sec === undefined ? data : withLifetime(id, data, sec))
+    return encode(this.engine.dialect.serializer, id, sec === undefined ? data : withLifetime(id, data, sec))
   }
 
   private get storingSec(): number | undefined {

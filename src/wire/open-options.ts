@@ -1,4 +1,5 @@
 import type { Clock } from '../system/clock.js'
+import type { Placement } from './placement.js'
 import type { WireWarning } from './wire.js'
 
 /** How a wire is opened, whatever the store. */
@@ -14,6 +15,8 @@ export interface OpenOptions {
   readonly isOfProcesses?: (key: string) => boolean
   /** Whether a store that is not there is an error, where else it would be made. Default false. */
   readonly mustExist?: boolean
+  /** Where each key lives, if that is not on the node that owns the route. Default: it is. */
+  readonly placement?: Placement | undefined
   /** Told what an operator should know, each thing once. */
   readonly onWarning?: (warning: WireWarning) => void
 }

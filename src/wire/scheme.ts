@@ -23,6 +23,8 @@ export interface WireScheme {
 
 /** A save path that was read. */
 export interface StoreAddress {
+  /** Whether its wire knows where other products keep their keys (`OpenOptions.placement`). Default false. */
+  readonly placesKeys?: boolean
   /** Makes a wire to the store. It connects when the first flight leaves. */
   open(options: OpenOptions): Wire
   /** The store as its operators see it; absent where it is inside one process, and no other one can look into it. */

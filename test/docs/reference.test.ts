@@ -22,6 +22,7 @@ describe.each(['docs/reference/errors.md', 'docs/troubleshooting.md'])('%s', (pa
 describe(OPTIONS, () => {
   it.each([
     ['## The manager', 'src/session/options.ts', 'SessionManagerOptions', 10],
+    ['### PHP', 'src/session/dialect/php-options.ts', 'PhpOptions', 6],
     ['## Koa', 'src/adapters/http/options.ts', 'LockOptions', 3],
     ['## Fetch', 'src/adapters/fetch/options.ts', 'SessionOptions', 3],
     ['## Fastify', 'src/adapters/http/options.ts', 'LockOptions', 3],

@@ -1,6 +1,7 @@
 import type { Attributes, BatchObservableCallback, Meter } from '@opentelemetry/api'
 import { channels } from '../../observe/channels.js'
-import type { ManagerStats, SessionManager } from '../../session/session-manager.js'
+import type { ManagerStats } from '../../session/manager-stats.js'
+import type { SessionManager } from '../../session/session-manager.js'
 import { attributesOf } from './conventions.js'
 
 /** The numbers of `stats()` that only grow, and what they are called. */

@@ -8,7 +8,8 @@ import { InvalidOptionError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
 import { processWide } from '../../system/process-wide.js'
 import { VERSION } from '../../system/version.js'
-import type { ManagerStats, SessionManager } from '../../session/session-manager.js'
+import type { ManagerStats } from '../../session/manager-stats.js'
+import type { SessionManager } from '../../session/session-manager.js'
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>
 

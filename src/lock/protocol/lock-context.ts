@@ -7,6 +7,7 @@ import { type Command, failLater, type Receiver, type Reply, type Wire } from '.
 import type { Alarms } from './alarms.js'
 import type { Bell } from './bell.js'
 import type { KeyLayout } from './key-layout.js'
+import type { LockDialect } from './lock-dialect.js'
 import type { TokenMint } from './lock-token.js'
 
 /** What all locks of one manager share. */
@@ -17,6 +18,7 @@ export interface LockContext {
   readonly clock: Clock
   readonly random: Random
   readonly layout: KeyLayout
+  readonly dialect: LockDialect
   readonly mint: TokenMint
   readonly limits: LockLimits
   readonly counters: LockCounters

@@ -15,6 +15,8 @@ export const memcachedScheme: WireScheme = {
 }
 
 export class MemcachedAddress implements StoreAddress {
+  readonly placesKeys = true
+
   constructor(readonly servers: readonly ServerAddress[]) {}
 
   open(options: OpenOptions): Wire {

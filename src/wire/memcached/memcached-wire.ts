@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../../errors.js'
 import type { Clock } from '../../system/clock.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
+import type { Placement } from '../placement.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
 import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
@@ -27,6 +28,8 @@ export interface MemcachedWireOptions {
   readonly connections?: number
   /** Told what an operator should know, each thing once. */
   readonly onWarning?: ((warning: WireWarning) => void) | undefined
+  /** Where other products that share the servers keep each key. Default: the node of a route keeps all its keys. */
+  readonly placement?: Placement | undefined
   /** Where processes that share sessions leave the fingerprints of their lists of servers. Default: none is left. */
   readonly listsKey?: string | undefined
 }
@@ -60,6 +63,9 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   }
   if (!(Number.isInteger(connections) && connections >= 1)) {
     throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
+  }
+  if (options.placement !== undefined && servers.length > 1) {
+    throw new InvalidOptionError('php: sessions can be shared on one server only.')
   }
   const places = servers.map((server): Place => {
     const { makeCodec, version } = dialectOf(server)
