@@ -311,7 +311,7 @@ describe.each(PLACES)('%s', (name, start) => {
       await memcached.stop()
       return count(session, page)
     }
-    const place = await start({ '/count': count, '/last': last }, { managerOptions: { savePath: `tcp://${memcached.address}`, deadlineMs: 300 } })
+    const place = await start({ '/count': count, '/last': last }, { managerOptions: { savePath: `tcp://${memcached.address}` } })
     const visitor = await place.visitor()
     for (const path of ['/last', '/count']) expect(await visitor.twin().get(path)).toMatchObject({ status: 503, setCookies: [] })
     await until(() => place.manager.stats().held === 0)

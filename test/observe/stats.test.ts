@@ -31,7 +31,7 @@ describe('stats', () => {
   it('counts the flights of a node that had no replies', async () => {
     const hung = await MemcachedServer.start()
     const address = `tcp://127.0.0.1:${String(hung.port)}`
-    const manager = new SessionManager({ savePath: address, deadlineMs: 300 })
+    const manager = new SessionManager({ savePath: address, deadlineMs: 2_000 })
     const session = await manager.start('an-id')
     await hung.pause()
     session.data['n'] = 1
