@@ -4,6 +4,7 @@ import express4 from 'express4'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { latchkey, type LatchkeyMiddleware, type LatchkeyOptions } from 'latchkey/express'
 import { afterEach, expect } from 'vitest'
+import { admit } from '../admit.js'
 import { Browser } from './browser.js'
 import { TapWire } from './tap-wire.js'
 
@@ -90,7 +91,7 @@ export class Site {
   /** A browser with a session that is stored. */
   async visitor(name = 'user', value = 'ada'): Promise<Browser> {
     const browser = this.browser()
-    await browser.get(`/set/${name}/${value}`)
+    await admit(() => browser.get(`/set/${name}/${value}`))
     this.wire?.flights.splice(0)
     return browser
   }

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import latchkey, { type LatchkeyOptions, type OwnSessionOptions } from 'latchkey/fastify'
 import { afterEach, expect } from 'vitest'
+import { admit } from '../admit.js'
 import { TapWire } from '../express/tap-wire.js'
 import { FastifyBrowser } from './browser.js'
 
@@ -101,7 +102,7 @@ export class Site {
   /** A browser with a session that is stored. */
   async visitor(name = 'user', value = 'ada'): Promise<FastifyBrowser> {
     const browser = this.browser()
-    await browser.get(`/set/${name}/${value}`)
+    await admit(() => browser.get(`/set/${name}/${value}`))
     expect(browser.sid, 'the id of a new visitor').not.toBe('')
     this.wire?.flights.splice(0)
     return browser

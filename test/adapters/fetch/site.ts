@@ -5,6 +5,7 @@ import { Hono } from 'hono'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { honoSession, type RequestSession, type SessionOptions, withSession } from 'latchkey/fetch'
 import { afterEach, expect } from 'vitest'
+import { admit } from '../admit.js'
 import { portOf } from '../express/site.js'
 import { TapWire } from '../express/tap-wire.js'
 import { FetchBrowser } from './browser.js'
@@ -88,7 +89,7 @@ export class Site {
   /** A browser with a session that is stored. */
   async visitor(): Promise<FetchBrowser> {
     const browser = this.browser()
-    await browser.get('/visit')
+    await admit(() => browser.get('/visit'))
     expect(browser.sid, 'the id of a new visitor').not.toBe('')
     this.wire?.flights.splice(0)
     return browser

@@ -3,6 +3,7 @@ import Koa, { type Context } from 'koa'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { latchkey, type LatchkeyOptions, type LatchkeySession } from 'latchkey/koa'
 import { afterEach, expect } from 'vitest'
+import { admit } from '../admit.js'
 import { portOf } from '../express/site.js'
 import { TapWire } from '../express/tap-wire.js'
 import { KoaBrowser } from './browser.js'
@@ -75,7 +76,7 @@ export class Site {
   /** A browser with a session that is stored. */
   async visitor(): Promise<KoaBrowser> {
     const browser = this.browser()
-    await browser.get('/visit')
+    await admit(() => browser.get('/visit'))
     expect(browser.sid, 'the id of a new visitor').not.toBe('')
     this.wire?.flights.splice(0)
     return browser
