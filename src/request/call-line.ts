@@ -8,7 +8,7 @@ export class CallLine<Failure> {
   private failed: { readonly sid: string; readonly error: Failure; readonly isTold: boolean } | undefined
   /** The response is about to leave: a failure from now on is told by the response, and not by a call. */
   isAnswering = false
-  /** Callbacks that have yet to run: a response waits for them, because they may change the session as well. */
+  /** Callbacks that have yet to run, and what is made of several calls: a response waits for them, as for calls. */
   untold = 0
 
   /** @param errorOf makes of what a call has thrown what its caller and the response are told. */
@@ -17,6 +17,11 @@ export class CallLine<Failure> {
   /** Nothing is under way. */
   get isIdle(): boolean {
     return this.pending === 0
+  }
+
+  /** Nothing is under way, callbacks included. */
+  get isSettled(): boolean {
+    return this.isIdle && this.untold === 0
   }
 
   /** Why the session is not stored as it is. */
@@ -39,12 +44,15 @@ export class CallLine<Failure> {
     this.failed = undefined
   }
 
-  /** Begins at once when nothing is under way. With `sid` it is noted whether it failed, as by `noting`. */
-  async inTurn<T>(work: () => Promise<T>, sid?: string): Promise<T> {
+  /**
+   * `work(...args)`, at once when nothing is under way. With `sid` it is noted whether it failed; a later change of the same
+   * session that is stored makes up for one that was not.
+   */
+  async inTurn<Args extends unknown[], T>(work: (...args: Args) => Promise<T>, sid?: string, ...args: Args): Promise<T> {
     const { isAnswering } = this
     if (this.pending++ > 0) await new Promise<void>((resolve) => this.waiting.push(resolve))
     try {
-      const result = await work()
+      const result = await work(...args)
       if (sid !== undefined && this.failed?.sid === sid) this.failed = undefined
       return result
     } catch (thrown) {
@@ -55,11 +63,11 @@ export class CallLine<Failure> {
     }
   }
 
-  /** Notes whether it failed; a later change of the same session that is stored makes up for one that was not. */
-  async noting(sid: string, work: () => Promise<void>): Promise<void> {
+  /** Notes whether it failed, of what takes no turn by itself: it is made of calls that do. */
+  async noting<Args extends unknown[]>(sid: string, work: (...args: Args) => Promise<void>, ...args: Args): Promise<void> {
     const { isAnswering } = this
     try {
-      await work()
+      await work(...args)
       if (this.failed?.sid === sid) this.failed = undefined
     } catch (thrown) {
       throw this.note(sid, thrown, isAnswering)
@@ -74,7 +82,7 @@ export class CallLine<Failure> {
 
   /** Resolves when nothing is under way, callbacks included. */
   async settled(): Promise<void> {
-    while (!this.isIdle || this.untold > 0) {
+    while (!this.isSettled) {
       await this.inTurn(nothing)
       await new Promise((resolve) => setImmediate(resolve))
     }

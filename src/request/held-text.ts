@@ -12,24 +12,25 @@ interface Known {
   readonly text: string
 }
 
-export interface Following {
-  /** Throws where a change of what was `read` must not be written over what is `stored` now. */
-  assertFollows(sid: string, read: string, stored: string): void
-}
-
-/** For adapters that store nothing after they have let go: whatever stands under the id of a new session is another's. */
-export const NEVER_FOLLOWING: Following = {
-  assertFollows(sid, read, stored) {
-    if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
-  },
+/** How an adapter makes a session of its framework of what is stored. */
+export interface Form<S extends object> {
+  /** Undefined where it is over. @throws LATCHKEY_UNDECODABLE and its like */
+  decode(sid: string, text: string): S | undefined
+  /** Seconds that it is kept alive while the request has it; undefined: it is not. Default: as the manager says. */
+  keptSec?(session: S): number | undefined
+  /**
+   * Throws where a change of what was `read` must not be written over what is `stored` now. Default, for adapters that store
+   * nothing after they have let go: whatever stands under the id of a new session is another's.
+   */
+  assertFollows?(sid: string, read: string, stored: string): void
 }
 
 /**
- * What one request holds of its session, and what it knows to be stored: text, of no framework and no serializer.
+ * What one request holds of its session, and what it knows to be stored: text, which a framework has a form of its own for.
  * The lock is held from `read`, or the first `write` of a new session, to the write that lets go, or `finish`.
  * Calls must come one after the other: by way of `calls`.
  */
-export class HeldText<Failure = unknown> {
+export class HeldText<S extends object, Failure = unknown> {
   readonly calls: CallLine<Failure>
   /** The session was let go for good, after all that was called before. */
   isOver = false
@@ -44,13 +45,15 @@ export class HeldText<Failure = unknown> {
   /** The id under which a second read found nothing any more: a write there would bring an ended session back. */
   private goneSid: string | undefined
   private readonly leaving = new Leaving()
-  /** What was read last is a copy that regenerate() left behind: the session goes on under another id. */
-  isRetired = false
+  /** How far the request's first read has come. */
+  firstRead: 'to come' | 'failed' | 'done' = 'to come'
+  /** The id under which a copy was found that regenerate() left behind: the session goes on under another one. */
+  retiredSid: string | undefined
 
   constructor(
     protected readonly manager: SessionManager,
     private readonly label: string | undefined,
-    private readonly following: Following,
+    private readonly form: Form<S>,
     /** Why the session cannot be changed, or not any more. */
     public readOnly: ReadOnlyReason | undefined,
     errorOf: (thrown: unknown) => Failure,
@@ -98,20 +101,40 @@ export class HeldText<Failure = unknown> {
   }
 
   /**
-   * The session's text; '' when there is none. Waits for the lock, and keeps it if there is a session that goes on under
-   * this id. A session that is held already is read again. One flight.
+   * The session; null when there is none. Waits for the lock, and keeps it if there is a session that goes on under this
+   * id. A session that is held already is read again. One flight.
+   * Of what is only read, and of another session than the one that is held, it only has a look; so it has of each, once the
+   * last write has let go or is about to: a second lock would never be let go.
    */
-  async read(sid: string): Promise<string> {
-    if (this.hold?.id === sid) return this.readAgain(this.hold)
-    const { leaving: signal, label } = this
-    this.hold = await this.manager.lock(sid, { signal, label })
-    const { text, isRetired } = this.hold
-    this.isRetired = isRetired
-    // The client may have gone in the meantime: then the handler never sees what was read.
-    if (!signal.hasLeft) this.known = { sid, text }
-    if (text === '' || isRetired || signal.hasLeft) await this.drop()
-    signal.throwIfAborted()
-    return text
+  readonly read = async (sid: string): Promise<S | null> => {
+    const { hold, leaving: signal, label } = this
+    const isFirst = this.firstRead === 'to come'
+    if (isFirst) this.firstRead = 'failed'
+    let session: S | null = null
+    if (hold !== undefined && hold.id === sid) session = await this.openedAgain(hold)
+    else if (this.manager.flawOf(sid) !== undefined) session = null
+    else if (this.isOnlyLooking || hold !== undefined || this.goneSid === sid) session = await this.lookAt(sid, isFirst)
+    // What was set aside this request holds the lock of: to ask for it would be to wait for itself.
+    else if (this.old?.id !== sid) {
+      this.hold = await this.manager.lock(sid, { signal, label })
+      session = await this.opened(this.hold)
+    }
+    if (isFirst) this.firstRead = 'done'
+    return session
+  }
+
+  /** As it is stored now, without waiting and without a lock (`look`). */
+  protected async lookAt(sid: string, _isFirst: boolean): Promise<S | null> {
+    return this.decoded(sid, await this.look(sid))
+  }
+
+  /** The last write has let go, or is about to. */
+  protected get isLeft(): boolean {
+    return this.isOver || (this.calls.isAnswering && this.hold === undefined)
+  }
+
+  private get isOnlyLooking(): boolean {
+    return this.readOnly !== undefined || this.isLeft
   }
 
   /** Reads a session that is not held any more, without waiting and without a lock. One flight. */
@@ -134,12 +157,6 @@ export class HeldText<Failure = unknown> {
     const { hold } = this
     this.hold = undefined
     await hold?.release()
-  }
-
-  /** As `drop`, of a session that was read again: from now on nothing may be stored under its id. */
-  async dropGone(sid: string): Promise<void> {
-    this.goneSid = sid
-    await this.letGo()
   }
 
   /**
@@ -247,7 +264,7 @@ export class HeldText<Failure = unknown> {
    */
   async decide(statusOf: () => number, store: () => Promise<void>): Promise<void> {
     const { calls } = this
-    await calls.settled()
+    if (!calls.isSettled) await calls.settled()
     if (calls.isToldBy(statusOf())) return this.complete()
     // release() has failed before: the session is not locked any more, so this response cannot store it either.
     if (calls.failure !== undefined && this.isOver) throw calls.failure
@@ -285,20 +302,58 @@ export class HeldText<Failure = unknown> {
     }).catch(ignore)
   }
 
-  private async readAgain(hold: LockedRecord): Promise<string> {
+  /** What was locked, if it is a session; else nobody can work with it, and it is let go of. */
+  private async opened(hold: LockedRecord): Promise<S | null> {
+    const { id: sid, text, isRetired } = hold
+    let session: S | null = null
+    try {
+      // The client may have gone in the meantime: then the handler never sees what was read.
+      this.leaving.throwIfAborted()
+      this.known = { sid, text }
+      if (isRetired) this.retiredSid = sid
+      session = this.taken(hold)
+    } finally {
+      if (session === null || isRetired) await this.drop()
+    }
+    this.leaving.throwIfAborted()
+    return session
+  }
+
+  /** As `opened`, of what is read again: where it is no session any more, nothing may be stored under its id. */
+  private async openedAgain(hold: LockedRecord): Promise<S | null> {
     await hold.reload()
     const { id: sid, text } = hold
-    // `known` stays: where the request has changed nothing since, no change is lost with the session.
-    if (text === '') await this.dropGone(sid)
-    else this.known = { sid, text }
-    return text
+    // Else `known` stays: where the request has changed nothing since, no change is lost with the session.
+    if (text !== '') this.known = { sid, text }
+    let session: S | null = null
+    try {
+      session = this.taken(hold)
+    } finally {
+      if (session === null) {
+        this.goneSid = sid
+        await this.letGo()
+      }
+    }
+    return session
+  }
+
+  private taken(hold: LockedRecord): S | null {
+    const session = this.decoded(hold.id, hold.text)
+    if (session === null) return null
+    if (this.form.keptSec !== undefined) hold.keepAlive(this.form.keptSec(session))
+    if (this.retiredSid !== undefined) this.readOnly = 'retired'
+    return session
+  }
+
+  protected decoded(sid: string, text: string): S | null {
+    return text === '' ? null : (this.form.decode(sid, text) ?? null)
   }
 
   private async lockAsKnown(sid: string): Promise<LockedRecord> {
     const { known, label } = this
     const hold = await this.manager.lock(sid, { label })
     try {
-      if (known?.sid === sid) this.following.assertFollows(sid, known.text, hold.text)
+      if (known?.sid === sid) this.assertFollows(sid, known.text, hold.text)
     } catch (error) {
       // `known` stays what was read: the request's changes were made to that.
       await hold.release()
@@ -306,6 +361,11 @@ export class HeldText<Failure = unknown> {
     }
     this.known = { sid, text: hold.text }
     return (this.hold = hold)
+  }
+
+  private assertFollows(sid: string, read: string, stored: string): void {
+    if (this.form.assertFollows !== undefined) this.form.assertFollows(sid, read, stored)
+    else if (stored !== read) throw new FencedError('Another session stands under this id.', { session: hashOf(sid) })
   }
 
   private async destroyHeld(held: LockedRecord): Promise<void> {

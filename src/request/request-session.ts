@@ -6,7 +6,7 @@ import { own, ownAll, protect } from '../session/protect.js'
 import { assertObject } from '../session/serializer.js'
 import type { SessionManager } from '../session/session-manager.js'
 import { hashOf } from '../system/session-hash.js'
-import { HeldText, NEVER_FOLLOWING } from './held-text.js'
+import { HeldText } from './held-text.js'
 import { quiet } from './quiet.js'
 
 /** What a request's session is read with, and how its framework shows it to the application. */
@@ -37,14 +37,14 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   private releasing: Promise<void> | undefined
   /** Let go of by the adapter before the response was decided. */
   private isCutShort = false
-  private readonly held: HeldText
+  private readonly held: HeldText<object>
 
   /** For the adapter, as all that is not documented for handlers. */
   constructor(
     private readonly manager: SessionManager,
     private readonly settings: RequestSettings,
   ) {
-    this.held = new HeldText(manager, settings.label, NEVER_FOLLOWING, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
+    this.held = new HeldText(manager, settings.label, manager, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
     this.currentId = manager.createSid()
   }
 
@@ -52,10 +52,10 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   async read(id: string | undefined): Promise<void> {
     const { held } = this
     try {
-      if (id !== undefined && this.manager.flawOf(id) === undefined) {
-        const text = this.settings.readOnly ? await held.look(id) : await held.read(id)
+      if (id !== undefined) {
+        const found = await held.read(id)
         // An id that no session has is not taken over: an attacker may have planted it.
-        if (text !== '') this.take(id, text)
+        if (found !== null) this.take(id, ownAll(found))
       }
       if (this.settings.readOnly) this.end('readOnly')
       held.throwIfGivenUp()
@@ -72,15 +72,14 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     }
   }
 
-  private take(id: string, text: string): void {
+  private take(id: string, data: Partial<T>): void {
     const { held, settings } = this
-    const data: Partial<T> = ownAll(this.manager.decode(id, text))
     this.currentId = id
     this.ownMaxAge = this.firstMaxAge = takeLifetime(data)
     if (this.lifetimeSec !== undefined) held.keepAlive(this.lifetimeSec)
     this.current = this.dressed(data, true)
-    this.found = held.isRetired ? 'a retired copy' : 'a session'
-    if (held.isRetired) this.end('retired')
+    this.found = held.retiredSid === undefined ? 'a session' : 'a retired copy'
+    if (this.isRetired) this.end('retired')
     else if (!settings.readOnly) this.cookieId = id
   }
 
@@ -156,14 +155,14 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return this.releasing ?? Promise.resolve()
   }
 
-  private async storeAndLetGo(): Promise<void> {
+  private readonly storeAndLetGo = async (): Promise<void> => {
+    if (this.isCutShort) throw this.refusal()
+    if (this.isReadOnly) return this.releasing
     try {
       // At once: a change that is made while the store waits for its turn would be lost without an error.
       this.end('released')
     } finally {
-      await this.held.calls.inTurn(async () => {
-        if (this.isStored || Object.keys(this.data).length > 0) await this.write(true)
-      }, 'data')
+      await this.held.calls.inTurn(this.write, 'data', true)
     }
   }
 
@@ -200,12 +199,9 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     }
   }
 
-  /** For the adapter: stores what there is to store, and lets go (HeldText.decide). */
+  /** For the adapter: the response is about to leave (HeldText.decide). */
   async settle(statusOf: () => number): Promise<void> {
-    await this.held.decide(statusOf, async () => {
-      if (this.isCutShort) throw this.refusal()
-      await (this.isReadOnly ? this.releasing : this.storeAndLetGo())
-    })
+    await this.held.decide(statusOf, this.storeAndLetGo)
     if (!this.isReadOnly) this.end('released')
   }
 
@@ -244,8 +240,10 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return this.manager.encode(id, sec === undefined ? data : withLifetime(id, data, sec))
   }
 
-  private async write(isLast: boolean): Promise<void> {
+  /** The last time, a new session in which nothing is stays unstored. */
+  private readonly write = async (isLast: boolean): Promise<void> => {
     const { id } = this
+    if (isLast && !this.isStored && Object.keys(this.data).length === 0) return
     await this.held.write(id, this.text, this.lifetimeSec, isLast)
     this.cookieId = id
   }

@@ -11,12 +11,17 @@ beforeEach(() => {
 })
 afterEach(() => manager.close({ graceMs: 0 }))
 
-const FOLLOWING = {
+interface Read {
+  readonly text: string
+}
+
+const FORM = {
+  decode: (_sid: string, text: string): Read => ({ text }),
   assertFollows(_sid: string, read: string, stored: string): void {
     if (read !== stored) throw new FencedError('changed')
   },
 }
-const requestOf = (): HeldText => new HeldText(manager, undefined, FOLLOWING, undefined, (error) => error)
+const requestOf = (): HeldText<Read> => new HeldText<Read>(manager, undefined, FORM, undefined, (error) => error)
 
 const stored = (sid: string): Promise<string> => manager.store().peek(sid)
 const isFree = async (sid: string): Promise<boolean> => (await manager.holder(sid)) === undefined
@@ -31,7 +36,7 @@ describe('a session that is there', () => {
 
   it('is locked from the read to the last write', async () => {
     const held = requestOf()
-    expect(await held.read('a')).toBe('one')
+    expect(await held.read('a')).toEqual({ text: 'one' })
     expect([held.sid, held.isRead('a'), await isFree('a')]).toEqual(['a', true, false])
     await held.write('a', 'two', 60, false)
     expect([await stored('a'), await isFree('a')]).toEqual(['two', false])
@@ -43,7 +48,7 @@ describe('a session that is there', () => {
     const held = requestOf()
     await held.read('a')
     await manager.store().destroy('a')
-    expect(await held.read('a')).toBe('')
+    expect(await held.read('a')).toBeNull()
     expect([held.sid, held.isGone('a')]).toEqual([undefined, true])
     await put('a', 'of another visitor')
     expect(await held.look('a')).toBe('of another visitor')
@@ -100,7 +105,7 @@ describe('a session that is there', () => {
 
 it('a session that is not there keeps no lock until it is written', async () => {
   const held = requestOf()
-  expect(await held.read('new')).toBe('')
+  expect(await held.read('new')).toBeNull()
   expect([held.sid, await isFree('new')]).toEqual([undefined, true])
   await held.write('new', 'one', 60, false)
   expect([held.sid, await isFree('new')]).toEqual(['new', false])
@@ -112,7 +117,7 @@ it('who has gone waits no longer, and takes no lock that comes', async () => {
   await put('a', 'one')
   const [holder, waiter] = [requestOf(), requestOf()]
   await holder.read('a')
-  const waiting = waiter.calls.inTurn(() => waiter.read('a'))
+  const waiting = waiter.calls.inTurn(waiter.read, undefined, 'a')
   waiter.giveUpWaiting()
   await expect(waiting).rejects.toMatchObject({ name: 'ClientGoneError' })
   await holder.finish()

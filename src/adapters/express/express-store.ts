@@ -9,16 +9,22 @@ import { quiet } from '../../request/quiet.js'
 import { type Callback, settle } from '../http/settle.js'
 import { type AnySession, BareStore } from './bare-store.js'
 
+interface WriteOptions {
+  readonly refusal?: ReadOnlyError | undefined
+  /** Lets go as well. Default: when the response is about to leave. */
+  readonly isLast?: boolean
+  /** What it was when it was to be stored. */
+  readonly text?: string
+}
+
 /**
  * One request's store, as express-session sees it: the lock of the request's session is taken by `get` (or by the
  * first `set` of a new one) and let go by the last call of the request.
  */
 export class ExpressStore extends BareStore {
-  /** How far the request's first read has come. */
-  private reading: 'not yet' | 'done' | 'failed' = 'not yet'
   /** Ids whose sessions this request has destroyed, or regenerated: nothing is stored under them again. */
   private ended: readonly string[] = NONE
-  /** The id of the session that can only be read; undefined: every session of this request. */
+  /** The id of the session that was released. */
   private readOnlySid: string | undefined
   /** The request has a session, or another in its place. */
   onSession: (session: object) => void = () => undefined
@@ -46,7 +52,7 @@ export class ExpressStore extends BareStore {
    */
   endAnswer(): void {
     this.isAnswered = true
-    if (this.reading === 'not yet') this.reading = 'done'
+    if (this.held.firstRead === 'to come') this.held.firstRead = 'done'
     // Of a response that was given up, express-session's own end has not run: each write is the last one all the same.
     this.held.calls.isAnswering = true
   }
@@ -67,24 +73,15 @@ export class ExpressStore extends BareStore {
   }
 
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
-    const { held } = this
-    const reading = held.calls.inTurn(async () => {
-      // The response's last write has let go, or is about to: a second lock would never be let go.
-      const isLeft = held.readOnly === undefined && (held.isOver || (held.calls.isAnswering && held.sid === undefined))
-      const isFirst = this.reading === 'not yet'
-      this.reading = isFirst ? 'failed' : this.reading
-      const session = isLeft ? await held.lookAt(sid, isFirst || undefined) : await held.load(sid)
-      if (isFirst) this.reading = 'done'
-      if (held.readOnly === 'retired') this.readOnlySid ??= sid
-      return session
-    })
-    return quiet(settle(reading, callback))
+    return quiet(settle(this.held.calls.inTurn(this.held.read, undefined, sid), callback))
   }
 
   override set(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
+    const { calls } = this.held
+    const refusal = this.refusalOf(sid)
     // At a response's end express-session stores as its options say, changed or not: of what is only read, nothing.
-    if (this.held.calls.isAnswering && this.isReadOnly(sid)) return quiet(settle(this.held.calls.inTurn(nothing), callback))
-    return this.changing(sid, this.ifChangeable(sid, () => this.write(sid, session)), callback)
+    if (refusal !== undefined && calls.isAnswering) return quiet(settle(calls.inTurn(nothing), callback))
+    return this.told(calls.inTurn(this.write, sid, sid, session, { refusal }), callback)
   }
 
   override touch(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
@@ -92,12 +89,13 @@ export class ExpressStore extends BareStore {
   }
 
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
-    // express-session, with `unset: 'destroy'`, takes a session that could not be read for one that is not wanted.
-    const isUnread = (): boolean => this.held.calls.isAnswering && this.reading === 'failed'
-    const work = (): Promise<void> => (isUnread() ? nothing() : this.end(sid, () => this.held.destroy(sid)))
+    const { held } = this
     // A copy that regenerate() left behind may be destroyed: it is no way to the session that went on.
-    const isRetired = this.held.readOnly === 'retired'
-    return this.changing(sid, isRetired ? work : this.ifChangeable(sid, work), callback)
+    const refusal = held.readOnly === 'retired' ? undefined : this.refusalOf(sid)
+    // express-session, with `unset: 'destroy'`, takes a session that could not be read for one that is not wanted.
+    const isUnread = (): boolean => held.calls.isAnswering && held.firstRead === 'failed'
+    const work = (): Promise<void> => (isUnread() ? nothing() : this.end(sid, () => held.destroy(sid), refusal))
+    return this.told(held.calls.inTurn(work, sid), callback)
   }
 
   /**
@@ -123,7 +121,8 @@ export class ExpressStore extends BareStore {
       }
       callback(error)
     }
-    void this.changing(sid, this.ifChangeable(sid, () => this.end(sid, () => this.held.setAside(sid))), done)
+    const refusal = this.refusalOf(sid)
+    void this.told(this.held.calls.inTurn(() => this.end(sid, () => this.held.setAside(sid), refusal), sid), done)
   }
 
   override createSession(...given: Parameters<BareStore['createSession']>): ReturnType<BareStore['createSession']> {
@@ -138,16 +137,17 @@ export class ExpressStore extends BareStore {
    */
   release(sid: string, session: AnySession, mustSave: boolean): Promise<void> {
     const text = mustSave ? this.sessions.record.encode(sid, session) : undefined
-    const releasing = this.changing(sid, async () => {
+    const storing = async (): Promise<void> => {
       try {
         if (text === undefined) await this.keep(sid, session, true)
-        else await this.write(sid, session, true, text)
+        else await this.write(sid, session, { isLast: true, text })
         await this.held.endOld()
       } finally {
         this.held.isOver = true
         await this.held.letGo()
       }
-    })
+    }
+    const releasing = this.told(this.held.calls.inTurn(storing, sid))
     this.readOnlySid = sid
     this.held.readOnly = 'released'
     return releasing
@@ -158,20 +158,21 @@ export class ExpressStore extends BareStore {
    * was read (HeldText.write).
    */
   letGoUnchanged(sid: string, session: AnySession): Promise<void> {
-    return this.changing(sid, () => this.keep(sid, session, true))
+    return this.told(this.held.calls.inTurn(() => this.keep(sid, session, true), sid))
   }
 
-  private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
-    const { isAnswered } = this
-    const changed = quiet(settle(this.held.calls.inTurn(work, sid), callback))
-    if (isAnswered) changed.catch((error: unknown) => {
+  private told(change: Promise<void>, callback?: Callback<void>): Promise<void> {
+    const changed = quiet(settle(change, callback))
+    if (this.isAnswered) changed.catch((error: unknown) => {
       this.onLateFailure(toHttpError(error))
     })
     return changed
   }
 
-  private async write(sid: string, session: AnySession, isLast = this.held.calls.isAnswering, text?: string): Promise<void> {
+  private readonly write = async (sid: string, session: AnySession, options: WriteOptions): Promise<void> => {
     const { held, isAnswered } = this
+    const { refusal, text, isLast = held.calls.isAnswering } = options
+    if (refusal !== undefined) throw refusal
     if (this.ended.includes(sid)) throw new SessionGoneError('This request has ended the session: it cannot be stored again.')
     // With `resave` express-session stores it again at the end, after the head of a stream has stored it and let go.
     if (isLast && !isAnswered && held.sid === undefined && held.isUnchanged(sid, session)) return
@@ -189,19 +190,16 @@ export class ExpressStore extends BareStore {
     return held.calls.noting(sid, touching)
   }
 
-  /** The response's session, whichever it is, where the request as a whole only reads. */
-  private isReadOnly(sid: string): boolean {
-    return this.held.readOnly !== undefined && (this.readOnlySid ?? sid) === sid
+  /** Where the session can only be read: decided when a change is called, not when its turn comes. */
+  private refusalOf(sid: string): ReadOnlyError | undefined {
+    const { readOnly, retiredSid } = this.held
+    // The response's session, whichever it is, where the request as a whole only reads.
+    if (readOnly === undefined || (this.readOnlySid ?? retiredSid ?? sid) !== sid) return undefined
+    return new ReadOnlyError(readOnly, { session: hashOf(sid) })
   }
 
-  /** The work, or the refusal: decided when it is called, not when its turn comes. */
-  private ifChangeable(sid: string, work: () => Promise<void>): () => Promise<void> {
-    const { readOnly: reason } = this.held
-    if (reason === undefined || !this.isReadOnly(sid)) return work
-    return () => Promise.reject(new ReadOnlyError(reason, { session: hashOf(sid) }))
-  }
-
-  private async end(sid: string, work: () => Promise<void>): Promise<void> {
+  private async end(sid: string, work: () => Promise<void>, refusal: ReadOnlyError | undefined): Promise<void> {
+    if (refusal !== undefined) throw refusal
     await work()
     this.ended = [...this.ended, sid]
   }

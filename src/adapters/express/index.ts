@@ -99,15 +99,17 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       })
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
-      const begin = (): void => {
-        const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
-        const requestStore = new ExpressStore(held, sessions)
-        const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
-        session({ ...sessionOptions, store: requestStore })(req, res, proceed)
-      }
       const arriving = bodyToArrive(req, isReading)
-      if (arriving === undefined) begin()
-      else arriving.then(begin).catch(next)
+      if (arriving !== undefined) {
+        arriving.then(() => {
+          middleware(req, res, passOn)
+        }).catch(next)
+        return
+      }
+      const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
+      const requestStore = new ExpressStore(held, sessions)
+      const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
+      session({ ...sessionOptions, store: requestStore })(req, res, proceed)
     }
   }
   refuseToBeTheStore(store)

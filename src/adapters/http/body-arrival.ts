@@ -4,12 +4,18 @@ import { type Clock, systemClock } from '../../system/clock.js'
 /** A client that sends so slowly is not waited for any longer: its session is locked while it sends. */
 const LONGEST_MS = 10_000
 
+/** Requests whose body was waited for: what is not there by now is waited for no longer. */
+const awaited = new WeakSet<IncomingMessage>()
+
 /**
  * Resolves when the session may be locked without others waiting for it while a client uploads slowly (onBodyArrived);
  * undefined: at once. A request that only reads locks nothing.
  */
-export const bodyToArrive = (req: unknown, isReading: boolean): Promise<void> | undefined =>
-  !isReading && isBodyDue(req) ? new Promise((resolve) => onBodyArrived(req, resolve)) : undefined
+export function bodyToArrive(req: unknown, isReading: boolean): Promise<void> | undefined {
+  if (isReading || !isBodyDue(req) || awaited.has(req)) return undefined
+  awaited.add(req)
+  return new Promise((resolve) => onBodyArrived(req, resolve))
+}
 
 /**
  * Whether a part of the request's body is still under way and would be kept for whoever reads it: a session that is

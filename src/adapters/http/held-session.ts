@@ -10,7 +10,7 @@ import type { AnySession } from './session-record.js'
  * The session of a request in a framework's form: HeldText, with its cookie. Of any other session, which it has no lock
  * of, each call is by itself (BareSessions).
  */
-export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText<SessionHttpError> {
+export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
   constructor(
     manager: SessionManager,
     private readonly bare: BareSessions<S, Loaded>,
@@ -40,30 +40,10 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
     return this.sid === sid && this.bare.record.isFresh(sid, this.textOf(sid), session)
   }
 
-  /** Null when there is none. As HeldText.read; of what is only read, or another session, it has a look. */
-  async load(sid: string): Promise<Loaded | null> {
-    if (this.manager.flawOf(sid) !== undefined) return null
-    if (this.readOnly !== undefined) return this.bare.peek(sid)
-    // This request holds its lock: to ask for it would be to wait for itself.
-    if (this.replacedSid === sid) return null
-    if (this.isAnother(sid) || this.isGone(sid)) return this.bare.peek(sid)
-    const wasHeld = this.sid === sid
-    const text = await this.read(sid)
-    let session: Loaded | undefined
-    try {
-      session = this.decoded(sid, text)
-      if (session !== undefined) this.keepAlive(this.bare.record.keptSec(session))
-      if (session !== undefined && this.isRetired) this.readOnly = 'retired'
-    } finally {
-      if (session === undefined && this.sid === sid) await (wasHeld ? this.dropGone(sid) : this.drop())
-    }
-    return session ?? null
-  }
-
-  /** As it is now, of a session that is not held: what is stored later must follow from it (HeldText.look), if it `isOwn`. */
-  async lookAt(sid: string, isOwn = this.isRead(sid)): Promise<Loaded | null> {
-    if (!isOwn || this.sid !== undefined || this.manager.flawOf(sid) !== undefined) return this.bare.peek(sid)
-    return this.decoded(sid, await this.look(sid)) ?? null
+  /** Of the request's own session: what is stored later must follow from what is seen now. */
+  protected override lookAt(sid: string, isFirst: boolean): Promise<Loaded | null> {
+    const isOwn = this.readOnly === undefined && this.isLeft && this.sid === undefined && (isFirst || this.isRead(sid))
+    return isOwn ? super.lookAt(sid, isFirst) : this.bare.peek(sid)
   }
 
   /**
@@ -102,8 +82,8 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
     return this.sid !== undefined && this.sid !== sid
   }
 
-  private decoded(sid: string, text: string): Loaded | undefined {
-    const session = text === '' ? undefined : this.bare.record.decode(sid, text)
+  protected override decoded(sid: string, text: string): Loaded | null {
+    const session = super.decoded(sid, text)
     return session && ownAll(session)
   }
 }

@@ -1,7 +1,7 @@
 import type { Context, Next } from 'koa'
 import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
 import { ClientWatch, type Holding } from '../http/client-watch.js'
-import { HeldText, NEVER_FOLLOWING } from '../../request/held-text.js'
+import { HeldText } from '../../request/held-text.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import type { SessionManager } from '../../session/session-manager.js'
@@ -23,7 +23,7 @@ const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ?
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
 export class KoaRequest implements Holding, Stored {
   readonly manager: SessionManager
-  readonly held: HeldText
+  readonly held: HeldText<object>
   isLast = false
   isRegenerating = false
   /** koa-session's; null when the application has set it to null. */
@@ -31,11 +31,9 @@ export class KoaRequest implements Holding, Stored {
   /** What the application sees of one that cannot be changed. */
   private view: object | undefined
   /** koa-session's own `commit`, which every one of its session objects has: all commit the same request. */
-  private commitNow: (options: CommitOptions) => Promise<void> | undefined = () => undefined
+  private commitOfKoa: ((options: CommitOptions) => Promise<void> | undefined) | undefined
   /** What was found or stored, as text; undefined where nothing was. */
   private found: string | undefined
-  /** Calls of the application that are under way: it need not wait for its own. */
-  private readonly underWay = new Set<Promise<void>>()
   private readonly client: ClientWatch
   private isOver = false
 
@@ -44,8 +42,8 @@ export class KoaRequest implements Holding, Stored {
     private readonly settings: Settings,
     isReading: boolean,
   ) {
-    const { manager, labelOf, clientGoneMs } = settings
-    this.held = new HeldText(manager, labelOf(ctx), NEVER_FOLLOWING, isReading ? 'readOnly' : undefined, errorOf)
+    const { manager, form, labelOf, clientGoneMs } = settings
+    this.held = new HeldText(manager, labelOf(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
     this.manager = manager
     this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.isLast ? 'ending' : 'running'))
     this.client.endAtEventStream()
@@ -66,10 +64,10 @@ export class KoaRequest implements Holding, Stored {
       await next()
     } catch (thrown) {
       // It is the answer already; else what the handler did until then is stored, as by koa-session.
-      if (!(thrown instanceof SessionHttpError)) await this.decide()
+      if (!(thrown instanceof SessionHttpError)) await this.held.decide(this.statusOf, this.store)
       throw thrown
     }
-    await this.decide()
+    await this.held.decide(this.statusOf, this.store)
   }
 
   /** The session could not be had: an error page must not begin a new one in its place. */
@@ -121,13 +119,8 @@ export class KoaRequest implements Holding, Stored {
   }
 
   /** koa-session's commit at the end of a request. */
-  private async decide(): Promise<void> {
-    while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
+  private readonly store = async (): Promise<void> => {
     this.isLast = true
-    await this.held.decide(() => this.ctx.status, () => this.commitAtEnd())
-  }
-
-  private async commitAtEnd(): Promise<void> {
     const { held, session } = this
     if (held.readOnly === 'released') {
       this.assertStored(session)
@@ -137,6 +130,8 @@ export class KoaRequest implements Holding, Stored {
     if (this.settings.isCommitting) await this.commit({})
     if (held.readOnly !== undefined) this.withdrawCookie()
   }
+
+  private readonly statusOf = (): number => this.ctx.status
 
   /** A change that was made after the session was let go is not stored: the response must not claim success for it. */
   private assertStored(session: KoaSession | null): void {
@@ -156,34 +151,36 @@ export class KoaRequest implements Holding, Stored {
   }
 
   private commit(options: CommitOptions): Promise<void> {
-    return this.held.calls.noting(THE_SESSION, async () => {
-      const { session } = this
-      try {
-        checkMaxAge(session?.maxAge)
-        // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
-        if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
-        const text = session === null ? undefined : this.textOf(session)
-        // koa-session calls `destroy` before it returns.
-        this.isRegenerating = options.regenerate === true
-        const work = this.commitNow(options)
-        this.isRegenerating = false
-        await work
-        this.found = text
-      } catch (error) {
-        this.withdrawCookie()
-        throw error
-      }
-    })
+    return this.held.calls.noting(THE_SESSION, this.commitNow, options)
   }
 
-  /** The application's own calls. */
-  private async counted(work: () => Promise<void>): Promise<void> {
-    const run = work()
-    this.underWay.add(run)
+  private readonly commitNow = async (options: CommitOptions): Promise<void> => {
+    const { session } = this
     try {
-      await run
+      checkMaxAge(session?.maxAge)
+      // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
+      if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
+      const text = session === null ? undefined : this.textOf(session)
+      // koa-session calls `destroy` before it returns.
+      this.isRegenerating = options.regenerate === true
+      const work = this.commitOfKoa?.(options)
+      this.isRegenerating = false
+      await work
+      this.found = text
+    } catch (error) {
+      this.withdrawCookie()
+      throw error
+    }
+  }
+
+  /** The application's own calls: it need not wait for them, the response does. */
+  private async counted(work: () => Promise<void>): Promise<void> {
+    const { calls } = this.held
+    calls.untold++
+    try {
+      await work()
     } finally {
-      this.underWay.delete(run)
+      calls.untold--
     }
   }
 
@@ -207,8 +204,7 @@ export class KoaRequest implements Holding, Stored {
   }
 
   private dress(session: KoaSession): void {
-    const { commit } = session
-    this.commitNow = (options) => Reflect.apply(commit, session, [options])
+    this.commitOfKoa = session.commit.bind(session)
     giveMethods(session, {
       release: () => quiet(this.release()),
       commit: (options?: CommitOptions | Callback, callback?: Callback) => {

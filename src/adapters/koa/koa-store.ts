@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import { MisuseError, ReadOnlyError } from '../../errors.js'
-import type { HeldText } from '../../request/held-text.js'
+import type { Form, HeldText } from '../../request/held-text.js'
 import { own, ownAll, protect } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { settle } from '../http/settle.js'
@@ -12,7 +12,7 @@ const DEFAULT_LIFETIME_SEC = 86_400
 /** One request's session, as the store of it sees that. */
 export interface Stored {
   readonly manager: SessionManager
-  readonly held: HeldText
+  readonly held: HeldText<object>
   /** `set` lets go. */
   readonly isLast: boolean
   /** `destroy` comes from regenerate(). */
@@ -37,11 +37,11 @@ export class KoaStore {
     if (!served.has(ctx)) lookedAt.add(ctx)
   }
 
-  get(sid: string): Promise<object | undefined> | undefined {
+  get(sid: string): Promise<object | null> | undefined {
     const request = served.get(this.ctx)
     if (this.isRead) throw new MisuseError(TWO_SESSIONS)
     this.isRead = true
-    return request && settle(request.held.calls.inTurn(() => read(request, sid)), undefined)
+    return request && settle(request.held.calls.inTurn(request.held.read, undefined, sid), undefined)
   }
 
   /** `maxAgeMs` is no number where the cookie ends with the browser. */
@@ -74,27 +74,18 @@ export class KoaStore {
   }
 }
 
-async function read({ held, manager }: Stored, sid: string): Promise<object | undefined> {
-  if (manager.flawOf(sid) !== undefined) return undefined
-  const isOnlyRead = held.readOnly !== undefined
-  const text = isOnlyRead ? await held.look(sid) : await held.read(sid)
-  if (held.isRetired) held.readOnly = 'retired'
-  let session: object | undefined
-  try {
-    session = text === '' ? undefined : ownAll(manager.decode(sid, text))
-    if (session !== undefined) held.keepAlive(leftSec(manager, session))
-  } finally {
-    if (session === undefined) await held.drop()
-  }
-  return session
-}
+/** As koa-session stores its sessions. */
+export const formOf = (manager: SessionManager): Form<object> => ({
+  decode: (sid, text) => ownAll(manager.decode(sid, text)),
+  keptSec: (session) => leftSec(manager, session),
+})
 
-async function end(held: HeldText, sid: string): Promise<void> {
+async function end(held: HeldText<object>, sid: string): Promise<void> {
   // Of a new session nothing was stored; but what it was to replace ends with it.
   if (held.sid === sid || held.textOf(sid) !== '' || held.replacedSid !== undefined) await held.destroy(sid)
 }
 
-function assertChangeable({ readOnly }: HeldText): void {
+function assertChangeable({ readOnly }: HeldText<object>): void {
   if (readOnly !== undefined) throw new ReadOnlyError(readOnly)
 }
 

@@ -2,6 +2,8 @@ import type { Context } from 'koa'
 import type { CreateSessionOptions } from 'koa-session'
 import { checkedIds } from '../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS, type LockOptions } from '../http/options.js'
+import { formOf } from './koa-store.js'
+import type { Form } from '../../request/held-text.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
 /** koa-session's options, but for `store` and `ContextStore`, and these. */
@@ -10,6 +12,7 @@ export interface LatchkeyOptions extends Omit<CreateSessionOptions, 'store' | 'C
 /** What koa-session is given, and what is latchkey's own. */
 export interface Settings {
   readonly manager: SessionManager
+  readonly form: Form<object>
   readonly isReadOnly: (ctx: Context) => boolean
   readonly labelOf: (ctx: Context) => string
   readonly clientGoneMs: number
@@ -27,6 +30,7 @@ export function settingsOf(options: LatchkeyOptions): Settings {
   const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
   return {
     manager,
+    form: formOf(manager),
     isReadOnly: (ctx) => readOnly?.(ctx) === true,
     labelOf: label ?? ((ctx) => `${ctx.method} ${ctx.path}`),
     clientGoneMs,

@@ -27,30 +27,31 @@ export class FastifyStore extends BareStore<Session> {
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
-    return quiet(settle(this.held.calls.inTurn(() => this.read(sid)), callback && this.guarded(callback)))
+    return quiet(settle(this.held.calls.inTurn(this.held.read, undefined, sid), callback && this.guarded(callback)))
   }
 
   override set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return this.changing(sid, () => this.write(sid, session), callback)
+    return this.told(this.held.calls.inTurn(this.write, sid, sid, session), callback)
   }
 
   override touch(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
-    return this.changing(sid, () => this.lasting(sid, () => this.held.touch(sid, session, this.isLast)), callback)
+    const touching = (): Promise<void> => this.held.touch(sid, session, this.isLast)
+    return this.told(this.held.calls.inTurn(() => this.lasting(sid, touching), sid), callback)
   }
 
   override destroy(sid: string, callback?: Callback<void>): Promise<void> {
     // At once: a response that does not wait for the destruction must not store the session again.
     if (this.held.readOnly !== 'readOnly') this.destroyed.add(sid)
     const { isRegenerating } = this
-    return this.changing(sid, () => (isRegenerating ? this.setAside(sid) : this.end(sid)), callback)
+    return this.told(this.held.calls.inTurn(() => (isRegenerating ? this.setAside(sid) : this.end(sid)), sid), callback)
   }
 
-  private changing(sid: string, work: () => Promise<void>, callback?: Callback<void>): Promise<void> {
+  private told(change: Promise<void>, callback?: Callback<void>): Promise<void> {
     // Applications see what the store passes on: `undefined` where nothing failed, as of @fastify/session's own store.
     const told = callback && this.guarded((error: unknown) => {
       callback(error ?? undefined)
     })
-    return quiet(settle(this.held.calls.inTurn(work, sid), told))
+    return quiet(settle(change, told))
   }
 
   private guarded<T>(callback: Callback<T>): Callback<T> {
@@ -69,20 +70,19 @@ export class FastifyStore extends BareStore<Session> {
     }
   }
 
-  private read(sid: string): Promise<Session | null> {
-    return this.held.isOver ? this.sessions.peek(sid) : this.held.load(sid)
-  }
-
-  private async write(sid: string, session: Session): Promise<void> {
+  private readonly write = async (sid: string, session: Session): Promise<void> => {
     const { held, isLast } = this
     if (held.readOnly !== undefined) throw new ReadOnlyError(held.readOnly)
     if (this.destroyed.has(sid)) return
     const letGo = held.isOver ? new ReadOnlyError('released') : undefined
-    await this.lasting(sid, async () => {
+    const isAnother = this.isAnother(sid)
+    try {
       const mayRest = isLast && held.calls.failure === undefined && held.isFresh(sid, session)
       if (mayRest && held.isUnchanged(sid, session)) await held.touch(sid, session, true)
       else await held.store(sid, session, isLast, letGo)
-    })
+    } finally {
+      held.isOver ||= isLast && !isAnother
+    }
   }
 
   private async end(sid: string): Promise<void> {
@@ -99,11 +99,15 @@ export class FastifyStore extends BareStore<Session> {
 
   /** After the request's last write nothing is held any more, whether or not it failed. A write of another session holds nothing. */
   private async lasting(sid: string, call: () => Promise<void>): Promise<void> {
-    const isAnother = this.held.sid !== undefined && this.held.sid !== sid
+    const isAnother = this.isAnother(sid)
     try {
       await call()
     } finally {
       this.held.isOver ||= this.isLast && !isAnother
     }
+  }
+
+  private isAnother(sid: string): boolean {
+    return this.held.sid !== undefined && this.held.sid !== sid
   }
 }

@@ -73,10 +73,10 @@ export class HookedRequest implements SessionBinding {
   }
 
   decide(): Promise<void> {
-    return this.held.decide(() => this.reply.statusCode, () => this.storeAndSetCookie())
+    return this.held.decide(() => this.reply.statusCode, this.storeAndSetCookie)
   }
 
-  private async storeAndSetCookie(): Promise<void> {
+  private readonly storeAndSetCookie = async (): Promise<void> => {
     this.store.isLast = true
     if (this.held.readOnly !== undefined) return
     const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
