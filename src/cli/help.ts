@@ -18,11 +18,16 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
   doctor: {
     flags: [],
     summary: 'reach every server, play a session on it, and say what is wrong and what to change',
-    text: `Exit code 0: nothing is wrong (there may be advice). 1: a problem. 3: a server cannot be reached.
+    text: `  --php <file>   look at PHP's settings instead, for sessions that PHP and Node share: a php.ini, the output of
+                 "php -i", or the page of phpinfo(); - is standard input. Says what must change on which side, and what
+                 to write for Node. Asks no server.
+
+Exit code 0: nothing is wrong (there may be advice). 1: a problem. 3: a server cannot be reached.
 
 Examples:
   latchkey doctor --servers 127.0.0.1:11211
-  LATCHKEY_SAVE_PATH='tls://user:secret@cache:11211' latchkey doctor --json`,
+  LATCHKEY_SAVE_PATH='tls://user:secret@cache:11211' latchkey doctor --json
+  php -i | latchkey doctor --php -`,
   },
   locks: {
     flags: ['ids'],

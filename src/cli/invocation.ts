@@ -12,11 +12,22 @@ export class UsageError extends Error {
 export type Invocation =
   | { readonly kind: 'help'; readonly command: CommandName | undefined }
   | { readonly kind: 'version' }
+  | PhpInvocation
   | CommandInvocation
+
+/** `doctor --php`: of a text, and of no store. */
+export interface PhpInvocation {
+  readonly kind: 'command'
+  readonly command: 'doctor'
+  /** A file, or `-` for standard input. */
+  readonly phpFile: string
+  readonly json: boolean | undefined
+}
 
 export interface CommandInvocation {
   readonly kind: 'command'
   readonly command: CommandName
+  readonly phpFile?: undefined
   /** A session id, or `-` for the first line of standard input; undefined for commands that take none. */
   readonly id: string | undefined
   readonly address: StoreAddress
@@ -42,6 +53,7 @@ const OPTIONS = {
   ids: { type: 'boolean' },
   count: { type: 'boolean' },
   mirror: { type: 'boolean' },
+  php: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -62,6 +74,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   for (const flag of ['yes', 'values', 'ids', 'count', 'mirror'] as const) {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
+  if (values.php !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --php.`)
   const [id, ...excess] = rest
   if (takesId && (id === undefined || id === '')) {
     throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
@@ -72,6 +85,13 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     throw new UsageError(`${command} takes ${takesId ? 'one id' : 'no arguments'}.`)
   }
   if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
+  const json = values.json === true ? true : values.human === true ? false : undefined
+  if (values.php !== undefined) {
+    if (values.servers !== undefined || values['save-path'] !== undefined) {
+      throw new UsageError('doctor --php asks no server: leave out --servers and --save-path.')
+    }
+    return { kind: 'command', command: 'doctor', phpFile: values.php, json }
+  }
   return {
     kind: 'command',
     command,
@@ -80,7 +100,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     to: second,
     prefix: values.prefix ?? 'sess:',
     deadlineMs: deadlineOf(values['deadline-ms']),
-    json: values.json === true ? true : values.human === true ? false : undefined,
+    json,
     flags: {
       yes: values.yes === true,
       values: values.values === true,

@@ -1,5 +1,6 @@
 import { type ErrorCode, LatchkeyError, UnknownKeyError } from '../errors.js'
 import { RecordFormat } from '../session/record-format.js'
+import { bytes } from '../system/format.js'
 import { escaped } from '../system/plain-text.js'
 import { VERSION } from '../system/version.js'
 import { FlightError, unsupportedIn } from '../wire/wire.js'
@@ -10,8 +11,9 @@ import { locks } from './commands/locks.js'
 import { stats } from './commands/stats.js'
 import { unlock } from './commands/unlock.js'
 import { doctor } from './doctor/doctor.js'
+import { doctorPhp, MAX_PHP_TEXT_BYTES } from './doctor/php/doctor-php.js'
 import { helpOf } from './help.js'
-import { type CommandInvocation, parseInvocation, UsageError } from './invocation.js'
+import { type CommandInvocation, parseInvocation, type PhpInvocation, UsageError } from './invocation.js'
 import { encryptionOf, keyringOf } from './keys.js'
 import { Place } from './place.js'
 import { EXIT, type ExitCode, type Report } from './report.js'
@@ -50,9 +52,19 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   }
 }
 
+async function phpText(file: string, terminal: Terminal, signal: AbortSignal): Promise<string> {
+  const text = await terminal.readText(file, MAX_PHP_TEXT_BYTES, signal).catch((error: unknown) => {
+    signal.throwIfAborted()
+    throw new UsageError(`${file} cannot be read (${error instanceof Error ? error.message : String(error)}).`)
+  })
+  if (text !== undefined) return text
+  throw new UsageError(`What was given is longer than ${bytes(MAX_PHP_TEXT_BYTES)}: it is neither a php.ini nor the output of "php -i".`)
+}
+
 const COPY_WAIT_MS = 5000
 
-async function carryOut(invocation: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
+async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
+  if (invocation.phpFile !== undefined) return doctorPhp(await phpText(invocation.phpFile, terminal, signal))
   const { command, flags } = invocation
   const { address, prefix, deadlineMs } = invocation
   const keys = terminal.env['LATCHKEY_KEYS']

@@ -1,4 +1,6 @@
+import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
+import { addAbortSignal } from 'node:stream'
 
 /** Everything that the tool takes from its process; tests give their own. */
 export interface Terminal {
@@ -14,6 +16,8 @@ export interface Terminal {
   ask(question: string, signal: AbortSignal): Promise<string>
   /** The first line of standard input. */
   readLine(signal: AbortSignal): Promise<string>
+  /** All of a file, or of standard input (`-`); undefined where that is more than `limitBytes`. */
+  readText(file: string, limitBytes: number, signal: AbortSignal): Promise<string | undefined>
 }
 
 export const systemTerminal: Terminal = {
@@ -28,6 +32,17 @@ export const systemTerminal: Terminal = {
     return firstLine(signal)
   },
   readLine: firstLine,
+  readText: async (file, limitBytes, signal) => {
+    const stream = file === '-' ? process.stdin : createReadStream(file)
+    const parts: Buffer[] = []
+    let sizeBytes = 0
+    for await (const part of addAbortSignal(signal, stream) as AsyncIterable<Buffer>) {
+      sizeBytes += part.length
+      if (sizeBytes > limitBytes) return undefined
+      parts.push(part)
+    }
+    return Buffer.concat(parts).toString()
+  },
 }
 
 async function firstLine(signal: AbortSignal): Promise<string> {

@@ -38,6 +38,7 @@ export async function latchkey(args: readonly string[], surroundings: Surroundin
     err: (text) => (err += text),
     ask: async (question) => (await answer?.(question)) ?? '',
     readLine: async () => input,
+    readText: async (_file, limitBytes) => (Buffer.byteLength(input) > limitBytes ? undefined : input),
   }
   const exitCode = await run(args, terminal, signal)
   return { exitCode, out, err }
