@@ -2,6 +2,7 @@ import { InvalidOptionError } from '../../errors.js'
 import type { PhpHandler } from '../../php/session-handlers.js'
 import { nearestName } from '../../system/nearest-name.js'
 import { checkNames, fail, shown } from '../option-checks.js'
+import { checkedPhpCookie, type PhpCookie, type PhpCookieOptions } from './php-cookie.js'
 
 /** How PHP is set up with which live sessions are shared: its php.ini, in latchkey's words. */
 export interface PhpOptions {
@@ -25,10 +26,14 @@ export interface PhpOptions {
   readonly sidLength?: number
   /** `session.sid_bits_per_character`: 4, 5 or 6. Default 5. Shorter ids than 128 bits are refused. */
   readonly sidBitsPerCharacter?: 4 | 5 | 6
+  /** `session.name`: adapters set, and read, this cookie. Default `PHPSESSID`. */
+  readonly cookieName?: string
+  /** `session.cookie_*`, as adapters set it. */
+  readonly cookie?: PhpCookieOptions
 }
 
 /** The options with their defaults. */
-export type PhpSettings = Required<PhpOptions>
+export type PhpSettings = Required<Omit<PhpOptions, keyof PhpCookie>> & PhpCookie
 
 const CHOICES = {
   extension: ['memcached', 'memcache'],
@@ -37,7 +42,7 @@ const CHOICES = {
   sidBitsPerCharacter: [4, 5, 6],
 } as const
 
-const KNOWN = new Set([...Object.keys(CHOICES), 'prefix', 'standBackMs', 'sidLength'])
+const KNOWN = new Set([...Object.keys(CHOICES), 'prefix', 'standBackMs', 'sidLength', 'cookieName', 'cookie'])
 const PREFIX = /^[\x21-\x7e]{0,100}$/
 const LEAST_SID_BITS = 128
 const MOST_STAND_BACK_MS = 10_000
@@ -73,6 +78,7 @@ export function checkedPhp(options: PhpOptions): PhpSettings {
     standBackMs: whole('standBackMs', options.standBackMs ?? 150, 0, MOST_STAND_BACK_MS),
     sidLength,
     sidBitsPerCharacter,
+    ...checkedPhpCookie(options),
   }
 }
 

@@ -25,6 +25,8 @@ describe('the option php', () => {
       standBackMs: 150,
       sidLength: 32,
       sidBitsPerCharacter: 5,
+      cookieName: 'PHPSESSID',
+      cookie: { lifetimeSec: 0, path: '/', secure: false, httpOnly: true },
     })
   })
 
@@ -37,6 +39,11 @@ describe('the option php', () => {
     [{ ...MEMCACHED, prefix: 'a b' }, 'visible ASCII'],
     [{ ...MEMCACHED, standBackMs: -1 }, 'php.standBackMs is -1'],
     [{ ...MEMCACHED, sidLength: 22, sidBitsPerCharacter: 4 }, 'can be guessed'],
+    [{ ...MEMCACHED, cookieName: 'a.b' }, 'session.name'],
+    [{ ...MEMCACHED, cookieName: '12' }, 'session.name'],
+    [{ ...MEMCACHED, cookie: { samesite: 'lax' } }, 'Did you mean "php.cookie.sameSite"?'],
+    [{ ...MEMCACHED, cookie: { path: '/; secure' } }, 'php.cookie.path'],
+    [{ ...MEMCACHED, cookie: { lifetimeSec: -1 } }, 'php.cookie.lifetimeSec is -1'],
     [{ extension: 'memcache', prefix: 'a' }, "PHP's extension memcache puts nothing before"],
     [{ extension: 'memcache', ring: 'modula' }, 'one server only'],
   ])('%j is refused, with what is meant', (php, reason) => {

@@ -23,7 +23,7 @@ export function nodeOptionsOf(php: Php): Readonly<Record<string, Option>> | unde
       serializeHandler: php.text('session.serialize_handler'),
       sidLength: php.int('session.sid_length'),
       sidBitsPerCharacter: php.int('session.sid_bits_per_character'),
-      name: php.text('session.name'),
+      cookieName: php.text('session.name'),
       cookie: cookieOf(php),
     },
   }
@@ -33,7 +33,7 @@ function ofMemcached(php: Php): Record<string, Option> {
   return {
     prefix: php.text('memcached.sess_prefix'),
     ring: php.isOn('memcached.sess_consistent_hash') ? 'ketama' : 'modula',
-    lockWaitMaxMs: php.int('memcached.sess_lock_wait_max'),
+    standBackMs: Math.min(php.int('memcached.sess_lock_wait_max'), 10_000),
   }
 }
 
@@ -56,10 +56,10 @@ export const TOLD: readonly Told[] = [
   { setting: 'session.serialize_handler', option: 'php.serializeHandler' },
   { setting: 'memcached.sess_prefix', option: 'php.prefix' },
   { setting: 'memcached.sess_consistent_hash', option: 'php.ring' },
-  { setting: 'memcached.sess_lock_wait_max', option: 'php.lockWaitMaxMs' },
+  { setting: 'memcached.sess_lock_wait_max', option: 'php.standBackMs' },
   { setting: 'session.sid_length', option: 'php.sidLength' },
   { setting: 'session.sid_bits_per_character', option: 'php.sidBitsPerCharacter' },
-  { setting: 'session.name', option: 'php.name' },
+  { setting: 'session.name', option: 'php.cookieName' },
   { setting: 'session.cookie_lifetime', option: 'php.cookie.lifetimeSec' },
   { setting: 'session.cookie_path', option: 'php.cookie.path' },
   { setting: 'session.cookie_domain', option: 'php.cookie.domain' },

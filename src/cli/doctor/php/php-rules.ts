@@ -67,6 +67,11 @@ const COMMON: readonly Rule[] = [
     code: 'cookie-name', severity: 'problem', setting: 'session.name', change: 'PHPSESSID',
     message: 'No cookie can have this name', advice: 'Choose letters and digits.',
   },
+  (php) => php.int('session.sid_length') * php.int('session.sid_bits_per_character') < 128 && {
+    code: 'ids-short', severity: 'problem', setting: 'session.sid_length', change: '32',
+    message: `Session ids have ${String(php.int('session.sid_length') * php.int('session.sid_bits_per_character'))} random bits, and can be guessed`,
+    advice: 'latchkey makes none with fewer than 128. Sessions that are there stay.',
+  },
   (php) => php.int('session.gc_maxlifetime') < 1 && {
     code: 'lifetime', severity: 'problem', setting: 'session.gc_maxlifetime', change: '1440',
     message: 'Sessions would live for ever on memcached', advice: 'Say for how many seconds a session lives.',
@@ -183,13 +188,9 @@ const OF_MEMCACHE: readonly Rule[] = [
     setting: php.isOn('memcache.session_prefix_host_key') ? 'memcache.session_prefix_host_key' : 'memcache.session_prefix_static_key',
     message: 'PHP puts something before its keys', advice: 'latchkey looks for sessions of pecl-memcache under their ids alone.',
   },
-  (php) => php.servers.count > 1 && php.int('memcache.session_redundancy') !== 1 && {
-    code: 'redundancy', severity: 'problem', setting: 'memcache.session_redundancy', change: '1',
-    message: 'PHP writes each session to several servers', advice: 'Keep one copy of each; or use one server.',
-  },
-  (php) => php.servers.count > 1 && php.isOn('memcache.allow_failover') && {
-    code: 'servers-removed', severity: 'problem', setting: 'memcache.allow_failover', change: 'Off',
-    message: 'After failures PHP looks for sessions on other servers, and Node does not: one visitor has two sessions then',
-    advice: 'A server that is down is an error on both sides.',
+  (php) => php.servers.count > 1 && {
+    code: 'several-servers', severity: 'problem', setting: 'session.save_path', change: php.text('session.save_path').split(',', 1).join(),
+    message: 'Where pecl-memcache puts a session, and its copies, among several servers, latchkey does not know',
+    advice: 'Use one server, or php-memcached.',
   },
 ]

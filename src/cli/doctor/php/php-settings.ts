@@ -39,12 +39,10 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   'memcached.sess_sasl_username': '',
   'memcached.sess_sasl_password': '',
   'memcache.session_save_path': '',
-  'memcache.session_redundancy': '2',
   'memcache.session_prefix_host_key': '0',
   'memcache.session_prefix_static_key': '',
   'memcache.compress_threshold': '20000',
   'memcache.lock_timeout': '15',
-  'memcache.allow_failover': '1',
 }
 
 const KNOWN: ReadonlySet<string> = new Set(Object.keys(DEFAULTS))
