@@ -19,6 +19,9 @@ if ! node -e 'process.exit(process.getBuiltinModule?.("node:sqlite") === undefin
   done
 fi
 
+# Proxies, for the tests that go through them; those are skipped without.
+bash "$(dirname "$0")/test-proxies.sh"
+
 missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)

@@ -4,12 +4,12 @@ import { type SeededRandom, VirtualClock } from 'latchkey/testing'
 import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
 import { AuthenticationError, type Codec, ProtocolError } from '../../src/wire/memcached/codec.js'
 import { CommandFlight } from '../../src/wire/memcached/flight.js'
-import { createTextCodec } from '../../src/wire/memcached/text-codec.js'
+import { createPortableCodec, createTextCodec } from '../../src/wire/memcached/text-codec.js'
 import { type Cas, type Command, type Reply, areSameBytes } from '../../src/wire/wire.js'
 import { binaryReply } from '../wire/memcached-scripted-server.js'
 import { garbage, mutate, pieces, shuffle } from './mutate.js'
 
-export type Dialect = 'binary' | 'text'
+export type Dialect = 'binary' | 'text' | 'portable'
 
 const KEYS = ['session-one-and-only', 'session-number-two', 'another-visitor', 'another-visitor-lck']
 /** What the server holds under a key: its name, so that a value in the wrong hands is known. */
@@ -30,7 +30,7 @@ export interface CodecRun {
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
   const context = { socket, credentials: undefined, clock: new VirtualClock() }
-  return dialect === 'binary' ? createBinaryCodec(context) : createTextCodec(context)
+  return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec }[dialect](context)
 }
 
 export const isExpected = (thrown: unknown): boolean =>
@@ -140,6 +140,9 @@ function textAnswers(requests: string, random: SeededRandom): Buffer[] {
         break
       case 'cas':
         answers.push(random.pick(['STORED\r\n', 'EXISTS\r\n', 'NOT_FOUND\r\n']))
+        break
+      case 'touch':
+        answers.push(random.pick(['TOUCHED\r\n', 'NOT_FOUND\r\n']))
         break
       case 'mg':
         answers.push(random.pick(['HD c7\r\n', 'EN\r\n']))

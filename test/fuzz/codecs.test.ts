@@ -1,11 +1,11 @@
-/** Both parsers, fed anything: they answer, wait, or give the connection up by the two errors that mean so. */
+/** The parsers, fed anything: they answer, wait, or give the connection up by the two errors that mean so. */
 import { SeededRandom } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { type Dialect, isExpected, isForeign, makeCodec, playCodec } from './codec-fuzz.js'
 import { garbage, pieces } from './mutate.js'
 import { timesLonger } from './times.js'
 
-const DIALECTS: readonly Dialect[] = ['binary', 'text']
+const DIALECTS: readonly Dialect[] = ['binary', 'text', 'portable']
 const RUNS = 1500 * timesLonger()
 
 describe.each(DIALECTS)('the %s codec', (dialect) => {

@@ -4,6 +4,7 @@ import type { WireSubject, WireSubjectOptions } from '../../src/testing/wire-con
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { ServerAddress } from '../../src/wire/memcached/save-path.js'
 import { MemcachedServer } from './memcached-server.js'
+import { configurationOf, type ProxyKind, startProxy } from './proxies.js'
 import { serversOf } from './servers.js'
 
 /** The protocols that the memcached wire speaks. */
@@ -21,18 +22,47 @@ export function serverAddresses(address: string, protocol: Protocol): readonly S
 
 /** Makes a wire to a memcached of its own. `advance` waits in real time. */
 export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}): Promise<WireSubject> {
-  const server = await MemcachedServer.start({ args: options.small === true ? ['-m', '8', '-M'] : [] })
-  const servers = serverAddresses(server.address, protocol)
-  const connections = options.wide === true ? {} : { connections: 1 }
-  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs: PATIENCE_MS, ...connections })
+  const server = await startServer(options)
+  return { ...subjectTo(serverAddresses(server.address, protocol), PATIENCE_MS, options, [server]), restart: () => server.restart() }
+}
+
+/** The same through a proxy, or as if there was one where `kind` is undefined. */
+export async function proxiedSubject(kind: ProxyKind | undefined, options: WireSubjectOptions = {}): Promise<WireSubject> {
+  const server = await startServer(options)
+  const proxy = kind === undefined ? undefined : await startProxy(kind, configurationOf(kind, [server.address]))
+  const servers = serversOf(`tcp://${(proxy ?? server).address}?via=${kind ?? 'mcrouter'}`)
+  return {
+    ...subjectTo(servers, PROXIED_FLIGHT_MS, options, proxy === undefined ? [server] : [proxy, server]),
+    restart: async () => {
+      await server.kill()
+      await delay(PROXIED_FLIGHT_MS + 200)
+      await server.restart()
+      // A proxy may call a server that was away only after a while.
+      await proxy?.serves()
+    },
+  }
+}
+
+/** A version that came through a proxy is trusted for as long, and a server must stay away for longer. */
+const PROXIED_FLIGHT_MS = 2000
+
+const startServer = ({ small = false }: WireSubjectOptions): Promise<MemcachedServer> =>
+  MemcachedServer.start({ args: small ? ['-m', '8', '-M'] : [] })
+
+function subjectTo(
+  servers: readonly ServerAddress[],
+  flightMs: number,
+  { wide = false }: WireSubjectOptions,
+  behind: readonly { stop(): Promise<void> }[],
+): WireSubject {
+  const wire = createMemcachedWire({ servers, clock: systemClock, flightMs, ...(wide ? {} : { connections: 1 }) })
   return {
     wire,
     advance: (ms) => delay(ms),
     close: async () => {
       await wire.close()
-      await server.stop()
+      for (const one of behind) await one.stop()
     },
-    restart: () => server.restart(),
     repeatsVersions: true,
   }
 }

@@ -28,6 +28,8 @@ describe('a save path', () => {
     ['tcp://[::1]:11213', tcp('::1', 11213)],
     ['[2001:db8::7]', tcp('2001:db8::7', 11211)],
     ['tcp://h?weight=3&protocol=binary', { ...tcp('h', 11211), weight: 3, protocol: 'binary' }],
+    ['tcp://h?via=twemproxy', { ...tcp('h', 11211), via: 'twemproxy', protocol: undefined }],
+    ['tls://h?via=proxy&servername=x', { via: 'proxy' }],
     ['tcp://me:p%40ss%3A%2C@h:1', { ...tcp('h', 1), credentials: { username: 'me', password: 'p@ss:,' } }],
     ['unix:///run/memcached.sock', { endpoint: { kind: 'unix', path: '/run/memcached.sock' } }],
     ['unix:///run/a%2Cb@c.sock?weight=2', { endpoint: { kind: 'unix', path: '/run/a,b@c.sock' }, weight: 2 }],
@@ -46,6 +48,7 @@ describe('a save path', () => {
       credentials: undefined,
       weight: 1,
       protocol: undefined,
+      via: undefined,
     })
   })
 
@@ -104,6 +107,11 @@ describe('a save path', () => {
     ['h?wieght=1', 'wieght'],
     ['h?', 'parameter'],
     ['h?protocol=udp', 'protocol'],
+    ['h?via=haproxy', 'twemproxy'],
+    ['h?via=proxy&protocol=binary', 'text'],
+    ['u:p@h?via=proxy', 'credentials'],
+    ['a?via=proxy,b', 'server 2'],
+    ['a?via=proxy,b?via=twemproxy', 'server 2'],
     ['h?ca=/x', 'tls'],
     ['tls://h?cert=/x', 'key'],
     ['tls://h?verify=no', 'verify'],

@@ -10,7 +10,7 @@ export interface Greeting {
   readonly process: string | undefined
   /** The server's own time, in seconds since 1970; undefined if the server does not say. */
   readonly timeSec: number | undefined
-  /** Whether a proxy answered instead of a server. */
+  /** Whether a proxy answered where the save path names none (`via`). */
   readonly isProxy: boolean
   /** Whether the server counts the versions of its items; false where it was started with `-C`. */
   readonly hasVersions: boolean
@@ -20,8 +20,8 @@ export interface Greeting {
 export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
   if (isProxy) {
     return (
-      'a proxy answers here, and not memcached itself. A restart of the server behind it cannot be seen, and then an ' +
-      "old version could match somebody else's record. Name the servers themselves in the save path"
+      'a proxy answers here, and not memcached itself: the keys of a session would lie on several servers, and a restart ' +
+      'of one could not be seen. Name the servers themselves in the save path, or add ?via=proxy to the address'
     )
   }
   if (!hasVersions) {

@@ -15,7 +15,7 @@ import { dumpKeys } from './operator/key-dump.js'
 import { createRendezvous } from './rendezvous.js'
 import { nodeId, protocolOf, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
-import { createTextCodec, TEXT_VERSION } from './text-codec.js'
+import { createPortableCodec, createTextCodec, TEXT_VERSION } from './text-codec.js'
 import { MEMCACHED } from './traits.js'
 
 export interface MemcachedWireOptions {
@@ -37,8 +37,11 @@ export interface MemcachedWireOptions {
 export interface MemcachedWire extends Wire {
   send(route: string, commands: readonly Command[], receiver: Receiver): void
   startCycle(route: string, start: CycleStart): CycleSeat
-  /** Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given. */
-  keys(prefix: string): AsyncIterable<string>
+  /**
+   * Node after node, each by a key dump on a connection of its own, whose keys are taken in before they are given.
+   * Absent behind a proxy, which passes no key dump on.
+   */
+  keys?(prefix: string): AsyncIterable<string>
   /** By the node's address, without credentials. */
   stats(): Readonly<Record<string, NodeStats>>
 }
@@ -106,6 +109,13 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     else queueMicrotask(() => receiver.landed([]))
   }
 
+  async function *keys(prefix: string): AsyncGenerator<string> {
+    for (const server of servers) {
+      if (shutDown.signal.aborted) throw new FlightError('not-sent', 'The connections were closed.')
+      yield* await dumpKeys({ server, clock, silenceMs: flightMs, signal: shutDown.signal }, prefix)
+    }
+  }
+
   return {
     flight: (route, commands) =>
       new Promise((landed, failed) => {
@@ -114,12 +124,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     send,
     startCycle,
     maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
-    async *keys(prefix: string): AsyncGenerator<string> {
-      for (const server of servers) {
-        if (shutDown.signal.aborted) throw new FlightError('not-sent', 'The connections were closed.')
-        yield* await dumpKeys({ server, clock, silenceMs: flightMs, signal: shutDown.signal }, prefix)
-      }
-    },
+    ...(servers.some(({ via }) => via !== undefined) ? {} : { keys }),
     // memcached expires its items by itself.
     sweep: () => 0,
     close(): Promise<void> {
@@ -136,6 +141,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
 }
 
 function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegExp } {
+  if (server.via !== undefined) return { makeCodec: createPortableCodec, version: TEXT_VERSION }
   return protocolOf(server) === 'text'
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }

@@ -13,6 +13,7 @@ import { CommandFlight, type Flight, StartFlight } from './flight.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
 import { MEMCACHED } from './traits.js'
+import { TrustByAge } from './trust.js'
 
 export interface NodeOptions {
   readonly server: ServerAddress
@@ -60,6 +61,8 @@ export class MemcachedNode {
   #processes: readonly string[] = []
   #closed = false
   readonly #warn: NodeOptions['warn']
+  /** Behind a proxy: see `trust.ts`. */
+  readonly #trust: TrustByAge | undefined
 
   constructor({ server, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
     this.#warn = warn
@@ -67,6 +70,7 @@ export class MemcachedNode {
     this.observed = observedOf(server)
     this.#clock = clock
     this.#flightMs = flightMs
+    this.#trust = server.via === undefined ? undefined : new TrustByAge(flightMs)
     this.#answerMs = flightMs / 4
     this.#pool = new ConnectionPool({
       server,
@@ -137,6 +141,7 @@ export class MemcachedNode {
    */
   #date({ process }: Greeting): number {
     this.#counters.connectionsOpened += 1
+    if (this.#trust !== undefined) return this.#clock.nowMs()
     if (process !== undefined) {
       if (this.#pool.knows(process)) return this.#ordinal
       this.#pool.forgetOthers(process)
@@ -216,6 +221,7 @@ export class MemcachedNode {
     this.#counters.batches += 1
     connection.run(batch, first.dueAtMs, () => {
       if (!connection.alive) this.#unanswered(batch, connection.sentAtMs)
+      this.#trust?.seen(batch, this.#clock.nowMs())
       // Not if a batch waits for one.
       if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) this.#pool.giveBack(connection)
       else this.#kept = connection
@@ -231,6 +237,7 @@ export class MemcachedNode {
   /** Takes from what is pending, in its order: as much as a batch holds. */
   #nextBatch(connection: Connection): Flight[] {
     const nowMs = this.#clock.nowMs()
+    if (this.#trust !== undefined) this.#ordinal = nowMs
     const batch: Flight[] = []
     let bytes = 0
     let taken = 0
@@ -238,7 +245,7 @@ export class MemcachedNode {
       const more = flight.bytes
       if (batch.length >= BATCH_FLIGHTS || (bytes > 0 && bytes + more > BATCH_BYTES)) break
       taken += 1
-      if (this.#isLate(flight, nowMs) || !this.#isTrusted(flight, connection)) continue
+      if (this.#isLate(flight, nowMs) || !this.#isTrusted(flight, connection, nowMs)) continue
       flight.asOf = this.#ordinal
       bytes += more
       batch.push(flight)
@@ -279,9 +286,12 @@ export class MemcachedNode {
   }
 
   /** Fails a flight with a CAS from before this connection: the server may have restarted and reuse its number. */
-  #isTrusted(flight: Flight, connection: Connection): boolean {
-    if (flight.oldestAsOf >= connection.openedAt) return true
-    const message = `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
+  #isTrusted(flight: Flight, connection: Connection, nowMs: number): boolean {
+    const isYounger = flight.oldestAsOf < connection.openedAt
+    if (!isYounger && this.#trust?.isTrusted(flight.oldestAsOf, nowMs) !== false) return true
+    const message = isYounger
+      ? `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
+      : `The CAS that was to be sent to ${this.name} is too old to be sent through a proxy; read it again.`
     this.#refuse(flight, message, { untrusted: true })
     return false
   }

@@ -61,7 +61,8 @@ export class Opening {
   /** The likely reasons why the server closed the connection. */
   get whyClosed(): string {
     const wants = this.#server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
-    const proxy = this.#protocol === 'text' ? '; a proxy that does not pass `stats` on, as twemproxy, cannot be used' : ''
+    const mayBeProxy = this.#protocol === 'text' && this.#server.via === undefined
+    const proxy = mayBeProxy ? '; where twemproxy answers, add ?via=twemproxy to the address' : ''
     return this.#stage === 'tls'
       ? 'the server closed the connection in the TLS handshake (it may not speak TLS)'
       : `the server closed the connection in the handshake (it may want ${wants}${proxy})`

@@ -42,7 +42,13 @@ export interface ServerAddress {
   readonly weight: number
   /** The protocol that the save path names; undefined where it names none: see `protocolOf`. */
   readonly protocol: 'binary' | 'text' | undefined
+  /** The proxy that stands at this address, with the servers behind it; undefined: memcached itself. */
+  readonly via: Via | undefined
 }
+
+/** `proxy` is memcached's own. */
+const PROXIES = ['twemproxy', 'mcrouter', 'proxy'] as const
+export type Via = (typeof PROXIES)[number]
 
 export const SCHEMES = ['tcp', 'tls', 'unix'] as const
 
@@ -57,7 +63,7 @@ const DEFAULT_PORT = 11211
  *
  * A server is `[scheme://][user:password@]host[:port][?name=value&...]`. The schemes are tcp (the default), tls and
  * unix (`unix:///path`). The port is 11211 by default; an IPv6 address stands in brackets. Parameters: `weight`
- * (1-1000), `protocol` (binary, text), and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else
+ * (1-1000), `protocol` (binary, text), `via` (twemproxy, mcrouter, proxy), and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else
  * is refused, and so is a server that is named twice.
  */
 export function parseServers(text: string, refuse: Refuse): readonly ServerAddress[] {
@@ -69,6 +75,8 @@ export function parseServers(text: string, refuse: Refuse): readonly ServerAddre
     const first = seen.get(id)
     if (first !== undefined) refuse(`server ${String(index + 1)}`, `the same as server ${String(first)}`, id)
     seen.set(id, index + 1)
+    // It decides under which keys a session is kept.
+    if (server.via !== servers[0]?.via) refuse(`server ${String(index + 1)}`, 'all servers or none are reached through one kind of proxy (via)')
   })
   return servers
 }
@@ -112,8 +120,12 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   if (credentials !== undefined && parameters.protocol === 'text' && /\s/.test(credentials.username)) {
     refuse(where, 'the text protocol has no user names with spaces')
   }
+  const via = parseVia(parameters.via, where, refuse)
+  if (via !== undefined && parameters.protocol === 'binary') refuse(where, 'through a proxy the text protocol is spoken')
+  if (via !== undefined && credentials !== undefined) refuse(where, 'a proxy takes no credentials')
   return {
     endpoint,
+    via,
     tls: kind === 'tls' ? tlsOf(parameters, where, refuse) : undefined,
     credentials,
     weight: parseWeight(parameters.weight, where, refuse),
@@ -156,7 +168,8 @@ function parseCredentials(text: string, where: string, refuse: Refuse): Credenti
   return { username, password }
 }
 
-const PARAMETERS = ['weight', 'protocol', 'ca', 'cert', 'key', 'servername', 'verify'] as const
+const ANYWHERE = ['weight', 'protocol', 'via'] as const
+const PARAMETERS = [...ANYWHERE, 'ca', 'cert', 'key', 'servername', 'verify'] as const
 type Parameters = Partial<Record<(typeof PARAMETERS)[number], string>>
 
 function parseParameters(query: string | undefined, tls: boolean, where: string, refuse: Refuse): Parameters {
@@ -171,7 +184,7 @@ function parseParameters(query: string | undefined, tls: boolean, where: string,
       const hint = meant === undefined ? `known are ${PARAMETERS.join(', ')}` : `did you mean ${meant}?`
       return refuse(where, `unknown parameter; ${hint}`, given)
     }
-    if (!tls && name !== 'weight' && name !== 'protocol') refuse(where, `the parameter ${name} needs tls://`)
+    if (!tls && !ANYWHERE.some((known) => known === name)) refuse(where, `the parameter ${name} needs tls://`)
     if (found[name] !== undefined) refuse(where, `the parameter ${name} is there twice`)
     const value = equals < 0 ? '' : decode(pair.slice(equals + 1), where, `parameter ${name}`, refuse)
     if (value === '') refuse(where, `the parameter ${name} has no value`)
@@ -197,6 +210,12 @@ function parseWeight(text: string | undefined, where: string, refuse: Refuse): n
 function parseProtocol(text: string | undefined, where: string, refuse: Refuse): 'binary' | 'text' | undefined {
   if (text === undefined || text === 'binary' || text === 'text') return text
   return refuse(where, 'protocol is binary or text', text)
+}
+
+function parseVia(text: string | undefined, where: string, refuse: Refuse): Via | undefined {
+  const via = PROXIES.find((known) => known === text)
+  if (text !== undefined && via === undefined) refuse(where, `via is one of ${PROXIES.join(', ')}`, text)
+  return via
 }
 
 function decode(text: string, where: string, part: string, refuse: Refuse): string {

@@ -1,9 +1,9 @@
 /**
- * memcached's text protocol, written out for direct connections (protocol.txt of memcached 1.6).
+ * memcached's text protocol (protocol.txt of memcached 1.6), to memcached itself and through proxies.
  *
  * Records and locks are stored by `add` and `cas`, which leave the old item alone when they are refused. Neither says
  * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours
- * only if bytes and flags are ours. `md` and `mg` (meta) stand for compare-and-delete and a touch that tells the CAS.
+ * only if bytes and flags are ours. How compare-and-delete and a touch that tells the CAS are said, see text-words.ts.
  */
 import { isAscii } from 'node:buffer'
 import type { Credentials } from './save-path.js'
@@ -19,6 +19,7 @@ import { isDate, ServerClock } from './server-clock.js'
 import { CR } from './text-bytes.js'
 import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
+import { DIRECT_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
@@ -39,7 +40,7 @@ type Due = StartFlight | EndFlight | LineDue
 type LineDue =
   | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
   | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
-  | { readonly kind: 'line'; readonly flight: Flight; readonly reads: undefined }
+  | { readonly kind: 'line' | 'deletion'; readonly flight: Flight; readonly reads: undefined }
   | { readonly kind: 'greeting'; readonly take: (line: string) => boolean }
 
 class TextCodec implements Codec {
@@ -50,9 +51,11 @@ class TextCodec implements Codec {
   #head = 0
   /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
   #asksTime = false
+  readonly #words: TextWords
 
-  constructor(context: CodecContext) {
+  constructor(context: CodecContext, words: TextWords) {
     this.#context = context
+    this.#words = words
     this.#serverClock = new ServerClock(context.clock)
   }
 
@@ -65,6 +68,11 @@ class TextCodec implements Codec {
     const reader = new GreetingReader()
     const takeLast = this.#statsTaker(reader, ready)
     const ask = (): void => {
+      if (!this.#words.asksStats) {
+        this.#dues.push({ kind: 'greeting', take: (line) => takeProxyVersion(line, () => ready(reader.result())) })
+        socket.write('version\r\n', 'latin1')
+        return
+      }
       for (const take of [takeVersion, takeStatsInto(reader), takeLast]) this.#dues.push({ kind: 'greeting', take })
       socket.write('version\r\nstats\r\nstats settings\r\n', 'latin1')
     }
@@ -117,7 +125,7 @@ class TextCodec implements Codec {
     while (at < text.length) {
       let due = this.#dues[this.#head]
       if (due?.kind === 'start' || due?.kind === 'end') {
-        const end = due.kind === 'start' ? takeStart(due, arrived, at) : takeEnd(due, arrived, at)
+        const end = due.kind === 'start' ? takeStart(due, arrived, at) : takeEnd(due, arrived, at, this.#words)
         if (end > 0) {
           this.#advance()
           at = end
@@ -168,7 +176,7 @@ class TextCodec implements Codec {
       const { keys, versions, receiver } = flight
       outbox.text(endHead(keys, versions, receiver, this.#exptimeOf(receiver.ttlSec)))
       outbox.value(receiver.value)
-      outbox.text(endTail(keys, versions))
+      outbox.text(endTail(keys, versions, this.#words))
       this.#dues.push(flight)
     } else {
       this.#encode(flight, outbox)
@@ -197,14 +205,22 @@ class TextCodec implements Codec {
           this.#dues.push({ kind: 'store', flight, reads: open })
           this.#encodeStore(command, outbox)
           break
-        case 'touch':
-          this.#due(flight, outbox, `mg ${command.key} T${this.#exptimeOf(command.ttlSec)} c\r\n`)
+        case 'touch': {
+          const touch = this.#words.touch(command.key, this.#exptimeOf(command.ttlSec))
+          if (this.#words.touchTellsCas) {
+            this.#due('line', flight, outbox, touch)
+          } else {
+            open = new Reads(command, commands.length)
+            this.#dues.push({ kind: 'store', flight, reads: open })
+            outbox.text(touch)
+          }
           break
+        }
         case 'cad':
-          this.#due(flight, outbox, `md ${command.key} C${command.cas.version}\r\n`)
+          this.#due(this.#words.deletesByStoring ? 'deletion' : 'line', flight, outbox, this.#words.cad(command.key, command.cas.version))
           break
         case 'delete':
-          this.#due(flight, outbox, `delete ${command.key}\r\n`)
+          this.#due('line', flight, outbox, `delete ${command.key}\r\n`)
           break
       }
     }
@@ -212,9 +228,9 @@ class TextCodec implements Codec {
   }
 
   /** Writes a command that is answered with a line. */
-  #due(flight: Flight, outbox: Outbox, command: string): void {
+  #due(kind: 'line' | 'deletion', flight: Flight, outbox: Outbox, command: string): void {
     outbox.text(command)
-    this.#dues.push({ kind: 'line', flight, reads: undefined })
+    this.#dues.push({ kind, flight, reads: undefined })
   }
 
   /** Writes the reads that are open, if any, and opens none. */
@@ -269,6 +285,13 @@ class TextCodec implements Codec {
         else due.flight.answer(reply)
         break
       }
+      case 'deletion': {
+        const reply = storeReply(line)
+        // That there is no memory for the nothing that was to be stored does not say that the item is still there.
+        if (typeof reply === 'string' || line.startsWith('SERVER_ERROR ')) due.flight.answerUnclear(line)
+        else due.flight.answer(reply)
+        break
+      }
       case 'line':
         if (isError(line)) due.flight.answerUnclear(line)
         else due.flight.answer(lineReply(line, due.flight.asOf))
@@ -290,7 +313,12 @@ class TextCodec implements Codec {
 
 /** A codec of the text protocol for one connection. */
 export function createTextCodec(context: CodecContext): Codec {
-  return new TextCodec(context)
+  return new TextCodec(context, DIRECT_WORDS)
+}
+
+/** A codec of the words that proxies pass on. */
+export function createPortableCodec(context: CodecContext): Codec {
+  return new TextCodec(context, PORTABLE_WORDS)
 }
 
 /** The form of the versions that this codec hands out: what `gets` prints. */
@@ -318,12 +346,27 @@ function takeVersion(line: string): boolean {
 }
 
 /**
+ * Takes what a proxy answers to `version`: its own, or one that it has asked of a server, which may be away. That is no
+ * fault of the other servers behind it, and the flights to that one will say so.
+ */
+function takeProxyVersion(line: string, done: () => void): true {
+  if (!line.startsWith('SERVER_ERROR ')) {
+    if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
+    if (isTurnedAway(line)) throw turnedAway()
+    if (!line.startsWith('VERSION ')) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
+  }
+  done()
+  return true
+}
+
+/**
  * The reply to a store; a string is an error that says nothing certain. Only the two errors by which memcached itself
  * refuses an item say that nothing was stored (protocol.txt, "Error strings"; process_update_command in its source).
  */
 function storeReply(line: string): Reply | string {
   switch (line) {
     case 'STORED':
+    case 'TOUCHED':
       return OK
     case 'EXISTS':
     case 'NOT_STORED':

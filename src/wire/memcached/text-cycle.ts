@@ -8,13 +8,14 @@ import type { Cas } from '../wire.js'
 import type { CycleEnd, CycleKeys, CycleStart, CycleVersions } from '../cycle.js'
 import type { EndFlight, StartFlight } from './flight.js'
 import { type Arrived, numberIn, SPACE, valueIn, versionIn } from './text-bytes.js'
+import type { TextWords } from './text-words.js'
 
 const LOCKED = 'STORED\r\nVALUE '
 const NO_FLAGS = ' 0 '
 const LINE_END = '\r\n'
 const VALUE = 'VALUE '
 const END = 'END\r\n'
-const STORED_AND_DELETED = 'STORED\r\nHD\r\n'
+const STORED = 'STORED\r\n'
 
 /** The `gets` tells the version of the lock, and that of the record as it is under the lock. */
 export const startText = ({ lockKey, recordKey, token }: CycleStart, exptime: number): string =>
@@ -24,7 +25,8 @@ export const startText = ({ lockKey, recordKey, token }: CycleStart, exptime: nu
 export const endHead = ({ recordKey }: CycleKeys, { recordCas }: CycleVersions, { flags, value }: CycleEnd, exptime: number): string =>
   `cas ${recordKey} ${flags} ${exptime} ${value.length} ${recordCas.version}\r\n`
 
-export const endTail = ({ lockKey }: CycleKeys, { lockCas }: CycleVersions): string => `\r\nmd ${lockKey} C${lockCas.version}\r\n`
+export const endTail = ({ lockKey }: CycleKeys, { lockCas }: CycleVersions, words: TextWords): string =>
+  LINE_END + words.cad(lockKey, lockCas.version)
 
 /**
  * Takes, from `at`, what answers a start that went well:
@@ -81,9 +83,10 @@ function takeRecord(flight: StartFlight, arrived: Arrived, keyAt: number, lockCa
 }
 
 /** The same of an end: its record stored, its lock deleted. */
-export function takeEnd(flight: EndFlight, { text }: Arrived, at: number): number {
-  const end = at + STORED_AND_DELETED.length
-  if (text.slice(at, end) !== STORED_AND_DELETED) return 0
+export function takeEnd(flight: EndFlight, { text }: Arrived, at: number, { deleted }: TextWords): number {
+  const deletedAt = at + STORED.length
+  const end = deletedAt + deleted.length
+  if (text.slice(at, deletedAt) !== STORED || text.slice(deletedAt, end) !== deleted) return 0
   flight.ended()
   return end
 }

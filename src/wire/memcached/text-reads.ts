@@ -8,10 +8,13 @@ import { areDigits, type Arrived, CR, LF, numberIn, SPACE, valueIn } from './tex
 const MOST_KEYS = 7
 const WORD = 'VALUE '
 
+/** A command whose answer does not say the CAS, so that the item is read behind it. */
+export type Followed = Command & { readonly op: 'add' | 'cas' | 'touch' }
+
 export class Reads {
   /** What the store that these reads follow was answered: a reply, or the text of an error. */
   storeReply: Reply | string | undefined
-  readonly #store: (Command & { readonly op: 'add' | 'cas' }) | undefined
+  readonly #store: Followed | undefined
   readonly #keys: string[]
   #keyCount = 0
   /** What was found, by the index of its key. */
@@ -26,10 +29,10 @@ export class Reads {
   #stored: Cas | undefined
 
   /**
-   * @param store the add or cas whose new CAS is looked for; its key is the first.
+   * @param store the command whose CAS is looked for; its key is the first.
    * @param most how many keys and `get`s there will be at the most: arrays that grow cost more than all else here.
    */
-  constructor(store: (Command & { readonly op: 'add' | 'cas' }) | undefined, most: number) {
+  constructor(store: Followed | undefined, most: number) {
     this.#store = store
     this.#keys = new Array<string>(most)
     this.#found = new Array<Reply | undefined>(most)
@@ -125,21 +128,26 @@ export class Reads {
   /** Between a store and its read anybody could have written: the CAS is ours only if all else is. */
   #isOurs(text: string, bytes: Buffer, from: number, to: number, flags: number): boolean {
     const store = this.#store
-    if (store === undefined || !this.#isStored || flags !== (store.flags ?? 0)) return false
+    if (store === undefined || !this.#isStored) return false
+    // A touch leaves what is there; whoever sent it knows the version that it must be.
+    if (store.op === 'touch') return true
+    if (flags !== (store.flags ?? 0)) return false
     const { value } = store
     if (value.length !== to - from) return false
     return typeof value === 'string' ? text.slice(from, to) === value : bytes.compare(value, 0, value.length, from, to) === 0
   }
 
-  #answerStore(store: Command & { readonly op: 'add' | 'cas' }, flight: Flight): void {
+  #answerStore(store: Followed, flight: Flight): void {
     const reply = this.storeReply
     if (reply === undefined) throw new ProtocolError('values before the answer to a store')
     if (typeof reply === 'string') flight.answerUnclear(reply)
     else flight.answer(this.#storeReplyWithCas(store, reply))
   }
 
-  #storeReplyWithCas(store: Command & { readonly op: 'add' | 'cas' }, reply: Reply): Reply {
-    if (reply.status === 'ok') return this.#stored === undefined ? reply : replyOf('ok', this.#stored, undefined, 0)
+  #storeReplyWithCas(store: Followed, reply: Reply): Reply {
+    if (reply.status === 'ok' && this.#stored !== undefined) return replyOf('ok', this.#stored, undefined, 0)
+    // It was gone before it could be read.
+    if (reply.status === 'ok' && store.op === 'touch') return replyOf('missing', undefined, undefined, 0)
     const occupant = this.#found[0]
     if (reply.status !== 'exists' || store.op !== 'add' || occupant === undefined) return reply
     return replyOf('exists', occupant.cas, occupant.value, occupant.flags)

@@ -1,0 +1,43 @@
+/**
+ * What the text protocol has two ways to say: to memcached itself, and to a proxy before it.
+ *
+ * A proxy passes on the commands that name one key and that it knows, and each knows others. twemproxy closes the
+ * connection at `stats`, at meta commands and at a negative lifetime; mcrouter has no meta commands. The portable words
+ * are those that all of them pass on.
+ */
+export interface TextWords {
+  /** Whether the handshake asks for `stats` too: a proxy does not pass it on, or answers it for itself. */
+  readonly asksStats: boolean
+  /** A compare-and-delete. */
+  cad(key: string, version: string): string
+  /** Whether that is written as a store, and is answered like one. */
+  readonly deletesByStoring: boolean
+  /** The answer to a compare-and-delete that deleted. */
+  readonly deleted: string
+  /** Sets a new lifetime. */
+  touch(key: string, exptime: number): string
+  /** Whether the answer to that tells the CAS; else the item is read behind it. */
+  readonly touchTellsCas: boolean
+}
+
+/** memcached's own words: meta commands (protocol.txt, "Meta Commands"), from 1.6 on. */
+export const DIRECT_WORDS: TextWords = {
+  asksStats: true,
+  cad: (key, version) => `md ${key} C${version}\r\n`,
+  deletesByStoring: false,
+  deleted: 'HD\r\n',
+  touch: (key, exptime) => `mg ${key} T${exptime} c\r\n`,
+  touchTellsCas: true,
+}
+
+/** memcached takes a lifetime of more than 30 days for a date: this one is in 1970, so the item is gone at once. */
+const LONG_PAST = 30 * 24 * 3600 + 1
+
+export const PORTABLE_WORDS: TextWords = {
+  asksStats: false,
+  cad: (key, version) => `cas ${key} 0 ${LONG_PAST} 0 ${version}\r\n\r\n`,
+  deletesByStoring: true,
+  deleted: 'STORED\r\n',
+  touch: (key, exptime) => `touch ${key} ${exptime}\r\n`,
+  touchTellsCas: false,
+}

@@ -1,0 +1,32 @@
+/**
+ * How long a version may be trusted that came through a proxy.
+ *
+ * A server behind a proxy restarts, and nobody here sees it: the connection to the proxy stays. The server then counts
+ * its versions from 1 again, and one that was read before could be that of somebody else's record. So a version is sent
+ * only while it is young, and only if nothing has failed on this node since it was read. A server that stays down for
+ * longer than a version is young, and than the proxy holds a command back, can then never be sent an old one. Without
+ * this rule a request that held its session while the server was restarted would overwrite what was stored since.
+ *
+ * An older version costs a round trip: record and lock are read again, and count only with the same stamp and token.
+ */
+import type { Flight } from './flight.js'
+
+export class TrustByAge {
+  readonly #mostAgeMs: number
+  #failedAtMs = -Infinity
+
+  /** @param flightMs the deadline of a flight: what has just been read again is always younger when it is answered. */
+  constructor(flightMs: number) {
+    this.#mostAgeMs = flightMs
+  }
+
+  /** Notes how a batch ended: an error, or no answer, may be all that is seen of a restart. */
+  seen(batch: readonly Flight[], nowMs: number): void {
+    if (batch.some((flight) => flight.isUnclear || !flight.isAnswered)) this.#failedAtMs = nowMs
+  }
+
+  /** @param readAtMs when the reading of the oldest version was sent; Infinity where there is none. */
+  isTrusted(readAtMs: number, nowMs: number): boolean {
+    return readAtMs > this.#failedAtMs && nowMs - readAtMs <= this.#mostAgeMs
+  }
+}
