@@ -83,6 +83,8 @@ export interface StoreTraits {
   readonly name: string
   /** The longest key, in bytes. */
   readonly maxKeyBytes: number
+  /** Absent where the wire chooses the server, by the route. */
+  readonly keyMarks?: KeyMarks
   /** What to change at the store, as the end of a sentence. */
   readonly remedy: {
     /** When a record is too large: `raise the item size of memcached (-I)`. */
@@ -90,6 +92,21 @@ export interface StoreTraits {
     /** When the store has no memory left: `look at its memory limit (-m) and its evictions`. */
     readonly outOfMemory: string
   }
+}
+
+/**
+ * How the keys of a session are written where a proxy chooses the server of each key, so that all of them are on one: the
+ * proxy looks only at the part of the key that stands between two marks, or before one.
+ */
+export interface KeyMarks {
+  /** Stand around the id in each key. */
+  readonly open: string
+  readonly close: string
+  /** Stands behind the record's key in keys that are made by appending to it. */
+  readonly stop: string
+  /** What an id must not have, or the proxy would look at another part. */
+  readonly refusedInId: RegExp
+  readonly refusedInPrefix: RegExp
 }
 
 /** The traits of a store of which the wire says nothing. Every store that we know takes keys of 250 bytes. */

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidIdError } from '../../src/errors.js'
 import { type KeyLayout, type SessionKeys, SuffixLayout } from '../../src/lock/protocol/key-layout.js'
+import type { Via } from '../../src/wire/memcached/save-path.js'
+import { traitsOf } from '../../src/wire/memcached/traits.js'
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
 const prefix = fc.string({ unit: visible, maxLength: 100 })
@@ -99,5 +101,58 @@ describe('the keys of a session', () => {
       }),
       { numRuns: 3000 },
     )
+  })
+})
+
+/** The part of a key that a proxy hashes, as its source has it. */
+const HASHED: Readonly<Record<Via, (key: string) => string>> = {
+  twemproxy: withinBraces,
+  proxy: withinBraces,
+  mcrouter(key) {
+    const route = key.startsWith('/') ? (/^\/[^/]*\/[^/]*\//.exec(key)?.[0] ?? '') : ''
+    const [before = ''] = key.slice(route.length).split('|#|')
+    return before
+  },
+}
+
+function withinBraces(key: string): string {
+  const open = key.indexOf('{')
+  const close = key.indexOf('}', open + 1)
+  return open >= 0 && close > open + 1 ? key.slice(open + 1, close) : key
+}
+
+describe.each(['twemproxy', 'proxy', 'mcrouter'] as const)('through %s', (via) => {
+  const marks = fc.constantFrom('{', '}', '|', '#', '|#|', '/', 'a', '-lck')
+  const marked = fc.oneof(id, fc.array(marks, { maxLength: 8 }).map((parts) => parts.join('')))
+  const layoutOf = (start: string): SuffixLayout | undefined => {
+    try {
+      return new SuffixLayout(start, traitsOf(via))
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'LATCHKEY_INVALID_OPTION' })
+      return undefined
+    }
+  }
+
+  it('the keys of a session are hashed to one server, and those of two seldom by one part', () => {
+    fc.assert(
+      fc.property(fc.oneof(prefix, fc.constant('')), marked, (start, text) => {
+        const layout = layoutOf(start)
+        const keys = layout === undefined ? undefined : keysOf(layout, text)
+        if (layout === undefined || keys === undefined) return
+        for (const key of all(keys)) expect(key).toMatch(MEMCACHED_KEY)
+        const [hashed, ...others] = all(keys).map(HASHED[via])
+        expect(others).toEqual([hashed, hashed])
+        if (/^[a-z0-9]+$/.test(text)) expect(hashed).toContain(text)
+        expect(all(keys).map((key) => [layout.idOfRecord(key), layout.idOfLock(key)])).toEqual([[text, undefined], [undefined, text], [undefined, undefined]])
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('our own ids are good, and what the proxy would take for its mark is refused', () => {
+    const layout = new SuffixLayout('sess:', traitsOf(via))
+    expect(layout.flawOf('6q5n0v3f8o2k1s9d4h7a6q5n0v3f8o2k')).toBeUndefined()
+    expect(layout.flawOf(via === 'mcrouter' ? 'a|#|b' : '}a')).toMatch(/proxy looks for/)
+    expect(layoutOf(via === 'mcrouter' ? 'a|#|b' : '{a}:')).toBeUndefined()
   })
 })

@@ -32,7 +32,7 @@ export async function proxiedSubject(kind: ProxyKind | undefined, options: WireS
   const proxy = kind === undefined ? undefined : await startProxy(kind, configurationOf(kind, [server.address]))
   const servers = serversOf(`tcp://${(proxy ?? server).address}?via=${kind ?? 'mcrouter'}`)
   return {
-    ...subjectTo(servers, PROXIED_FLIGHT_MS, options, proxy === undefined ? [server] : [proxy, server]),
+    ...subjectTo(servers, options.small === true || options.wide === true ? PATIENCE_MS : PROXIED_FLIGHT_MS, options, proxy === undefined ? [server] : [proxy, server]),
     restart: async () => {
       await server.kill()
       await delay(PROXIED_FLIGHT_MS + 200)
@@ -43,8 +43,8 @@ export async function proxiedSubject(kind: ProxyKind | undefined, options: WireS
   }
 }
 
-/** A version that came through a proxy is trusted for as long, and a server must stay away for longer. */
-const PROXIED_FLIGHT_MS = 2000
+/** A version that came through a proxy is trusted for as long, and a server that is restarted must stay away for longer. */
+const PROXIED_FLIGHT_MS = 4000
 
 const startServer = ({ small = false }: WireSubjectOptions): Promise<MemcachedServer> =>
   MemcachedServer.start({ args: small ? ['-m', '8', '-M'] : [] })

@@ -159,7 +159,7 @@ async function poll(failure: string, done: () => Promise<boolean>): Promise<void
 export const twemproxyConfiguration = (servers: readonly string[], settings: Readonly<Record<string, string>> = {}): string => {
   const all = {
     listen: '%listen%',
-    hash: 'fnv1a_64',
+    hash: 'murmur',
     hash_tag: '"{}"',
     distribution: 'ketama',
     timeout: '400',

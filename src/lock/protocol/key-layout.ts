@@ -1,5 +1,5 @@
-import { InvalidIdError } from '../../errors.js'
-import { ANY_STORE, type StoreTraits } from '../../wire/wire.js'
+import { InvalidIdError, InvalidOptionError } from '../../errors.js'
+import { ANY_STORE, type KeyMarks, type StoreTraits } from '../../wire/wire.js'
 
 /** The suffixes that the protocol appends to a record's key. An id that ends in one of them could name a lock. */
 const LOCK_SUFFIX = '-lck'
@@ -8,6 +8,8 @@ const RESERVED_SUFFIXES = [LOCK_SUFFIX, LINE_SUFFIX]
 /** The first character of each of them. */
 const DASH = '-'.charCodeAt(0)
 const LONGEST_SUFFIX = Math.max(...RESERVED_SUFFIXES.map((suffix) => suffix.length))
+
+const NO_MARKS = { open: '', close: '', stop: '', refusedInPrefix: undefined }
 
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/
 
@@ -43,39 +45,66 @@ export interface KeyLayout {
   flawOf(id: unknown): string | undefined
 }
 
-/** The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. */
+/**
+ * The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. Through a proxy the
+ * keys have its marks: `<prefix>{<id>}-lck`, or `<prefix><id>|#|-lck`.
+ */
 export class SuffixLayout implements KeyLayout {
+  /** What stands before and behind an id in the key of its record, and behind it in the keys of its lock and its line. */
+  private readonly before: string
+  private readonly behind: string
+  private readonly lockBehind: string
+  private readonly lineBehind: string
+  private readonly aroundId: number
+  private readonly marks: KeyMarks | undefined
+
   /**
    * @param prefix goes before every id; visible ASCII, may be empty. Checked by the options.
-   * @param store says how long a key may be, and how the store is called in messages.
+   * @param store says how long a key may be, how a proxy finds its server, and how the store is called in messages.
+   * @throws InvalidOptionError LATCHKEY_INVALID_OPTION: the proxy would take a part of the prefix for its mark.
    */
   constructor(
     readonly prefix: string,
     private readonly store: StoreTraits = ANY_STORE,
-  ) {}
+  ) {
+    const { open, close, stop, refusedInPrefix } = store.keyMarks ?? NO_MARKS
+    if (refusedInPrefix?.test(prefix) === true) {
+      throw new InvalidOptionError('prefix: it has what the proxy looks for in a key, so that sessions would lose their locks.')
+    }
+    this.marks = store.keyMarks
+    this.before = prefix + open
+    this.behind = close
+    this.lockBehind = close + stop + LOCK_SUFFIX
+    this.lineBehind = close + stop + LINE_SUFFIX
+    this.aroundId = this.before.length + close.length + stop.length + LONGEST_SUFFIX
+  }
 
   keysOf(id: string): SessionKeys {
     const flaw = this.flawOf(id)
     if (flaw !== undefined) throw new InvalidIdError(`The session id is refused: ${flaw}.`)
-    const record = this.prefix + id
-    return { record, lock: record + LOCK_SUFFIX, line: record + LINE_SUFFIX }
+    const start = this.before + id
+    return { record: start + this.behind, lock: start + this.lockBehind, line: start + this.lineBehind }
   }
 
   idOfRecord(key: string): string | undefined {
-    if (!key.startsWith(this.prefix)) return undefined
-    const id = key.slice(this.prefix.length)
-    return this.flawOf(id) === undefined ? id : undefined
+    return this.idWithin(key, this.behind)
   }
 
   idOfLock(key: string): string | undefined {
-    return key.endsWith(LOCK_SUFFIX) ? this.idOfRecord(key.slice(0, -LOCK_SUFFIX.length)) : undefined
+    return this.idWithin(key, this.lockBehind)
+  }
+
+  private idWithin(key: string, end: string): string | undefined {
+    if (!key.startsWith(this.before) || !key.endsWith(end)) return undefined
+    const id = key.slice(this.before.length, key.length - end.length)
+    return this.flawOf(id) === undefined ? id : undefined
   }
 
   flawOf(id: unknown): string | undefined {
     if (typeof id !== 'string') return 'it is not a string'
     if (id === '') return 'it is empty'
-    if (this.prefix.length + id.length + LONGEST_SUFFIX > this.store.maxKeyBytes) {
-      const keyBytes = String(Buffer.byteLength(this.prefix + id) + LONGEST_SUFFIX)
+    if (this.aroundId + id.length > this.store.maxKeyBytes) {
+      const keyBytes = String(this.aroundId + Buffer.byteLength(id))
       return `its lock key would have ${keyBytes} bytes, and ${this.store.name} takes ${String(this.store.maxKeyBytes)}`
     }
     if (!VISIBLE_ASCII.test(id)) return 'only visible ASCII without spaces is allowed'
@@ -83,6 +112,7 @@ export class SuffixLayout implements KeyLayout {
       // The first character alone rules nearly every id out, and takes a tenth of the time.
       if (id.charCodeAt(id.length - suffix.length) === DASH && id.endsWith(suffix)) return `it ends in "${suffix}", which names a key of the lock protocol`
     }
+    if (this.marks?.refusedInId.test(id) === true) return 'it has what the proxy looks for in a key, so that its lock would be on another server'
     return undefined
   }
 }

@@ -16,7 +16,7 @@ import { createRendezvous } from './rendezvous.js'
 import { nodeId, protocolOf, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
 import { createPortableCodec, createTextCodec, TEXT_VERSION } from './text-codec.js'
-import { MEMCACHED } from './traits.js'
+import { traitsOf } from './traits.js'
 
 export interface MemcachedWireOptions {
   /** At least one; sessions are spread over them by rendezvous hashing of their route. */
@@ -66,6 +66,9 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   }
   if (!(Number.isInteger(connections) && connections >= 1)) {
     throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
+  }
+  if (options.placement !== undefined && servers.some(({ via }) => via !== undefined)) {
+    throw new InvalidOptionError('php: through a proxy (via) the lock of a session would be on another server than its record.')
   }
   if (options.placement !== undefined && servers.length > 1) {
     throw new InvalidOptionError('php: sessions can be shared on one server only.')
@@ -133,7 +136,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       closing ??= Promise.all(nodes.map((node) => node.close())).then(() => undefined)
       return closing
     },
-    store: MEMCACHED,
+    store: traitsOf(servers[0]?.via),
     meetingPlace: defaultDirectory(),
     nodeOf: (route) => placeOf(route).node.observed,
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),

@@ -1,5 +1,6 @@
 import { MOST_KEY_BYTES } from '../key.js'
-import type { StoreTraits } from '../wire.js'
+import type { KeyMarks, StoreTraits } from '../wire.js'
+import type { Via } from './save-path.js'
 
 export const MEMCACHED: StoreTraits = {
   name: 'memcached',
@@ -9,3 +10,15 @@ export const MEMCACHED: StoreTraits = {
     outOfMemory: 'look at its memory limit (-m) and its evictions',
   },
 }
+
+/** twemproxy's `hash_tag: "{}"`, and `filter = "tags"` of memcached's proxy: only what is between the first braces is hashed. */
+const BRACES: KeyMarks = { open: '{', close: '}', stop: '', refusedInId: /^\}/, refusedInPrefix: /\{/ }
+
+/** mcrouter hashes what stands before the first `|#|`; what begins with a slash it takes for the name of a route. */
+const HASH_STOP: KeyMarks = { open: '', close: '', stop: '|#|', refusedInId: /^\/|\|#/, refusedInPrefix: /\|#|\|$/ }
+
+const MARKS: Readonly<Record<Via, KeyMarks>> = { twemproxy: BRACES, proxy: BRACES, mcrouter: HASH_STOP }
+
+/** memcached as it is reached: by itself, or through a proxy. */
+export const traitsOf = (via: Via | undefined): StoreTraits =>
+  via === undefined ? MEMCACHED : { ...MEMCACHED, keyMarks: MARKS[via] }

@@ -1,0 +1,65 @@
+/** Sessions on several servers behind a proxy: each has all its keys on one of them, and its requests exclude each other. */
+import { SessionManager } from 'latchkey'
+import { describe, expect, it } from 'vitest'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, twemproxyConfiguration } from '../support/proxies.js'
+
+const SESSIONS = 48
+
+describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
+  it.skipIf(missingProxy(kind) !== '')(`keeps each session on one of three servers, and loses nothing${missingProxy(kind)}`, async () => {
+    await using servers = await three()
+    await using proxy = await startProxy(kind, configurationOf(kind, servers.addresses))
+    const managers = [0, 1].map(() => new SessionManager({ savePath: `tcp://${proxy.address}?via=${kind}`, lifetimeSec: 3_000_000 }))
+    const ids = Array.from({ length: SESSIONS }, (_, index) => `visitor-${String(index)}`)
+    const visits = managers.flatMap((manager) => ids.flatMap((id) => [0, 1, 2].map(() => () => manager.run(id, count))))
+    await Promise.all(visits.map((visit) => visit()))
+    for (const id of ids) {
+      const session = await managers[0]?.peek(id)
+      expect(session).toMatchObject({ visits: 6 })
+      // A lock that is held shows where the lock is.
+      await managers[0]?.run(id, async () => {
+        const places = await Promise.all(servers.all.map((server) => holds(server, id)))
+        expect(places.filter(({ record }) => record)).toHaveLength(1)
+        expect(places.map(({ lock }) => lock)).toEqual(places.map(({ record }) => record))
+      })
+    }
+    const shares = await Promise.all(servers.all.map((server) => server.stat('curr_items')))
+    expect(Math.min(...shares)).toBeGreaterThan(0)
+    for (const manager of managers) await manager.close()
+  })
+
+  it.skipIf(missingProxy(kind) !== '')(`refuses what names a proxy as if it was memcached, and says what to add${missingProxy(kind)}`, async () => {
+    await using servers = await three()
+    const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
+    await using proxy = await startProxy(kind, configuration)
+    const manager = new SessionManager({ savePath: `tcp://${proxy.address}`, waitMs: 0 })
+    await expect(manager.run('visitor', () => undefined)).rejects.toThrow(`?via=${kind}`)
+    await manager.close()
+  })
+})
+
+it('php cannot be kept behind a proxy, nor can a prefix with its marks', () => {
+  expect(() => new SessionManager({ savePath: 'h?via=twemproxy', php: { extension: 'memcached' } })).toThrow(/php: through a proxy/)
+  expect(() => new SessionManager({ savePath: 'h?via=twemproxy', prefix: '{app}:' })).toThrow(/prefix/)
+})
+
+async function count(session: { readonly data: Record<string, unknown> }): Promise<void> {
+  session.data['visits'] = Number(session.data['visits'] ?? 0) + 1
+}
+
+async function holds(server: MemcachedServer, id: string): Promise<{ record: boolean; lock: boolean }> {
+  const has = async (key: string): Promise<boolean> => (await server.commandText(`get ${key}`)).startsWith('VALUE')
+  return { record: await has(`sess:{${id}}`), lock: await has(`sess:{${id}}-lck`) }
+}
+
+async function three(): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {
+  const all = await Promise.all([0, 1, 2].map(() => MemcachedServer.start()))
+  return {
+    all,
+    addresses: all.map(({ address }) => address),
+    [Symbol.asyncDispose]: async () => {
+      for (const server of all) await server.stop()
+    },
+  }
+}
