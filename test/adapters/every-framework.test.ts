@@ -1,18 +1,14 @@
-import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import type { Command } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import type { Answer, Browser } from './express/browser.js'
-import { barrier, endPlacesAfterEach, type Place, PLACES, type Route, until } from './places.js'
+import { barrier, elsewhere, endPlacesAfterEach, PLACES, type Route, until } from './places.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
 
 /** What a session must be with every framework: said once, and played with each. */
 
 endPlacesAfterEach()
 endStalledAfterEach()
-
-/** Another process with the same store. */
-const elsewhere = ({ wire, manager }: Place): SessionManager => (wire === undefined ? manager : new SessionManager({ wire: wire.inner, waitMs: 0 }))
 
 const shown = async (browser: Browser): Promise<unknown> => {
   const data = JSON.parse((await browser.get('/show')).body) as Record<string, unknown>

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import express, { type Request as ExpressRequest } from 'express'
-import type { SessionManager, SessionManagerOptions } from 'latchkey'
+import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import type { Browser } from './express/browser.js'
 import * as expressSite from './express/site.js'
 import type { TapWire } from './express/tap-wire.js'
@@ -171,6 +171,10 @@ export const PLACES: readonly (readonly [name: string, start: Start])[] = [
   ['Koa', onKoa],
   ...fetchSite.KINDS.map((kind) => [kind, onFetch(kind)] as const),
 ]
+
+/** Another process with the same store. */
+export const elsewhere = ({ wire, manager }: Place): SessionManager =>
+  wire === undefined ? manager : new SessionManager({ wire: wire.inner, waitMs: 0 })
 
 /** In every file that starts places. */
 export function endPlacesAfterEach(): void {

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url'
 import type { Request, RequestHandler, Response } from 'express'
 import { SessionManager } from 'latchkey'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Command } from '../../../src/wire/wire.js'
 import { ExpressStore } from '../../../src/adapters/express/express-store.js'
 import type { Browser } from './browser.js'
 import { endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
-import { storesRecord, type TapWire } from './tap-wire.js'
+import { storesRecord } from './tap-wire.js'
+import { inWords, played } from '../in-words.js'
 
 /** The table of docs/reference/adapters.md, row by row: what it says is what happens. */
 
@@ -177,19 +177,6 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> = {
-  get: ['read', 'look'],
-  add: ['store', 'lock'],
-  cas: ['store', 'renew'],
-  set: ['store', 'lock'],
-  touch: ['prolong', 'renew'],
-  cad: ['', 'free'],
-  delete: ['', 'free'],
-}
-const inWords = (wire: TapWire | undefined): string =>
-  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
-const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
-
 const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Express\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
 const ROWS = [...SECTION.matchAll(/^\| (.+?) \| (.*?) \| (.*?) \| (yes|no|) \| (.*?) \|$/gm)].map(([, ...cells]) => cells)
@@ -216,7 +203,7 @@ describe.each(EXPRESSES)('the table of docs/reference/adapters.md, %s', (_name, 
     calls = []
     const answer = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
     const observed = [calls.join(', '), inWords(site.wire), held, String(answer?.status ?? '')]
-    expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
+    expect(observed).toEqual(promised.map(played))
     expect(await site.isFree(visitor.sid)).toBe(true)
   })
 })

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import type { Command } from '../../../src/wire/wire.js'
-import { storesRecord, type TapWire } from '../express/tap-wire.js'
+import { storesRecord } from '../express/tap-wire.js'
+import { inWords, played } from '../in-words.js'
 import type { Answer, FetchBrowser } from './browser.js'
 import { endSitesAfterEach, type Handler, KINDS, Site, type SiteOptions } from './site.js'
 
@@ -129,19 +129,6 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 }
 
-const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> = {
-  get: ['read', 'look'],
-  add: ['store', 'lock'],
-  cas: ['store', 'renew'],
-  set: ['store', 'lock'],
-  touch: ['prolong', 'renew'],
-  cad: ['', 'free'],
-  delete: ['', 'free'],
-}
-const inWords = (wire: TapWire | undefined): string =>
-  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
-const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
-
 /** What the response says of the session's cookie. */
 function cookieIn({ setCookies }: Answer): string {
   const [cookie] = setCookies
@@ -177,7 +164,7 @@ describe.each(KINDS)('the table of the Fetch section, %s', (kind) => {
     site.around = under
     const answer = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
     const observed = [inWords(site.wire), held, cookieIn(answer), String(answer.status)]
-    expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
+    expect(observed).toEqual(promised.map(played))
     expect(await site.isFree(sid, visitor.sid)).toBe(true)
     if (answer.status === 503) expect(answer.headers['retry-after']).toBe('1')
   })

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import type { Context } from 'koa'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { KoaStore } from '../../../src/adapters/koa/koa-store.js'
-import type { Command } from '../../../src/wire/wire.js'
-import { storesRecord, type TapWire } from '../express/tap-wire.js'
+import { storesRecord } from '../express/tap-wire.js'
+import { inWords, played } from '../in-words.js'
 import type { KoaBrowser } from './browser.js'
 import { endSitesAfterEach, Site, type SiteOptions, type Visit } from './site.js'
 
@@ -147,19 +147,6 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const WORDS: Readonly<Record<string, readonly [record: string, lock: string]>> = {
-  get: ['read', 'look'],
-  add: ['store', 'lock'],
-  cas: ['store', 'renew'],
-  set: ['store', 'lock'],
-  touch: ['prolong', 'renew'],
-  cad: ['', 'free'],
-  delete: ['', 'free'],
-}
-const inWords = (wire: TapWire | undefined): string =>
-  (wire?.flights ?? []).map((commands) => commands.map((command) => word(command, wire?.names.of(command) ?? '')).join('+')).join(', ')
-const word = ({ key }: Command, name: string): string => WORDS[name]?.[key.endsWith('-lck') ? 1 : 0] ?? name
-
 const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/adapters.md', import.meta.url)), 'utf8')
 const [, SECTION = ''] = /## Koa\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
 const ROWS = [...SECTION.matchAll(/^\| (.+?) \| (.*?) \| (.*?) \| (yes|no|) \| (.*?) \|$/gm)].map(([, ...cells]) => cells)
@@ -196,7 +183,7 @@ describe('the Koa section of docs/reference/adapters.md', () => {
     calls = []
     const { status } = await (scenario.ask?.(site, visitor) ?? visitor.get('/it'))
     const observed = [calls.join(', '), inWords(site.wire), held, String(status)]
-    expect(observed).toEqual(promised.map((cell) => cell.replace(/ ?\([^)]*\)/g, '')))
+    expect(observed).toEqual(promised.map(played))
     expect(await site.isFree(sid)).toBe(true)
   })
 })
