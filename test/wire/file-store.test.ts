@@ -266,7 +266,7 @@ describe('a store on disk that came to harm', () => {
   })
 
   it('what is no database of ours, or of another version, is left alone', async () => {
-    for (const pragma of ['application_id = 17', 'user_version = 2']) {
+    for (const pragma of ['application_id = 17', 'user_version = 1', 'user_version = 3']) {
       const directory = newDirectory()
       const first = wireTo(directory)
       await stored(first, 'x')
@@ -314,3 +314,13 @@ describe('clearing a store on disk', () => {
     expect(casOf(await run(wire, { op: 'get', key }))).toEqual(cas)
   })
 })
+
+it('the log of a store on disk is kept short by what was written, and not by how often', async () => {
+  const directory = newDirectory()
+  const wire = wireTo(directory, { flightMs: 60_000 })
+  const value = Buffer.alloc(200_000, 'x')
+  for (let turn = 0; turn < 10; turn++) {
+    await Promise.all(Array.from({ length: 64 }, (_, at) => wire.flight('k', [{ op: 'set', key: `k${String(at)}`, value, ttlSec: 1000 }])))
+  }
+  await expect.poll(() => statSync(`${fileOf(directory)}-wal`).size, { timeout: 20_000 }).toBeLessThan(64 * 1024 * 1024)
+}, 30_000)

@@ -5,17 +5,21 @@
 import { Worker } from 'node:worker_threads'
 import type { Sqlite } from './sqlite.js'
 
-/** Some 8 MiB of log. */
-const TRANSACTIONS = 2000
+const DUE_BYTES = 8 * 1024 * 1024
 /** 32 MiB: under a load that never pauses the log has no end, unless writers are kept waiting for a moment. */
 const MOST_FRAMES = 8000
+/**
+ * Milliseconds that writers are kept waiting for those who read; afterwards the log stays as it is until the next time.
+ * A process that is stopped as it reads, or a backup, would keep all of them out for as long.
+ */
+const PATIENCE_MS = 50
 
 /**
  * Text, because it must run wherever this package is bundled to, and from its sources. It opens a connection of its own
  * for each copy: one that stays would keep the last process that closes the store from clearing the log away.
  */
 const THREAD = `
-const { parentPort, workerData: { library, path, most } } = require('node:worker_threads')
+const { parentPort, workerData: { library, path, most, patienceMs } } = require('node:worker_threads')
 process.emitWarning = () => undefined
 const module = require(library)
 const Database = module.DatabaseSync ?? module
@@ -23,7 +27,7 @@ parentPort.on('message', () => {
   let database
   try {
     database = new Database(path)
-    database.exec('PRAGMA busy_timeout = 1000; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
+    database.exec('PRAGMA busy_timeout = ' + patienceMs + '; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
     const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
     if (log > most) database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
   } catch {
@@ -39,17 +43,18 @@ parentPort.on('message', () => {
 export class Checkpoints {
   private worker: Worker | undefined
   private isBusy = false
-  private sinceLast = 0
+  private bytesSinceLast = 0
 
   constructor(
     private readonly sqlite: Sqlite,
     private readonly path: string,
   ) {}
 
-  /** After each transaction that wrote. */
-  note(): void {
-    if (++this.sinceLast < TRANSACTIONS || this.isBusy) return
-    this.sinceLast = 0
+  /** After each transaction that wrote: about how much it added to the log. */
+  note(bytes: number): void {
+    this.bytesSinceLast += bytes
+    if (this.bytesSinceLast < DUE_BYTES || this.isBusy) return
+    this.bytesSinceLast = 0
     this.isBusy = true
     this.worker ??= this.start()
     this.worker.postMessage('copy')
@@ -66,10 +71,12 @@ export class Checkpoints {
       eval: true,
       execArgv: [],
       env: {},
-      workerData: { library: this.sqlite.library, path: this.path, most: MOST_FRAMES },
+      workerData: { library: this.sqlite.library, path: this.path, most: MOST_FRAMES, patienceMs: PATIENCE_MS },
     })
     worker.on('message', () => {
       this.isBusy = false
+      // What was written meanwhile may be due as well, and nothing more may come.
+      if (this.worker === worker) this.note(0)
     })
     worker.on('error', () => {
       this.isBusy = false

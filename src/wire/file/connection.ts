@@ -71,8 +71,9 @@ export class Connection {
       if (troubleOf(error) === 'busy') return 'busy'
       throw error
     }
+    const { writtenBytes } = this.items
     const result = this.ending(work)
-    this.checkpoints.note()
+    this.checkpoints.note(this.items.writtenBytes - writtenBytes)
     return result
   }
 

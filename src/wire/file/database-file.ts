@@ -11,7 +11,7 @@ import type { Database, Sqlite } from './sqlite.js'
 
 /** "lkey": whose file it is. */
 const APPLICATION_ID = 0x6c6b6579
-const FORMAT = 1
+const FORMAT = 2
 /** SQLite's header. */
 const LEAST_BYTES = 512
 const CACHE_KIB = 8192

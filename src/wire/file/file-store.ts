@@ -1,8 +1,9 @@
 /** The store of a directory: flights in, outcomes out, and the file opened anew when something became of it. */
 import { type Command, FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
+import { DamagedRecordError } from './checksum.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
 import { DamagedStoreError, fileIn, isSame } from './database-file.js'
-import { isAlive, isStore, type Items, NO_ROOM } from './items.js'
+import { isAlive, isStore, isWhole, type Items, NO_ROOM } from './items.js'
 import { troubleOf } from './sqlite.js'
 import type { StoreClock } from './store-clock.js'
 
@@ -65,7 +66,7 @@ export class FileStore {
     return this.guarded(({ items }) => {
       const page = items.page(from, count)
       const now = this.options.clock.now()
-      const keys = page.filter((row) => row.key.startsWith(prefix) && isAlive(row, now)).map(({ key }) => key)
+      const keys = page.filter((row) => row.key.startsWith(prefix) && (isAlive(row, now) || !isWhole(row))).map(({ key }) => key)
       const last = page.length < count ? undefined : page.at(-1)?.key
       return { keys, next: last?.startsWith(prefix) === true ? after(last) : undefined }
     })
@@ -82,7 +83,8 @@ export class FileStore {
       const { items } = connection
       const page = items.page(from, count)
       const now = this.options.clock.now()
-      const dead = page.filter((row) => !isAlive(row, now))
+      // Of one that is damaged the dates are no reason to end a session.
+      const dead = page.filter((row) => isWhole(row) && !isAlive(row, now))
       const last = page.length < count ? undefined : page.at(-1)?.key
       const removed =
         dead.length === 0 ? [] : connection.writing(() => this.removed(items, dead))
@@ -99,6 +101,11 @@ export class FileStore {
   /** For operators: the answer to a statement without parameters. @throws FlightError */
   ask(sql: string): unknown[] {
     return this.guarded((connection) => connection.ask(sql))
+  }
+
+  /** How many records are not what was stored. @throws FlightError */
+  damagedRecords(): number {
+    return this.guarded((connection) => connection.reading(() => connection.items.damaged()))
   }
 
   get isOpen(): boolean {
@@ -133,9 +140,17 @@ export class FileStore {
     try {
       return connection.reading(() => flights.map((commands) => answers(connection.items, commands, this.options.clock)))
     } catch (error) {
-      const outcome = this.failure(error instanceof UncertainCommit ? error.cause : error)
+      const cause = error instanceof UncertainCommit ? error.cause : error
+      if (flights.length > 1 && isDamage(cause)) return this.oneByOne(flights, cause)
+      const outcome = this.failure(cause)
       return flights.map(() => outcome)
     }
+  }
+
+  /** One session that is damaged fails no other one; nothing was done so far. */
+  private oneByOne(flights: readonly Commands[], damage: unknown): Outcome[] {
+    this.failure(damage)
+    return flights.flatMap((commands) => this.run([commands]))
   }
 
   private write(connection: Connection, flights: readonly Commands[]): Outcome[] {
@@ -154,6 +169,7 @@ export class FileStore {
       // Nothing of any of them was done, and one that is small, or only frees something, may still find room.
       if (isFull && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands]))
       if (isFull) return flights.map((commands) => this.withoutRoom(items, commands))
+      if (flights.length > 1 && isDamage(error)) return this.oneByOne(flights, error)
       const outcome = error instanceof UncertainCommit ? this.failure(error.cause, 'unknown') : this.failure(error)
       return flights.map(() => outcome)
     }
@@ -202,7 +218,7 @@ export class FileStore {
   }
 
   private failure(error: unknown, outcome: 'not-sent' | 'unknown' = 'not-sent'): FlightError | 'busy' {
-    const trouble = troubleOf(error)
+    const trouble = isDamage(error) ? 'damaged' : troubleOf(error)
     if (trouble === 'busy' && outcome === 'not-sent') return 'busy'
     // Looked at anew by the next flight: it may have been mended by then, and what SQLite keeps of it in memory is stale.
     this.close()
@@ -213,6 +229,8 @@ export class FileStore {
     return new FlightError(outcome, isOurs ? text : `${path} ${advice}`, { cause: error })
   }
 }
+
+const isDamage = (error: unknown): boolean => error instanceof DamagedRecordError || troubleOf(error) === 'damaged'
 
 /** The key that follows in the order of bytes, which is that of ASCII. */
 const after = (key: string): string => `${key}\0`

@@ -1,7 +1,8 @@
 /** The table of items, and what each command of a flight does to it. */
 import type { Cas, Command, Reply, Status } from '../wire.js'
 import { valueBytes } from '../wire.js'
-import type { Room } from './room.js'
+import { bodySum, type Checksums, DamagedRecordError, headSum, type RecordHead } from './checksum.js'
+import { PAGE_BYTES, type Room } from './room.js'
 import type { Database, SqliteValue, Statement } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
 
@@ -10,10 +11,11 @@ import type { Instant, StoreClock } from './store-clock.js'
  *
  * `boot`: 0 of what is counted on the wall clock, else the start of the machine that `expires` counts from.
  * `ttl`: milliseconds; what has longer to live than it was given was written before the machine was started anew.
+ * `head`, `body`: checksums.
  */
 export const SCHEMA = `CREATE TABLE item (
   key TEXT PRIMARY KEY, version TEXT NOT NULL, flags INTEGER NOT NULL, boot INTEGER NOT NULL,
-  expires INTEGER NOT NULL, ttl INTEGER NOT NULL, value BLOB NOT NULL
+  expires INTEGER NOT NULL, ttl INTEGER NOT NULL, head INTEGER NOT NULL, body INTEGER NOT NULL, value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID`
 
 /** What clocks of two processes may differ by: they count on one, and round. */
@@ -36,15 +38,18 @@ export interface Lifetime {
 export const isAlive = ({ boot, expires, ttl }: Lifetime, now: Instant): boolean =>
   boot === 0 ? expires > now.wallMs : boot === now.boot && expires > now.bootMs && expires - ttl < now.bootMs + SLACK_MS
 
-interface ItemRow extends Lifetime {
-  readonly version: string
-  readonly flags: number
+interface ItemRow extends RecordHead, Checksums {
   readonly value: Uint8Array
 }
 
-interface KeyRow extends Lifetime {
+export interface KeyRow extends RecordHead, Checksums {
   readonly key: string
 }
+
+/** Whether what an item says of itself is what was stored; nothing is known of its value. */
+export const isWhole = (row: KeyRow): boolean => row.head === headSum(row.key, row)
+
+const isSound = (key: string, row: ItemRow): boolean => row.head === headSum(key, row) && row.body === bodySum(row.value)
 
 /** Versions never repeat, so one is good on every connection. */
 const AS_OF = 0
@@ -67,6 +72,10 @@ type Store = Extract<Command, { readonly op: 'add' | 'set' | 'cas' }>
 export const isStore = (command: Command): command is Store =>
   command.op === 'add' || command.op === 'set' || command.op === 'cas'
 
+const EXAMINED_AT_ONCE = 1000
+
+const HEAD = ['version', 'flags', 'boot', 'expires', 'ttl', 'head'] as const
+
 export interface ItemsOptions {
   readonly database: Database
   readonly room: Room
@@ -85,22 +94,30 @@ export class Items {
   private readonly deleteStatement: Statement<unknown>
   private readonly cadStatement: Statement<unknown>
   private readonly pageStatement: Statement<KeyRow>
+  private readonly neighboursStatement: Statement<KeyRow>
   private readonly removeStatement: Statement<unknown>
+  /** By all commands so far, as it adds to the log: a page each, and values. */
+  writtenBytes = 0
 
   constructor(private readonly options: ItemsOptions) {
     const { database } = options
-    const columns = 'key, version, flags, boot, expires, ttl, value'
-    const values = 'VALUES (?, ?, ?, ?, ?, ?, ?)'
-    const given = 'version = ?, flags = ?, boot = ?, expires = ?, ttl = ?, value = ?'
-    const excluded = ['version', 'flags', 'boot', 'expires', 'ttl', 'value'].map((name) => `${name} = excluded.${name}`).join(', ')
-    this.getStatement = database.prepare('SELECT version, flags, boot, expires, ttl, value FROM item WHERE key = ?')
+    const names = [...HEAD, 'body', 'value']
+    const columns = ['key', ...names].join(', ')
+    const values = `VALUES (?${', ?'.repeat(names.length)})`
+    const given = names.map((name) => `${name} = ?`).join(', ')
+    const excluded = names.map((name) => `${name} = excluded.${name}`).join(', ')
+    const heads = `SELECT key, ${HEAD.join(', ')} FROM item`
+    this.getStatement = database.prepare(`SELECT ${names.join(', ')} FROM item WHERE key = ?`)
+    this.neighboursStatement = database.prepare(
+      `SELECT * FROM (${heads} WHERE key < ? ORDER BY key DESC LIMIT 1) UNION ALL SELECT * FROM (${heads} WHERE key > ? ORDER BY key LIMIT 1)`,
+    )
     this.addStatement = database.prepare(`INSERT INTO item (${columns}) ${values} ON CONFLICT (key) DO UPDATE SET ${excluded} WHERE NOT ${ALIVE}`)
     this.setStatement = database.prepare(`INSERT OR REPLACE INTO item (${columns}) ${values}`)
     this.casStatement = database.prepare(`UPDATE item SET ${given} WHERE key = ? AND version = ? AND ${ALIVE}`)
-    this.touchStatement = database.prepare(`UPDATE item SET boot = ?, expires = ?, ttl = ? WHERE key = ? AND ${ALIVE}`)
+    this.touchStatement = database.prepare(`UPDATE item SET boot = ?, expires = ?, ttl = ?, head = ? WHERE key = ? AND version = ?`)
     this.deleteStatement = database.prepare(`DELETE FROM item WHERE key = ? AND ${ALIVE}`)
     this.cadStatement = database.prepare(`DELETE FROM item WHERE key = ? AND version = ? AND ${ALIVE}`)
-    this.pageStatement = database.prepare('SELECT key, boot, expires, ttl FROM item WHERE key >= ? ORDER BY key LIMIT ?')
+    this.pageStatement = database.prepare(`${heads} WHERE key >= ? ORDER BY key LIMIT ?`)
     this.removeStatement = database.prepare(`DELETE FROM item WHERE key = ? AND NOT ${ALIVE}`)
   }
 
@@ -119,6 +136,7 @@ export class Items {
 
   /** Carries out any command. Only within a transaction that has the write lock. */
   run(command: Command, now: Instant): Reply {
+    this.writtenBytes += PAGE_BYTES
     if (isStore(command)) return this.store(command, now)
     const { key } = command
     switch (command.op) {
@@ -127,10 +145,12 @@ export class Items {
         return item === undefined ? MISSING : whole('ok', item)
       }
       case 'touch': {
-        const { boot, expires, ttl } = this.lifetime(key, command.ttlSec, now)
-        if (!hasChanged(this.touchStatement.run(boot, expires, ttl, key, ...aliveAt(now)))) return MISSING
         const item = this.find(key, { now: () => now })
-        return item === undefined ? MISSING : { ...OK, cas: casOf(item.version) }
+        if (item === undefined) return MISSING
+        const { version, flags } = item
+        const head = { version, flags, ...this.lifetime(key, command.ttlSec, now) }
+        this.touchStatement.run(head.boot, head.expires, head.ttl, headSum(key, head), key, version)
+        return { ...OK, cas: casOf(version) }
       }
       case 'delete':
         return hasChanged(this.deleteStatement.run(key, ...aliveAt(now))) ? OK : MISSING
@@ -147,6 +167,7 @@ export class Items {
 
   /** Removes an item if it has expired; whether it did. */
   remove(key: string, now: Instant): boolean {
+    this.writtenBytes += PAGE_BYTES
     return hasChanged(this.removeStatement.run(key, ...aliveAt(now)))
   }
 
@@ -165,7 +186,10 @@ export class Items {
     if (!this.options.room.take(command)) return NO_ROOM
     const { boot, expires, ttl } = this.lifetime(key, ttlSec, now)
     const version = this.options.nextVersion()
-    const row: SqliteValue[] = [version, flags, boot, expires, ttl, value]
+    const head = headSum(key, { version, flags, boot, expires, ttl })
+    const body = bodySum(value)
+    this.writtenBytes += value.length
+    const row: SqliteValue[] = [version, flags, boot, expires, ttl, head, body, value]
     switch (command.op) {
       case 'add': {
         if (hasChanged(this.addStatement.run(key, ...row, ...aliveAt(now)))) return { ...OK, cas: casOf(version) }
@@ -183,9 +207,36 @@ export class Items {
     }
   }
 
+  /** How many items are not what was stored. */
+  damaged(): number {
+    let damaged = 0
+    for (let page = this.page('', EXAMINED_AT_ONCE); page.length > 0; page = this.page(`${page.at(-1)?.key ?? ''}\0`, EXAMINED_AT_ONCE)) {
+      for (const { key } of page) {
+        const item = this.getStatement.get(key)
+        if (item === undefined || !isSound(key, item)) damaged++
+      }
+    }
+    return damaged
+  }
+
   private find(key: string, clock: StoreClock): ItemRow | undefined {
     const item = this.getStatement.get(key)
-    return item !== undefined && isAlive(item, clock.now()) ? item : undefined
+    if (item === undefined) {
+      this.checkNeighbours(key)
+      return undefined
+    }
+    if (!isSound(key, item)) throw new DamagedRecordError('the checksum of a session is another one')
+    return isAlive(item, clock.now()) ? item : undefined
+  }
+
+  /**
+   * A key that was damaged is not found, and still stands where it stood: between the same two. Without a look at them
+   * a visitor whose session is damaged there would be given an empty one.
+   */
+  private checkNeighbours(key: string): void {
+    if (this.options.isOfProcesses(key)) return
+    if (this.neighboursStatement.all(key, key).every(isWhole)) return
+    throw new DamagedRecordError('the checksum of a session beside the one that is looked for is another one')
   }
 
   private lifetime(key: string, ttlSec: number, { wallMs, bootMs, boot }: Instant): Lifetime {

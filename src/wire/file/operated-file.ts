@@ -90,6 +90,8 @@ class OperatedFile implements OperatedNode {
         const sizes = this.sizesOf(store)
         const fileSystem = fileSystemOf(this.name)
         const harm = store.ask('PRAGMA integrity_check(3)').map(textOf).filter((text) => text !== 'ok')
+        const records = store.damagedRecords()
+        if (records > 0) harm.push(`${String(records)} records are not what was stored`)
         return {
           data: { survives: this.settings.survives, fileSystem, ...sizes },
           about: `${this.aboutOf(sizes)}${fileSystem === undefined ? '' : `, on ${fileSystem}`}`,
