@@ -5,14 +5,25 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { blocksOf, MARK, PAGES, promisedBy, read, ROOT } from '../support/pages.js'
+import { buildPrograms } from '../support/programs.js'
 
-/** Code blocks are executed inside the project, so that 'latchkey' is what the project is. */
+/** Code blocks are built inside the project, so that 'latchkey' is what the project is. */
 const SCRATCH = join(ROOT, '.cache/docs')
+const BUILT = join(SCRATCH, 'built')
 
 let server: MemcachedServer
 beforeAll(async () => {
   mkdirSync(SCRATCH, { recursive: true })
   server = await MemcachedServer.start()
+  const sources = PAGES.flatMap((page) =>
+    runnable(page).map((code, index) => {
+      const file = join(SCRATCH, nameOf(page, index))
+      writeFileSync(file, code.replaceAll('127.0.0.1:11211', server.address))
+      return file
+    }),
+  )
+  await buildPrograms([join(ROOT, 'test/docs/play.ts')], SCRATCH)
+  await buildPrograms(sources, BUILT)
 })
 afterAll(async () => {
   rmSync(SCRATCH, { recursive: true, force: true })
@@ -20,6 +31,7 @@ afterAll(async () => {
 })
 
 const runnable = (page: string): readonly string[] => blocksOf(page).flatMap(({ how, code }) => (how === 'run' ? [code] : []))
+const nameOf = (page: string, index: number): string => `${page.replaceAll('/', '-')}-${String(index + 1)}.mjs`
 
 describe('code in the documentation', () => {
   it.each(PAGES)('%s: every block says how it is tested', (page) => {
@@ -30,14 +42,9 @@ describe('code in the documentation', () => {
   })
 
   it.concurrent.each(PAGES.filter((page) => runnable(page).length > 0))('%s: its examples run, print what they say, and end by themselves', async (page) => {
-    const files = runnable(page).map((code, index) => {
-      const file = join(SCRATCH, `${page.replaceAll('/', '-')}-${String(index + 1)}.mjs`)
-      writeFileSync(file, code.replaceAll('127.0.0.1:11211', server.address))
-      return file
-    })
-    const player = ['--import', 'tsx', join(ROOT, 'test/docs/play.ts'), ...files]
+    const files = runnable(page).map((_code, index) => join(BUILT, nameOf(page, index)))
     // One that does not end by itself is ended, before the test is.
-    const { stdout } = await promisify(execFile)(process.execPath, player, { cwd: ROOT, timeout: 50_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [join(SCRATCH, 'play.mjs'), ...files], { cwd: ROOT, timeout: 50_000 })
     const printed = stdout.split(`${MARK}\n`).slice(1).map((text) => text.trim())
     expect(printed).toEqual(runnable(page).map(promisedBy))
   })

@@ -1,5 +1,5 @@
 /**
- * Plays the files that it is given, one after the other, as programs: `node --import tsx test/docs/play.ts FILE...`.
+ * Plays the files that it is given, one after the other, as programs: `node play.mjs FILE...`, built.
  *
  * The next one begins when the one before has ended by itself: when nothing is left that would keep the process alive.
  * What an example leaves open therefore fails its test. A line of `MARK` stands before what each one prints.

@@ -45,6 +45,9 @@ async function isStill(one: SessionProcess, name: string, count: number): Promis
   return 'value' in result && (result.value as Record<string, unknown>)[name] === count
 }
 
+/** By the bell within some milliseconds, on a busy machine too far below the lease (30 s) after which it is seen without. */
+const DEATH_SEEN_MS = 3_000
+
 describe('several processes', () => {
   it('8 concurrent requests of 300 ms on one session over four processes: 8 of 8 served, none lost', async () => {
     const all = await Promise.all([start(), start(), start(), start()])
@@ -83,12 +86,12 @@ describe('several processes', () => {
     void victim.kill()
     expect(await waiting).toEqual({ value: '' })
     const seenMs = performance.now()
-    expect(seenMs - killedMs - lag.between(killedMs, seenMs)).toBeLessThan(250)
+    expect(seenMs - killedMs - lag.between(killedMs, seenMs)).toBeLessThan(DEATH_SEEN_MS)
     await waiter.kill()
     const cameMs = performance.now()
     expect(await later.call({ do: 'read', id: 'dead' })).toEqual({ value: '' })
     const hadMs = performance.now()
-    expect(hadMs - cameMs - lag.between(cameMs, hadMs)).toBeLessThan(250)
+    expect(hadMs - cameMs - lag.between(cameMs, hadMs)).toBeLessThan(DEATH_SEEN_MS)
     expect(await later.call({ do: 'write', id: 'dead', data: 'later' })).toEqual({ value: true })
   })
 

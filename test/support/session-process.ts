@@ -1,7 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { SessionManagerOptions } from '../../src/index.js'
+import { buildPrograms } from './programs.js'
 
 export type Call =
   | { readonly do: 'read'; readonly id: string; readonly label?: string }
@@ -14,11 +17,16 @@ export type Call =
 export type Result = { readonly value: unknown } | { readonly code: string }
 
 const MAIN = fileURLToPath(new URL('./session-process-main.ts', import.meta.url))
+const BUILT = fileURLToPath(new URL(`../../.cache/session-process-${String(process.pid)}`, import.meta.url))
 
 const alive = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
+  rmSync(BUILT, { recursive: true, force: true })
 })
+
+/** The program, once it is built. */
+let program: Promise<void> | undefined
 
 /** A real process with a manager of its own. A test tells it what to do, and can stop and kill it. */
 export class SessionProcess {
@@ -36,7 +44,8 @@ export class SessionProcess {
   }
 
   static async start(options: SessionManagerOptions): Promise<SessionProcess> {
-    const child = fork(MAIN, { execArgv: ['--import', 'tsx'], env: { ...process.env, MANAGER_OPTIONS: JSON.stringify(options) } })
+    await (program ??= buildPrograms([MAIN], BUILT))
+    const child = fork(join(BUILT, 'session-process-main.mjs'), { execArgv: [], env: { ...process.env, MANAGER_OPTIONS: JSON.stringify(options) } })
     alive.add(child)
     child.once('exit', () => alive.delete(child))
     const started = new SessionProcess(child)
