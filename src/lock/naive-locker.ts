@@ -80,6 +80,10 @@ class NaiveHandle implements Handle {
     await this.one({ op: 'delete', key: this.key })
   }
 
+  end(): Promise<void> {
+    return this.destroy()
+  }
+
   async reload(): Promise<void> {
     const reply = await this.one({ op: 'get', key: this.key })
     this.record = reply.value

@@ -10,7 +10,7 @@ import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import { readToken } from './protocol/lock-token.js'
 import { traceAcquire } from './protocol/observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
-import { tombstone } from './protocol/record.js'
+import { ending, hasEnded } from './protocol/record.js'
 import { RecentTurns } from './fairness/recent-turns.js'
 import { SessionTable } from './session-table.js'
 import { type UncontendedHost, UncontendedLock } from './uncontended-lock.js'
@@ -84,8 +84,8 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
   }
 
   async destroy(id: string): Promise<void> {
-    const reply = await this.one(id, tombstone(this.context, this.context.layout.keysOf(id)))
-    if (reply.status !== 'ok') throw serverRefused(this.context, id, reply)
+    const reply = await this.one(id, ending(this.context, this.context.layout.keysOf(id)))
+    if (!hasEnded(reply)) throw serverRefused(this.context, id, reply)
   }
 
   /** The holder of the lock of `id`, in any process; undefined when the lock is free. One flight. */

@@ -13,7 +13,7 @@ import { endCycle, type LockContext, send, startCycle } from './protocol/lock-co
 import type { LockToken } from './protocol/lock-token.js'
 import { isObserved, traceTransaction } from './protocol/observed.js'
 import type { QueuedHandle } from './queue/queued-handle.js'
-import { assertFits, burial, prolonging, stampFor, type StoredRecord } from './protocol/record.js'
+import { assertFits, burial, fencedEnd, prolonging, stampFor, type StoredRecord } from './protocol/record.js'
 import type { WaitQueue } from './queue/wait-queue.js'
 
 /** The locker, as one who meets nobody sees it. */
@@ -248,13 +248,19 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   touch(ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.touch(ttlSec)
-    return this.leave(prolonging(this.stored, ttlSec), nowMs)
+    return this.leave(prolonging(this.context, this.stored, ttlSec), nowMs)
   }
 
   destroy(): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.destroy()
     return this.leave(burial(this.context), nowMs)
+  }
+
+  end(): Promise<void> {
+    const nowMs = this.context.clock.nowMs()
+    if (this.isDisturbed(nowMs)) return this.held.end()
+    return this.leave(fencedEnd(this.context), nowMs)
   }
 
   async release(): Promise<void> {
@@ -290,7 +296,7 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
       this.reject = reject
       context.alarms.cancel(this)
       this.flags = stampFor(context, change, stored)
-      if (change.kind !== 'none' && stored !== undefined) {
+      if (change.kind !== 'none' && change.kind !== 'delete' && stored !== undefined) {
         this.value = change.kind === 'destroy' ? EMPTY : change.bytes
         this.ttlSec = change.ttlSec
         if (endCycle(context, this, this.seat)) return

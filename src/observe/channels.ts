@@ -29,7 +29,7 @@ export interface LostLockEvent extends ObservedEvent {
 
 /** A record is stored, prolonged or destroyed under its lock. */
 export interface CommitEvent extends TimedEvent {
-  readonly change: 'write' | 'touch' | 'destroy'
+  readonly change: 'write' | 'touch' | 'destroy' | 'delete'
   /** Whether the lock is kept (`save`); false: it is released in the same flight. */
   readonly keepsLock: boolean
 }

@@ -6,8 +6,8 @@ import { areSameBytes, type Value } from '../wire/wire.js'
 export interface Ending {
   readonly id: string
   readonly was: Value
-  readonly becomes: Value
-  readonly ttlSec: number
+  /** What is to stay in its place; undefined: nothing is. */
+  readonly copy: { readonly bytes: Value; readonly ttlSec: number } | undefined
 }
 
 const FIRST_MS = 500
@@ -63,10 +63,11 @@ export class LateEndings {
     }
   }
 
-  private async end({ id, was, becomes, ttlSec }: Ending): Promise<void> {
+  private async end({ id, was, copy }: Ending): Promise<void> {
     const handle = await this.locker.acquire(id, { label: 'regenerate' })
     const { record } = handle
-    if (record !== undefined && areSameBytes(record, was)) await handle.commit(becomes, ttlSec)
-    else await handle.release()
+    if (record === undefined || !areSameBytes(record, was)) await handle.release()
+    else if (copy === undefined) await handle.end()
+    else await handle.commit(copy.bytes, copy.ttlSec)
   }
 }

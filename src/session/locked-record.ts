@@ -1,6 +1,5 @@
-import { LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
+import { InvalidOptionError, LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
-import { tombstoneSec } from '../lock/protocol/lease.js'
 import { hashOf } from '../system/session-hash.js'
 import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
 import type { RecordContent } from './records/record-content.js'
@@ -19,8 +18,6 @@ export interface RegenerateOptions {
   /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
   readonly keepOld?: boolean
 }
-
-const NOTHING = Buffer.alloc(0)
 
 /** PHP tries as often before it gives up (ext/session/session.c). */
 const MAX_SID_TRIES = 3
@@ -90,7 +87,8 @@ export class LockedRecord {
 
   /** Whether a session is stored; its text may be '' as well. */
   get exists(): boolean {
-    return this.handle.record !== undefined && this.handle.record.length > 0
+    const { record } = this.handle
+    return record !== undefined && (record.length > 0 || !this.engine.dialect.hasTombstones)
   }
 
   /** The session goes on under another id. */
@@ -174,16 +172,16 @@ export class LockedRecord {
     const { engine, id, handle } = this
     const { record } = handle
     const { text } = this.stored
-    const isKept = checkedRetiredCopySec(retiredCopySec) > 0 && text !== ''
-    const becomes = isKept ? engine.format.pack(id, text, { isRetired: true }) : NOTHING
-    const ttlSec = isKept ? retiredCopySec : tombstoneSec(engine.settings)
+    const isKept = copySecOf(engine, retiredCopySec) > 0 && text !== ''
+    const copy = isKept ? { bytes: engine.format.pack(id, text, { isRetired: true }), ttlSec: retiredCopySec } : undefined
     try {
       // What was never stored leaves no copy.
       if (retiredCopySec > 0 && !isKept) await handle.destroy()
-      else await handle.commit(becomes, ttlSec)
+      else if (copy === undefined) await handle.end()
+      else await handle.commit(copy.bytes, copy.ttlSec)
     } catch (error) {
       if (!(error instanceof OutcomeUnknownError)) throw error
-      if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, becomes, ttlSec })
+      if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, copy })
     }
   }
 
@@ -193,7 +191,7 @@ export class LockedRecord {
    * Whether this one is still held then, `isHeld` says.
    */
   async goOn(text: string, locking: ReadOptions, { retiredCopySec, keepOld = false }: RegenerateOptions = {}): Promise<LockedRecord> {
-    const copySec = checkedRetiredCopySec(retiredCopySec ?? this.engine.settings.retiredCopySec)
+    const copySec = copySecOf(this.engine, retiredCopySec ?? this.engine.settings.retiredCopySec)
     const fresh = await LockedRecord.lockFresh(this.engine, locking)
     try {
       await fresh.save(text, locking.lifetimeSec)
@@ -235,6 +233,11 @@ export class LockedRecord {
 /** A session that may have been stored is not one that was not. */
 function unlessUnknown(error: unknown): void {
   if (!(error instanceof OutcomeUnknownError)) throw error
+}
+
+function copySecOf({ dialect }: SessionEngine, retiredCopySec: number): number {
+  if (dialect.php === undefined || retiredCopySec === 0) return checkedRetiredCopySec(retiredCopySec)
+  throw new InvalidOptionError('retiredCopySec cannot be used together with php: PHP would take the copy for the session itself.')
 }
 
 /** A lifetime that came with a call, checked, or the manager's. @throws InvalidOptionError LATCHKEY_INVALID_OPTION */

@@ -67,22 +67,25 @@ export class SessionList {
 
   /** Every record of some bytes, each once. */
   private async *found(): AsyncGenerator<Found> {
-    const { locker } = this.engine
+    const { locker, dialect } = this.engine
     for await (const ids of inBatches(this.candidates())) {
       const records = await Promise.all(ids.map((id) => locker.peek(id)))
       for (const [index, id] of ids.entries()) {
         const record = records[index]
-        if (record !== undefined && record.length > 0) yield { id, record }
+        if (record !== undefined && (record.length > 0 || !dialect.hasTombstones)) yield { id, record }
       }
     }
   }
 
   /** What no session can have as its id, a lock's say, is not one. */
   private async *candidates(): AsyncGenerator<string> {
-    const { isClosed, wire, layout } = this.engine
+    const { isClosed, wire, layout, dialect } = this.engine
     if (isClosed) throw new ClosedError('The manager is closed; make a new SessionManager.')
     if (wire.keys === undefined) {
       throw new NotSupportedError('The wire that this manager was given has no keys(prefix), which lists its keys.')
+    }
+    if (layout.prefix === '' && dialect.php !== undefined) {
+      throw new NotSupportedError("PHP's extension memcache puts nothing before a session's id: nobody can tell which keys are sessions.")
     }
     const seen = new Set<string>()
     try {

@@ -200,10 +200,6 @@ export const mutants: readonly Mutant[] = [
 } as Command)`,
       },
       {
-        find: `if (reply.status !== 'ok') throw serverRefused(this.context, id, reply)`,
-        replace: `if (reply.status !== 'ok' && reply.status !== 'missing') throw serverRefused(this.context, id, reply)`,
-      },
-      {
         find: VALUE,
         replace: `if (change.kind === 'destroy') return { op: 'delete', key }
   ${VALUE}`,
@@ -273,7 +269,7 @@ export const mutants: readonly Mutant[] = [
   one(
     'refusedAfterUnanswered',
     'A definite no although the first sending, unanswered, may have been stored and destroyed since.',
-    `const mayBeOurs = this.change.kind === 'write' && this.unanswered`,
+    `const mayBeOurs = this.change.kind !== 'touch' && this.unanswered`,
     `const mayBeOurs = false`,
   ),
   one(
@@ -334,14 +330,14 @@ export const mutants: readonly Mutant[] = [
   one(
     'neverEndedLater',
     'An old session whose end was not answered is left as it is.',
-    `engine.lateEndings.add({ id, was: record, becomes, ttlSec })`,
+    `engine.lateEndings.add({ id, was: record, copy })`,
     `engine.lateEndings.close()`,
   ),
   one(
     'endedLaterBlindly',
     'What another has stored under the old id in the meantime is ended with it.',
-    `if (record !== undefined && areSameBytes(record, was)) await`,
-    `if (record !== undefined && (record.length > 0 || areSameBytes(record, was))) await`,
+    `if (record === undefined || !areSameBytes(record, was)) await`,
+    `if (record === undefined || (record.length === 0 && !areSameBytes(record, was))) await`,
   ),
 
   // Waiting and handing on

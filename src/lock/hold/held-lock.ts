@@ -9,7 +9,7 @@ import type { LocalSession } from '../protocol/local-session.js'
 import type { LockContext, LossReason } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { isObserved, tellLost, traceTransaction } from '../protocol/observed.js'
-import { assertFits, burial, hasBytes, isSame, look, prolonging, type StoredRecord } from '../protocol/record.js'
+import { assertFits, burial, fencedEnd, isSame, isSession, look, prolonging, type StoredRecord } from '../protocol/record.js'
 import { Timetable } from './timetable.js'
 import { type LockKnowledge, type Order, Transaction } from './transaction.js'
 
@@ -100,7 +100,7 @@ export class HeldLock implements Alarm {
   }
 
   get hasRecord(): boolean {
-    return hasBytes(this.known.record)
+    return isSession(this.context, this.known.record)
   }
 
   get signal(): AbortSignal {
@@ -280,11 +280,15 @@ export class HeldLock implements Alarm {
 
   /** Another lifetime for the record as it was read; nothing where there is none. */
   prolonging(ttlSec: number): Change {
-    return prolonging(this.known.record, ttlSec)
+    return prolonging(this.context, this.known.record, ttlSec)
   }
 
   get burial(): Change {
     return burial(this.context)
+  }
+
+  get fencedEnd(): Change {
+    return fencedEnd(this.context)
   }
 
   private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {

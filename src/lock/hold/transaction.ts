@@ -7,7 +7,7 @@ import type { SessionKeys } from '../protocol/key-layout.js'
 import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.js'
 import type { LockToken } from '../protocol/lock-token.js'
 import { tellFenced } from '../protocol/observed.js'
-import { hasBytes, isSame, look, newStamp, type Seen, stampFor, type StoredRecord, tombstone } from '../protocol/record.js'
+import { ending, hasEnded, isSame, isSession, look, newStamp, type Seen, stampFor, type StoredRecord } from '../protocol/record.js'
 
 /** What a lock's holder knows; a transaction keeps it up to date. */
 export interface LockKnowledge {
@@ -201,12 +201,15 @@ export class Transaction implements Receiver {
   private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
+        // What was asked for was a look, and somebody has stored a session there.
+        if (this.change.kind === 'delete' && reply.value !== undefined) return this.isBurial ? this.bury() : this.fencedOff(fenced(this.id))
         this.recordIsNow(reply.cas)
         return undefined
       case 'missing':
+        if (this.change.kind === 'delete') return this.missedByDelete(this.change)
         return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))
       case 'exists':
-        return this.change.kind === 'destroy' ? this.bury() : this.judgeExists()
+        return this.isBurial ? this.bury() : this.judgeExists()
       case 'tooLarge': {
         const sizeBytes = 'bytes' in this.change ? this.change.bytes.length : 0
         return this.maybe(tooLarge(this.context, this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
@@ -214,6 +217,18 @@ export class Transaction implements Receiver {
       case 'outOfMemory':
         return this.maybe(serverRefused(this.context, this.id, reply))
     }
+  }
+
+  /** There is nothing to delete: who destroys has what it wanted, who was to end this very record comes too late. */
+  private missedByDelete({ isFenced }: Change & { kind: 'delete' }): LatchkeyError | undefined {
+    const wasThere = this.known.record !== undefined
+    this.known.record = undefined
+    return isFenced && wasThere ? this.maybe(this.fencedOff(gone(this.id))) : undefined
+  }
+
+  /** Whether what stands there is to go as well, if it is not what was read. */
+  private get isBurial(): boolean {
+    return this.change.kind === 'destroy' || (this.change.kind === 'delete' && !this.change.isFenced)
   }
 
   /** A definite no to this sending is none to an earlier one that went unanswered. */
@@ -260,7 +275,7 @@ export class Transaction implements Receiver {
 
   /** After a touch that may have been carried out, or by another: that the session lives on is all that it is for. */
   private deathOf(now: StoredRecord | undefined): LatchkeyError | undefined {
-    return hasBytes(now) ? undefined : this.fencedOff(gone(this.id))
+    return isSession(this.context, now) ? undefined : this.fencedOff(gone(this.id))
   }
 
   /**
@@ -271,9 +286,9 @@ export class Transaction implements Receiver {
     if (!this.hasTime) return this.unanswered ? outcomeUnknown(this.id) : unavailable(this.context, this.id, NO_TIME)
     const flags = newStamp(this.context)
     try {
-      const reply = replyAt(await fly(this.context, this.id, [tombstone(this.context, this.keys, flags)]), 0)
-      if (reply.status !== 'ok') return this.maybe(serverRefused(this.context, this.id, reply))
-      this.known.record = { bytes: EMPTY, flags, cas: undefined }
+      const reply = replyAt(await fly(this.context, this.id, [ending(this.context, this.keys, flags)]), 0)
+      if (!hasEnded(reply)) return this.maybe(serverRefused(this.context, this.id, reply))
+      this.known.record = this.change.kind === 'delete' ? undefined : { bytes: EMPTY, flags, cas: undefined }
       return undefined
     } catch (thrown) {
       const failure = asFlightError(thrown)
@@ -305,17 +320,20 @@ export class Transaction implements Receiver {
       this.known.record = seen.record
       return undefined
     }
-    if (this.change.kind === 'destroy') this.error = await this.bury()
+    if (this.isBurial) this.error = await this.bury()
     else {
-      const mayBeOurs = this.change.kind === 'write' && this.unanswered
+      const mayBeOurs = this.change.kind !== 'touch' && this.unanswered
       this.error = mayBeOurs ? outcomeUnknown(this.id, failure) : this.refusedBy(seen.record)
     }
     this.change = NOTHING
     return undefined
   }
 
-  private isStored({ record }: Seen): boolean {
+  private isStored({ record, mine }: Seen): boolean {
     const { change } = this
+    if (change.kind === 'delete') return record === undefined && !change.isFenced
+    // Without stamps another one may have written the same bytes, unless it would have needed the lock that is ours.
+    if (!this.context.dialect.hasStamps && !(mine && this.unanswered)) return false
     if (record?.flags !== this.stamp) return false
     return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'
   }
@@ -324,10 +342,11 @@ export class Transaction implements Receiver {
     const { change, known, stamp: flags } = this
     if ('bytes' in change) known.record = { bytes: change.bytes, flags, cas }
     if (change.kind === 'destroy') known.record = { bytes: EMPTY, flags, cas }
+    if (change.kind === 'delete') known.record = undefined
   }
 
   private refusedBy(now: StoredRecord | undefined): LatchkeyError {
-    return this.fencedOff(hasBytes(now) ? fenced(this.id) : gone(this.id))
+    return this.fencedOff(isSession(this.context, now) ? fenced(this.id) : gone(this.id))
   }
 
   private fencedOff(error: LatchkeyError): LatchkeyError {

@@ -13,6 +13,11 @@ export type Change =
   | { readonly kind: 'touch'; readonly bytes: Value; readonly ttlSec: number }
   /** A record of no bytes takes its place, for `ttlSec`. */
   | { readonly kind: 'destroy'; readonly ttlSec: number }
+  /**
+   * Nothing takes its place, where records of no bytes are sessions. `isFenced`: only if it is as it was read; otherwise
+   * what stands there goes as well, as with `destroy`.
+   */
+  | { readonly kind: 'delete'; readonly isFenced: boolean }
 
 /** What is to become of the lock in the same flight: kept and renewed, deleted, or put into other hands. */
 export type Exit =
@@ -66,6 +71,8 @@ export function changeCommand(
   exit: Exit,
   { recordCas: cas, stamp: flags }: Omit<Fence, 'lockCas'>,
 ): Command {
+  // By its version: carried out late, it deletes nothing that was begun since. Where nothing was, there is nothing to do.
+  if (change.kind === 'delete') return cas === undefined ? { op: 'get', key } : { op: 'cad', key, cas }
   const { ttlSec } = change
   const value = change.kind === 'destroy' ? EMPTY : change.bytes
   if (cas === undefined) return { op: 'add', key, value, ttlSec, flags }

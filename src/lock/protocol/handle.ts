@@ -2,7 +2,7 @@ import type { SignalSource } from '../../system/shared-signal.js'
 import type { Value } from '../../wire/wire.js'
 
 /**
- * One request's hold on one session. `commit`, `touch`, `release` and `destroy` end the hold: nothing may be called
+ * One request's hold on one session. `commit`, `touch`, `release`, `destroy` and `end` end the hold: nothing may be called
  * after. A call that needs no server to be refused throws at once.
  *
  * Errors are typed (errors.ts): fenced or gone (the change was refused), lost, unavailable, outcome unknown.
@@ -31,8 +31,10 @@ export interface Handle {
   touch(ttlSec: number): Promise<void>
   /** Leaves the record as it is and releases the lock. Does nothing when the lock was lost. One flight. */
   release(): Promise<void>
-  /** Puts a tombstone in the record's place and releases the lock. One flight. */
+  /** Destroys the session (`LockDialect.hasTombstones` says what is left of it) and releases the lock. One flight. */
   destroy(): Promise<void>
+  /** As `destroy`, but only if the record is as it was read or written last: otherwise fenced, or gone. One flight. */
+  end(): Promise<void>
   /** Reads the record again, under the lock. One flight. */
   reload(): Promise<void>
 }

@@ -21,11 +21,15 @@ export interface StoredRecord {
   readonly cas: Cas | undefined
 }
 
+/** Ends a session whatever stands there, without its lock: a tombstone takes its place, or nothing. Sent once. */
+export const ending = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command =>
+  context.dialect.hasTombstones ? tombstone(context, keys, flags) : { op: 'delete', key: keys.record }
+
 /**
  * Makes the tombstone of a destroyed session. A missing record cannot fence anything: a slower request could create it
  * again with `add`. A record of no bytes is replaced by its CAS only.
  */
-export const tombstone = (context: LockContext, keys: SessionKeys, flags = newStamp(context)): Command => ({
+const tombstone = (context: LockContext, keys: SessionKeys, flags: number): Command => ({
   op: 'set',
   key: keys.record,
   value: EMPTY,
@@ -33,23 +37,31 @@ export const tombstone = (context: LockContext, keys: SessionKeys, flags = newSt
   flags,
 })
 
+/** Whether the session has ended for certain, by the reply to `ending`: nothing to delete is no failure. */
+export const hasEnded = ({ status }: Reply): boolean => status === 'ok' || status === 'missing'
+
 /** Draws a stamp, which tells a record from all others of the same bytes, even from those of a copy of this process. */
-export const newStamp = ({ random }: LockContext): number => nonceOf(random).number()
+export const newStamp = ({ dialect, random }: LockContext): number => (dialect.hasStamps ? nonceOf(random).number() : 0)
 
 /**
  * The stamp of the record after `change`. A record that is only prolonged stays the same record, and keeps its stamp.
  */
 export function stampFor(context: LockContext, change: Change, record: StoredRecord | undefined): number {
-  if (change.kind === 'none') return 0
+  if (change.kind === 'none' || change.kind === 'delete') return 0
   return change.kind === 'touch' && record !== undefined ? record.flags : newStamp(context)
 }
 
 /** The change that gives the record that was read a new lifetime; no change where there is no record. */
-export const prolonging = (record: StoredRecord | undefined, ttlSec: number): Change =>
-  record !== undefined && hasBytes(record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
+export const prolonging = (context: LockContext, record: StoredRecord | undefined, ttlSec: number): Change =>
+  isSession(context, record) ? { kind: 'touch', bytes: record.bytes, ttlSec } : NOTHING
 
-/** The change that puts a tombstone in the record's place, under the lock. */
-export const burial = ({ limits }: LockContext): Change => ({ kind: 'destroy', ttlSec: tombstoneSec(limits) })
+/** The change that destroys the session, under its lock: a tombstone takes the record's place, or nothing. */
+export const burial = ({ dialect, limits }: LockContext): Change =>
+  dialect.hasTombstones ? { kind: 'destroy', ttlSec: tombstoneSec(limits) } : { kind: 'delete', isFenced: false }
+
+/** As `burial`, but refused if the record is not as it was read any more. */
+export const fencedEnd = ({ dialect, limits }: LockContext): Change =>
+  dialect.hasTombstones ? { kind: 'write', bytes: EMPTY, ttlSec: tombstoneSec(limits) } : { kind: 'delete', isFenced: true }
 
 /** @throws RecordTooLargeError LATCHKEY_RECORD_TOO_LARGE, before anything is sent. */
 export function assertFits(context: LockContext, id: string, keys: SessionKeys, bytes: Value): void {
@@ -88,7 +100,9 @@ export async function look(
 export const recordOf = (reply: Reply): StoredRecord | undefined =>
   reply.status === 'ok' && reply.value !== undefined ? { bytes: reply.value, flags: reply.flags, cas: reply.cas } : undefined
 
-export const hasBytes = (record: StoredRecord | undefined): boolean => record !== undefined && record.bytes.length > 0
+/** Whether there is a session: where a record of no bytes is a tombstone, that is none. */
+export const isSession = ({ dialect }: LockContext, record: StoredRecord | undefined): record is StoredRecord =>
+  record !== undefined && (record.bytes.length > 0 || !dialect.hasTombstones)
 
 /**
  * Whether both are the same record: the same bytes and the same stamp. Bytes alone do not say it: the session may have

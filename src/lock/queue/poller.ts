@@ -7,7 +7,7 @@ import type { Acquisition } from '../hold/held-lock.js'
 import type { LocalSession } from '../protocol/local-session.js'
 import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
-import { hasBytes, recordOf } from '../protocol/record.js'
+import { isSession, recordOf } from '../protocol/record.js'
 import type { Turn } from '../fairness/turn.js'
 import type { Waiter } from './waiter.js'
 
@@ -260,7 +260,7 @@ export class Poller implements Receiver {
     }
     // A server without memory is not a locked session: to wait would not help.
     if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.session.id, added)
-    this.seesRecord = hasBytes(found)
+    this.seesRecord = isSession(this.context, found)
     if (poll.asksLine) this.turn.standInLine()
     return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
   }

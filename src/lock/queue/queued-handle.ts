@@ -62,6 +62,10 @@ export class QueuedHandle implements Handle {
     return this.queue.leave(this.lock, this.lock.burial, this.clock.nowMs())
   }
 
+  end(): Promise<void> {
+    return this.queue.leave(this.lock, this.lock.fencedEnd, this.clock.nowMs())
+  }
+
   async release(): Promise<void> {
     const { lock } = this
     if (this.isLeft) return

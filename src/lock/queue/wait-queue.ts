@@ -11,7 +11,7 @@ import type { LockContext, LossReason } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { tellHandOff, tellLost, tellWait, tellWaitOver } from '../protocol/observed.js'
 import { Poller, type PollerOwner } from './poller.js'
-import { hasBytes, recordOf, type StoredRecord } from '../protocol/record.js'
+import { isSession, recordOf, type StoredRecord } from '../protocol/record.js'
 import { QueuedHandle } from './queued-handle.js'
 import { Turn } from '../fairness/turn.js'
 import { type Settle, Waiter, type WaiterOwner } from './waiter.js'
@@ -122,7 +122,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     handOff: LockToken | undefined,
   ): void {
     this.holder = undefined
-    if (hasBytes(record)) this.recordSeenTick = ++this.tick
+    if (isSession(this.context, record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
     this.host.onLet(this)
