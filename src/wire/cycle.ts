@@ -85,6 +85,23 @@ export function tellEnd(end: Pick<CycleEnd, 'ended' | 'landed'>, replies: Reply[
   else end.landed(replies)
 }
 
+/** A cycle by ordinary flights: of a wire that cannot do better, or whose two keys are on two nodes. */
+export function cycleByFlights(send: (commands: readonly Command[], receiver: Receiver) => void, start: CycleStart): CycleSeat {
+  let versions: CycleVersions | undefined
+  const started = (lockCas: Cas, record: FoundRecord | undefined): void => {
+    versions = record === undefined ? undefined : { lockCas, recordCas: record.cas }
+    start.started(lockCas, record)
+  }
+  const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
+  send(startCommands(start), { landed, failed: (error) => start.failed(error) })
+  return {
+    end(end) {
+      if (versions === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
+      send(endCommands(start, versions, end), { landed: (replies) => tellEnd(end, replies), failed: (error) => end.failed(error) })
+    },
+  }
+}
+
 const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
 const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
 

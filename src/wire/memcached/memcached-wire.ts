@@ -12,6 +12,8 @@ import type { MakeCodec } from './codec.js'
 import { problemOf } from './framing.js'
 import { MemcachedNode } from './node.js'
 import { dumpKeys } from './operator/key-dump.js'
+import { createPhpRing } from './php-ring.js'
+import { type PlacedNode, placedOn } from './placed-wire.js'
 import { createRendezvous } from './rendezvous.js'
 import { nodeId, protocolOf, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
@@ -67,15 +69,22 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   if (!(Number.isInteger(connections) && connections >= 1)) {
     throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
   }
-  if (options.placement !== undefined && servers.some(({ via }) => via !== undefined)) {
+  const { placement } = options
+  if (placement !== undefined && servers.some(({ via }) => via !== undefined)) {
     throw new InvalidOptionError('php: through a proxy (via) the lock of a session would be on another server than its record.')
   }
-  if (options.placement !== undefined && servers.length > 1) {
-    throw new InvalidOptionError('php: sessions can be shared on one server only.')
+  const isPlaced = placement !== undefined && servers.length > 1
+  if (isPlaced && placement.ring === 'single') {
+    throw new InvalidOptionError(
+      "savePath names several servers, and sessions of PHP's extension memcache can be shared on one server only: it keeps copies " +
+        '(memcache.session_redundancy), and tries others when one fails.',
+    )
   }
   const places = servers.map((server): Place => {
     const { makeCodec, version } = dialectOf(server)
-    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs, connections, warn }), version }
+    // A flight may have two legs there, and has to be over in time all the same.
+    const legMs = isPlaced ? Math.max(Math.floor(flightMs / 2), 10) : flightMs
+    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs: legMs, connections, warn }), version }
   })
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   const placeOf = (route: string): Place => {
@@ -101,14 +110,9 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
 
   function send(route: string, commands: readonly Command[], receiver: Receiver): void {
     const { node, version } = placeOf(route)
-    for (const command of commands) {
-      const problem = problemOf(command, version)
-      if (problem !== undefined) {
-        failLater(receiver, new FlightError('not-sent', problem))
-        return
-      }
-    }
-    if (commands.length > 0 || closing !== undefined) node.send(commands, receiver)
+    const problem = problemIn(commands, version)
+    if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
+    else if (commands.length > 0 || closing !== undefined) node.send(commands, receiver)
     else queueMicrotask(() => receiver.landed([]))
   }
 
@@ -119,7 +123,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     }
   }
 
-  return {
+  const wire: MemcachedWire = {
     flight: (route, commands) =>
       new Promise((landed, failed) => {
         send(route, commands, { landed, failed })
@@ -141,6 +145,17 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     nodeOf: (route) => placeOf(route).node.observed,
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }
+  if (!isPlaced) return wire
+  const placed = places.map(({ node, version }): PlacedNode => ({ node, problemOf: (commands) => problemIn(commands, version) }))
+  return { ...wire, ...placedOn(placed, placement, createPhpRing(servers, placement.ring)) }
+}
+
+function problemIn(commands: readonly Command[], version: RegExp): string | undefined {
+  for (const command of commands) {
+    const problem = problemOf(command, version)
+    if (problem !== undefined) return problem
+  }
+  return undefined
 }
 
 function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegExp } {

@@ -36,6 +36,8 @@ export type Endpoint =
 /** One memcached server of a save path. */
 export interface ServerAddress {
   readonly endpoint: Endpoint
+  /** The host as the save path spells it; empty for a socket. PHP's clients place sessions by it. */
+  readonly spelledHost: string
   readonly tls: TlsParameters | undefined
   readonly credentials: Credentials | undefined
   /** The server's share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
@@ -116,7 +118,8 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   const at = kind === 'unix' ? location.slice(0, location.indexOf('/') + 1).lastIndexOf('@') : location.lastIndexOf('@')
   const credentials = at < 0 ? undefined : parseCredentials(location.slice(0, at), where, refuse)
   const address = location.slice(at + 1)
-  const endpoint = kind === 'unix' ? parseUnix(address, where, refuse) : parseHost(address, where, refuse)
+  const isUnix = kind === 'unix'
+  const endpoint = isUnix ? parseUnix(address, where, refuse) : parseHost(address, where, refuse)
   if (credentials !== undefined && parameters.protocol === 'text' && /\s/.test(credentials.username)) {
     refuse(where, 'the text protocol has no user names with spaces')
   }
@@ -126,6 +129,7 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   return {
     endpoint,
     via,
+    spelledHost: isUnix ? '' : address.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1'),
     tls: kind === 'tls' ? tlsOf(parameters, where, refuse) : undefined,
     credentials,
     weight: parseWeight(parameters.weight, where, refuse),

@@ -1,6 +1,6 @@
 import type { Timer } from '../../../src/system/clock.js'
-import { type CycleVersions, endCommands, type FoundRecord, startCommands, tellEnd, tellStart } from '../../../src/wire/cycle.js'
-import { type Cas, type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { cycleByFlights } from '../../../src/wire/cycle.js'
+import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'
@@ -120,24 +120,8 @@ export class SimulatedWire implements Wire {
   /**
    * Carries out a cycle of plain values with ordinary flights. Some processes have this method, and some do without.
    */
-  readonly startCycle: Wire['startCycle'] = (route, start) => {
-    let versions: CycleVersions | undefined
-    const started = (lockCas: Cas, record: FoundRecord | undefined): void => {
-      versions = record === undefined ? undefined : { lockCas, recordCas: record.cas }
-      start.started(lockCas, record)
-    }
-    const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
-    this.send(route, startCommands(start), { landed, failed: (error) => start.failed(error) })
-    return {
-      end: (end) => {
-        if (versions === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
-        this.send(route, endCommands(start, versions, end), {
-          landed: (replies) => tellEnd(end, replies),
-          failed: (error) => end.failed(error),
-        })
-      },
-    }
-  }
+  readonly startCycle: Wire['startCycle'] = (route, start) =>
+    cycleByFlights((commands, receiver) => this.send(route, commands, receiver), start)
 
   maxValueBytes(): number {
     return 1_000_000
