@@ -8,11 +8,11 @@ export interface Loss {
   readonly what: string
 }
 
-/** One look at a session's data. */
+/** The state of one search through a session's data. */
 export interface Look {
   /** The objects on the way to the one that is looked at; only where a cycle is suspected. */
   readonly ancestors?: Set<object>
-  /** Something that says itself, with toJSON(), what becomes of it: it was not looked into. */
+  /** Whether an object with a toJSON() of its own was met: what it becomes is not known, so it was not searched. */
   hasOwnForm: boolean
 }
 
@@ -40,7 +40,7 @@ export function lossOf(value: unknown, look: Look, level = 1): Loss | undefined 
     case 'object':
       return value === null ? undefined : lossIn(value, look, level)
     case 'bigint':
-      // Applications give it one.
+      // An application may have given BigInt a toJSON(), and then JSON.stringify takes it.
       return 'toJSON' in BigInt.prototype ? undefined : without('a BigInt')
     default:
       return without(`a ${typeof value}`)
@@ -54,7 +54,7 @@ function lossIn(value: object, look: Look, level: number): Loss | undefined {
   if (ancestors?.has(value) === true) return without('an object that contains itself')
   if (level > MAX_DEPTH) return { path: '', what: TOO_DEEP }
   if (isFields(value) && Object.getPrototypeOf(value) !== Object.prototype) {
-    // What has a toJSON says itself what becomes of it.
+    // An object with a toJSON() decides by itself what is stored of it.
     if (typeof value['toJSON'] === 'function') return lossOfOwnForm(value, look)
     const [, tag = ''] = /^\[object (\w+)\]$/.exec(Object.prototype.toString.call(value)) ?? []
     if (LOST.has(tag)) return without(/^[AEIO]/.test(tag) ? `an ${tag}` : `a ${tag}`)
@@ -77,7 +77,7 @@ function lossInList(list: readonly unknown[], look: Look, level: number): Loss |
 }
 
 function lossInFields(fields: Fields, look: Look, level: number): Loss | undefined {
-  // What is inherited JSON.stringify does not look at, nor at anything where there is a toJSON.
+  // JSON.stringify reads neither inherited properties, nor any property of an object that has a toJSON().
   if (typeof fields['toJSON'] === 'function') {
     look.hasOwnForm = true
     return undefined

@@ -13,7 +13,7 @@ export const MAX_TTL_SEC = 100 * 365 * 86_400
 export function checkNames(options: object, known: ReadonlySet<string>, within = ''): void {
   const path = within === '' ? '' : `${within}.`
   for (const [name, value] of Object.entries(options)) {
-    // What is undefined was not given.
+    // An option that is undefined counts as not given.
     if (known.has(name) || value === undefined) continue
     const meant = nearestName(name, known)
     const hint = meant === undefined ? '' : ` Did you mean "${path}${meant}"?`
@@ -21,7 +21,7 @@ export function checkNames(options: object, known: ReadonlySet<string>, within =
   }
 }
 
-/** Total: not every value has a string form of its own. */
+/** A value as an error message shows it. Never throws, though some values have no string form (an object without a prototype). */
 export const shown = (value: unknown): string =>
   typeof value === 'object' || typeof value === 'function' ? (value === null ? 'null' : `a ${typeof value}`) : String(value)
 

@@ -141,7 +141,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
 
 /** A record's lifetime that came with a call: whole seconds, at least 1. */
 export function checkedLifetimeSec(lifetimeSec: number): number {
-  // Not rounded before it is known to be a number: Math.ceil() would make one of a string.
+  // The type is checked before rounding, because Math.ceil() would turn a string into a number.
   const rounded = typeof lifetimeSec === 'number' ? Math.ceil(lifetimeSec) : NaN
   return checkedSec({ lifetimeSec: rounded }, 'lifetimeSec', 1)
 }

@@ -7,7 +7,7 @@ const NAME = '_lifetimeSec'
 /** Takes it out of what was stored; undefined where there is none. */
 export function takeLifetime(data: object): number | undefined {
   const sec: unknown = Object.hasOwn(data, NAME) ? Reflect.get(data, NAME) : undefined
-  // Else it is a name of the application's.
+  // Where the value is no lifetime, the application itself keeps something under this name.
   if (typeof sec !== 'number' || !Number.isInteger(sec) || sec < 1) return undefined
   Reflect.deleteProperty(data, NAME)
   return sec

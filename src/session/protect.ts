@@ -2,19 +2,19 @@ import { processWide } from '../system/process-wide.js'
 
 type Thrower = () => never
 
-/** Methods that change what they belong to: of the kinds whose content is no property. */
+/** Methods that change their object, of the kinds of objects that keep their content outside of properties. */
 const INNER: readonly (readonly [kind: abstract new (...args: never) => object, mutators: readonly string[]])[] = [
   [Map, ['set', 'delete', 'clear']],
   [Set, ['add', 'delete', 'clear']],
   [Date, Object.getOwnPropertyNames(Date.prototype).filter((name) => name.startsWith('set'))],
 ]
 
-/** Those that would not come upon a setter, or upon a language's own error only. */
+/** Methods of arrays that no setter would notice, or for which the language would throw an error of its own. */
 const OF_ARRAYS = new Set(['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 'reverse', 'fill', 'copyWithin'])
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** What protect() made of an object of the session's own, and of what it made. */
+/** Maps an object of the session's own, and each view that protect() made, to the view that stands for it. */
 const views = processWide('protected-views', () => new WeakMap<object, object>())
 
 /** Objects that nobody but sessions can have made: what was decoded for one, and the objects of session frameworks. */
@@ -79,9 +79,9 @@ export function protect<T extends object>(data: T, why: () => Error, isShared = 
 
 class Protection {
   private readonly guards = new Map<object | null, object>()
-  /** Of what the application owns: another session's view of it is another one. */
+  /** The views of objects that the application owns: each session has views of its own for those. */
   private readonly copies = new Map<object, object>()
-  /** What has its view, but is not protected yet. No recursion: a visitor's data may be deeper than the stack. */
+  /** Objects whose view exists but is not protected yet. A list, and no recursion: a visitor's data may be deeper than the stack. */
   private readonly todo: (() => void)[] = []
   private isBusy = false
 
@@ -107,7 +107,7 @@ class Protection {
   private viewOf(data: object, isProxied: boolean): object {
     const known = views.get(data) ?? this.copies.get(data)
     if (known !== undefined) return known
-    // What is frozen cannot answer with views of its parts: that takes a copy as well.
+    // The properties of a frozen object cannot be replaced by views of its parts, so it is copied as well.
     if (owned.has(data) && Object.isExtensible(data)) return this.inPlace(data, isProxied)
     const copy = shellOf(data)
     const view = copy === undefined ? this.windowOf(data) : this.inPlace(copy, isProxied, data)
@@ -115,12 +115,12 @@ class Protection {
     return view
   }
 
-  /** `source`: what it is to be a copy of. */
+  /** @param source the object of which the view is to be a copy. */
   private inPlace(data: object, isProxied: boolean, source?: object): object {
     const { refuse } = this
     const traps = { set: refuse, deleteProperty: refuse, defineProperty: refuse, setPrototypeOf: refuse, preventExtensions: refuse }
     const view = isProxied ? new Proxy(data, traps) : data
-    // Before its members: one of them may lead back to it.
+    // The object is noted before its members are looked at, because one of them may lead back to it.
     views.set(data, view)
     views.set(view, view)
     this.todo.push(() => {
@@ -140,7 +140,7 @@ class Protection {
     Reflect.preventExtensions(data)
   }
 
-  /** What a Map or Set holds is changed by nobody either. */
+  /** The entries of a Map or Set are protected as well. */
   private members(data: object): void {
     if (data instanceof Set) {
       const members: unknown[] = [...(data as ReadonlySet<unknown>)]
@@ -157,7 +157,7 @@ class Protection {
     for (const [key, view] of views) data.set(key, view)
   }
 
-  /** Accessors without a way in; also for sloppy code, which would not be told of a read-only property. */
+  /** Replaces properties by accessors whose setter throws: sloppy code would not be told of a read-only property. */
   private properties(data: object): void {
     for (const key of Reflect.ownKeys(data)) {
       const property = Reflect.getOwnPropertyDescriptor(data, key)
@@ -167,12 +167,13 @@ class Protection {
         const get = property.get ?? ((): unknown => this.asked(value))
         if (property.configurable === true) Reflect.defineProperty(data, key, { get, set: this.refuse, configurable: false })
       }
-      // Of what cannot be configured; and the methods that a framework gave its session are its own affair.
+      // A property that cannot be configured is made read-only instead. The methods that a framework gave its session can
+      // be configured and are not enumerable: they stay as they are.
       if (property?.configurable === false && property.writable === true) Reflect.defineProperty(data, key, { writable: false })
     }
   }
 
-  /** Somebody wants to see it: protected by then. */
+  /** A view that somebody reads is protected before it is handed out. */
   private asked(value: unknown): unknown {
     const view = this.valueOf(value)
     this.finish()
@@ -194,9 +195,9 @@ class Protection {
       preventExtensions: refuse,
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name, target)
-        // What cannot be configured answers with the part itself.
+        // A Proxy must answer with the part itself where the property cannot be configured, or the engine throws.
         if (Reflect.getOwnPropertyDescriptor(target, name)?.configurable === false) return value
-        // Its own methods need the instance itself as well.
+        // The instance's own methods need the instance, and not its Proxy, for their private members.
         return typeof value === 'function' && name !== 'constructor' ? (value.bind(target) as unknown) : this.asked(value)
       },
     })
@@ -262,7 +263,7 @@ function fill(copy: object, source: object): void {
 
 const innerOf = (data: object): readonly string[] | undefined => INNER.find(([kind]) => data instanceof kind)?.[1]
 
-/** Not with what a Proxy has not: the inner state of a Map, Date or class. */
+/** Calls a method on the object itself: a Proxy lacks the inner state of a Map, a Date or a class with private members. */
 function isPlain(data: object): boolean {
   const prototype = Reflect.getPrototypeOf(data)
   return Array.isArray(data) || prototype === null || prototype === Object.prototype

@@ -16,7 +16,7 @@ import { Seal, truncated, unknownKey } from './records/seal.js'
 
 const NOTHING: RecordContent = { text: '', isRetired: false, isOutdated: false }
 
-/** A record begins with it when it is more than its text; a text that begins with it has a head without marks. */
+/** The first byte of a record that has a head. A text that begins with the same byte gets a head without marks, to be told from it. */
 const HEAD = 0
 const HEAD_BYTES = 2
 const RETIRED = 1
@@ -46,7 +46,7 @@ export class RecordFormat {
    *   could not be read again, being over `compression.maxBytes`.
    */
   pack(id: string, text: string, { isRetired = false } = {}): Value {
-    // No bytes: no session, whatever the options.
+    // A record without bytes is no session, whether or not records are encrypted.
     if (text === '' && !isRetired) return ''
     if (!isRetired && this.isItsOwnRecord(text)) return text
     const bytes = bytesOf(id, text)
@@ -69,7 +69,7 @@ export class RecordFormat {
    */
   unpack(id: string, stored: Value | undefined): RecordContent {
     if (stored === undefined || stored.length === 0) return NOTHING
-    // What comes as text is ASCII.
+    // A wire hands over a string only where every byte is ASCII.
     if (typeof stored === 'string' && this.seal === undefined && stored.charCodeAt(0) !== HEAD) {
       return { text: stored, isRetired: false, isOutdated: false }
     }
@@ -93,7 +93,7 @@ export class RecordFormat {
     return content
   }
 
-  /** ASCII to be stored as it is: it needs no other form. */
+  /** Whether the text is ASCII without a head, which is stored as it is. */
   private isItsOwnRecord(text: string): boolean {
     const isPlain = this.seal === undefined && text.charCodeAt(0) !== HEAD && !this.compression.wants(text.length)
     return isPlain && Buffer.byteLength(text) === text.length

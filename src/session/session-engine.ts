@@ -142,7 +142,7 @@ function addressOf({ savePath, dialect }: Settings): StoreAddress {
   )
 }
 
-/** Who shares its store with nobody has nobody to tell. */
+/** The manager of a store that no other process can reach has nobody to ring for, and gets no bell. */
 function bellOf({ meetingPlace }: Wire, { neighbours, bellDirectory, clock, random }: Settings): Bell | undefined {
   const there = neighbours ?? neighboursIn(bellDirectory ?? meetingPlace, random)
   return there === undefined ? undefined : new HostBell(there, clock, hostname())
@@ -153,5 +153,5 @@ const neighboursIn = (directory: string | false | undefined, random: Random): Ne
 
 const managers = processWide('managers', () => ({ count: 0 }))
 
-/** A call takes three flights at the most: its own, a read to resolve it, and the same once more. */
+/** A call takes at most three flights: its own, a read that resolves it, and its own once more. */
 const flightMsOf = (settings: Settings): number => Math.floor(settings.deadlineMs / 3)

@@ -77,7 +77,7 @@ export class SessionList {
     }
   }
 
-  /** What no session can have as its id, a lock's say, is not one. */
+  /** Undefined for a key that belongs to no session: a lock's, or a line's. */
   private async *candidates(): AsyncGenerator<string> {
     const { isClosed, wire, layout, dialect } = this.engine
     if (isClosed) throw new ClosedError('The manager is closed; make a new SessionManager.')
@@ -102,7 +102,7 @@ export class SessionList {
     }
   }
 
-  /** Undefined of a retired copy. */
+  /** Undefined where the record is a retired copy. */
   private read<T extends object>({ id, record }: Found): ListedSession<T> | UnreadableSession | undefined {
     const { format, dialect } = this.engine
     try {
@@ -117,7 +117,7 @@ export class SessionList {
     }
   }
 
-  /** What cannot be read may be anybody's session; it is counted. */
+  /** A record that cannot be read is counted, because it may be a visitor's session. */
   private isRetired({ id, record }: Found): boolean {
     try {
       return this.engine.format.unpack(id, record).isRetired

@@ -9,7 +9,7 @@ export interface SlowHoldEvent {
   readonly heldMs: number
 }
 
-/** Labels that are remembered. Where a label holds something of each request, the oldest are forgotten. */
+/** How many labels are remembered. An application that puts something of each request into its labels would fill the memory otherwise. */
 const MOST_LABELS = 1000
 
 /** Says of each label once that it holds sessions for too long: a slow route would fill a log otherwise. */

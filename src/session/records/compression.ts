@@ -16,7 +16,7 @@ const DEFAULT_ABOVE_BYTES = 1024
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024
 const MOST_BYTES = 2 ** 30
 
-/** Why bytes do not expand. */
+/** Why compressed bytes cannot be expanded. */
 export type InflateFailure = 'tooLarge' | 'cut' | 'garbage'
 
 /** Synchronous: it takes less time than the JSON of the same record (docs/guide/compression.md), which is synchronous too. */
@@ -55,7 +55,7 @@ export class Compression {
 
   deflate(bytes: Buffer): Buffer {
     const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_SIZE_HINT, BROTLI_MIN_QUALITY } = constants
-    // One above the least: twice as fast as Deflate at its fastest, and smaller.
+    // Quality 1, one above the lowest: twice as fast as Deflate at its fastest, and the result is smaller.
     const params = { [BROTLI_PARAM_QUALITY]: BROTLI_MIN_QUALITY + 1, [BROTLI_PARAM_SIZE_HINT]: bytes.length }
     return brotliCompressSync(bytes, { params })
   }

@@ -22,7 +22,7 @@ export interface EncryptionOptions {
 
 const KEY_ID = /^[\w.-]{1,32}$/
 const LEAST_SECRET = 32
-/** Of 32 random characters far more differ, also of hexadecimal ones. */
+/** The least number of different characters in a secret. 32 random characters have far more, even hexadecimal ones. */
 const LEAST_DIFFERENT = 8
 const INFO = 'latchkey record v1 aes-256-gcm'
 const KEY_BYTES = 32
