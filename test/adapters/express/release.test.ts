@@ -248,7 +248,8 @@ describe.each(EXPRESSES)('%s: req.session.release()', (_name, framework) => {
     let isAnswered = false
     const going = visitor.get('/it').then((answer) => ((isAnswered = true), answer))
     await stopped?.arrived
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    // A whole request of somebody else, in the meantime.
+    await site.browser().get('/show')
     expect(isAnswered).toBe(false)
     stopped?.go()
     expect((await going).status).toBe(302)

@@ -3,7 +3,7 @@ import fastifySession, { type FastifySessionOptions } from '@fastify/session'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type LightMyRequestResponse } from 'fastify'
 import { SessionManager } from 'latchkey'
 import latchkey from 'latchkey/fastify'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { SECRET } from './site.js'
 
 /** What @fastify/session documents: the same application does the same on its own store and on latchkey. */
@@ -290,10 +290,11 @@ describe('and', () => {
   it('a session whose cookie has expired is begun anew, under another id', async () => {
     const app = await application('latchkey', { cookie: { secure: false, maxAge: 30 } })
     const first = (await app.inject('/change')).cookies[0]?.value ?? ''
-    await new Promise((resolve) => setTimeout(resolve, 40))
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 40 })
     const answer = await app.inject({ url: '/change', cookies: { sessionId: first } })
     expect(answer.json()).toMatchObject({ n: 1 })
     expect(answer.cookies[0]?.value).not.toBe(first)
+    vi.useRealTimers()
     await app.close()
   })
 })

@@ -46,7 +46,8 @@ describe('requests of one session, koa', () => {
       return got
     })
     await stop?.arrived
-    await pause(20)
+    // A whole request of somebody else, in the meantime.
+    await site.browser().get('/show')
     expect(isAnswered).toBe(false)
     stop?.go()
     expect((await answer).status).toBe(200)
