@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { dataOf, endSitesAfterEach, EXPRESSES, Site, type SiteOptions, visit } from './site.js'
 import { asksForLock } from './tap-wire.js'
 
-/** One test for each row of shared/facts/web-frameworks.md, under real HTTP; the rows of failures and long connections are in table-ends.test.ts. */
+/** One test for each kind of request, under real HTTP; failures and long connections: when-the-lock-is-released.test.ts. */
 
 const LOCK = ['add', 'get']
 const STORE_AND_FREE = ['cas', 'cad']

@@ -7,7 +7,7 @@ import type { Browser } from './browser.js'
 import { barrier, endSitesAfterEach, EXPRESSES, SECRET, Site, until, type Visit, visit } from './site.js'
 import { storesRecord } from './tap-wire.js'
 
-/** The rows of shared/facts/web-frameworks.md in which something fails, leaves, or lasts. The others: table.test.ts. */
+/** When the lock is released where something fails, the client leaves, or a response lasts. Else: what-each-request-does.test.ts. */
 
 endSitesAfterEach()
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { endSitesAfterEach, KINDS, Site, visit } from './site.js'
 
-/** One test for each row of shared/facts/web-frameworks.md, under real HTTP. */
+/** One test for each kind of request, under real HTTP; failures and long connections: when-the-lock-is-released.test.ts. */
 
 const LOCK = ['add', 'get']
 const STORE_AND_FREE = ['cas', 'cad']

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { asksForLock, storesRecord } from '../express/tap-wire.js'
 import { barrier, endSitesAfterEach, KINDS, Site, until, visit } from './site.js'
 
-/** The rows of failures, of saves that are refused, and of long connections. */
+/** When the lock is released where something fails, a save is refused, or a connection lasts. */
 
 const LOCK = ['add', 'get']
 const WITH = 'with @fastify/session'
