@@ -30,7 +30,7 @@ export interface CodecRun {
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
   const context = { socket, credentials: undefined, clock: new VirtualClock() }
-  return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec }[dialect](context)
+  return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec(() => 'probe') }[dialect](context)
 }
 
 export const isExpected = (thrown: unknown): boolean =>

@@ -39,6 +39,22 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
   })
 })
 
+it.skipIf(missingProxy('proxy') !== '')(`a route that replicates is found out before anything of a session is sent${missingProxy('proxy')}`, async () => {
+  await using servers = await three()
+  // Its count of versions is another than those of the others, as after a restart of any of them.
+  await servers.all[2]?.commandText('set x 0 0 1\r\nx')
+  const pools = servers.addresses.map((address, index) => `n${String(index)} = { backends = { "${address}" } }`)
+  const all = 'children = { "n0", "n1", "n2" }'
+  const routes = `routes{ cmap = { [mcp.CMD_GET] = route_failover{ ${all}, miss = true } }, default = route_allsync{ ${all} } }`
+  await using proxy = await startProxy('proxy', `pools{ ${pools.join(', ')} }\n${routes}`)
+  const manager = new SessionManager({ savePath: `tcp://${proxy.address}?via=proxy`, waitMs: 600_000 })
+  const entered = manager.run('visitor', () => expect.unreachable('the session was entered'))
+  await expect(entered).rejects.toMatchObject({ code: 'LATCHKEY_NOT_SUPPORTED' })
+  await expect(entered).rejects.toThrow(/keeps each key on several servers/)
+  await manager.close({ graceMs: 0 })
+  for (const server of servers.all) expect(await server.commandText('get sess:{visitor}-lck')).toMatch(/^END/)
+})
+
 it('php cannot be kept behind a proxy, nor can a prefix with its marks', () => {
   expect(() => new SessionManager({ savePath: 'h?via=twemproxy', php: { extension: 'memcached' } })).toThrow(/php: through a proxy/)
   expect(() => new SessionManager({ savePath: 'h?via=twemproxy', prefix: '{app}:' })).toThrow(/prefix/)

@@ -14,14 +14,23 @@ export interface Greeting {
   readonly isProxy: boolean
   /** Whether the server counts the versions of its items; false where it was started with `-C`. */
   readonly hasVersions: boolean
+  /** Whether a proxy seems to keep each key on several servers. */
+  readonly isReplicated: boolean
 }
 
 /** Why this server cannot keep locks; undefined where it can. */
-export function flawOf({ isProxy, hasVersions }: Greeting): string | undefined {
+export function flawOf({ isProxy, hasVersions, isReplicated }: Greeting): string | undefined {
   if (isProxy) {
     return (
       'a proxy answers here, and not memcached itself: the keys of a session would lie on several servers, and a restart ' +
       'of one could not be seen. Name the servers themselves in the save path, or add ?via=proxy to the address'
+    )
+  }
+  if (isReplicated) {
+    return (
+      'what was just stored through this proxy was not there, or had two versions. It keeps each key on several servers, or ' +
+      'does not keep commands in their order, so that no lock can be held and no write fenced behind it. Let it spread the ' +
+      'sessions over its servers, one connection to each (twemproxy: server_connections: 1)'
     )
   }
   if (!hasVersions) {
@@ -44,7 +53,8 @@ export class GreetingReader {
     if (Number.isSafeInteger(value) && value >= 0) this.#numbers.set(name, value)
   }
 
-  result(): Greeting {
+  /** @param isReplicated what a proxy was found to do. */
+  result(isReplicated = false): Greeting {
     const pid = this.#numbers.get('pid')
     const time = this.#numbers.get('time')
     const uptime = this.#numbers.get('uptime')
@@ -54,6 +64,7 @@ export class GreetingReader {
       timeSec: time,
       isProxy: this.#isProxy,
       hasVersions: this.#hasVersions,
+      isReplicated,
       process: known ? `${String(pid)}@${String(time - uptime)}` : undefined,
     }
   }

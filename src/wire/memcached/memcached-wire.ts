@@ -1,4 +1,5 @@
 /** The memcached wire: routes flights to nodes, and lets nothing through that would break a protocol's framing. */
+import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from '../../errors.js'
 import type { Clock } from '../../system/clock.js'
@@ -80,8 +81,9 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
         '(memcache.session_redundancy), and tries others when one fails.',
     )
   }
+  const probeKey = (): string => `${options.listsKey ?? ''}-probe-${randomBytes(8).toString('hex')}`
   const places = servers.map((server): Place => {
-    const { makeCodec, version } = dialectOf(server)
+    const { makeCodec, version } = dialectOf(server, probeKey)
     // A flight may have two legs there, and has to be over in time all the same.
     const legMs = isPlaced ? Math.max(Math.floor(flightMs / 2), 10) : flightMs
     return { node: new MemcachedNode({ server, clock, makeCodec, flightMs: legMs, connections, warn }), version }
@@ -158,8 +160,8 @@ function problemIn(commands: readonly Command[], version: RegExp): string | unde
   return undefined
 }
 
-function dialectOf(server: ServerAddress): { makeCodec: MakeCodec; version: RegExp } {
-  if (server.via !== undefined) return { makeCodec: createPortableCodec, version: TEXT_VERSION }
+function dialectOf(server: ServerAddress, probeKey: () => string): { makeCodec: MakeCodec; version: RegExp } {
+  if (server.via !== undefined) return { makeCodec: createPortableCodec(probeKey), version: TEXT_VERSION }
   return protocolOf(server) === 'text'
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }

@@ -9,13 +9,14 @@ import { isAscii } from 'node:buffer'
 import type { Credentials } from './save-path.js'
 import type { Command, Reply } from '../wire.js'
 import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
-import type { Codec, CodecContext } from './codec.js'
+import type { Codec, CodecContext, MakeCodec } from './codec.js'
 import { EndFlight, type Flight, StartFlight } from './flight.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type Greeting } from './greeting.js'
 import { Inbox } from './inbox.js'
 import { Outbox } from './outbox.js'
 import { isDate, ServerClock } from './server-clock.js'
+import { ReplicationProbe } from './replication-probe.js'
 import { CR } from './text-bytes.js'
 import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
@@ -53,9 +54,13 @@ class TextCodec implements Codec {
   #asksTime = false
   readonly #words: TextWords
 
-  constructor(context: CodecContext, words: TextWords) {
+  readonly #probe: ReplicationProbe | undefined
+
+  /** @param probe undefined: memcached itself is spoken to. */
+  constructor(context: CodecContext, probe: ReplicationProbe | undefined) {
     this.#context = context
-    this.#words = words
+    this.#probe = probe
+    this.#words = probe === undefined ? DIRECT_WORDS : PORTABLE_WORDS
     this.#serverClock = new ServerClock(context.clock)
   }
 
@@ -68,13 +73,12 @@ class TextCodec implements Codec {
     const reader = new GreetingReader()
     const takeLast = this.#statsTaker(reader, ready)
     const ask = (): void => {
-      if (!this.#words.asksStats) {
-        this.#dues.push({ kind: 'greeting', take: (line) => takeProxyVersion(line, () => ready(reader.result())) })
-        socket.write('version\r\n', 'latin1')
-        return
-      }
       for (const take of [takeVersion, takeStatsInto(reader), takeLast]) this.#dues.push({ kind: 'greeting', take })
       socket.write('version\r\nstats\r\nstats settings\r\n', 'latin1')
+    }
+    if (this.#probe !== undefined) {
+      this.#greetProxy(this.#probe, (isReplicated) => ready(reader.result(isReplicated)))
+      return
     }
     if (credentials === undefined) {
       ask()
@@ -93,6 +97,19 @@ class TextCodec implements Codec {
       },
     })
     socket.write('version\r\n', 'latin1')
+  }
+
+  /** A proxy passes `version` on, or answers it, and it passes no `stats` on. */
+  #greetProxy(probe: ReplicationProbe, ready: (isReplicated: boolean) => void): void {
+    const { socket } = this.#context
+    const takeAnswer = (line: string): boolean => {
+      const next = probe.take(line)
+      if (typeof next === 'string') socket.write(next, 'latin1')
+      if (next === true) ready(probe.isReplicated)
+      return next === true
+    }
+    this.#dues.push({ kind: 'greeting', take: takeProxyVersion }, { kind: 'greeting', take: takeAnswer })
+    socket.write(`version\r\n${probe.question}`, 'latin1')
   }
 
   /** memcached -Y: the first command is a `set` of anything, with "user password" as its data. */
@@ -313,13 +330,17 @@ class TextCodec implements Codec {
 
 /** A codec of the text protocol for one connection. */
 export function createTextCodec(context: CodecContext): Codec {
-  return new TextCodec(context, DIRECT_WORDS)
+  return new TextCodec(context, undefined)
 }
 
-/** A codec of the words that proxies pass on. */
-export function createPortableCodec(context: CodecContext): Codec {
-  return new TextCodec(context, PORTABLE_WORDS)
-}
+/**
+ * Makes codecs of the words that proxies pass on.
+ *
+ * @param probeKey makes keys that nobody else uses, and that the proxy routes as it routes sessions.
+ */
+export const createPortableCodec =
+  (probeKey: () => string): MakeCodec =>
+    (context) => new TextCodec(context, new ReplicationProbe(probeKey()))
 
 /** The form of the versions that this codec hands out: what `gets` prints. */
 export const TEXT_VERSION = /^\d{1,20}$/
@@ -349,14 +370,10 @@ function takeVersion(line: string): boolean {
  * Takes what a proxy answers to `version`: its own, or one that it has asked of a server, which may be away. That is no
  * fault of the other servers behind it, and the flights to that one will say so.
  */
-function takeProxyVersion(line: string, done: () => void): true {
-  if (!line.startsWith('SERVER_ERROR ')) {
-    if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
-    if (isTurnedAway(line)) throw turnedAway()
-    if (!line.startsWith('VERSION ')) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
-  }
-  done()
-  return true
+function takeProxyVersion(line: string): true {
+  if (line.startsWith('VERSION ') || line.startsWith('SERVER_ERROR ')) return true
+  if (isTurnedAway(line)) throw turnedAway()
+  throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
 }
 
 /**

@@ -6,8 +6,6 @@
  * are those that all of them pass on.
  */
 export interface TextWords {
-  /** Whether the handshake asks for `stats` too: a proxy does not pass it on, or answers it for itself. */
-  readonly asksStats: boolean
   /** A compare-and-delete. */
   cad(key: string, version: string): string
   /** Whether that is written as a store, and is answered like one. */
@@ -22,7 +20,6 @@ export interface TextWords {
 
 /** memcached's own words: meta commands (protocol.txt, "Meta Commands"), from 1.6 on. */
 export const DIRECT_WORDS: TextWords = {
-  asksStats: true,
   cad: (key, version) => `md ${key} C${version}\r\n`,
   deletesByStoring: false,
   deleted: 'HD\r\n',
@@ -34,7 +31,6 @@ export const DIRECT_WORDS: TextWords = {
 const LONG_PAST = 30 * 24 * 3600 + 1
 
 export const PORTABLE_WORDS: TextWords = {
-  asksStats: false,
   cad: (key, version) => `cas ${key} 0 ${LONG_PAST} 0 ${version}\r\n\r\n`,
   deletesByStoring: true,
   deleted: 'STORED\r\n',
