@@ -19,7 +19,7 @@ export const alias = [
 ]
 
 // Files that share a process and the modules it has loaded, which saves a third of the work: they leave nothing behind.
-const TOGETHER = ['adapters', 'fuzz', 'lock', 'observe', 'php', 'properties', 'request', 'session', 'system', 'testing', 'wire'].map(
+const TOGETHER = ['adapters', 'fuzz', 'lock', 'memcached', 'observe', 'php', 'properties', 'request', 'session', 'system', 'testing', 'wire'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 )
 // They weigh the memory of their process, so it is theirs alone.

@@ -257,7 +257,7 @@ describe('misuse is a typed error', () => {
     expect(await codeOf(late.read('standalone'))).toBe('LATCHKEY_CLOSED')
     await late.open('memory:')
     expect(await late.read('standalone')).toBe('')
-    await SessionStore.closeAll()
+    await SessionStore.closeAll({ graceMs: 0 })
   })
 
   it('an id can be had before open(), which makes nothing', () => {

@@ -1,9 +1,9 @@
 /** Encryption and compression under everything that reads and writes sessions. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
-import { MemcachedServer } from '../../support/memcached-server.js'
-import { codeOf, World } from '../../support/world.js'
-import { NEW, OLD } from './kit.js'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { codeOf, World } from '../support/world.js'
+import { NEW, OLD } from '../session/records/kit.js'
 
 interface Data {
   n: number
