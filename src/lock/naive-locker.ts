@@ -1,5 +1,5 @@
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './protocol/failures.js'
-import type { Handle, Locker } from './protocol/handle.js'
+import { type Asker, type Committer, type Handle, type Locker, tellOf } from './protocol/handle.js'
 import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import type { Command, Reply, Value } from '../wire/wire.js'
 
@@ -11,11 +11,17 @@ import type { Command, Reply, Value } from '../wire/wire.js'
 export class NaiveLocker implements Locker {
   constructor(private readonly context: LockContext) {}
 
-  async acquire(id: string): Promise<Handle> {
+  acquire(id: string, asker: Asker): void {
     const key = this.context.layout.keysOf(id).record
     const handle = new NaiveHandle(key, (command) => this.one(id, command))
-    await handle.reload()
-    return handle
+    handle.reload().then(
+      () => {
+        asker.acquired(handle)
+      },
+      (error: unknown) => {
+        asker.refused(error)
+      },
+    )
   }
 
   async peek(id: string): Promise<Value | undefined> {
@@ -59,8 +65,8 @@ class NaiveHandle implements Handle {
     // Nothing is renewed.
   }
 
-  async commit(bytes: Value, ttlSec: number): Promise<void> {
-    await this.save(bytes, ttlSec)
+  commit(bytes: Value, ttlSec: number, committer: Committer): void {
+    tellOf(this.save(bytes, ttlSec), committer)
   }
 
   async save(bytes: Value, ttlSec: number): Promise<void> {

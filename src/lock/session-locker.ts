@@ -5,7 +5,7 @@ import type { Value } from '../wire/wire.js'
 import type { House } from './protocol/bell.js'
 import { FREE } from './protocol/exchange.js'
 import { asFlightError, outcomeUnknown, serverRefused, unavailable } from './protocol/failures.js'
-import type { AcquireOptions, Handle, Locker } from './protocol/handle.js'
+import { acquired, type Asker, type Locker } from './protocol/handle.js'
 import { fly, type LockContext, replyAt } from './protocol/lock-context.js'
 import { readToken } from './protocol/lock-token.js'
 import { traceAcquire } from './protocol/observed.js'
@@ -46,30 +46,46 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     this.orphans = new OrphanSweeper(context, (id) => this.sessions.get(id) !== undefined)
   }
 
-  acquire(id: string, options: AcquireOptions): Promise<Handle> {
-    return channels.acquire.isObserved ? this.acquireObserved(id, options) : this.enter(id, options)
-  }
-
-  /** A method of its own, so that only observed calls pay for the closure. */
-  private acquireObserved(id: string, options: AcquireOptions): Promise<Handle> {
-    return traceAcquire(this.context, id, options, () => this.enter(id, options))
-  }
-
-  private enter(id: string, options: AcquireOptions): Promise<Handle> {
+  acquire(id: string, asker: Asker, isTold = false): void {
+    if (channels.acquire.isObserved && !isTold) return this.acquireObserved(id, asker)
     this.assertOpen()
-    options.signal?.throwIfAborted()
+    asker.options.signal?.throwIfAborted()
     const nowMs = this.context.clock.nowMs()
     const found = this.sessions.get(id)
-    if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(options, nowMs)
+    if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(asker, nowMs)
     this.context.bell?.open(this)
-    const keys = this.context.layout.keysOf(id)
-    // While a lock of an earlier instance may be left on the server, that instance's name is used again, so that the
-    // lock is recognised as our own and taken over. With a new name it would have to be waited for.
-    const instance = this.orphans.instanceOf(id) ?? this.context.mint.instance()
-    const session = { id, keys, instance, turnStartedAtMs: this.turns.startOf(id, nowMs) ?? nowMs }
-    const lock = new UncontendedLock(this.context, session, this, options, nowMs)
+    const lock = new UncontendedLock(this.context, this, id, asker, nowMs)
     this.sessions.add(lock)
-    return lock.acquire()
+    lock.acquire()
+  }
+
+  private acquireObserved(id: string, asker: Asker): void {
+    const { options } = asker
+    const unobserved = {
+      acquire: (ofId: string, other: Asker) => {
+        this.acquire(ofId, other, true)
+      },
+    }
+    traceAcquire(this.context, id, options.label, () => acquired(unobserved, id, options)).then(
+      (handle) => {
+        asker.acquired(handle)
+      },
+      (reason: unknown) => {
+        asker.refused(reason)
+      },
+    )
+  }
+
+  /**
+   * While a lock of an earlier instance may be left on the server, that instance's name is used again, so that the lock
+   * is recognised as our own and taken over. With a new name it would have to be waited for.
+   */
+  instanceFor(id: string): string {
+    return this.orphans.instanceOf(id) ?? this.context.mint.instance()
+  }
+
+  turnOf(id: string, nowMs: number): number {
+    return this.turns.startOf(id, nowMs) ?? nowMs
   }
 
   contest(lock: UncontendedLock): WaitQueue {
@@ -130,21 +146,21 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     return this.closing
   }
 
-  onOrphan({ session: { id, instance } }: WaitQueue): void {
+  onOrphan({ id, instance }: WaitQueue): void {
     this.orphans.watch(id, instance)
   }
 
-  onLet({ session: { instance } }: WaitQueue): void {
+  onLet({ instance }: WaitQueue): void {
     this.context.bell?.freed(instance)
   }
 
   has(id: string, instance: string): boolean {
-    return this.sessions.get(id)?.session.instance === instance
+    return this.sessions.get(id)?.instance === instance
   }
 
   onIdle(left: UncontendedLock | WaitQueue): void {
     if (!this.sessions.remove(left)) return
-    this.context.bell?.freed(left.session.instance)
+    this.context.bell?.freed(left.instance)
     this.turns.remember(left.id, left.turnStartedAtMs, this.context.clock.nowMs())
     if (this.sessions.size === 0) this.whenIdle?.()
   }

@@ -1,12 +1,13 @@
 import { LatchkeyError } from '../errors.js'
 import { listenTo, stopListening } from '../system/shared-signal.js'
-import { type CycleEnd, type CycleSeat, type CycleStart, endReplies, type FoundRecord, startReplies, tellEnd } from '../wire/cycle.js'
-import type { Cas, Receiver, Reply, Value } from '../wire/wire.js'
+import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, endReplies, startReplies, tellEnd } from '../wire/cycle.js'
+import type { Receiver, Reply, Value } from '../wire/wire.js'
 import type { Alarm } from './protocol/alarms.js'
 import { type Change, commandsOf, EMPTY, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
 import { alreadyLeft } from './protocol/failures.js'
-import type { AcquireOptions, Handle } from './protocol/handle.js'
+import { type Asker, type Committer, type Handle, tellOf } from './protocol/handle.js'
 import type { Acquisition } from './hold/held-lock.js'
+import type { SessionKeys } from './protocol/key-layout.js'
 import type { LocalSession } from './protocol/local-session.js'
 import { prolongAfterMs, renewAfterMs, usableLeaseMs } from './protocol/lease.js'
 import { endCycle, type LockContext, send, startCycle } from './protocol/lock-context.js'
@@ -22,6 +23,19 @@ export interface UncontendedHost {
   contest(lock: UncontendedLock): WaitQueue
   /** It has let go, and nobody waits. */
   onIdle(lock: UncontendedLock): void
+  /** The instance that a lock of `id` is to bear. */
+  instanceFor(id: string): string
+  /** When the turn began in which this process has the session now. */
+  turnOf(id: string, nowMs: number): number
+}
+
+/** What has taken over. */
+interface Heirs {
+  readonly queue: WaitQueue
+  /** The lock, where one was held. */
+  readonly handle: QueuedHandle | undefined
+  /** Who is told of the flight that is under way. */
+  readonly told: Receiver | undefined
 }
 
 type Leaving = Pick<Outcome, 'error' | 'lock'>
@@ -39,95 +53,96 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   earlier: Alarm | undefined
   later: Alarm | undefined
   isSet = false
-  readonly token: LockToken
-  private state: 'acquiring' | 'held' | 'leaving' | 'over' = 'acquiring'
-  private lockCas: Cas | undefined
-  private stored: StoredRecord | undefined
-  private lifetimeSec: number | undefined
-  private change: Change = NOTHING
-  /** What the second flight writes. */
-  value: Value = EMPTY
-  flags = 0
-  ttlSec = 0
+  readonly keys: SessionKeys
+  readonly instance: string
+  readonly turnStartedAtMs: number
+  readonly tokenName: string
+  readonly tokenRest: string
   private seat: CycleSeat | undefined
+  private found: CycleFound | undefined
+  private lifetimeSec: number | undefined
+  /** Told when it has let go: set from the moment that it begins to. */
+  private committer: Committer | undefined
+  private change: Change = NOTHING
+  /** The stamp of what the second flight writes. */
+  flags = 0
   private leftAtMs = 0
-  private resolveAcquire: ((handle: Handle) => void) | undefined
-  private resolveLeave: (() => void) | undefined
-  private reject: ((reason: unknown) => void) | undefined
-  /** What has taken over: the queue, the lock where one was held, and who is told of the flight that is under way. */
-  private queue: WaitQueue | undefined
-  private heir: QueuedHandle | undefined
-  private next: Receiver | undefined
+  private isOver = false
+  private heirs: Heirs | undefined
 
+  /** @param asker kept until it is told. */
   constructor(
     private readonly context: LockContext,
-    readonly session: LocalSession,
     private readonly host: UncontendedHost,
-    private readonly options: AcquireOptions,
+    readonly id: string,
+    private asker: Asker | undefined,
     private readonly sentAtMs: number,
   ) {
-    this.token = context.mint.mint(session.instance, options.label)
+    this.keys = context.layout.keysOf(id)
+    this.instance = host.instanceFor(id)
+    this.turnStartedAtMs = host.turnOf(id, sentAtMs)
+    this.tokenName = context.mint.nameOf(this.instance)
+    this.tokenRest = context.mint.restOf(asker?.options.label)
   }
 
-  get id(): string {
-    return this.session.id
-  }
-
-  get turnStartedAtMs(): number {
-    return this.session.turnStartedAtMs
+  get session(): LocalSession {
+    const { id, keys, instance, turnStartedAtMs } = this
+    return { id, keys, instance, turnStartedAtMs }
   }
 
   get lockKey(): string {
-    return this.session.keys.lock
+    return this.keys.lock
   }
 
   get recordKey(): string {
-    return this.session.keys.record
+    return this.keys.record
+  }
+
+  get token(): LockToken {
+    return this.tokenName + this.tokenRest
   }
 
   get leaseSec(): number {
     return this.context.limits.leaseSec
   }
 
-  acquire(): Promise<Handle> {
-    return new Promise((resolve, reject) => {
-      const { signal } = this.options
-      this.resolveAcquire = resolve
-      this.reject = reject
-      if (signal !== undefined) listenTo(signal, this)
-      this.seat = startCycle(this.context, this.id, this)
-    })
+  acquire(): void {
+    const signal = this.asker?.options.signal
+    if (signal !== undefined) listenTo(signal, this)
+    this.seat = startCycle(this.context, this.id, this)
   }
 
   /** The seam. From here on the queue has it, and this object only passes on. */
   contest(): WaitQueue {
-    if (this.queue !== undefined) return this.queue
+    if (this.heirs !== undefined) return this.heirs.queue
     const queue = this.host.contest(this)
-    this.queue = queue
     this.context.alarms.cancel(this)
-    const { state, resolveAcquire, resolveLeave, reject } = this
-    if (state === 'acquiring' && resolveAcquire !== undefined && reject !== undefined) {
-      if (this.options.signal !== undefined) stopListening(this.options.signal, this)
-      this.next = queue.adoptAttempt(this.options, { token: this.token, sentAtMs: this.sentAtMs }, { resolve: resolveAcquire, reject })
-      return queue
-    }
-    this.heir = queue.adoptLock(this.acquisition)
-    if (this.lifetimeSec !== undefined) this.heir.keepAlive(this.lifetimeSec)
-    if (state === 'leaving' && resolveLeave !== undefined && reject !== undefined) {
-      const { change, flags: stamp, leftAtMs: sentAtMs } = this
-      this.next = queue.adoptDeparture(this.heir, { change, stamp, sentAtMs }, resolveLeave, reject)
-    }
+    this.heirs = this.bequeath(queue)
     return queue
+  }
+
+  private bequeath(queue: WaitQueue): Heirs {
+    const { asker, committer } = this
+    if (asker !== undefined) {
+      const { signal } = asker.options
+      if (signal !== undefined) stopListening(signal, this)
+      return { queue, handle: undefined, told: queue.adoptAttempt(asker, this.token, this.sentAtMs) }
+    }
+    const handle = queue.adoptLock(this.acquisition)
+    if (this.lifetimeSec !== undefined) handle.keepAlive(this.lifetimeSec)
+    if (committer === undefined) return { queue, handle, told: undefined }
+    const { change, flags: stamp, leftAtMs: sentAtMs } = this
+    return { queue, handle, told: queue.adoptDeparture(handle, { change, stamp, sentAtMs }, committer) }
   }
 
   landed(replies: Reply[]): void {
     this.contest()
-    this.next?.landed(replies)
+    this.heirs?.told?.landed(replies)
   }
 
   failed(error: unknown): void {
     this.contest()
-    this.next?.failed(error)
+    this.heirs?.told?.failed(error)
   }
 
   /** The signal's listener: who waits gives up. */
@@ -144,50 +159,44 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
 
   // Plain success
 
-  started(lockCas: Cas, record: FoundRecord | undefined): void {
-    if (this.queue !== undefined) return this.landed(startReplies(lockCas, record))
-    const { context, options } = this
-    this.lockCas = lockCas
-    this.stored = record
-    this.state = 'held'
+  started(found: CycleFound): void {
+    if (this.heirs !== undefined) return this.landed(startReplies(found))
+    const { context, asker } = this
+    this.found = found
+    // A promise remembers the asynchronous context that it was made in: who keeps this object would keep that, too.
+    this.asker = undefined
     context.counters.acquired++
-    if (options.signal !== undefined) stopListening(options.signal, this)
+    const signal = asker?.options.signal
+    if (signal !== undefined) stopListening(signal, this)
     const { leaseSec, slowHoldMs, maxHoldMs } = context.limits
     context.alarms.set(this, this.sentAtMs + Math.min(renewAfterMs(leaseSec), slowHoldMs, maxHoldMs))
-    this.resolveAcquire?.(this)
-    this.forgetCall()
+    asker?.acquired(this)
   }
 
   ended(): void {
     const isChanged = this.change.kind !== 'none'
-    if (this.queue !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))
-    this.state = 'over'
+    if (this.heirs !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))
+    const { committer } = this
+    this.isOver = true
+    this.committer = undefined
     if (isChanged) this.context.counters.committed++
     this.host.onIdle(this)
-    this.resolveLeave?.()
-    this.forgetCall()
-  }
-
-  /** A promise remembers the asynchronous context that it was made in: who keeps this object would keep that, too. */
-  private forgetCall(): void {
-    this.resolveAcquire = undefined
-    this.resolveLeave = undefined
-    this.reject = undefined
+    committer?.committed()
   }
 
   // Holding
 
   /** As the queue says it of its own: who has the session here. */
   get heldLock(): this | undefined {
-    return this.state === 'acquiring' ? undefined : this
+    return this.asker === undefined ? this : undefined
   }
 
   get waiting(): number {
-    return this.state === 'acquiring' ? 1 : 0
+    return this.asker === undefined ? 0 : 1
   }
 
   get waitingSinceMs(): number {
-    return this.state === 'acquiring' ? this.sentAtMs : Infinity
+    return this.asker === undefined ? Infinity : this.sentAtMs
   }
 
   get heldMs(): number {
@@ -199,12 +208,17 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   }
 
   get isHeld(): boolean {
-    if (this.heir !== undefined) return this.heir.isHeld
-    return this.state === 'held' && this.context.clock.nowMs() < this.leaseUntilMs
+    const handle = this.heirs?.handle
+    if (handle !== undefined) return handle.isHeld
+    return this.isOurs && this.context.clock.nowMs() < this.leaseUntilMs
   }
 
   get isLeft(): boolean {
-    return this.heir === undefined ? this.state !== 'held' : this.heir.isLeft
+    return this.heirs?.handle?.isLeft ?? !this.isOurs
+  }
+
+  private get isOurs(): boolean {
+    return this.found !== undefined && this.committer === undefined && !this.isOver
   }
 
   private get leaseUntilMs(): number {
@@ -212,7 +226,8 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   }
 
   get record(): Value | undefined {
-    return this.heir === undefined ? this.stored?.bytes : this.heir.record
+    const handle = this.heirs?.handle
+    return handle === undefined ? this.found?.value : handle.record
   }
 
   get signal(): AbortSignal {
@@ -221,9 +236,10 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
 
   keepAlive(lifetimeSec: number | undefined): void {
     const { context, sentAtMs } = this
+    const handle = this.heirs?.handle
     this.lifetimeSec = lifetimeSec
-    if (this.heir !== undefined) this.heir.keepAlive(lifetimeSec)
-    else if (lifetimeSec !== undefined && this.state === 'held' && sentAtMs + prolongAfterMs(lifetimeSec) < this.atMs) {
+    if (handle !== undefined) handle.keepAlive(lifetimeSec)
+    else if (lifetimeSec !== undefined && this.isOurs && sentAtMs + prolongAfterMs(lifetimeSec) < this.atMs) {
       context.alarms.set(this, sentAtMs + prolongAfterMs(lifetimeSec))
     }
   }
@@ -238,85 +254,101 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
 
   // Leaving
 
-  commit(bytes: Value, ttlSec: number): Promise<void> {
+  commit(bytes: Value, ttlSec: number, committer: Committer): void {
     const nowMs = this.context.clock.nowMs()
-    if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec)
-    assertFits(this.context, this.id, this.session.keys, bytes)
-    return this.leave({ kind: 'write', bytes, ttlSec }, nowMs)
+    if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec, committer)
+    assertFits(this.context, this.id, this.keys, bytes)
+    this.leave({ kind: 'write', bytes, ttlSec }, nowMs, committer)
   }
 
   touch(ttlSec: number): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.touch(ttlSec)
-    return this.leave(prolonging(this.context, this.stored, ttlSec), nowMs)
+    return this.left(prolonging(this.context, this.stored, ttlSec), nowMs)
   }
 
   destroy(): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.destroy()
-    return this.leave(burial(this.context), nowMs)
+    return this.left(burial(this.context), nowMs)
   }
 
   end(): Promise<void> {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.end()
-    return this.leave(fencedEnd(this.context), nowMs)
+    return this.left(fencedEnd(this.context), nowMs)
   }
 
   async release(): Promise<void> {
     if (this.isLeft) return
     const nowMs = this.context.clock.nowMs()
-    await (this.isDisturbed(nowMs) ? this.held.release() : this.leave(NOTHING, nowMs))
+    await (this.isDisturbed(nowMs) ? this.held.release() : this.left(NOTHING, nowMs))
+  }
+
+  private left(change: Change, nowMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.leave(change, nowMs, { committed: resolve, failed: reject })
+    })
   }
 
   /** A due alarm that the process was too busy to ring counts as well. */
   private isDisturbed(nowMs: number): boolean {
-    return this.queue !== undefined || this.state !== 'held' || nowMs >= this.atMs
+    return this.heirs !== undefined || !this.isOurs || nowMs >= this.atMs
   }
 
-  private leave(change: Change, nowMs: number): Promise<void> {
-    return isObserved(change, FREE) ? this.leaveObserved(change, nowMs) : this.depart(change, nowMs)
+  private leave(change: Change, nowMs: number, committer: Committer): void {
+    if (isObserved(change, FREE)) tellOf(this.leaveObserved(change, nowMs), committer)
+    else this.depart(change, nowMs, committer)
   }
 
   private async leaveObserved(change: Change, nowMs: number): Promise<void> {
-    const depart = (): Promise<Leaving> => this.depart(change, nowMs).then(() => DONE, failedWith)
-    const { error } = await traceTransaction(this.context, this, change, FREE, depart)
+    const departed = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        this.depart(change, nowMs, { committed: resolve, failed: reject })
+      })
+    const { error } = await traceTransaction(this.context, this, change, FREE, () => departed().then(() => DONE, failedWith))
     if (error !== undefined) throw error
   }
 
-  private depart(change: Change, nowMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { context, stored } = this
-      const { id, keys } = this.session
-      const { lockCas } = this.acquisition
-      this.state = 'leaving'
-      this.change = change
-      this.leftAtMs = nowMs
-      this.resolveLeave = resolve
-      this.reject = reject
-      context.alarms.cancel(this)
-      this.flags = stampFor(context, change, stored)
-      if (change.kind !== 'none' && change.kind !== 'delete' && stored !== undefined) {
-        this.value = change.kind === 'destroy' ? EMPTY : change.bytes
-        this.ttlSec = change.ttlSec
-        if (endCycle(context, this, this.seat)) return
-      }
-      const commands = commandsOf(keys, change, FREE, { recordCas: stored?.cas, lockCas, stamp: this.flags })
-      send(context, id, commands, { landed: (replies) => tellEnd(this, replies), failed: (error) => this.failed(error) })
-    })
+  private depart(change: Change, nowMs: number, committer: Committer): void {
+    const { context, id, keys, found } = this
+    this.committer = committer
+    this.change = change
+    this.leftAtMs = nowMs
+    context.alarms.cancel(this)
+    this.flags = stampFor(context, change, found)
+    if (change.kind !== 'none' && change.kind !== 'delete' && found?.value !== undefined && endCycle(context, this, this.seat)) return
+    const { lockCas, record } = this.acquisition
+    const commands = commandsOf(keys, change, FREE, { recordCas: record?.cas, lockCas, stamp: this.flags })
+    send(context, id, commands, { landed: (replies) => tellEnd(this, replies), failed: (error) => this.failed(error) })
+  }
+
+  /** What the second flight writes. */
+  get value(): Value {
+    return 'bytes' in this.change ? this.change.bytes : EMPTY
+  }
+
+  get ttlSec(): number {
+    return 'ttlSec' in this.change ? this.change.ttlSec : 0
+  }
+
+  private get stored(): StoredRecord | undefined {
+    const { found } = this
+    return found?.value === undefined ? undefined : { bytes: found.value, flags: found.flags, cas: found.recordCas }
   }
 
   private get acquisition(): Acquisition {
-    const { token, lockCas, stored: record, sentAtMs } = this
-    if (lockCas === undefined) throw new TypeError('a lock that was not acquired has no version')
-    return { token, lockCas, record, sentAtMs }
+    const { token, found, stored: record, sentAtMs } = this
+    if (found === undefined) throw new TypeError('a lock that was not acquired has no version')
+    return { token, lockCas: found.lockCas, record, sentAtMs }
   }
 
   /** The lock with all that may happen to it. @throws MisuseError after it was given up. */
   private get held(): QueuedHandle {
-    if (this.state === 'held') this.contest()
-    if (this.heir === undefined) throw alreadyLeft(this.id)
-    return this.heir
+    if (this.isOurs) this.contest()
+    const handle = this.heirs?.handle
+    if (handle === undefined) throw alreadyLeft(this.id)
+    return handle
   }
 }
 

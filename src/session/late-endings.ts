@@ -1,4 +1,4 @@
-import type { Locker } from '../lock/protocol/handle.js'
+import { acquired, committed, type Locker } from '../lock/protocol/handle.js'
 import type { Clock, Timer } from '../system/clock.js'
 import { areSameBytes, type Value } from '../wire/wire.js'
 
@@ -64,10 +64,10 @@ export class LateEndings {
   }
 
   private async end({ id, was, copy }: Ending): Promise<void> {
-    const handle = await this.locker.acquire(id, { label: 'regenerate' })
+    const handle = await acquired(this.locker, id, { label: 'regenerate' })
     const { record } = handle
     if (record === undefined || !areSameBytes(record, was)) await handle.release()
     else if (copy === undefined) await handle.end()
-    else await handle.commit(copy.bytes, copy.ttlSec)
+    else await committed(handle, copy.bytes, copy.ttlSec)
   }
 }

@@ -1,7 +1,8 @@
 import { InvalidOptionError, LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
-import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
+import { type AcquireOptions, committed, type Handle } from '../lock/protocol/handle.js'
 import { hashOf } from '../system/session-hash.js'
 import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
+import { Holding, type Settle } from './holding.js'
 import type { RecordContent } from './records/record-content.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -29,44 +30,27 @@ const MAX_SID_TRIES = 3
  * Errors are the lock's (handle.ts), LATCHKEY_UNDECODABLE and its like where a record cannot be read, and
  * LATCHKEY_READ_ONLY where a retired copy is to be changed.
  */
-export class LockedRecord {
-  private content: RecordContent
-
-  private constructor(
-    private readonly engine: SessionEngine,
-    readonly id: string,
-    private readonly handle: Handle,
-  ) {
-    this.content = this.stored
+export class LockedRecord extends Holding {
+  private constructor(private readonly engine: SessionEngine, id: string, options: ReadOptions, asking: Settle<string>) {
+    const { label = engine.settings.label } = options
+    const own = label === options.label ? options : { signal: options.signal, label }
+    super(id, own, lifetimeOf(engine, options.lifetimeSec), asking)
   }
 
   /**
    * Locks the session, waiting for it if need be. A retired copy is not kept locked (`isRetired`; one more flight), nor
    * is a record that cannot be read. One flight when nobody holds it.
    */
-  static async lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
-    const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
-    const handle = await LockedRecord.acquire(engine, id, options)
-    const record = LockedRecord.of(engine, id, handle, lifetimeSec)
-    return record instanceof LockedRecord ? record : await record
+  static lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
+    return new Promise((resolve, reject) => {
+      const record = LockedRecord.ask(engine, id, options, { resolve: () => resolve(record), reject })
+    })
   }
 
-  /** The first half of `lock`, for who has but one promise to spare for both. */
-  static acquire(engine: SessionEngine, id: string, options: ReadOptions): Promise<Handle> {
-    const { label = engine.settings.label } = options
-    return engine.locker.acquire(id, label === options.label ? options : { signal: options.signal, label })
-  }
-
-  /** The second half: a promise where the lock is to be let go of first. */
-  static of(engine: SessionEngine, id: string, handle: Handle, lifetimeSec: number): LockedRecord | Promise<LockedRecord> {
-    let record: LockedRecord
-    try {
-      record = new LockedRecord(engine, id, handle)
-    } catch (error) {
-      return handle.release().then(() => Promise.reject(error))
-    }
-    if (record.isRetired) return handle.release().then(() => record)
-    handle.keepAlive(lifetimeSec)
+  /** As `lock`, for whoever has a promise already; it is not locked yet. Throws what is refused at once. */
+  static ask(engine: SessionEngine, id: string, options: ReadOptions, asking: Settle<string>): LockedRecord {
+    const record = new LockedRecord(engine, id, options, asking)
+    engine.locker.acquire(id, record)
     return record
   }
 
@@ -98,7 +82,7 @@ export class LockedRecord {
 
   /** Whether the lock may be believed to be ours. An early exit, never proof. */
   get isHeld(): boolean {
-    return this.handle.isHeld
+    return this.taken?.isHeld === true
   }
 
   get signal(): AbortSignal {
@@ -129,13 +113,16 @@ export class LockedRecord {
   }
 
   /** Stores it and lets go. One flight. */
-  commit(text: string, lifetimeSec?: number): Promise<void> {
-    try {
-      this.assertNotRetired()
-      return this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  commit(text: string, lifetimeSec?: number): Promise<true> {
+    return new Promise((resolve, reject) => {
+      this.store(text, lifetimeSec, { resolve, reject })
+    })
+  }
+
+  /** As `commit`, for whoever has a promise already. Throws what is refused at once. */
+  store(text: string, lifetimeSec: number | undefined, committing: Settle<true>): void {
+    this.assertNotRetired()
+    this.commitBytes(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec), committing)
   }
 
   /** Whether this is what was last read or stored. */
@@ -148,7 +135,11 @@ export class LockedRecord {
   }
 
   private get stored(): RecordContent {
-    return this.engine.format.unpack(this.id, this.handle.record)
+    return this.contentOf(this.handle)
+  }
+
+  protected contentOf({ record }: Handle): RecordContent {
+    return this.engine.format.unpack(this.id, record)
   }
 
   /** Prolongs what was last read or stored, and lets go. One flight. */
@@ -156,8 +147,8 @@ export class LockedRecord {
     this.assertNotRetired()
     const { text, isOutdated } = this.stored
     // A record that is only ever prolonged would keep an old key in use for good.
-    if (isOutdated) return this.commit(text, lifetimeSec)
-    await this.handle.touch(lifetimeOf(this.engine, lifetimeSec))
+    if (isOutdated) await this.commit(text, lifetimeSec)
+    else await this.handle.touch(lifetimeOf(this.engine, lifetimeSec))
   }
 
   /**
@@ -178,7 +169,7 @@ export class LockedRecord {
       // What was never stored leaves no copy.
       if (retiredCopySec > 0 && !isKept) await handle.destroy()
       else if (copy === undefined) await handle.end()
-      else await handle.commit(copy.bytes, copy.ttlSec)
+      else await committed(handle, copy.bytes, copy.ttlSec)
     } catch (error) {
       if (!(error instanceof OutcomeUnknownError)) throw error
       if (record !== undefined && text !== '') engine.lateEndings.add({ id, was: record, copy })
@@ -207,7 +198,7 @@ export class LockedRecord {
 
   /** Destroys it and lets go; where the lock is gone, whoever has it now is fenced. One flight. */
   async destroy(): Promise<void> {
-    if (this.handle.isHeld) {
+    if (this.isHeld) {
       try {
         await this.handle.destroy()
         return
@@ -221,12 +212,12 @@ export class LockedRecord {
 
   /** It was given up, or lost: there is nothing left to let go of. */
   get isLeft(): boolean {
-    return this.handle.isLeft
+    return this.taken?.isLeft !== false
   }
 
   /** Leaves it as it is and lets go; nothing where that has happened. One flight, or none. */
   release(): Promise<void> {
-    return this.handle.release()
+    return this.taken?.release() ?? Promise.resolve()
   }
 }
 

@@ -3,7 +3,6 @@ import { processWide } from '../system/process-wide.js'
 import { systemRandom } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
-import type { Handle } from '../lock/protocol/handle.js'
 import { lifetimeOf, LockedRecord, type ReadOptions } from './locked-record.js'
 import { checkedCloseGraceMs, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
@@ -18,6 +17,7 @@ export interface WriteOptions {
 const engines = processWide(`engines of ${VERSION}`, () => new Map<string, SessionEngine>())
 
 const CLOSED: Promise<true> = Promise.resolve(true)
+const NO_OPTIONS = {}
 
 /** The process's engine for a save path, made with the default options when it is first asked for. */
 function engineFor(savePath: string): SessionEngine {
@@ -39,13 +39,13 @@ function engineFor(savePath: string): SessionEngine {
  */
 export class SessionStore {
   private engine: SessionEngine | undefined
+  /** What was read, or is being read. */
   private record: LockedRecord | undefined
   /** Locked by validateId(), and read() has yet to answer from it. */
   private isUnread = false
   private isOpen: boolean
+  /** A call other than read() and write() is under way; of those two the record knows. */
   private busy = false
-  /** The id under which read() found a retired copy. */
-  private retiredId: string | undefined
 
   /** @param preset by `manager.store()`: the store is open from the start. */
   constructor(private readonly preset?: SessionEngine) {
@@ -81,8 +81,10 @@ export class SessionStore {
   /** Frees the lock if it is still held, without writing. One flight then, none otherwise. Always legal. */
   close(): Promise<true> {
     this.isOpen = false
-    if (this.record?.isLeft === false) return this.letGo()
-    this.forget()
+    const { record } = this
+    if (record?.isAsked === true) record.abandon(() => closedMeanwhile(record.id))
+    else if (record?.isLeft === false) return this.letGo()
+    else this.forget()
     return CLOSED
   }
 
@@ -96,24 +98,24 @@ export class SessionStore {
    *   LATCHKEY_SESSION_GONE (destroyed while this request waited), LATCHKEY_SERVER_UNAVAILABLE,
    *   LATCHKEY_UNDECODABLE (not UTF-8), LATCHKEY_CLOSED; or the signal's reason.
    */
-  async read(id: string, options: ReadOptions = {}): Promise<string> {
+  read(id: string, options: ReadOptions = NO_OPTIONS): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const engine = this.idle()
+      const { kept } = this
+      if (kept === undefined) this.record = LockedRecord.ask(engine, id, options, { resolve, reject })
+      else resolve(this.readAgain(kept, id, options))
+    })
+  }
+
+  private async readAgain(record: LockedRecord, id: string, options: ReadOptions): Promise<string> {
     const engine = this.begin()
     try {
       const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
-      const { record: held, isUnread } = this
-      let record = held
-      if (record === undefined) {
-        const handle = await LockedRecord.acquire(engine, id, options)
-        const own = this.own(engine, id, handle, lifetimeSec)
-        record = own instanceof LockedRecord ? own : await own
-      } else {
-        if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
-        this.isUnread = false
-        if (isUnread) record.keepAlive(lifetimeSec)
-        else await record.reload()
-      }
-      this.retiredId = record.isRetired ? id : undefined
-      if (record.isRetired) this.record = undefined
+      if (record.id !== id) throw misuse('Another session is read already; one store serves one request.', id)
+      const { isUnread } = this
+      this.isUnread = false
+      if (isUnread) record.keepAlive(lifetimeSec)
+      else await record.reload()
       return record.text
     } finally {
       this.busy = false
@@ -125,7 +127,7 @@ export class SessionStore {
    * at least 1 second; undefined: it is not kept alive. Sends nothing.
    */
   keepAlive(lifetimeSec: number | undefined): void {
-    this.record?.keepAlive(lifetimeSec)
+    this.kept?.keepAlive(lifetimeSec)
   }
 
   /**
@@ -143,14 +145,11 @@ export class SessionStore {
    *   LATCHKEY_RECORD_TOO_LARGE (before anything is sent; the lock is still held), LATCHKEY_SERVER_REFUSED,
    *   LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_OUTCOME_UNKNOWN.
    */
-  async write(id: string, data: string, options: WriteOptions = {}): Promise<true> {
-    this.begin()
-    try {
-      await this.held(id).commit(data, options.lifetimeSec)
-      return true
-    } finally {
-      this.busy = false
-    }
+  write(id: string, data: string, options: WriteOptions = NO_OPTIONS): Promise<true> {
+    return new Promise((resolve, reject) => {
+      this.idle()
+      this.held(id).store(data, options.lifetimeSec, { resolve, reject })
+    })
   }
 
   /** As `write`, but keeps the lock and renews it. Not one of PHP's hooks. One flight. Errors as in `write`. */
@@ -230,15 +229,18 @@ export class SessionStore {
   async validateId(id: string, options: ReadOptions = {}): Promise<boolean> {
     const engine = this.begin()
     try {
-      if (this.record !== undefined) {
+      if (this.kept !== undefined) {
         if (!this.isUnread) throw misuse('A session is read already; one store serves one request.', id)
         await this.letGo()
       }
       if (engine.layout.flawOf(id) !== undefined) return false
-      const lifetimeSec = lifetimeOf(engine, options.lifetimeSec)
-      const handle = await LockedRecord.acquire(engine, id, options)
-      const record = await this.own(engine, id, handle, lifetimeSec)
-      const exists = record.exists
+      const record = await LockedRecord.lock(engine, id, options)
+      if (!this.isOpen) {
+        await record.release()
+        throw closedMeanwhile(id)
+      }
+      this.record = record
+      const { exists } = record
       if (!exists) await this.letGo()
       this.isUnread = exists
       return exists
@@ -257,12 +259,12 @@ export class SessionStore {
    * all else throws LATCHKEY_READ_ONLY.
    */
   get isRetired(): boolean {
-    return this.retiredId !== undefined
+    return this.record?.isRetired === true
   }
 
   /** Aborts, with the typed error as its reason, when the lock of the session that was read is lost. */
   get signal(): AbortSignal {
-    return this.record?.signal ?? new AbortController().signal
+    return this.kept?.signal ?? new AbortController().signal
   }
 
   /** express-session sets this on the object that it is given as its `store`: the mistake is caught at once. */
@@ -273,17 +275,8 @@ export class SessionStore {
     )
   }
 
-  /** What was locked is this store's; a promise where it is to be let go of at once. */
-  private own(engine: SessionEngine, id: string, handle: Handle, lifetimeSec: number): LockedRecord | Promise<LockedRecord> {
-    const record = LockedRecord.of(engine, id, handle, lifetimeSec)
-    if (record instanceof Promise) return record.then((retired) => this.keep(retired))
-    return this.keep(record)
-  }
-
-  private keep(record: LockedRecord): LockedRecord | Promise<LockedRecord> {
-    if (this.isOpen) return (this.record = record)
-    const closed = misuse('The store was closed while it waited for the session.', record.id)
-    return record.release().then(() => Promise.reject(closed))
+  private get kept(): LockedRecord | undefined {
+    return this.record?.isLocked === true ? this.record : undefined
   }
 
   private async letGo(): Promise<true> {
@@ -299,12 +292,12 @@ export class SessionStore {
   }
 
   private held(id: string): LockedRecord {
-    const { record } = this
-    if (this.retiredId === id) throw new ReadOnlyError('retired', { session: hashOf(id) })
-    if (record?.id !== id || this.isUnread) {
+    const { record, kept } = this
+    if (record?.id === id && record.isRetired) throw new ReadOnlyError('retired', { session: hashOf(id) })
+    if (kept?.id !== id || this.isUnread) {
       throw misuse('The session was not read by this store: read() it first.', id)
     }
-    return record
+    return kept
   }
 
   private opened(): SessionEngine {
@@ -312,13 +305,23 @@ export class SessionStore {
     return this.engine
   }
 
-  /** One call at a time; whoever begins sets `busy` back when it is done. */
-  private begin(): SessionEngine {
+  /** One call at a time. */
+  private idle(): SessionEngine {
     const engine = this.opened()
-    if (this.busy) throw new MisuseError('Another call on this store is under way; one store serves one request.')
+    if (this.busy || this.record?.isAsked === true || this.record?.isCommitting === true) {
+      throw new MisuseError('Another call on this store is under way; one store serves one request.')
+    }
+    return engine
+  }
+
+  /** Whoever begins sets `busy` back when it is done. */
+  private begin(): SessionEngine {
+    const engine = this.idle()
     this.busy = true
     return engine
   }
 }
+
+const closedMeanwhile = (id: string): MisuseError => misuse('The store was closed while it waited for the session.', id)
 
 const misuse = (message: string, id: string): MisuseError => new MisuseError(message, { session: hashOf(id) })

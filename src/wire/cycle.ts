@@ -12,24 +12,29 @@ import type { Cas, Command, Receiver, Reply, Value } from './command.js'
 export interface CycleStart extends Receiver {
   readonly lockKey: string
   readonly recordKey: string
-  /** The lock's value, which no other lock ever has. ASCII. */
-  readonly token: string
+  /** The lock's value, which no other lock ever has, in two parts: the second is mostly the same from lock to lock. ASCII. */
+  readonly tokenName: string
+  readonly tokenRest: string
   readonly leaseSec: number
-  /** Called when the lock was added, with the version `lockCas`, and the record was read; undefined: there is none. */
-  started(lockCas: Cas, record: FoundRecord | undefined): void
+  /** Called when the lock was added and the record was read. */
+  started(found: CycleFound): void
 }
 
-export interface FoundRecord {
-  readonly bytes: Value
+/** What the first flight has found. */
+export interface CycleFound {
+  /** The version of the lock that was added. */
+  readonly lockCas: Cas
+  /** The record; undefined: there is none. */
+  readonly value: Value | undefined
   readonly flags: number
-  readonly cas: Cas
+  readonly recordCas: Cas | undefined
 }
 
 /**
  * Keeps what the first flight of a cycle has found, for the second: checked keys, and the versions of lock and record.
  */
 export interface CycleSeat {
-  /** Sends the second flight. Call this once, after `started` was called with a record. */
+  /** Sends the second flight. Call this once, after `started` has told of a record. */
   end(end: CycleEnd): void
 }
 
@@ -53,8 +58,8 @@ export interface CycleVersions {
 
 export type CycleKeys = Pick<CycleStart, 'lockKey' | 'recordKey'>
 
-export const startCommands = ({ lockKey, recordKey, token, leaseSec }: CycleStart): readonly Command[] => [
-  { op: 'add', key: lockKey, value: token, ttlSec: leaseSec },
+export const startCommands = ({ lockKey, recordKey, tokenName, tokenRest, leaseSec }: CycleStart): readonly Command[] => [
+  { op: 'add', key: lockKey, value: tokenName + tokenRest, ttlSec: leaseSec },
   { op: 'get', key: recordKey },
 ]
 
@@ -71,9 +76,10 @@ export const endCommands = (
 export function tellStart(start: Pick<CycleStart, 'started' | 'landed'>, replies: Reply[]): void {
   const [added, found] = replies
   if (added?.status === 'ok' && added.cas !== undefined) {
-    if (found?.status === 'missing') return start.started(added.cas, undefined)
+    const lockCas = added.cas
+    if (found?.status === 'missing') return start.started({ lockCas, value: undefined, flags: 0, recordCas: undefined })
     if (found?.status === 'ok' && found.cas !== undefined && found.value !== undefined) {
-      return start.started(added.cas, { bytes: found.value, flags: found.flags, cas: found.cas })
+      return start.started({ lockCas, value: found.value, flags: found.flags, recordCas: found.cas })
     }
   }
   start.landed(replies)
@@ -88,9 +94,10 @@ export function tellEnd(end: Pick<CycleEnd, 'ended' | 'landed'>, replies: Reply[
 /** A cycle by ordinary flights: of a wire that cannot do better, or whose two keys are on two nodes. */
 export function cycleByFlights(send: (commands: readonly Command[], receiver: Receiver) => void, start: CycleStart): CycleSeat {
   let versions: CycleVersions | undefined
-  const started = (lockCas: Cas, record: FoundRecord | undefined): void => {
-    versions = record === undefined ? undefined : { lockCas, recordCas: record.cas }
-    start.started(lockCas, record)
+  const started = (found: CycleFound): void => {
+    const { lockCas, recordCas } = found
+    versions = recordCas === undefined ? undefined : { lockCas, recordCas }
+    start.started(found)
   }
   const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
   send(startCommands(start), { landed, failed: (error) => start.failed(error) })
@@ -106,9 +113,9 @@ const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
 const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
 
 /** The replies for which `started` stands. */
-export const startReplies = (lockCas: Cas, record: FoundRecord | undefined): Reply[] => [
+export const startReplies = ({ lockCas, value, flags, recordCas }: CycleFound): Reply[] => [
   { status: 'ok', value: undefined, flags: 0, cas: lockCas },
-  record === undefined ? MISSING : { status: 'ok', value: record.bytes, flags: record.flags, cas: record.cas },
+  value === undefined ? MISSING : { status: 'ok', value, flags, cas: recordCas },
 ]
 
 /** The replies to `count` commands for which `ended` stands. */

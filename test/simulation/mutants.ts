@@ -84,13 +84,13 @@ export const mutants: readonly Mutant[] = [
   one(
     'contestedStart',
     'Who was contested while its lock was being asked for takes it without a word to the queue.',
-    `if (this.queue !== undefined) return this.landed(startReplies(lockCas, record))`,
+    `if (this.heirs !== undefined) return this.landed(startReplies(found))`,
     ``,
   ),
   one(
     'contestedEnd',
     'Who was contested while it let go tells nobody that it has.',
-    `if (this.queue !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))`,
+    `if (this.heirs !== undefined) return this.landed(endReplies(isChanged ? 2 : 1))`,
     ``,
   ),
   one(
@@ -385,7 +385,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
-  one('abortIgnored', 'A request that gave up is still waiting.', `this.refuse(this.options.signal?.reason)`, ``),
+  one('abortIgnored', 'A request that gave up is still waiting.', `this.refuse(signal?.reason)`, ``),
   one(
     'deadlineIgnored',
     'waitMs is never looked at.',
@@ -404,10 +404,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'closeKeepsLock',
     'close() without a write leaves the lock to its lease.',
-    `    return this.handle.release()
-  }`,
-    `    return this.handle.isHeld ? Promise.resolve() : this.handle.release()
-  }`,
+    `return this.taken?.release() ?? Promise.resolve()`,
+    `return this.taken?.isHeld === true ? Promise.resolve() : (this.taken?.release() ?? Promise.resolve())`,
   ),
   // What neighbours say
   one(

@@ -24,7 +24,7 @@ export interface Handle {
    */
   keepAlive(lifetimeSec: number | undefined): void
   /** Stores the record and releases the lock. One flight. */
-  commit(bytes: Value, ttlSec: number): Promise<void>
+  commit(bytes: Value, ttlSec: number, committer: Committer): void
   /** Stores the record and keeps the lock, with a full lease from now. One flight. */
   save(bytes: Value, ttlSec: number): Promise<void>
   /** Gives the unchanged record a new TTL and releases the lock. One flight. */
@@ -55,10 +55,48 @@ export interface AcquireOptions {
   readonly label?: string | undefined
 }
 
+/**
+ * Whoever asks for a session: told once, by one of the two calls. In place of a promise, which every layer would make
+ * again: only the outermost call makes one.
+ */
+export interface Asker {
+  readonly options: AcquireOptions
+  acquired(handle: Handle): void
+  refused(reason: unknown): void
+}
+
+/** Whoever stores a session and lets go: told as an `Asker` is. */
+export interface Committer {
+  committed(): void
+  failed(error: unknown): void
+}
+
+/** Tells how `committing` ends. */
+export function tellOf(committing: Promise<void>, committer: Committer): void {
+  committing.then(
+    () => {
+      committer.committed()
+    },
+    (error: unknown) => {
+      committer.failed(error)
+    },
+  )
+}
+
+export const acquired = (locker: Pick<Locker, 'acquire'>, id: string, options: AcquireOptions): Promise<Handle> =>
+  new Promise((resolve, reject) => {
+    locker.acquire(id, { options, acquired: resolve, refused: reject })
+  })
+
+export const committed = (handle: Handle, bytes: Value, ttlSec: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    handle.commit(bytes, ttlSec, { committed: resolve, failed: reject })
+  })
+
 /** How sessions are entered: with the lock (SessionLocker) or, for comparison, without (NaiveLocker). */
 export interface Locker {
   /** Waits for the session and takes it. One flight when nobody holds it. Throws at once for a bad id. */
-  acquire(id: string, options: AcquireOptions): Promise<Handle>
+  acquire(id: string, asker: Asker): void
   /** Reads the record without a lock and without waiting. One flight. */
   peek(id: string): Promise<Value | undefined>
   /** Destroys the session without its lock; a write by the present holder is then fenced. One flight. */

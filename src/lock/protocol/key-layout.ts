@@ -45,6 +45,20 @@ export interface KeyLayout {
   flawOf(id: unknown): string | undefined
 }
 
+/** Only who waits for a session asks for its line. */
+class SuffixKeys implements SessionKeys {
+  constructor(
+    readonly record: string,
+    readonly lock: string,
+    private readonly start: string,
+    private readonly lineBehind: string,
+  ) {}
+
+  get line(): string {
+    return this.start + this.lineBehind
+  }
+}
+
 /**
  * The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. Through a proxy the
  * keys have its marks: `<prefix>{<id>}-lck`, or `<prefix><id>|#|-lck`.
@@ -83,7 +97,7 @@ export class SuffixLayout implements KeyLayout {
     const flaw = this.flawOf(id)
     if (flaw !== undefined) throw new InvalidIdError(`The session id is refused: ${flaw}.`)
     const start = this.before + id
-    return { record: start + this.behind, lock: start + this.lockBehind, line: start + this.lineBehind }
+    return new SuffixKeys(start + this.behind, start + this.lockBehind, start, this.lineBehind)
   }
 
   idOfRecord(key: string): string | undefined {

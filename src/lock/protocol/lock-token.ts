@@ -24,9 +24,11 @@ const NO_BELL = { address: undefined }
  */
 export class TokenMint {
   private readonly host: string
-  private middle = ''
-  private middleMs = NaN
-  private middleBell: string | undefined
+  /** What was made last, of what, and when. */
+  private rest = ''
+  private restLabel: string | undefined
+  private restMs = NaN
+  private restBell: string | undefined
   private count = 0
 
   constructor(
@@ -50,28 +52,32 @@ export class TokenMint {
 
   /** Makes a new token of `instance`. Every `add` that is sent needs a new one. */
   mint(instance: string, label: string | undefined): LockToken {
-    const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
+    return this.nameOf(instance) + this.restOf(label)
+  }
+
+  /** The beginning of a new token of `instance`. No other token begins like this. */
+  nameOf(instance: string): string {
+    return `{"token":"${instance}.${String(++this.count)}"`
+  }
+
+  /** What follows the name in a token that is made now: who holds the lock, and since when. */
+  restOf(label: string | undefined): string {
     const wallMs = this.clock.wallMs()
-    if (wallMs !== this.middleMs || this.bell.address !== this.middleBell) this.makeMiddle(wallMs)
-    return `${this.head(instance)}${this.middle}${who}}`
+    const { address } = this.bell
+    if (wallMs !== this.restMs || label !== this.restLabel || address !== this.restBell) {
+      const door = address === undefined ? '' : `,"bell":${ascii(address)}`
+      const who = label === undefined ? '' : `,"label":${ascii(label.slice(0, MAX_LABEL_LENGTH))}`
+      this.rest = `,"host":${this.host},"pid":${String(this.process.pid)}${door},"sinceMs":${String(wallMs)}${who}}`
+      this.restMs = wallMs
+      this.restLabel = label
+      this.restBell = address
+    }
+    return this.rest
   }
 
   /** Makes the token of a grant: `instance` recognises the lock as its own and takes it over at its next poll. */
   grantTo(instance: string, granter: string): LockToken {
-    return `${this.head(granter)}","instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
-  }
-
-  /** Makes the part that all tokens of one millisecond share. */
-  private makeMiddle(wallMs: number): void {
-    const { address } = this.bell
-    const door = address === undefined ? '' : `,"bell":${ascii(address)}`
-    this.middle = `","host":${this.host},"pid":${String(this.process.pid)}${door},"sinceMs":${String(wallMs)}`
-    this.middleMs = wallMs
-    this.middleBell = address
-  }
-
-  private head(instance: string): string {
-    return `{"token":"${instance}.${String(++this.count)}`
+    return `${this.nameOf(granter)},"instance":${ascii(instance)},"sinceMs":${String(this.clock.wallMs())}}`
   }
 }
 

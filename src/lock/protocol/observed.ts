@@ -2,7 +2,6 @@ import { channels, type CommitEvent } from '../../observe/channels.js'
 import { failure, type ObservedEvent, type Verdict } from '../../observe/event-channel.js'
 import { hashOf } from '../../system/session-hash.js'
 import type { Change, Exit, Outcome } from './exchange.js'
-import type { AcquireOptions } from './handle.js'
 import type { LockContext, LossReason } from './lock-context.js'
 import { type LockToken, readToken } from './lock-token.js'
 
@@ -26,13 +25,13 @@ const about = ({ name }: LockContext, id: string, label: string | undefined): Ob
 
 const labelOf = (token: LockToken): string | undefined => readToken(token).holder.label
 
-export function traceAcquire<T>(context: LockContext, id: string, options: AcquireOptions, work: () => Promise<T>): Promise<T> {
-  return channels.acquire.trace(about(context, id, options.label), context.clock, work)
+export function traceAcquire<T>(context: LockContext, id: string, label: string | undefined, work: () => Promise<T>): Promise<T> {
+  return channels.acquire.trace(about(context, id, label), context.clock, work)
 }
 
 /** A request that waits for a session. */
 interface Waiting {
-  readonly options: AcquireOptions
+  readonly label: string | undefined
 }
 
 /**
@@ -42,7 +41,7 @@ const waits = new WeakMap<Waiting, ObservedEvent>()
 
 export function tellWait(context: LockContext, id: string, waiter: Waiting): void {
   if (waits.has(waiter)) return
-  const event = about(context, id, waiter.options.label)
+  const event = about(context, id, waiter.label)
   waits.set(waiter, event)
   channels.wait.begin(event)
 }

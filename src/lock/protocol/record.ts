@@ -46,7 +46,7 @@ export const newStamp = ({ dialect, random }: LockContext): number => (dialect.h
 /**
  * The stamp of the record after `change`. A record that is only prolonged stays the same record, and keeps its stamp.
  */
-export function stampFor(context: LockContext, change: Change, record: StoredRecord | undefined): number {
+export function stampFor(context: LockContext, change: Change, record: { readonly flags: number } | undefined): number {
   if (change.kind === 'none' || change.kind === 'delete') return 0
   return change.kind === 'touch' && record !== undefined ? record.flags : newStamp(context)
 }

@@ -232,7 +232,7 @@ export class Poller implements Receiver {
 
   /** Makes the attempt for the head of the queue. */
   private poll(head: Waiter, nowMs: number): Poll {
-    const { label } = head.options
+    const { label } = head
     const token = this.context.mint.mint(this.session.instance, label)
     const asksWho = this.sight !== undefined || this.suspect
     const asksLine = this.turn.wantsLook(this.sight === undefined ? 0 : nowMs - head.arrivedAtMs, nowMs)

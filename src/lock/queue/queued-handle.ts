@@ -1,6 +1,6 @@
 import type { Value } from '../../wire/wire.js'
 import { type Change, NOTHING } from '../protocol/exchange.js'
-import type { Handle } from '../protocol/handle.js'
+import { type Committer, type Handle, tellOf } from '../protocol/handle.js'
 import type { HeldLock } from '../hold/held-lock.js'
 
 /** What a handle asks of its queue. */
@@ -48,10 +48,10 @@ export class QueuedHandle implements Handle {
     return this.lock.reload()
   }
 
-  commit(bytes: Value, ttlSec: number): Promise<void> {
+  commit(bytes: Value, ttlSec: number, committer: Committer): void {
     const nowMs = this.clock.nowMs()
     this.lock.assertWritable(bytes, nowMs)
-    return this.queue.leave(this.lock, { kind: 'write', bytes, ttlSec }, nowMs)
+    tellOf(this.queue.leave(this.lock, { kind: 'write', bytes, ttlSec }, nowMs), committer)
   }
 
   touch(ttlSec: number): Promise<void> {

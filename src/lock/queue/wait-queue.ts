@@ -4,7 +4,7 @@ import { failure, type Verdict } from '../../observe/event-channel.js'
 import type { Command, Receiver } from '../../wire/wire.js'
 import { gone, lockTimeout, tooManyWaiters } from '../protocol/failures.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from '../protocol/exchange.js'
-import type { AcquireOptions, Handle } from '../protocol/handle.js'
+import { type Asker, type Committer, tellOf } from '../protocol/handle.js'
 import { type Acquisition, HeldLock, type LossListener } from '../hold/held-lock.js'
 import type { LocalSession } from '../protocol/local-session.js'
 import type { LockContext, LossReason } from '../protocol/lock-context.js'
@@ -14,7 +14,7 @@ import { Poller, type PollerOwner } from './poller.js'
 import { isSession, recordOf, type StoredRecord } from '../protocol/record.js'
 import { QueuedHandle } from './queued-handle.js'
 import { Turn } from '../fairness/turn.js'
-import { type Settle, Waiter, type WaiterOwner } from './waiter.js'
+import { Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
 
 /** What a queue tells the locker of its manager. */
@@ -57,7 +57,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   constructor(
     private readonly context: LockContext,
-    readonly session: LocalSession,
+    private readonly session: LocalSession,
     private readonly host: QueueHost,
   ) {
     this.turn = new Turn(context, session)
@@ -66,6 +66,10 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   get id(): string {
     return this.session.id
+  }
+
+  get instance(): string {
+    return this.session.instance
   }
 
   get heldLock(): HeldLock | undefined {
@@ -85,18 +89,16 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.turn.startedAtMs
   }
 
-  /** Waits for the session. The promise settles within `waitMs` and one flight. */
-  acquire(options: AcquireOptions, nowMs: number): Promise<Handle> {
+  /** Waits for the session. It is settled within `waitMs` and one flight. */
+  acquire(asker: Asker, nowMs: number): void {
     const busy = this.holder !== undefined || this.poller.isPolling
     const { maxWaiters } = this.context.limits
     if (busy && this.waiters.size >= maxWaiters) throw tooManyWaiters(this.id, maxWaiters)
-    return new Promise<Handle>((resolve, reject) => {
-      const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
-      const waiter = new Waiter(options, { atMs: nowMs, tick: ++this.tick, foundRecord: sawRecord }, { resolve, reject }, this)
-      this.waiters.add(waiter)
-      if (busy) this.arm(waiter)
-      else this.poller.start(nowMs)
-    })
+    const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
+    const waiter = new Waiter(asker, { atMs: nowMs, tick: ++this.tick, foundRecord: sawRecord }, this)
+    this.waiters.add(waiter)
+    if (busy) this.arm(waiter)
+    else this.poller.start(nowMs)
   }
 
   async leave(lock: HeldLock, change: Change, nowMs: number): Promise<void> {
@@ -134,13 +136,9 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   // Taking over from an UncontendedLock: a second request has come for its session
 
   /** Takes over a first attempt that is under way. Returns the receiver to be told how the attempt ends. */
-  adoptAttempt(
-    options: AcquireOptions,
-    { token, sentAtMs }: { readonly token: LockToken; readonly sentAtMs: number },
-    settle: Settle,
-  ): Receiver {
-    this.waiters.add(new Waiter(options, { atMs: sentAtMs, tick: ++this.tick, foundRecord: false }, settle, this))
-    return this.poller.adopt(token, options.label, sentAtMs)
+  adoptAttempt(asker: Asker, token: LockToken, sentAtMs: number): Receiver {
+    this.waiters.add(new Waiter(asker, { atMs: sentAtMs, tick: ++this.tick, foundRecord: false }, this))
+    return this.poller.adopt(token, asker.options.label, sentAtMs)
   }
 
   adoptLock(acquired: Acquisition): QueuedHandle {
@@ -151,13 +149,12 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   }
 
   /** Takes over a commit or a release that is under way. Returns the receiver to be told how it ends. */
-  adoptDeparture({ lock }: QueuedHandle, departed: Departed, resolve: () => void, reject: (reason: unknown) => void): Receiver {
+  adoptDeparture({ lock }: QueuedHandle, departed: Departed, committer: Committer): Receiver {
     const { told, outcome } = lock.adoptDeparture(departed)
-    outcome
-      .then((ended) => {
-        this.conclude(lock, departed.change, ended, lock.stored, undefined)
-      })
-      .then(resolve, reject)
+    const concluded = outcome.then((ended) => {
+      this.conclude(lock, departed.change, ended, lock.stored, undefined)
+    })
+    tellOf(concluded, committer)
     return told
   }
 
@@ -219,7 +216,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     }
     const next = this.closed ? undefined : this.waiters.first
     if (next === undefined) return TO_NOBODY
-    const token = this.context.mint.mint(this.session.instance, next.options.label)
+    const token = this.context.mint.mint(this.session.instance, next.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }
   }

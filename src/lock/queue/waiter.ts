@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../system/clock.js'
 import { listenTo, stopListening } from '../../system/shared-signal.js'
-import type { AcquireOptions, Handle } from '../protocol/handle.js'
+import type { Asker, Handle } from '../protocol/handle.js'
 
 /** What a waiter tells its queue. */
 export interface WaiterOwner {
@@ -16,12 +16,6 @@ interface Arrival {
   readonly foundRecord: boolean
 }
 
-/** Settles the promise of the call that waits. */
-export interface Settle {
-  readonly resolve: (handle: Handle) => void
-  readonly reject: (reason: unknown) => void
-}
-
 /** One request that waits for a session. A lock, an error, the deadline or the signal ends its wait, once. */
 export class Waiter {
   /** The neighbours in the queue. Only `Waiters` sets them. */
@@ -30,12 +24,16 @@ export class Waiter {
   private timer: Timer | undefined
 
   constructor(
-    readonly options: AcquireOptions,
+    private readonly asker: Asker,
     private readonly arrival: Arrival,
-    private readonly settle: Settle,
     private readonly owner: WaiterOwner,
   ) {
-    if (options.signal !== undefined) listenTo(options.signal, this)
+    const { signal } = asker.options
+    if (signal !== undefined) listenTo(signal, this)
+  }
+
+  get label(): string | undefined {
+    return this.asker.options.label
   }
 
   get arrivedAtMs(): number {
@@ -44,8 +42,9 @@ export class Waiter {
 
   /** Called by the signal when it is aborted. The waiter itself is the listener, so that a wait needs no closure. */
   handleEvent(): void {
-    this.refuse(this.options.signal?.reason)
-    this.owner.onGone(this, this.options.signal?.reason)
+    const { signal } = this.asker.options
+    this.refuse(signal?.reason)
+    this.owner.onGone(this, signal?.reason)
   }
 
   /** Whether a record was seen while this request waited. If so, and its turn finds none, the session is gone. */
@@ -65,16 +64,17 @@ export class Waiter {
 
   accept(handle: Handle): void {
     this.disarm()
-    this.settle.resolve(handle)
+    this.asker.acquired(handle)
   }
 
   refuse(reason: unknown): void {
     this.disarm()
-    this.settle.reject(reason)
+    this.asker.refused(reason)
   }
 
   private disarm(): void {
     this.timer?.cancel()
-    if (this.options.signal !== undefined) stopListening(this.options.signal, this)
+    const { signal } = this.asker.options
+    if (signal !== undefined) stopListening(signal, this)
   }
 }

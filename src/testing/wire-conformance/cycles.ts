@@ -85,9 +85,10 @@ function start(wire: Wire, recordKey: string): Promise<{ readonly seat: CycleSea
     const start: CycleStart = {
       lockKey: `${recordKey}-lck`,
       recordKey,
-      token: TOKEN,
+      tokenName: TOKEN.slice(0, -1),
+      tokenRest: TOKEN.slice(-1),
       leaseSec: 15,
-      started: (lockCas, record) => tell(true, startReplies(lockCas, record)),
+      started: (found) => tell(true, startReplies(found)),
       landed: (replies) => tell(false, replies),
       failed: (error) => tell(false, [], error),
     }

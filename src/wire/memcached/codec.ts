@@ -56,7 +56,8 @@ export function replyOf(status: Status, cas: Cas | undefined, value: Value | und
   return { status, value, flags, cas }
 }
 
-/** The CAS that a server printed; a server that runs without them (`-C`) prints 0 for all. */
-export function casOf(version: string, asOf: number): Cas | undefined {
-  return version.startsWith('0') && /^0+$/.test(version) ? undefined : { version, asOf }
-}
+/** Whether the server counts versions: one that runs without them (`-C`) prints 0 for all. */
+export const isVersion = (version: string): boolean => !version.startsWith('0') || !/^0+$/.test(version)
+
+/** The CAS that a server printed; undefined where it counts none. */
+export const casOf = (version: string, asOf: number): Cas | undefined => (isVersion(version) ? { version, asOf } : undefined)

@@ -1,18 +1,17 @@
 /** What a connection is asked for by one caller: who is told, by when, and what was answered so far. */
 import {
   type CycleEnd,
+  type CycleFound,
   type CycleKeys,
   type CycleSeat,
   type CycleStart,
-  type CycleVersions,
   endCommands,
-  type FoundRecord,
   startCommands,
   tellEnd,
   tellStart,
 } from '../cycle.js'
 import { problemOfItem } from './framing.js'
-import { type Cas, type Command, failLater, FlightError, type Receiver, type Reply } from '../wire.js'
+import { type Cas, type Command, failLater, FlightError, type Receiver, type Reply, type Value } from '../wire.js'
 
 /** What is repeated of an error, in characters. */
 const LONGEST_ANSWER = 100
@@ -23,10 +22,10 @@ const COMMAND_BYTES = 64
 /** Settles once, whatever is called afterwards. */
 export abstract class Flight {
   /** Those of a cycle are written and read without their commands, by a codec that can. */
-  abstract readonly kind: 'commands' | 'start' | 'end'
+  abstract get kind(): 'commands' | 'start' | 'end'
   abstract readonly commands: readonly Command[]
   /** How many commands there are. */
-  abstract readonly size: number
+  abstract get size(): number
   /** About what it takes on the wire. */
   abstract readonly bytes: number
   /** The date of the oldest CAS in it: it may be sent only on a connection from before that. */
@@ -89,7 +88,6 @@ export abstract class Flight {
 
 /** Any commands. */
 export class CommandFlight extends Flight {
-  readonly kind = 'commands'
   readonly bytes: number
   readonly oldestAsOf: number
 
@@ -109,6 +107,10 @@ export class CommandFlight extends Flight {
     this.oldestAsOf = oldestAsOf
   }
 
+  get kind(): 'commands' {
+    return 'commands'
+  }
+
   get size(): number {
     return this.commands.length
   }
@@ -123,14 +125,20 @@ interface Outlet {
   queue(flight: Flight): void
 }
 
-/** [add the lock, get the record]; and the seat for what comes next. */
-export class StartFlight extends Flight implements CycleSeat {
-  readonly kind = 'start'
-  readonly size = 2
-  readonly oldestAsOf = Infinity
+/** What the second flight of a cycle goes by: both versions were read by one flight. */
+interface Versions {
+  readonly lockVersion: string
+  readonly recordVersion: string
+  readonly asOf: number
+}
+
+/** [add the lock, get the record]; what it has found, and the seat for what comes next. */
+export class StartFlight extends Flight implements CycleSeat, CycleFound, Versions {
   readonly #outlet: Outlet
-  #commands: readonly Command[] | undefined
-  #versions: CycleVersions | undefined
+  lockVersion = ''
+  recordVersion = ''
+  value: Value | undefined
+  flags = 0
 
   constructor(
     readonly receiver: CycleStart,
@@ -140,54 +148,84 @@ export class StartFlight extends Flight implements CycleSeat {
     this.#outlet = outlet
   }
 
+  get kind(): 'start' {
+    return 'start'
+  }
+
+  get size(): number {
+    return 2
+  }
+
+  get oldestAsOf(): number {
+    return Infinity
+  }
+
   get commands(): readonly Command[] {
-    return (this.#commands ??= startCommands(this.receiver))
+    return startCommands(this.receiver)
   }
 
   get bytes(): number {
-    const { lockKey, recordKey, token } = this.receiver
-    return 2 * COMMAND_BYTES + lockKey.length + recordKey.length + token.length
+    const { lockKey, recordKey, tokenName, tokenRest } = this.receiver
+    return 2 * COMMAND_BYTES + lockKey.length + recordKey.length + tokenName.length + tokenRest.length
+  }
+
+  get lockCas(): Cas {
+    return { version: this.lockVersion, asOf: this.asOf }
+  }
+
+  get recordCas(): Cas | undefined {
+    return this.value === undefined ? undefined : { version: this.recordVersion, asOf: this.asOf }
   }
 
   /** In place of all replies. */
-  started(lockCas: Cas, record: FoundRecord | undefined): void {
-    if (this.answerAll()) this.#tellStarted(lockCas, record)
+  started(lockVersion: string, recordVersion = '', value?: Value, flags = 0): void {
+    if (this.answerAll()) this.#tellStarted(lockVersion, recordVersion, value, flags)
   }
 
   end(end: CycleEnd): void {
-    const versions = this.#versions
-    const problem = versions === undefined ? 'This cycle has found no record to end with.' : problemOfItem(end)
-    if (versions === undefined || problem !== undefined) failLater(end, new FlightError('not-sent', problem ?? ''))
-    else this.#outlet.queue(new EndFlight(this.receiver, versions, end))
+    const problem = this.value === undefined ? 'This cycle has found no record to end with.' : problemOfItem(end)
+    if (problem === undefined) this.#outlet.queue(new EndFlight(this.receiver, this, end))
+    else failLater(end, new FlightError('not-sent', problem))
   }
 
   protected land(replies: Reply[]): void {
     const landed = (all: Reply[]): void => this.receiver.landed(all)
-    tellStart({ started: (lockCas, record) => this.#tellStarted(lockCas, record), landed }, replies)
+    const started = ({ lockCas, recordCas, value, flags }: CycleFound): void =>
+      this.#tellStarted(lockCas.version, recordCas?.version ?? '', value, flags)
+    tellStart({ started, landed }, replies)
   }
 
-  #tellStarted(lockCas: Cas, record: FoundRecord | undefined): void {
-    if (record !== undefined) this.#versions = { lockCas, recordCas: record.cas }
-    this.receiver.started(lockCas, record)
+  #tellStarted(lockVersion: string, recordVersion: string, value: Value | undefined, flags: number): void {
+    this.lockVersion = lockVersion
+    this.recordVersion = recordVersion
+    this.value = value
+    this.flags = flags
+    this.receiver.started(this)
   }
 }
 
 /** [compare-and-set the record, compare-and-delete the lock] */
 export class EndFlight extends Flight {
-  readonly kind = 'end'
-  readonly size = 2
-  #commands: readonly Command[] | undefined
-
   constructor(
     readonly keys: CycleKeys,
-    readonly versions: CycleVersions,
+    readonly versions: Versions,
     readonly receiver: CycleEnd,
   ) {
     super()
   }
 
+  get kind(): 'end' {
+    return 'end'
+  }
+
+  get size(): number {
+    return 2
+  }
+
   get commands(): readonly Command[] {
-    return (this.#commands ??= endCommands(this.keys, this.versions, this.receiver))
+    const { lockVersion, recordVersion, asOf } = this.versions
+    const versions = { lockCas: { version: lockVersion, asOf }, recordCas: { version: recordVersion, asOf } }
+    return endCommands(this.keys, versions, this.receiver)
   }
 
   get bytes(): number {
@@ -195,9 +233,8 @@ export class EndFlight extends Flight {
     return 2 * COMMAND_BYTES + lockKey.length + recordKey.length + this.receiver.value.length
   }
 
-  /** Both were read by one flight. */
   get oldestAsOf(): number {
-    return this.versions.lockCas.asOf
+    return this.versions.asOf
   }
 
   /** In place of all replies. */

@@ -1,5 +1,5 @@
 /** A wire to several servers that another product's clients use as well: each command goes to the node of its key. */
-import { cycleByFlights } from '../cycle.js'
+import { cycleByFlights, startCommands } from '../cycle.js'
 import { legsOf, sendLegs } from '../legs.js'
 import type { Placement } from '../placement.js'
 import { FlightError, type Command, failLater, type Receiver, type Wire } from '../wire.js'
@@ -42,7 +42,7 @@ export function placedOn(nodes: readonly PlacedNode[], placement: Placement, rin
       const index = indexOf(start.lockKey)
       if (index !== indexOf(start.recordKey)) return cycleByFlights((commands, told) => send(route, commands, told), start)
       const { node, problemOf } = at(index)
-      return node.start(start, problemOf([{ op: 'add', key: start.lockKey, value: start.token, ttlSec: start.leaseSec }, { op: 'get', key: start.recordKey }]))
+      return node.start(start, problemOf(startCommands(start)))
     },
     nodeOf: (route) => at(ring(placement.hashedPartOf(route))).node.observed,
     maxValueBytes: (_route, key) => at(indexOf(key)).node.maxValueBytes(key),

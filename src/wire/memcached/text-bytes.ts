@@ -1,6 +1,6 @@
 /** What arrived of the text protocol, and how numbers, versions and values are read out of it. */
-import type { Cas, Value } from '../wire.js'
-import { casOf } from './codec.js'
+import type { Value } from '../wire.js'
+import { isVersion } from './codec.js'
 
 export const SPACE = 32
 export const CR = 13
@@ -38,9 +38,10 @@ export function areDigits(bytes: Buffer, from: number, to: number): boolean {
 }
 
 /** The version that stands there; undefined when there is none, also where the server gives the same one to all. */
-export function versionIn({ bytes, text }: Arrived, from: number, to: number, asOf: number): Cas | undefined {
+export function versionIn({ bytes, text }: Arrived, from: number, to: number): string | undefined {
   if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined
-  return casOf(text.slice(from, to), asOf)
+  const version = text.slice(from, to)
+  return bytes[from] !== ZERO || isVersion(version) ? version : undefined
 }
 
 /** A copy: the bytes are overwritten by what arrives next, and a slice of the text would keep all of it in memory. */

@@ -191,9 +191,9 @@ class TextCodec implements Codec {
       this.#dues.push(flight)
     } else if (flight instanceof EndFlight) {
       const { keys, versions, receiver } = flight
-      outbox.text(endHead(keys, versions, receiver, this.#exptimeOf(receiver.ttlSec)))
+      outbox.text(endHead(flight, this.#exptimeOf(receiver.ttlSec)))
       outbox.value(receiver.value)
-      outbox.text(endTail(keys, versions, this.#words))
+      outbox.text(endTail(keys, versions.lockVersion, this.#words))
       this.#dues.push(flight)
     } else {
       this.#encode(flight, outbox)

@@ -4,8 +4,7 @@
  * A reply is taken whole or not at all. One that is another, or is not all there, is left to the general way of reading
  * from its first byte on: nothing of an anomaly is judged here.
  */
-import type { Cas } from '../wire.js'
-import type { CycleEnd, CycleKeys, CycleStart, CycleVersions } from '../cycle.js'
+import type { CycleKeys, CycleStart } from '../cycle.js'
 import type { EndFlight, StartFlight } from './flight.js'
 import { type Arrived, numberIn, SPACE, valueIn, versionIn } from './text-bytes.js'
 import type { TextWords } from './text-words.js'
@@ -17,16 +16,28 @@ const VALUE = 'VALUE '
 const END = 'END\r\n'
 const STORED = 'STORED\r\n'
 
+/** Keeps the last of the texts that `make` makes: nearly all flights have the same, and each part of a text is an object. */
+function kept(make: (exptime: number, length: number) => string): (exptime: number, length: number) => string {
+  let [text, exptime, length] = ['', NaN, NaN]
+  return (newExptime, newLength) => {
+    if (newExptime === exptime && newLength === length) return text
+    ;[exptime, length] = [newExptime, newLength]
+    return (text = make(exptime, length))
+  }
+}
+
+const lockMiddle = kept((exptime, length) => `${NO_FLAGS}${exptime} ${length}\r\n`)
+const recordMiddle = kept((exptime, length) => ` ${exptime} ${length} `)
+
 /** The `gets` tells the version of the lock, and that of the record as it is under the lock. */
-export const startText = ({ lockKey, recordKey, token }: CycleStart, exptime: number): string =>
-  `add ${lockKey} 0 ${exptime} ${token.length}\r\n${token}\r\ngets ${lockKey} ${recordKey}\r\n`
+export const startText = ({ lockKey, recordKey, tokenName, tokenRest }: CycleStart, exptime: number): string =>
+  `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}\r\ngets ${lockKey} ${recordKey}\r\n`
 
 /** The parts before and behind the value. */
-export const endHead = ({ recordKey }: CycleKeys, { recordCas }: CycleVersions, { flags, value }: CycleEnd, exptime: number): string =>
-  `cas ${recordKey} ${flags} ${exptime} ${value.length} ${recordCas.version}\r\n`
+export const endHead = ({ keys, versions, receiver: { flags, value } }: EndFlight, exptime: number): string =>
+  `cas ${keys.recordKey} ${flags}${recordMiddle(exptime, value.length)}${versions.recordVersion}\r\n`
 
-export const endTail = ({ lockKey }: CycleKeys, { lockCas }: CycleVersions, words: TextWords): string =>
-  LINE_END + words.cad(lockKey, lockCas.version)
+export const endTail = ({ lockKey }: CycleKeys, lockVersion: string, words: TextWords): string => LINE_END + words.cad(lockKey, lockVersion)
 
 /**
  * Takes, from `at`, what answers a start that went well:
@@ -42,7 +53,7 @@ export const endTail = ({ lockKey }: CycleKeys, { lockCas }: CycleVersions, word
  */
 export function takeStart(flight: StartFlight, arrived: Arrived, at: number): number {
   const { text, bytes } = arrived
-  const { lockKey, token } = flight.receiver
+  const { lockKey, tokenName, tokenRest } = flight.receiver
   const keyAt = at + LOCKED.length
   const keyEnd = keyAt + lockKey.length
   const lengthAt = keyEnd + NO_FLAGS.length
@@ -50,21 +61,23 @@ export function takeStart(flight: StartFlight, arrived: Arrived, at: number): nu
   const lengthEnd = text.indexOf(' ', lengthAt)
   const lineEnd = text.indexOf(LINE_END, lengthEnd)
   const tokenAt = lineEnd + LINE_END.length
-  const tokenEnd = tokenAt + token.length
+  const nameEnd = tokenAt + tokenName.length
+  const tokenEnd = nameEnd + tokenRest.length
   // Between the add and the read anybody could have written: the version is ours only if the token is.
-  if (numberIn(bytes, lengthAt, lengthEnd) !== token.length || text.slice(tokenAt, tokenEnd) !== token) return 0
-  const lockCas = versionIn(arrived, lengthEnd + 1, lineEnd, flight.asOf)
-  if (lockCas === undefined) return 0
+  if (text.slice(tokenAt, nameEnd) !== tokenName || text.slice(nameEnd, tokenEnd) !== tokenRest) return 0
+  if (numberIn(bytes, lengthAt, lengthEnd) !== tokenEnd - tokenAt) return 0
+  const lockVersion = versionIn(arrived, lengthEnd + 1, lineEnd)
+  if (lockVersion === undefined) return 0
   const recordAt = tokenEnd + LINE_END.length
   if (text.slice(tokenEnd, recordAt + END.length) === LINE_END + END) {
-    flight.started(lockCas, undefined)
+    flight.started(lockVersion)
     return recordAt + END.length
   }
   if (text.slice(tokenEnd, recordAt + VALUE.length) !== LINE_END + VALUE) return 0
-  return takeRecord(flight, arrived, recordAt + VALUE.length, lockCas)
+  return takeRecord(flight, arrived, recordAt + VALUE.length, lockVersion)
 }
 
-function takeRecord(flight: StartFlight, arrived: Arrived, keyAt: number, lockCas: Cas): number {
+function takeRecord(flight: StartFlight, arrived: Arrived, keyAt: number, lockVersion: string): number {
   const { text, bytes } = arrived
   const { recordKey } = flight.receiver
   const flagsAt = keyAt + recordKey.length + 1
@@ -76,9 +89,9 @@ function takeRecord(flight: StartFlight, arrived: Arrived, keyAt: number, lockCa
   const valueAt = lineEnd + LINE_END.length
   const valueEnd = valueAt + numberIn(bytes, flagsEnd + 1, lengthEnd)
   const end = valueEnd + LINE_END.length + END.length
-  const cas = versionIn(arrived, lengthEnd + 1, lineEnd, flight.asOf)
-  if (!(flags >= 0) || cas === undefined || text.slice(valueEnd, end) !== LINE_END + END) return 0
-  flight.started(lockCas, { bytes: valueIn(arrived, valueAt, valueEnd), flags, cas })
+  const version = versionIn(arrived, lengthEnd + 1, lineEnd)
+  if (!(flags >= 0) || version === undefined || text.slice(valueEnd, end) !== LINE_END + END) return 0
+  flight.started(lockVersion, version, valueIn(arrived, valueAt, valueEnd), flags)
   return end
 }
 

@@ -9,7 +9,10 @@ import { mutate, pieces } from '../../fuzz/mutate.js'
 
 const KEYS = { lockKey: 'session-lck', recordKey: 'session' }
 const TOKEN = '{"token":"a-1.2","host":"web"}'
-const VERSIONS = { lockCas: { version: '71', asOf: 1 }, recordCas: { version: '70', asOf: 1 } }
+const VERSIONS = { lockVersion: '71', recordVersion: '70', asOf: 1 }
+const CASES = { lockCas: { version: '71', asOf: 1 }, recordCas: { version: '70', asOf: 1 } }
+/** The name of the token, which no other token begins with. */
+const NAME = '{"token":"a-1.2"'
 const CHANGE = { value: 'changed', flags: 7, ttlSec: 60 }
 
 const lockLine = (flags = '0', length = String(TOKEN.length), cas = '71'): string => `VALUE session-lck ${flags} ${length} ${cas}\r\n`
@@ -29,6 +32,7 @@ export const STARTS: Readonly<Record<string, string>> = {
   'the lock was lost again': `STORED\r\n${RECORD}END\r\n`,
   'the lock and the record are gone': 'STORED\r\nEND\r\n',
   'the lock was taken over by another token': `STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}END\r\n`,
+  'the lock was taken over by a token of another host': `STORED\r\n${lockLine()}${TOKEN.replace('web', 'wet')}\r\n${RECORD}END\r\n`,
   'the lock was taken over by a shorter token': `STORED\r\n${lockLine('0', '5')}other\r\n${RECORD}END\r\n`,
   'the lock was taken over by a longer token': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}+\r\n${RECORD}END\r\n`,
   'a lock longer than was said': `STORED\r\n${lockLine('0', String(TOKEN.length - 1))}${TOKEN}\r\n${RECORD}END\r\n`,
@@ -87,7 +91,10 @@ function told(flightOf: (receiver: Receiver, note: (replies: Reply[]) => void) =
 }
 
 const start = (receiver: Receiver, note: (replies: Reply[]) => void): StartFlight =>
-  new StartFlight({ ...KEYS, token: TOKEN, leaseSec: 15, ...receiver, started: (cas, record) => note(startReplies(cas, record)) }, { queue: () => undefined })
+  new StartFlight(
+    { ...KEYS, tokenName: NAME, tokenRest: TOKEN.slice(NAME.length), leaseSec: 15, ...receiver, started: (found) => note(startReplies(found)) },
+    { queue: () => undefined },
+  )
 
 const end = (receiver: Receiver, note: (replies: Reply[]) => void): EndFlight =>
   new EndFlight(KEYS, VERSIONS, { ...CHANGE, ...receiver, ended: () => note(endReplies(2)) })
@@ -99,7 +106,7 @@ const generalStart = (receiver: Receiver): Flight => {
 
 const generalEnd = (receiver: Receiver): Flight => {
   const { receiver: asked } = end(receiver, () => undefined)
-  return new CommandFlight(endCommands(KEYS, VERSIONS, asked), receiver)
+  return new CommandFlight(endCommands(KEYS, CASES, asked), receiver)
 }
 
 /** The answers of which the two ways of reading come to different things: none, if all is right. */
