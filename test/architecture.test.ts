@@ -23,6 +23,8 @@ const layerOf = (file: string): Layer => {
   return LAYERS.find((layer) => layer === folder) ?? 'base'
 }
 
+const COOKIES = ['adapters/fetch/session-cookie.ts', 'adapters/express/unsigned-cookie.ts']
+
 /** Who alone may import a package; node: is everybody's. */
 const OWNERS: Record<string, (file: string) => boolean> = {
   memjs: (file) => file === 'wire/memcached/binary-codec.ts',
@@ -39,8 +41,8 @@ const OWNERS: Record<string, (file: string) => boolean> = {
   '@fastify/session': (file) => file.startsWith('adapters/fastify/'),
   koa: (file) => file.startsWith('adapters/koa/'),
   'koa-session': (file) => file.startsWith('adapters/koa/'),
-  cookie: (file) => file === 'adapters/fetch/session-cookie.ts',
-  'cookie-signature': (file) => file === 'adapters/fetch/session-cookie.ts',
+  cookie: (file) => COOKIES.includes(file),
+  'cookie-signature': (file) => COOKIES.includes(file),
 }
 
 interface Import {

@@ -27,6 +27,12 @@ export const remember = (container: object, memory: Memory): void => void memori
 
 export const memoryOf = (container: object): Memory | undefined => memories.get(container)
 
+/** `to` holds what `from` held, for a framework that makes an object of its own of it: what is still the same there is remembered. */
+export function inherit(to: object, from: object): void {
+  const memory = memoryOf(from)
+  if (memory !== undefined) remember(to, memory)
+}
+
 /** The container's keys: those that PHP knows in PHP's order, then the new ones. */
 export function keysOf(container: object): string[] {
   const keys = Object.keys(container)

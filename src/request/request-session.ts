@@ -1,4 +1,4 @@
-import { ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
+import { InvalidOptionError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
 import type { RegenerateOptions } from '../session/locked-record.js'
 import { checkNumber, MAX_TTL_SEC } from '../session/option-checks.js'
 import { takeLifetime, withLifetime } from '../session/own-lifetime.js'
@@ -8,6 +8,8 @@ import type { SessionManager } from '../session/session-manager.js'
 import { hashOf } from '../system/session-hash.js'
 import { HeldText } from './held-text.js'
 import { quiet } from './quiet.js'
+
+const PHP_SAYS_HOW_LONG = 'A session that is shared with PHP has no maxAge of its own: PHP keeps all of them for session.gc_maxlifetime.'
 
 /** What a request's session is read with, and how its framework shows it to the application. */
 export interface RequestSettings {
@@ -38,6 +40,8 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   /** Let go of by the adapter before the response was decided. */
   private isCutShort = false
   private readonly held: HeldText<object>
+  /** What is to be stored when it is let go, of a session that is shared with PHP. */
+  private lastText: (() => string) | undefined
 
   /** For the adapter, as all that is not documented for handlers. */
   constructor(
@@ -75,7 +79,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   private take(id: string, data: Partial<T>): void {
     const { held, settings } = this
     this.currentId = id
-    this.ownMaxAge = this.firstMaxAge = takeLifetime(data)
+    if (this.manager.php === undefined) this.ownMaxAge = this.firstMaxAge = takeLifetime(data)
     if (this.lifetimeSec !== undefined) held.keepAlive(this.lifetimeSec)
     this.current = this.dressed(data, true)
     this.found = held.retiredSid === undefined ? 'a session' : 'a retired copy'
@@ -119,6 +123,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
 
   set maxAge(maxAge: number | undefined) {
     this.assertLive()
+    if (this.manager.php !== undefined) throw new InvalidOptionError(PHP_SAYS_HOW_LONG)
     checkNumber("the session's maxAge", maxAge, 1, MAX_TTL_SEC)
     this.ownMaxAge = maxAge === undefined ? undefined : Math.ceil(maxAge)
   }
@@ -158,6 +163,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   private readonly storeAndLetGo = async (): Promise<void> => {
     if (this.isCutShort) throw this.refusal()
     if (this.isReadOnly) return this.releasing
+    if (this.manager.php !== undefined) this.lastText = this.textNow()
     try {
       // At once: a change that is made while the store waits for its turn would be lost without an error.
       this.end('released')
@@ -240,11 +246,24 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return this.manager.encode(id, sec === undefined ? data : withLifetime(id, data, sec))
   }
 
+  /** As it is before it is protected, which makes other objects of its parts: of those no PHP type is known. Throws when it is asked for. */
+  private textNow(): () => string {
+    try {
+      const { text } = this
+      return () => text
+    } catch (error) {
+      return () => {
+        throw error
+      }
+    }
+  }
+
   /** The last time, a new session in which nothing is stays unstored. */
   private readonly write = async (isLast: boolean): Promise<void> => {
     const { id } = this
     if (isLast && !this.isStored && Object.keys(this.data).length === 0) return
-    await this.held.write(id, this.text, this.lifetimeSec, isLast)
+    const text = isLast && this.lastText !== undefined ? this.lastText() : this.text
+    await this.held.write(id, text, this.lifetimeSec, isLast)
     this.cookieId = id
   }
 

@@ -30,6 +30,8 @@ export class HeldHead {
   private statusCode: number | undefined
   /** A cookie that does not leave with this response. */
   private withheld: string | undefined
+  /** What becomes of each Set-Cookie header. */
+  private rewritten: ((cookie: string) => string) | undefined
   /** The real response has been called: what it calls in turn goes through, also in its own time (an end that waits). */
   private isLetOut = false
 
@@ -78,6 +80,11 @@ export class HeldHead {
     this.withheld = `${name}=`
   }
 
+  /** Every cookie leaves as `rewrite` makes it. */
+  rewriteCookies(rewrite: (cookie: string) => string): void {
+    this.rewritten = rewrite
+  }
+
   /** The response is another's now, without what was said of the first one. */
   handBack(refusal: Refusal): void {
     const { res } = this
@@ -89,19 +96,19 @@ export class HeldHead {
     if (!this.isHttp2) res.statusMessage = STATUS_CODES[refusal.status] ?? ''
   }
 
-  private dropWithheld(): void {
-    const { res, withheld } = this
-    if (withheld === undefined) return
+  private settleCookies(): void {
+    const { res, withheld, rewritten } = this
+    if (withheld === undefined && rewritten === undefined) return
     const cookies = res.getHeader('Set-Cookie')
     if (cookies === undefined) return
-    const rest = [cookies].flat().map(String).filter((cookie) => !cookie.startsWith(withheld))
+    const rest = [cookies].flat().map(String).filter((cookie) => withheld === undefined || !cookie.startsWith(withheld))
     if (rest.length === 0) this.dropCookies()
-    else this.raw.call('setHeader', ['Set-Cookie', rest])
+    else this.raw.call('setHeader', ['Set-Cookie', rewritten === undefined ? rest : rest.map(rewritten)])
   }
 
   writeHead(args: readonly unknown[]): unknown {
     // Those that wait for the head (a cookie's middleware) have had their turn.
-    this.dropWithheld()
+    this.settleCookies()
     if (this.isLetOut) return this.raw.call('writeHead', this.written ?? args)
     if (this.isSealed) throw this.headersSent('write')
     checkStatus(args)

@@ -125,6 +125,11 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
     this.head.withholdCookie(name)
   }
 
+  /** Every cookie leaves with the response as `rewrite` makes it. */
+  rewriteCookies(rewrite: (cookie: string) => string): void {
+    this.head.rewriteCookies(rewrite)
+  }
+
   /** Nothing of the response was called yet, and it is none of the gate's. */
   standAside(): void {
     this.state = 'over'

@@ -199,10 +199,10 @@ export class SessionManager extends EventEmitter<{
     return this.engine.dialect.php
   }
 
-  /** `lifetimeSec`, if it was given; adapters then take it for sessions whose cookie says nothing. */
+  /** `lifetimeSec`, if it was given, or sessions are PHP's; adapters then take it for sessions whose cookie says nothing. */
   get givenLifetimeSec(): number | undefined {
     const { isLifetimeGiven, lifetimeSec } = this.engine.settings
-    return isLifetimeGiven ? lifetimeSec : undefined
+    return isLifetimeGiven || this.php !== undefined ? lifetimeSec : undefined
   }
 
   /** The option: for LockedRecord.retire(), where a framework regenerates the session. */

@@ -1,5 +1,6 @@
 import session, { type SessionData, type SessionOptions } from 'express-session'
 import { MisuseError } from '../../errors.js'
+import { inherit } from '../../php/memory.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { BareStore as CommonStore } from '../http/bare-store.js'
 import { hasCookie, lacksCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
@@ -26,7 +27,7 @@ export function recordOf(manager: SessionManager, { ttl, touchAfterSec, cookie }
     if (lacksCookie(data)) return { ...data, cookie: defaultCookie(cookie) }
     return isSession(data) ? data : undefined
   }
-  return new SessionRecord(manager, ttl, asSession, touchAfterSec)
+  return new SessionRecord(manager, ttl, asSession, touchAfterSec, (name) => OWN_NAMES.has(name) || name in session.Session.prototype)
 }
 
 /**
@@ -51,6 +52,7 @@ export class BareStore extends CommonStore<AnySession, SessionData> {
     completeCookie(req, data)
     const created = Reflect.apply(ofExpressSession.createSession, this, [req, data])
     this.sessions.follow(created, data)
+    inherit(created, data)
     return created
   }
 
@@ -64,5 +66,8 @@ export class BareStore extends CommonStore<AnySession, SessionData> {
     Reflect.apply(ofExpressSession.regenerate, this, given)
   }
 }
+
+/** What express-session, and latchkey, put on every session. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['id', 'req', 'cookie', 'release'])
 
 const ofExpressSession = session.Store.prototype

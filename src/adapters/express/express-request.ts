@@ -16,6 +16,8 @@ export interface ExpressRequestOptions {
   readonly saveUninitialized: boolean
   /** The name of the session's cookie. */
   readonly cookieName: string
+  /** What becomes of each Set-Cookie header; undefined: it leaves as it is. */
+  readonly rewriteCookie: ((header: string) => string) | undefined
   readonly onLateFailure: (error: SessionHttpError) => void
 }
 
@@ -36,6 +38,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     store.onSession = this.equip
     store.onLateFailure = options.onLateFailure
     const { gate } = this
+    if (options.rewriteCookie !== undefined) gate.rewriteCookies(options.rewriteCookie)
     this.client = new ClientWatch(res, options.clientGoneMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
     this.client.begin()
   }

@@ -12,6 +12,7 @@ import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
 import { toHttpError } from '../http/http-error.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../http/options.js'
+import { phpCookieOf } from '../http/php-cookie.js'
 import { checkOptions, nameOf } from './check-options.js'
 import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
@@ -21,6 +22,7 @@ import { ExpressStore } from './express-store.js'
 import type { LatchkeyOptions } from './options.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
+import { UnsignedCookie } from './unsigned-cookie.js'
 import { warnOfMissing } from './warn-of-missing.js'
 
 export { SessionHttpError } from '../http/http-error.js'
@@ -65,7 +67,10 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
   const { manager, ttl, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
-  const given = { ...rest, genid }
+  const php = phpCookieOf(manager)
+  const unsigned = php === undefined ? undefined : new UnsignedCookie(php)
+  const { secret } = rest
+  const given = { ...rest, genid, ...(unsigned?.options ?? { secret: secret === false ? '' : secret }) }
   const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
   const onLateFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
   const sessions = new BareSessions(manager, record, onLateFailure)
@@ -73,13 +78,17 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given
   const sessionOptions = { ...given, resave, saveUninitialized }
+  const sessionIn = (store: session.Store): ReturnType<typeof session> => {
+    const plain = session({ ...sessionOptions, store })
+    return unsigned?.around(plain) ?? plain
+  }
   // Checks express-session's own options: now, and not with every request.
-  const bareSession = session({ ...sessionOptions, store })
+  const bareSession = sessionIn(store)
   let isReady = true
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
   const cookieName = nameOf(given)
-  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, onLateFailure }
+  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned, onLateFailure }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {
     const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onLateFailure) : passOn
@@ -92,7 +101,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     else if (isUpgrade(req, res) || !isReady) {
       const held = new HeldSession(manager, sessions, undefined, undefined)
       const unlockedStore = Object.assign(new ExpressStore(held, sessions, true), { onLateFailure })
-      const unlocked = isReady ? session({ ...sessionOptions, store: unlockedStore }) : bareSession
+      const unlocked = isReady ? sessionIn(unlockedStore) : bareSession
       unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
         next(error)
@@ -109,7 +118,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
       const requestStore = new ExpressStore(held, sessions)
       const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
-      session({ ...sessionOptions, store: requestStore })(req, res, proceed)
+      sessionIn(requestStore)(req, res, proceed)
     }
   }
   refuseToBeTheStore(store)

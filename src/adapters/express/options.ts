@@ -4,4 +4,7 @@ import type { KeepingOptions, LockOptions } from '../http/options.js'
 import type { AnySession } from './bare-store.js'
 
 /** express-session's options, but for `store`, and these. */
-export interface LatchkeyOptions extends Omit<SessionOptions, 'store'>, LockOptions<IncomingMessage>, KeepingOptions<AnySession> {}
+export interface LatchkeyOptions extends Omit<SessionOptions, 'store' | 'secret'>, LockOptions<IncomingMessage>, KeepingOptions<AnySession> {
+  /** As of express-session; `false` with the manager's `php`: PHP's cookie is not signed. */
+  readonly secret: SessionOptions['secret'] | false
+}

@@ -5,7 +5,9 @@ import type { KeepingOptions, LockOptions } from '../http/options.js'
 
 /** @fastify/session's options, but for `store`, and these. */
 export interface LatchkeyOptions
-  extends Omit<FastifySessionOptions, 'store'>, LockOptions<FastifyRequest>, KeepingOptions<Session> {
+  extends Omit<FastifySessionOptions, 'store' | 'secret'>, LockOptions<FastifyRequest>, KeepingOptions<Session> {
+  /** As of @fastify/session; `false` with the manager's `php`: PHP's cookie is not signed. */
+  readonly secret: FastifySessionOptions['secret'] | false
   /** `false`: without @fastify/session; see OwnSessionOptions. Default true. */
   readonly fastifySession?: true
 }

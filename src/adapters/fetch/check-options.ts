@@ -19,7 +19,8 @@ export function checkOptions(options: SessionOptions, makeCookie: () => unknown)
   checkCommonOptions(rest, KNOWN, 'withSession({ manager, secret }, handler)')
   const { secret, cookie, lifetimeSec, onRefused } = rest
   const secrets: unknown[] = [secret].flat()
-  if (secrets.length === 0 || secrets.some((one) => typeof one !== 'string' || one === '')) {
+  const isMissing = secrets.length === 0 || secrets.some((one) => typeof one !== 'string' || one === '')
+  if (isMissing && rest.manager.php === undefined) {
     throw new InvalidOptionError('secret must be a string that is not empty, or a list of such: it signs the cookie.')
   }
   checkFunction('onRefused', onRefused)

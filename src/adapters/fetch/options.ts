@@ -26,8 +26,11 @@ type Page = Response | undefined
 
 /** Options of withSession() and honoSession(). */
 export interface SessionOptions extends Pick<LockOptions<Request>, 'manager' | 'label'> {
-  /** What the cookie is signed with. Of several the first signs, and all are taken: to change it. */
-  readonly secret: string | readonly string[]
+  /**
+   * What the cookie is signed with. Of several the first signs, and all are taken: to change it. `false` with the manager's
+   * `php`: PHP's cookie is not signed.
+   */
+  readonly secret: string | readonly string[] | false
   /** Default `sessionId`. */
   readonly cookieName?: string
   readonly cookie?: CookieOptions

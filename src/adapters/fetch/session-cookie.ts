@@ -1,26 +1,31 @@
 import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import { COOKIE_DEFAULTS, type OwnCookie } from '../http/own-cookie.js'
+import { type PhpCookie, phpCookieOf } from '../http/php-cookie.js'
 import type { SessionOptions } from './options.js'
 
-/** The signed cookie that holds a session's id: of one request, and of the response to it. */
+/** The cookie that holds a session's id, signed unless it is PHP's: of one request, and of the response to it. */
 export class SessionCookie implements OwnCookie {
   /** The Set-Cookie header, where there is one to send. */
   header: string | undefined
   private readonly value: string | undefined
+  private readonly php: PhpCookie | undefined
+  private readonly name: string
 
   constructor(
     private readonly options: SessionOptions,
     request?: Request,
   ) {
-    this.value = parse(request?.headers.get('cookie') ?? '')[nameOf(options)]
+    this.php = phpCookieOf(options.manager)
+    this.name = nameOf(options)
+    this.value = parse(request?.headers.get('cookie') ?? '')[this.name]
   }
 
   /** Undefined without a cookie, and with one that nobody here has signed. */
   get id(): string | undefined {
     const { value } = this
-    if (value === undefined) return undefined
-    const ids = [this.options.secret].flat().map((secret) => unsign(value, secret))
+    if (value === undefined || this.php !== undefined) return value
+    const ids = this.secrets.map((secret) => unsign(value, secret))
     return ids.find((id) => id !== false)
   }
 
@@ -36,7 +41,7 @@ export class SessionCookie implements OwnCookie {
     return this.value === this.signed(id)
   }
 
-  set(id: string, maxAge = this.options.cookie?.maxAge): void {
+  set(id: string, maxAge = this.php?.maxAgeSec ?? this.options.cookie?.maxAge): void {
     this.header = this.serialized(this.signed(id), maxAge)
   }
 
@@ -45,14 +50,20 @@ export class SessionCookie implements OwnCookie {
   }
 
   private serialized(value: string, maxAge: number | undefined): string {
-    const attributes = { ...COOKIE_DEFAULTS, ...this.options.cookie }
-    return serialize(nameOf(this.options), value, maxAge === undefined ? attributes : { ...attributes, maxAge })
+    const attributes = this.php?.attributes ?? { ...COOKIE_DEFAULTS, ...this.options.cookie }
+    return serialize(this.name, value, maxAge === undefined ? attributes : { ...attributes, maxAge })
   }
 
   private signed(id: string): string {
-    const [secret = ''] = [this.options.secret].flat()
-    return sign(id, secret)
+    const [secret = ''] = this.secrets
+    return this.php === undefined ? sign(id, secret) : id
+  }
+
+  private get secrets(): readonly string[] {
+    const { secret } = this.options
+    return secret === false ? [] : [secret].flat()
   }
 }
 
-export const nameOf = ({ cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName'>): string => cookieName
+export const nameOf = ({ manager, cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName' | 'manager'>): string =>
+  manager.php?.cookieName ?? cookieName

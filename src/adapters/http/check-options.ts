@@ -2,6 +2,7 @@ import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import { SessionManager } from '../../session/session-manager.js'
 import type { KeepingOptions, LockOptions } from './options.js'
+import { checkPhpOptions } from './php-cookie.js'
 
 const MAX_CLIENT_GONE_MS = 3_600_000
 /** Later than this is no date. */
@@ -43,6 +44,7 @@ export function checkOptions(options: Given, known: ReadonlySet<string>, example
     throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
   }
   checkNames(given, known)
+  if (given.manager.php !== undefined) checkPhpOptions(given)
   checkFunction('label', label, 'a function of the request')
   checkFunction('readOnly', readOnly, 'a function of the request that returns true or false')
   checkNumber('clientGoneMs', clientGoneMs, 0, MAX_CLIENT_GONE_MS)

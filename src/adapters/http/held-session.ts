@@ -11,6 +11,9 @@ import type { AnySession } from './session-record.js'
  * of, each call is by itself (BareSessions).
  */
 export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
+  /** What was read last, before the framework made an object of its own of it. */
+  origin: Loaded | null = null
+
   constructor(
     manager: SessionManager,
     private readonly bare: BareSessions<S, Loaded>,
@@ -84,6 +87,7 @@ export class HeldSession<S extends AnySession, Loaded extends S = S> extends Hel
 
   protected override decoded(sid: string, text: string): Loaded | null {
     const session = super.decoded(sid, text)
+    this.origin = session
     return session && ownAll(session)
   }
 }

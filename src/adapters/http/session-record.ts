@@ -1,7 +1,9 @@
 import { FencedError, InvalidOptionError, SessionGoneError, UndecodableError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { MAX_TTL_SEC, shown } from '../../session/option-checks.js'
+import { inherit } from '../../php/memory.js'
 import { hashOf } from '../../system/session-hash.js'
+import { assertNamesAreFree } from './php-cookie.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
 const DEFAULT_TTL_SEC = 86_400
@@ -16,6 +18,9 @@ export type Ttl<S extends AnySession> = number | ((session: S) => number | undef
 
 /** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `asSession` vouches for. */
 export class SessionRecord<S extends AnySession, Loaded extends S = S> {
+  /** Shared with PHP, which knows no cookie in a session, and says for how long it lives. */
+  private readonly isPhp: boolean
+
   constructor(
     private readonly manager: SessionManager,
     private readonly ttl: Ttl<S> | undefined,
@@ -23,10 +28,14 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     private readonly asSession: (data: object) => Loaded | undefined,
     /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
     private readonly touchAfterSec = 0,
-  ) {}
+    /** Names that the framework's session has for itself. */
+    private readonly isTaken: (name: string) => boolean = () => false,
+  ) {
+    this.isPhp = manager.php !== undefined
+  }
 
   encode(sid: string, session: S): string {
-    return this.manager.encode(sid, plainOf(session, this.written(session.cookie)))
+    return this.manager.encode(sid, plainOf(session, this.isPhp ? undefined : this.written(session.cookie)))
   }
 
   /** Undefined when its cookie has expired: the record lives in whole seconds, the cookie to the millisecond. */
@@ -36,14 +45,17 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
 
   /** As `decode`, of data that the manager has decoded. */
   loaded(data: object): Loaded | undefined {
+    if (this.isPhp) assertNamesAreFree(data, this.isTaken)
     const session = this.asSession(data)
     if (session === undefined) throw new UndecodableError('The stored record is no session of this framework: its "cookie" is none.')
-    const endsMs = expiryMs(session)
+    inherit(session, data)
+    const endsMs = this.isPhp ? undefined : expiryMs(session)
     return endsMs !== undefined && endsMs <= Date.now() ? undefined : session
   }
 
   /** The stored text with the session's cookie, if it has one, in place of its own. */
   withCookie(sid: string, text: string, session: S): string {
+    if (this.isPhp) return text
     const cookie = lacksCookie(session) ? {} : { cookie: this.written(session.cookie) }
     return this.manager.encode(sid, { ...this.manager.decode(sid, text), ...cookie })
   }
@@ -55,6 +67,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
    */
   isFresh(sid: string, text: string, session: S): boolean {
     if (this.touchAfterSec === 0 || text === '') return false
+    if (this.isPhp) return this.touchAfterSec === Infinity
     const stored = this.manager.decode(sid, text)
     if (!hasCookie(stored) || lacksCookie(session)) return false
     const [was, is] = [settingsOf(stored.cookie), settingsOf(session.cookie)]
@@ -86,7 +99,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
 
   /** Whole seconds from now; 0 or less when it is over. */
   ttlSec(session: S): number {
-    const endsMs = expiryMs(session)
+    const endsMs = this.isPhp ? undefined : expiryMs(session)
     if (endsMs !== undefined) return Math.min(Math.ceil((endsMs - Date.now()) / 1000), MAX_TTL_SEC)
     return this.askedTtlSec(session) ?? this.manager.givenLifetimeSec ?? DEFAULT_TTL_SEC
   }
@@ -157,6 +170,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
  */
 function plainOf(session: object, cookie: unknown): object {
   const plain = { ...session, cookie }
+  inherit(plain, session)
   for (const symbol of Object.getOwnPropertySymbols(plain)) Reflect.deleteProperty(plain, symbol)
   return plain
 }

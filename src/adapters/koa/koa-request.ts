@@ -9,6 +9,7 @@ import { quiet } from '../../request/quiet.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
+import { phpData } from './php-session.js'
 import type { Stored } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
@@ -26,6 +27,7 @@ export class KoaRequest implements Holding, Stored {
   readonly held: HeldText<object>
   isLast = false
   isRegenerating = false
+  origin: object | null = null
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
   /** What the application sees of one that cannot be changed. */
@@ -205,6 +207,7 @@ export class KoaRequest implements Holding, Stored {
 
   private dress(session: KoaSession): void {
     this.commitOfKoa = session.commit.bind(session)
+    if (this.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.origin) })
     giveMethods(session, {
       release: () => quiet(this.release()),
       commit: (options?: CommitOptions | Callback, callback?: Callback) => {

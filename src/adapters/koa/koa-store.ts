@@ -5,6 +5,7 @@ import { own, ownAll, protect } from '../../session/protect.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { settle } from '../http/settle.js'
 import type { KoaSession } from './koa-session.js'
+import { assertFitsKoa, withoutOwnFields } from './php-session.js'
 
 /** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
 const DEFAULT_LIFETIME_SEC = 86_400
@@ -17,6 +18,8 @@ export interface Stored {
   readonly isLast: boolean
   /** `destroy` comes from regenerate(). */
   readonly isRegenerating: boolean
+  /** What was read of a session that is shared with PHP: koa-session makes one of its own of it. */
+  origin: object | null
 }
 
 /** Requests that have come to latchkey's middleware. */
@@ -41,7 +44,9 @@ export class KoaStore {
     const request = served.get(this.ctx)
     if (this.isRead) throw new MisuseError(TWO_SESSIONS)
     this.isRead = true
-    return request && settle(request.held.calls.inTurn(request.held.read, undefined, sid), undefined)
+    const reading = request && settle(request.held.calls.inTurn(request.held.read, undefined, sid), undefined)
+    if (request?.manager.php === undefined) return reading
+    return reading?.then((found) => (request.origin = found))
   }
 
   /** `maxAgeMs` is no number where the cookie ends with the browser. */
@@ -51,7 +56,7 @@ export class KoaStore {
     // At once: what is changed while the call waits for its turn is not part of it.
     const { held, manager, isLast } = request
     assertChangeable(held)
-    const text = manager.encode(sid, session)
+    const text = manager.encode(sid, manager.php === undefined ? session : withoutOwnFields(session))
     const lifetimeSec = lifetimeSecOf(manager, maxAgeMs)
     await held.calls.inTurn(async () => {
       // What was found was not taken for a session (`valid`, or its time is over): this is another one.
@@ -76,7 +81,11 @@ export class KoaStore {
 
 /** As koa-session stores its sessions. */
 export const formOf = (manager: SessionManager): Form<object> => ({
-  decode: (sid, text) => ownAll(manager.decode(sid, text)),
+  decode: (sid, text) => {
+    const data = ownAll(manager.decode(sid, text))
+    if (manager.php !== undefined) assertFitsKoa(data)
+    return data
+  },
   keptSec: (session) => leftSec(manager, session),
 })
 
@@ -91,12 +100,13 @@ function assertChangeable({ readOnly }: HeldText<object>): void {
 
 /** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
 function leftSec(manager: SessionManager, session: object): number | undefined {
+  if (manager.php !== undefined) return manager.givenLifetimeSec
   const endsMs = '_expire' in session ? session._expire : undefined
   return typeof endsMs === 'number' ? Math.max(lifetimeSecOf(manager, endsMs - Date.now()), 1) : undefined
 }
 
 const lifetimeSecOf = (manager: SessionManager, maxAgeMs: unknown): number =>
-  typeof maxAgeMs === 'number' ? Math.ceil(maxAgeMs / 1000) : (manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC)
+  typeof maxAgeMs === 'number' && manager.php === undefined ? Math.ceil(maxAgeMs / 1000) : (manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC)
 
 /** What a middleware above was shown is no session of this request: it was not read yet. */
 export function endEarlyLook(ctx: Context): void {

@@ -4,7 +4,9 @@ import { checkedIds } from '../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS, type LockOptions } from '../http/options.js'
 import { formOf } from './koa-store.js'
 import type { Form } from '../../request/held-text.js'
+import { phpCookieOf } from '../http/php-cookie.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { phpSettings } from './php-session.js'
 
 /** koa-session's options, but for `store` and `ContextStore`, and these. */
 export interface LatchkeyOptions extends Omit<CreateSessionOptions, 'store' | 'ContextStore'>, LockOptions<Context> {}
@@ -27,6 +29,7 @@ export interface Settings {
 export function settingsOf(options: LatchkeyOptions): Settings {
   const { manager, readOnly, label, clientGoneMs = DEFAULT_CLIENT_GONE_MS, ...rest } = options
   const createSid = (): string => `${rest.prefix ?? ''}${manager.createSid()}`
+  const php = phpCookieOf(manager)
   const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
   return {
     manager,
@@ -35,7 +38,7 @@ export function settingsOf(options: LatchkeyOptions): Settings {
     labelOf: label ?? ((ctx) => `${ctx.method} ${ctx.path}`),
     clientGoneMs,
     isCommitting: rest.autoCommit ?? true,
-    key: rest.key ?? 'koa.sess',
-    rest: { ...rest, genid },
+    key: php?.name ?? rest.key ?? 'koa.sess',
+    rest: { ...(php && phpSettings(php)), ...rest, genid },
   }
 }

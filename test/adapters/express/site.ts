@@ -62,7 +62,7 @@ export class Site {
     const observer = wire === undefined ? manager : new SessionManager({ wire: wire.inner })
     const app = framework()
     before?.(app)
-    const middleware = latchkey({ manager, secret: SECRET, resave: false, saveUninitialized: false, ...latchkeyOptions })
+    const middleware = latchkey({ manager, secret: managerOptions.php === undefined && SECRET, resave: false, saveUninitialized: false, ...latchkeyOptions })
     app.use(middleware)
     const site = new Site(wire, manager, app, middleware, createServer(app), observer)
     sites.add(site)

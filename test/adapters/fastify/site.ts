@@ -65,7 +65,8 @@ export class Site {
     const app = Fastify({ forceCloseConnections: true, ...serverOptions })
     const site = new Site(wire, manager, app, observer)
     sites.add(site)
-    await app.register(cookie, { secret: SECRET })
+    const isPhp = managerOptions.php !== undefined
+    await app.register(cookie, isPhp ? {} : { secret: SECRET })
     before?.(app, site)
     const common = {
       manager,
@@ -74,9 +75,10 @@ export class Site {
       ...(readOnly === undefined ? {} : { readOnly }),
     }
     if (kind === 'with @fastify/session') {
-      const given = { secret: SECRET, saveUninitialized: false, ...sessionOptions, cookie: { secure: false, ...sessionOptions.cookie } }
+      const ofCookie = isPhp ? { secret: false as const } : { secret: SECRET, cookie: { secure: false, ...sessionOptions.cookie } }
+      const given = { saveUninitialized: false, ...sessionOptions, ...ofCookie }
       await app.register(latchkey, { ...common, ...given })
-    } else await app.register(latchkey, { ...common, fastifySession: false, ...own, cookie: { secure: false, ...own?.cookie } })
+    } else await app.register(latchkey, { ...common, fastifySession: false, ...own, ...(isPhp ? {} : { cookie: { secure: false, ...own?.cookie } }) })
     app.addHook('onError', async (_request, _reply, error) => void site.errors.push(error))
     app.get<{ Params: { name: string; value: string } }>('/set/:name/:value', async (request) => {
       Object.assign(visit(request), { [request.params.name]: request.params.value })

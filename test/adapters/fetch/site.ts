@@ -63,7 +63,7 @@ export class Site {
     }
     const sessionOptions: SessionOptions = {
       manager,
-      secret: 'keyboard cat',
+      secret: managerOptions.php === undefined && 'keyboard cat',
       onRefused: ({ code }) => void site.refused.push(code),
       ...given,
     }

@@ -49,7 +49,7 @@ export class Site {
     const manager = new SessionManager(wire === undefined ? managerOptions : { wire, ...managerOptions })
     const observer = wire === undefined ? manager : new SessionManager({ wire: wire.inner })
     const app = new Koa()
-    app.keys = ['keyboard cat']
+    if (managerOptions.php === undefined) app.keys = ['keyboard cat']
     before?.(app)
     app.use(latchkey({ manager, ...latchkeyOptions }, app))
     const site = new Site(wire, manager, app, createServer(), observer)

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest, Session } from 'fastify'
 import { InvalidOptionError, type ReadOnlyReason } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
 import type { SessionManager } from '../../../session/session-manager.js'
+import { inherit } from '../../../php/memory.js'
 import type { BareSessions } from '../../http/bare-sessions.js'
 import { giveMethods } from '../../http/give-methods.js'
 import { HeldSession } from '../../http/held-session.js'
@@ -138,6 +139,8 @@ export class HookedRequest implements SessionBinding {
     for (const symbol of Object.getOwnPropertySymbols(session)) {
       Object.defineProperty(session, symbol, { enumerable: false })
     }
+    const { origin } = this.held
+    if (origin !== null && this.held.isRead(session.sessionId)) inherit(session, origin)
     const { regenerate, save, destroy }: Readonly<Record<'regenerate' | 'save' | 'destroy', Method>> = session
     giveMethods(session, {
       release: () => quiet(this.release(session)),

@@ -5,8 +5,14 @@ import { hasCookie, lacksCookie, SessionRecord, type Ttl as TtlOf } from '../../
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<Session>
 
+/** What @fastify/session, and latchkey, put on every session. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  ...['cookie', 'sessionId', 'encryptedSessionId', 'options', 'touch', 'regenerate', 'get', 'set', 'destroy', 'reload', 'save'],
+  ...['isModified', 'isSaved', 'release', 'constructor'],
+])
+
 /** How @fastify/session's sessions become records. It takes a session without a cookie, and gives it one. */
 export function recordOf(manager: SessionManager, ttl: Ttl | undefined, touchAfterSec: number): SessionRecord<Session> {
   const isSession = (data: object): data is Session => lacksCookie(data) || hasCookie(data)
-  return new SessionRecord<Session>(manager, ttl, (data) => (isSession(data) ? data : undefined), touchAfterSec)
+  return new SessionRecord<Session>(manager, ttl, (data) => (isSession(data) ? data : undefined), touchAfterSec, (name) => OWN_NAMES.has(name))
 }

@@ -1,7 +1,9 @@
-import type { FastifySessionObject } from '@fastify/session'
+import type { FastifySessionObject, FastifySessionOptions } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BareSessions } from '../../http/bare-sessions.js'
+import type { SessionManager } from '../../../session/session-manager.js'
 import { BareStore } from '../../http/bare-store.js'
+import { phpCookieOf } from '../../http/php-cookie.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
@@ -15,7 +17,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
   const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = others
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
-  const given = { ...rest, idGenerator }
+  const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const sessions = new BareSessions(manager, recordOf(manager, ttl, disableTouch ? Infinity : touchAfter), (error) => {
     app.log.warn(error, 'a session was left out of the list')
@@ -48,5 +50,24 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
     },
   })
 }
+
+/** What @fastify/session is told of the cookie: what it was given, or PHP's own, which nobody signs. */
+function cookieOptionsOf(manager: SessionManager, { secret }: Pick<LatchkeyOptions, 'secret'>): Pick<FastifySessionOptions, 'secret' | 'cookie' | 'cookieName'> {
+  const php = phpCookieOf(manager)
+  // @fastify/session says that it lacks a secret.
+  if (php === undefined) return { secret: secret === false ? '' : secret }
+  const { name, attributes, maxAgeSec } = php
+  return {
+    secret: UNSIGNED,
+    cookieName: name,
+    // In milliseconds, as @fastify/session has it.
+    cookie: { ...attributes, ...(maxAgeSec === undefined ? {} : { maxAge: maxAgeSec * 1000 }) },
+  }
+}
+
+const UNSIGNED = {
+  sign: (value: string) => value,
+  unsign: (value: string) => ({ valid: true, renew: false, value }),
+} as const
 
 type Rest = [cookieOptions: object, done: (error?: Error) => void] | [done: (error?: Error) => void]

@@ -11,7 +11,7 @@ const SESSION: string = 'session'
 
 /** `request.session` without @fastify/session. */
 export async function registerOwnSession(app: FastifyInstance, options: OwnSessionOptions): Promise<void> {
-  if (!app.hasDecorator('signCookie')) {
+  if (!app.hasDecorator('signCookie') && options.manager.php === undefined) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
   const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options

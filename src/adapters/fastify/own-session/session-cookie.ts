@@ -1,26 +1,32 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { COOKIE_DEFAULTS, type OwnCookie } from '../../http/own-cookie.js'
+import { type PhpCookie, phpCookieOf } from '../../http/php-cookie.js'
 import type { OwnSessionOptions } from '../options.js'
 
-/** The cookie that holds the session's id, signed by @fastify/cookie: of one request, and of the response to it. */
+/** The cookie that holds the session's id, signed by @fastify/cookie unless it is PHP's: of one request, and of the response to it. */
 export class SessionCookie implements OwnCookie {
   private readonly name: string
   private readonly attributes: NonNullable<OwnSessionOptions['cookie']>
   private readonly isOutdated: boolean
+  private readonly php: PhpCookie | undefined
   /** Undefined without a cookie, and with one that nobody here has signed. */
   readonly id: string | undefined
   readonly isSent: boolean
 
   constructor(
-    { cookieName = 'sessionId', cookie }: OwnSessionOptions,
+    { manager, cookieName = 'sessionId', cookie }: OwnSessionOptions,
     request: FastifyRequest,
     private readonly reply: FastifyReply,
   ) {
-    this.name = cookieName
-    this.attributes = { ...COOKIE_DEFAULTS, ...cookie }
-    const sent = request.cookies[cookieName]
+    const php = phpCookieOf(manager)
+    this.php = php
+    this.name = php?.name ?? cookieName
+    // Without a word @fastify/cookie says `lax`.
+    this.attributes = php === undefined ? { ...COOKIE_DEFAULTS, ...cookie } : { sameSite: false, ...php.attributes }
+    const sent = request.cookies[this.name]
     this.isSent = sent !== undefined
-    const { valid, renew, value } = sent === undefined ? NONE : request.unsignCookie(sent)
+    const unsigned = (value: string): typeof NONE => (php === undefined ? request.unsignCookie(value) : { ...NONE, valid: true, value })
+    const { valid, renew, value } = sent === undefined ? NONE : unsigned(sent)
     this.id = valid ? (value ?? undefined) : undefined
     this.isOutdated = renew
   }
@@ -34,8 +40,8 @@ export class SessionCookie implements OwnCookie {
     return this.id === id && !this.isOutdated
   }
 
-  set(id: string, maxAge = this.attributes.maxAge): void {
-    this.reply.setCookie(this.name, id, { ...this.attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: true })
+  set(id: string, maxAge = this.php?.maxAgeSec ?? this.attributes.maxAge): void {
+    this.reply.setCookie(this.name, id, { ...this.attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: this.php === undefined })
   }
 
   clear(): void {
@@ -43,4 +49,4 @@ export class SessionCookie implements OwnCookie {
   }
 }
 
-const NONE = { valid: false, renew: false, value: null }
+const NONE: { valid: boolean; renew: boolean; value: string | null } = { valid: false, renew: false, value: null }

@@ -1,0 +1,60 @@
+import { InvalidOptionError, MisuseError } from '../../errors.js'
+import type { SessionManager } from '../../session/session-manager.js'
+
+/** The cookie of sessions that are shared with PHP: PHP's own, and not signed. */
+export interface PhpCookie {
+  readonly name: string
+  readonly attributes: {
+    readonly path: string
+    readonly domain?: string
+    readonly secure: boolean
+    readonly httpOnly: boolean
+    readonly sameSite?: 'lax' | 'strict' | 'none'
+  }
+  /** Undefined: until the browser is closed. */
+  readonly maxAgeSec: number | undefined
+}
+
+/** Undefined where the manager shares nothing with PHP. */
+export function phpCookieOf({ php }: SessionManager): PhpCookie | undefined {
+  if (php === undefined) return undefined
+  const { lifetimeSec, path, domain, secure, httpOnly, sameSite } = php.cookie
+  const named = { ...(domain === undefined ? {} : { domain }), ...(sameSite === undefined ? {} : { sameSite }) }
+  return { name: php.cookieName, attributes: { path, secure, httpOnly, ...named }, maxAgeSec: lifetimeSec === 0 ? undefined : lifetimeSec }
+}
+
+const COOKIE = 'the cookie is PHP\'s: say php.cookieName and php.cookie to the manager'
+const LIFETIME = 'PHP keeps sessions for session.gc_maxlifetime: say lifetimeSec to the manager'
+
+/** Options of adapters that sessions which are shared with PHP do not have. */
+const NOT_WITH_PHP: Readonly<Record<string, string>> = {
+  secret: 'PHP\'s cookie is not signed',
+  ...Object.fromEntries(['name', 'key', 'cookieName', 'cookiePrefix', 'cookie', 'signed', 'httpOnly', 'secure', 'sameSite', 'path'].map((name) => [name, COOKIE])),
+  ...Object.fromEntries(['domain', 'overwrite', 'externalKey', 'partitioned', 'expires', 'encode', 'decode', 'algorithm'].map((name) => [name, COOKIE])),
+  ...Object.fromEntries(['maxAge', 'maxage', 'ttl', 'lifetimeSec'].map((name) => [name, LIFETIME])),
+}
+
+/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: an option that does not go with PHP's cookie. */
+export function checkPhpOptions(given: object): void {
+  for (const [name, value] of Object.entries(given)) {
+    const reason = NOT_WITH_PHP[name]
+    if (reason === undefined || value === undefined || (name === 'secret' && value === false)) continue
+    throw new InvalidOptionError(`${name} cannot be given together with the manager's php: ${reason}.`)
+  }
+}
+
+/**
+ * Frameworks keep methods and a cookie where a session's data is: a variable of PHP's by such a name would be lost with the
+ * next write.
+ *
+ * @throws MisuseError LATCHKEY_MISUSE
+ */
+export function assertNamesAreFree(data: object, isTaken: (name: string) => boolean): void {
+  for (const name of Object.keys(data)) {
+    if (!isTaken(name) && name !== '__proto__') continue
+    throw new MisuseError(
+      `PHP keeps a variable "${name}" in this session, and this framework's session has a meaning of its own for that name: ` +
+        'rename it in PHP, or use latchkey/fetch, or latchkey/fastify with fastifySession: false.',
+    )
+  }
+}
