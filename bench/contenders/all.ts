@@ -1,11 +1,12 @@
 /** Makes the contenders of `cycle`, each as its own documentation tells to. */
 import session from 'express-session'
 import type { MemcachedServer } from '../../test/support/memcached-server.js'
-import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
+import { loadExpressAdapter, loadExpressInternals, loadLatchkey } from '../support/latchkey.js'
 import { changed, changedText, sessionOf } from '../support/record.js'
 import { startRedis } from '../support/redis-server.js'
 import type { RowContext } from '../support/result.js'
 import type { Contender } from './contender.js'
+import { ExpressRequests } from './express-request.js'
 import { ExpressStore } from './express-store.js'
 import { Floor } from './floor.js'
 import { LatchkeyHooks } from './latchkey.js'
@@ -14,7 +15,8 @@ export const FLOOR = 'raw floor'
 export const LATCHKEY = 'latchkey'
 export const FLOOR_TEXT = 'raw floor, text only'
 export const LATCHKEY_TEXT = 'latchkey, text only'
-export const LATCHKEY_EXPRESS = 'latchkey, express store'
+export const LATCHKEY_REQUEST = 'latchkey, request of Express'
+export const LATCHKEY_EXPRESS = 'latchkey, express store outside of requests'
 export const LATCHKEY_OTHER = 'latchkey, other build'
 export const CONNECT_MEMCACHED = 'connect-memcached'
 export const CONNECT_MEMJS = 'connect-memjs'
@@ -47,9 +49,7 @@ export async function makeContenders(setup: Setup, { quick, against }: RowContex
 export async function makeOwn(setup: Setup, against: string | undefined): Promise<readonly Contender[]> {
   const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
   if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
-  const express = await makeLatchkeyExpress(setup)
-  if (express !== undefined) list.push(express)
-  return list
+  return [...list, ...(await makeLatchkeyExpress(setup))]
 }
 
 export function makeFloor(setup: Setup): Promise<Contender> {
@@ -77,13 +77,22 @@ async function latchkey(setup: Setup, name: string, change: Change, dist?: strin
   return new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(setup.recordBytes)), change)
 }
 
-async function makeLatchkeyExpress(setup: Setup): Promise<Contender | undefined> {
+/** By the store of a request, and by the one for code outside of requests. */
+async function makeLatchkeyExpress(setup: Setup): Promise<readonly Contender[]> {
   const adapter = await loadExpressAdapter()
-  if (adapter === undefined) return undefined
+  if (adapter === undefined) return []
   const { SessionManager } = await loadLatchkey()
   const manager = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: 'expr:' })
   const { store } = adapter.latchkey({ manager, secret: 'bench', resave: false, saveUninitialized: false })
-  return expressStore(LATCHKEY_EXPRESS, store, setup, () => manager.close())
+  const outside = expressStore(LATCHKEY_EXPRESS, store, setup, () => manager.close())
+  const own = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: 'exrq:' })
+  const ofRequests = adapter.latchkey({ manager: own, secret: 'bench', resave: false, saveUninitialized: false })
+  const { BareSessions, ExpressStore: RequestStore, HeldSession, recordOf } = await loadExpressInternals()
+  const record = recordOf(own, { ttl: undefined, touchAfterSec: 0, cookie: undefined })
+  const sessions = new BareSessions(own, record, () => undefined)
+  const newStore = (): InstanceType<typeof RequestStore> => new RequestStore(new HeldSession(own, sessions, 'GET /', undefined), sessions)
+  const seeds = expressStore(LATCHKEY_REQUEST, ofRequests.store, setup, () => own.close())
+  return [new ExpressRequests(LATCHKEY_REQUEST, newStore, seeds), outside]
 }
 
 async function makeConnectMemcached(setup: Setup): Promise<Contender> {
@@ -121,6 +130,6 @@ async function makeMemoryStore(setup: Setup): Promise<Contender> {
 
 type Store = ConstructorParameters<typeof ExpressStore>[1]
 
-function expressStore(name: string, store: Store, setup: Setup, end: () => void | Promise<void>): Contender {
+function expressStore(name: string, store: Store, setup: Setup, end: () => void | Promise<void>): ExpressStore {
   return new ExpressStore(name, store, sessionOf(setup.recordBytes), end)
 }

@@ -77,6 +77,7 @@ function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResul
   return {
     figures: {
       'cycle.ratioToFloor': ratioTo(names.FLOOR),
+      ...(many.has(names.LATCHKEY_REQUEST) ? { 'cycle.expressRatioToFloor': ratioTo(names.FLOOR, names.LATCHKEY_REQUEST) } : {}),
       'cycle.ratioToConnectMemcached': ratioTo(names.CONNECT_MEMCACHED),
       'cycle.ratioToConnectMemjs': ratioTo(names.CONNECT_MEMJS),
       ...(many.has(names.CONNECT_REDIS) ? { 'cycle.ratioToConnectRedis': ratioTo(names.CONNECT_REDIS) } : {}),

@@ -2,7 +2,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import type * as Records from '../../src/adapters/express/bare-store.js'
+import type * as RequestStore from '../../src/adapters/express/express-store.js'
 import type * as Express from '../../src/adapters/express/index.js'
+import type * as Sessions from '../../src/adapters/http/bare-sessions.js'
+import type * as Held from '../../src/adapters/http/held-session.js'
 import type * as Latchkey from '../../src/index.js'
 
 export type { SessionManager, SessionManagerOptions, SessionStore } from '../../src/index.js'
@@ -27,4 +31,14 @@ export async function loadExpressAdapter(dist = DIST): Promise<typeof Express | 
   if (!existsSync(path)) return undefined
   const loaded: typeof Express = await import(pathToFileURL(path).href)
   return loaded
+}
+
+/** What a request of Express is made of. */
+export async function loadExpressInternals(dist = DIST) {
+  const load = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(dist, 'adapters', path)).href)) as T
+  const { BareSessions } = await load<typeof Sessions>('http/bare-sessions.js')
+  const { HeldSession } = await load<typeof Held>('http/held-session.js')
+  const { ExpressStore } = await load<typeof RequestStore>('express/express-store.js')
+  const { recordOf } = await load<typeof Records>('express/bare-store.js')
+  return { BareSessions, HeldSession, ExpressStore, recordOf }
 }
