@@ -389,8 +389,14 @@ export const mutants: readonly Mutant[] = [
   one(
     'deadlineIgnored',
     'waitMs is never looked at.',
-    `this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))`,
-    `this.timer ??= clock.setTimer(() => undefined, Math.max(deadlineMs - clock.nowMs(), onDeadline.length))`,
+    `this.deadline = clock.setTimer(this.onDeadline, Math.max(atMs - clock.nowMs(), 0))`,
+    `this.deadline = clock.setTimer(() => undefined, Math.max(atMs - clock.nowMs(), this.onDeadline.length))`,
+  ),
+  one(
+    'deadlineOnce',
+    'When the first of a queue has given up, or has left, the deadlines of the others are forgotten.',
+    `if (nowMs < waiter.arrivedAtMs + this.context.limits.waitMs) return this.watch(waiter)`,
+    `if (nowMs < waiter.arrivedAtMs + this.context.limits.waitMs) return`,
   ),
   one('lazyPolls', 'A free session is found ten seconds later.', `const CAP_MS = 1600`, `const CAP_MS = 10_000`),
   one(

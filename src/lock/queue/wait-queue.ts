@@ -1,6 +1,7 @@
 import { ClosedError, type LatchkeyError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
 import { failure, type Verdict } from '../../observe/event-channel.js'
+import type { Timer } from '../../system/clock.js'
 import type { Command, Receiver } from '../../wire/wire.js'
 import { gone, lockTimeout, tooManyWaiters } from '../protocol/failures.js'
 import { type Change, type Departed, type Exit, FREE, NOTHING, type Outcome } from '../protocol/exchange.js'
@@ -54,6 +55,9 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   /** Counts arrivals and sightings of a record, so that a waiter can tell whether a record was seen while it waited. */
   private tick = 0
   private recordSeenTick = -1
+  /** The deadline of the first waiter that has one. The others have come later, so theirs are later. */
+  private deadline: Timer | undefined
+  private deadlineMs = Infinity
 
   constructor(
     private readonly context: LockContext,
@@ -252,6 +256,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
         continue
       }
       this.waiters.remove(next)
+      if (this.waiters.size === 0) this.endWatch()
       this.context.counters.acquired++
       lock.isTaken = true
       if (next.hasWaited) this.noteWait(next)
@@ -285,13 +290,42 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   // Waiters
 
   private arm(waiter: Waiter): void {
-    const { clock, limits } = this.context
     if (channels.wait.isObserved) tellWait(this.context, this.id, waiter)
-    waiter.arm(clock, waiter.arrivedAtMs + limits.waitMs, () => {
-      this.context.counters.timeouts++
-      const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
-      this.refuse(waiter, lockTimeout(this.id, Math.round(clock.nowMs() - waiter.arrivedAtMs), limits.waitMs, holder, this.holder !== undefined))
-    })
+    waiter.hasWaited = true
+    this.watch(waiter)
+  }
+
+  /** One timer for the whole queue. It is not put off when a waiter leaves: it finds nobody overdue then. */
+  private watch({ arrivedAtMs }: Waiter): void {
+    const { clock, limits } = this.context
+    const atMs = arrivedAtMs + limits.waitMs
+    if (atMs >= this.deadlineMs) return
+    this.deadline?.cancel()
+    this.deadlineMs = atMs
+    this.deadline = clock.setTimer(this.onDeadline, Math.max(atMs - clock.nowMs(), 0))
+  }
+
+  private readonly onDeadline = (): void => {
+    const nowMs = this.context.clock.nowMs()
+    this.endWatch()
+    for (const waiter of this.waiters.all()) {
+      if (!waiter.hasWaited) continue
+      if (nowMs < waiter.arrivedAtMs + this.context.limits.waitMs) return this.watch(waiter)
+      this.giveUp(waiter, nowMs)
+    }
+  }
+
+  private giveUp(waiter: Waiter, nowMs: number): void {
+    this.context.counters.timeouts++
+    const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
+    const waitedMs = Math.round(nowMs - waiter.arrivedAtMs)
+    this.refuse(waiter, lockTimeout(this.id, waitedMs, this.context.limits.waitMs, holder, this.holder !== undefined))
+  }
+
+  private endWatch(): void {
+    this.deadline?.cancel()
+    this.deadline = undefined
+    this.deadlineMs = Infinity
   }
 
   private refuse(waiter: Waiter, error: unknown): void {
@@ -303,7 +337,9 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   onGone(waiter: Waiter, reason: unknown): void {
     this.waiters.remove(waiter)
     if (waiter.hasWaited) this.noteWait(waiter, failure(reason))
-    if (this.waiters.size === 0) this.poller.wake()
+    if (this.waiters.size > 0) return
+    this.endWatch()
+    this.poller.wake()
   }
 
   /** Counts and reports a wait that is over. `verdict` says why it ended without the session; undefined: it got it. */

@@ -1,4 +1,3 @@
-import type { Clock, Timer } from '../../system/clock.js'
 import { listenTo, stopListening } from '../../system/shared-signal.js'
 import type { Asker, Handle } from '../protocol/handle.js'
 
@@ -21,23 +20,26 @@ export class Waiter {
   /** The neighbours in the queue. Only `Waiters` sets them. */
   ahead: Waiter | undefined
   behind: Waiter | undefined
-  private timer: Timer | undefined
+  /** Whether the request found the session locked, and so has waited: from then on its deadline counts. */
+  hasWaited = false
+  readonly arrivedAtMs: number
+  private readonly tick: number
+  private readonly foundRecord: boolean
 
   constructor(
     private readonly asker: Asker,
-    private readonly arrival: Arrival,
+    { atMs, tick, foundRecord }: Arrival,
     private readonly owner: WaiterOwner,
   ) {
+    this.arrivedAtMs = atMs
+    this.tick = tick
+    this.foundRecord = foundRecord
     const { signal } = asker.options
     if (signal !== undefined) listenTo(signal, this)
   }
 
   get label(): string | undefined {
     return this.asker.options.label
-  }
-
-  get arrivedAtMs(): number {
-    return this.arrival.atMs
   }
 
   /** Called by the signal when it is aborted. The waiter itself is the listener, so that a wait needs no closure. */
@@ -49,31 +51,20 @@ export class Waiter {
 
   /** Whether a record was seen while this request waited. If so, and its turn finds none, the session is gone. */
   sawRecord(recordSeenTick: number): boolean {
-    return this.arrival.foundRecord || recordSeenTick > this.arrival.tick
-  }
-
-  /** Sets the deadline. Only the first call counts. */
-  arm(clock: Clock, deadlineMs: number, onDeadline: () => void): void {
-    this.timer ??= clock.setTimer(onDeadline, Math.max(deadlineMs - clock.nowMs(), 0))
-  }
-
-  /** Whether the request found the session locked, and so has waited. */
-  get hasWaited(): boolean {
-    return this.timer !== undefined
+    return this.foundRecord || recordSeenTick > this.tick
   }
 
   accept(handle: Handle): void {
-    this.disarm()
+    this.stopListening()
     this.asker.acquired(handle)
   }
 
   refuse(reason: unknown): void {
-    this.disarm()
+    this.stopListening()
     this.asker.refused(reason)
   }
 
-  private disarm(): void {
-    this.timer?.cancel()
+  private stopListening(): void {
     const { signal } = this.asker.options
     if (signal !== undefined) stopListening(signal, this)
   }
