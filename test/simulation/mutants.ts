@@ -68,6 +68,14 @@ export const mutants: readonly Mutant[] = [
     `return commands.length > 0 || connection.openedAt > 0`,
   ),
 
+  // Behind a proxy
+  one(
+    'oldVersionThroughProxy',
+    'A version that came through a proxy is sent however old it is: the server may have been restarted since.',
+    `const isYoung = nowMs - readAtMs <= this.#mostAgeMs`,
+    `const isYoung = nowMs - readAtMs <= this.#mostAgeMs * 1e6`,
+  ),
+
   // Requests that meet nobody
   one(
     'takenUnlocked',

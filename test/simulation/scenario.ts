@@ -62,6 +62,8 @@ export interface Scenario {
   readonly hasBell: boolean
   /** All processes are resumed from one memory. */
   readonly isCloned: boolean
+  /** A proxy stands before the server. */
+  readonly isProxied: boolean
 }
 
 /** Whether a lifetime is short enough to end during a run. */
@@ -106,7 +108,22 @@ export function makeScenario(random: SeededRandom): Scenario {
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
   const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
   const isCloned = chance(0.08)
-  return { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6) }
+  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false }
+  return !isCalm && chance(0.1) ? behindProxy(made, random) : made
+}
+
+/** A server that restarts behind a proxy, while requests hold what they have read before and come with it afterwards. */
+function behindProxy(scenario: Scenario, random: SeededRandom): Scenario {
+  const isLong = random.fraction() < 0.7
+  if (!isLong) return { ...scenario, isProxied: true }
+  const atMs = random.fraction() * 200
+  const plans = scenario.plans.map((plan): Plan => ({
+    ...plan,
+    atMs: random.fraction() * 600,
+    thinkMs: random.fraction() < 0.4 ? 200 + random.fraction() * 600 : plan.thinkMs,
+  }))
+  const disasters: Disaster[] = [...scenario.disasters, { kind: 'restart', atMs }]
+  return { ...scenario, isProxied: true, deadlineMs: 90, plans: plans.sort((one, other) => one.atMs - other.atMs), disasters }
 }
 
 function makeOdds(random: SeededRandom): Odds {

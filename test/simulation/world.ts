@@ -166,8 +166,9 @@ export class World {
       case 'restart':
         this.cover('restart')
         this.history.restarted()
-        server.restart()
-        this.disturb(time.nowMs + 2 * flightMs)
+        if (this.scenario.isProxied) this.cover('unseenRestart')
+        server.restart(this.awayMs)
+        this.disturb(time.nowMs + this.awayMs + 2 * flightMs)
         return
       case 'evict': {
         const key = `sess:${disaster.session}${disaster.suffix}`
@@ -182,6 +183,14 @@ export class World {
   /** The deadline of one flight, derived from the deadline of a call as SessionManager does. */
   get flightMs(): number {
     return Math.floor(this.scenario.deadlineMs / 3)
+  }
+
+  /**
+   * How long a server is away when it restarts. Behind a proxy: for longer than a version is trusted that came through, and
+   * a flight takes on its way. That is what latchkey asks of such servers, and without it nothing is promised.
+   */
+  private get awayMs(): number {
+    return this.scenario.isProxied ? 3 * this.flightMs + 100 : 0
   }
 
   /**
@@ -209,6 +218,7 @@ export class World {
       flightMs: this.flightMs,
       connections: scenario.connections,
       knowsProcess: scenario.knowsProcess,
+      isProxied: scenario.isProxied,
       fateOf: (commands) => this.fateOf(process, commands),
       onUntrusted: () => this.cover('untrustedCas'),
       onSent: (route, commands) => {

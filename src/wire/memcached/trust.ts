@@ -9,7 +9,13 @@
  *
  * An older version costs a round trip: record and lock are read again, and count only with the same stamp and token.
  */
-import type { Flight } from './flight.js'
+
+/** How a flight ended, as far as it matters here. */
+interface Ended {
+  /** Whether an error came in place of a reply. */
+  readonly isUnclear: boolean
+  readonly isAnswered: boolean
+}
 
 export class TrustByAge {
   readonly #mostAgeMs: number
@@ -21,12 +27,13 @@ export class TrustByAge {
   }
 
   /** Notes how a batch ended: an error, or no answer, may be all that is seen of a restart. */
-  seen(batch: readonly Flight[], nowMs: number): void {
+  seen(batch: readonly Ended[], nowMs: number): void {
     if (batch.some((flight) => flight.isUnclear || !flight.isAnswered)) this.#failedAtMs = nowMs
   }
 
   /** @param readAtMs when the reading of the oldest version was sent; Infinity where there is none. */
   isTrusted(readAtMs: number, nowMs: number): boolean {
-    return readAtMs > this.#failedAtMs && nowMs - readAtMs <= this.#mostAgeMs
+    const isYoung = nowMs - readAtMs <= this.#mostAgeMs
+    return isYoung && readAtMs > this.#failedAtMs
   }
 }

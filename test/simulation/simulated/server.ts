@@ -32,6 +32,7 @@ export class SimulatedServer {
   private stopped = false
   private stoppedSec = 0
   private staleSec: number | undefined
+  private awayUntilMs = -Infinity
   private waiting: { readonly epoch: number; readonly run: () => void }[] = []
 
   /** @param phaseMs where in its second the server's clock stands at the beginning. */
@@ -39,6 +40,11 @@ export class SimulatedServer {
     private readonly time: SimulatedTime,
     private readonly phaseMs = 0,
   ) {}
+
+  /** Whether the server is down between its end and its next start, which only a proxy outlives. */
+  get isAway(): boolean {
+    return this.time.nowMs < this.awayUntilMs
+  }
 
   get isStopped(): boolean {
     return this.stopped
@@ -95,8 +101,13 @@ export class SimulatedServer {
     this.staleSec = undefined
   }
 
-  /** Restarts the server, empty and without its connections. Commands that waited at the old process are lost. */
-  restart(): void {
+  /**
+   * Restarts the server, empty and without its connections. Commands that waited at the old process are lost.
+   *
+   * @param awayMs how long it is away until then.
+   */
+  restart(awayMs = 0): void {
+    this.awayUntilMs = this.time.nowMs + awayMs
     this.epoch++
     this.stopped = false
     this.staleSec = undefined

@@ -1,6 +1,7 @@
 import type { Timer } from '../../../src/system/clock.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { TrustByAge } from '../../../src/wire/memcached/trust.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'
@@ -30,6 +31,9 @@ export interface Fate {
   readonly noticedMs: number | undefined
 }
 
+/** What a proxy says for a server that is away. */
+const AWAY = new FlightError('unknown', 'SERVER_ERROR Connection refused', { answer: 'SERVER_ERROR Connection refused' })
+
 /** The world around a simulated wire, and what happens to its flights. */
 export interface SimulatedWireOptions {
   readonly time: SimulatedTime
@@ -42,6 +46,8 @@ export interface SimulatedWireOptions {
   readonly connections: number
   /** Whether a connection tells which process of the server it leads to. If not, every new connection is distrusted. */
   readonly knowsProcess: boolean
+  /** Whether a proxy stands before the server: connections lead to the proxy, and outlive a restart of the server. */
+  readonly isProxied: boolean
   /** Decides what happens to a flight. */
   readonly fateOf: (commands: readonly Command[]) => Fate
   /** Called for every flight that a connection refused because a CAS in it is older than the connection. */
@@ -74,11 +80,15 @@ export class SimulatedWire implements Wire {
   private opening = 0
   private pending: Flight[] = []
   private ordinal = 0
+  /** The rule of the memcached wire, behind a proxy. */
+  private readonly trust: TrustByAge | undefined
   private lateness: Timer | undefined
   private closed = false
 
   constructor(private readonly o: SimulatedWireOptions) {
     if (o.actor % 2 === 1) this.startCycle = undefined
+    this.trust = o.isProxied ? new TrustByAge(o.flightMs) : undefined
+    if (o.isProxied) return
     o.server.onRestart.push(() => {
       const dying = [...this.connections]
       o.time.after(o.random.fraction() * 5, () => {
@@ -232,6 +242,7 @@ export class SimulatedWire implements Wire {
    * leads to the same process of the server.
    */
   private date(epoch: number): number {
+    if (this.o.isProxied) return this.o.host.nowMs()
     if (this.o.knowsProcess) {
       for (const one of this.connections) if (one.epoch === epoch) return this.ordinal
       for (const one of this.connections) this.destroy(one, 'the server was restarted')
@@ -240,7 +251,11 @@ export class SimulatedWire implements Wire {
   }
 
   private isTrusted(commands: readonly Command[], connection: Connection): boolean {
-    return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)
+    const nowMs = this.o.host.nowMs()
+    return commands.every((command) => {
+      if (!('cas' in command)) return true
+      return command.cas.asOf >= connection.openedAt && this.trust?.isTrusted(command.cas.asOf, nowMs) !== false
+    })
   }
 
   private depart(connection: Connection, flight: Flight): void {
@@ -258,6 +273,7 @@ export class SimulatedWire implements Wire {
       this.destroy(connection, 'it broke')
       return
     }
+    if (this.o.isProxied) this.ordinal = host.nowMs()
     flight.asOf = this.ordinal
     this.o.onSent?.(flight.route, flight.commands)
     connection.timer = host.setTimer(
@@ -275,8 +291,10 @@ export class SimulatedWire implements Wire {
     const isCutShort = fate.kind === 'partial' || fate.kind === 'zombie' || fate.kind === 'unclear'
     const until = isCutShort ? fate.commands : flight.commands.length
     const replies: Reply[] = []
+    // A proxy has what waits for a server fail with the connection to it, and begins anew with the next server.
+    let epoch = connection.epoch
     const carryOut = (index: number, end: number, then: () => void): void => {
-      server.arrive(connection.epoch, () => {
+      server.arrive(epoch, () => {
         let next = index
         if (origin.startedAtMs < 0) origin.startedAtMs = time.nowMs
         origin.isZombie = flight.isSettled
@@ -295,6 +313,11 @@ export class SimulatedWire implements Wire {
       })
     }
     time.after(fate.upMs, () => {
+      if (this.o.isProxied) epoch = server.epoch
+      if (server.isAway) {
+        if (fate.kind === 'pass' || fate.kind === 'unclear') this.answer(connection, flight, AWAY, fate.downMs)
+        return
+      }
       carryOut(0, until, () => {
         if (fate.kind === 'pass') this.answer(connection, flight, replies, fate.downMs)
         if (fate.kind === 'unclear') this.answer(connection, flight, BUSY, fate.downMs)
@@ -314,6 +337,7 @@ export class SimulatedWire implements Wire {
         connection.timer?.cancel()
         connection.flight = undefined
         this.idle.push(connection)
+        this.trust?.seen([{ isUnclear: replies instanceof FlightError, isAnswered: true }], this.o.host.nowMs())
         flight.settle(replies instanceof FlightError ? replies : replies.map((reply) => datedBy(reply, flight.asOf)))
         this.dispatch()
       })
@@ -329,6 +353,7 @@ export class SimulatedWire implements Wire {
     if (index >= 0) this.idle.splice(index, 1)
     const { flight } = connection
     connection.flight = undefined
+    if (flight !== undefined) this.trust?.seen([{ isUnclear: false, isAnswered: false }], this.o.host.nowMs())
     flight?.settle(new FlightError('unknown', `no answer: ${why}`))
     if (this.pending.length > 0) this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
   }
