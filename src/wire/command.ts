@@ -2,7 +2,7 @@
 
 /**
  * An item's version, as one node handed it out. The version is opaque: only the wire compares versions (`cas`, `cad`),
- * and nothing above it looks into one or compares two.
+ * and nothing above it looks into one; `areSameVersions` compares two.
  *
  * `asOf` is for wires whose store may hand out the same version twice, as a restarted memcached does; other wires write
  * 0. It dates the version, by the wire's own count of connections, to the moment at which the read was *sent*. A wire
@@ -13,6 +13,12 @@ export interface Cas {
   readonly version: string
   readonly asOf: number
 }
+
+/**
+ * Whether two readings found one version: a hint for whoever waits, and no proof, because a store may hand a version out
+ * twice.
+ */
+export const areSameVersions = (one: Cas, other: Cas): boolean => one.version === other.version
 
 /**
  * A value: bytes, or text, which is cheaper where the code has it anyway. A text that is sent has Latin-1 characters,

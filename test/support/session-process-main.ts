@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager, type SessionManagerOptions, type SessionStore } from '../../src/index.js'
-import type { Call, Result } from './session-process.js'
+import type { Call, Counted, CountJob, Result } from './session-process.js'
 
 /** A process of its own with one manager. It does what its parent process asks (session-process.ts). */
 
@@ -24,6 +24,8 @@ async function perform(call: Call): Promise<unknown> {
         session.data.n = n + 1
       })
       return process.pid
+    case 'count':
+      return count(call)
     case 'loop':
       return loop(call.id, call.holdMs, call.forMs)
     case 'stats':
@@ -50,6 +52,33 @@ async function loop(id: string, holdMs: number, forMs: number): Promise<number[]
     }),
   )
   return served
+}
+
+async function count({ ids, holdMs, times = Infinity, forMs = Infinity, atOnce }: CountJob): Promise<Counted> {
+  const counts: Record<string, number> = {}
+  const errors: Record<string, number> = {}
+  const endMs = Date.now() + forMs
+  let left = times
+  const work = async (): Promise<void> => {
+    while (left > 0 && Date.now() < endMs) {
+      left--
+      const id = ids[Math.floor(Math.random() * ids.length)] ?? ''
+      try {
+        await manager.run<{ n: number }>(id, async (session) => {
+          const n = session.data.n ?? 0
+          if (holdMs > 0) await sleep(holdMs)
+          session.data.n = n + 1
+        })
+        counts[id] = (counts[id] ?? 0) + 1
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+        errors[code] = (errors[code] ?? 0) + 1
+        left++
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, work))
+  return { counts, errors }
 }
 
 process.on('message', (message: { seq: number; call: Call }) => {

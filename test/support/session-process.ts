@@ -11,7 +11,23 @@ export type Call =
   | { readonly do: 'write'; readonly id: string; readonly data: string }
   | { readonly do: 'increment'; readonly id: string; readonly holdMs: number }
   | { readonly do: 'loop'; readonly id: string; readonly holdMs: number; readonly forMs: number }
+  | ({ readonly do: 'count' } & CountJob)
   | { readonly do: 'close' | 'stats' | 'end' }
+
+/** Increments `n` of sessions, `atOnce` requests at a time, until so many were acknowledged or the time is over. */
+export interface CountJob {
+  readonly ids: readonly string[]
+  readonly holdMs: number
+  readonly times?: number
+  readonly forMs?: number
+  readonly atOnce: number
+}
+
+/** How many increments of each session were acknowledged, and which errors there were instead. */
+export interface Counted {
+  readonly counts: Readonly<Record<string, number>>
+  readonly errors: Readonly<Record<string, number>>
+}
 
 /** The result of a call: its value, or the code of its error. */
 export type Result = { readonly value: unknown } | { readonly code: string }

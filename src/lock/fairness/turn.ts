@@ -1,139 +1,48 @@
 import type { Command, Reply } from '../../wire/wire.js'
 import type { Exit } from '../protocol/exchange.js'
-import type { LocalSession } from '../protocol/local-session.js'
-import { fly, type LockContext } from '../protocol/lock-context.js'
-import { JOIN_AFTER_MS, RECHECK_MS, WaitingLine } from './waiting-line.js'
-
-/**
- * How long a process may keep a session among its own requests while another process stands in line. With four
- * processes, each of which also finishes a hold and waits for its poll, every process is served within five seconds.
- */
-const TURN_MS = 500
-
-/** A process that was last seen in line this long ago has very likely been served, or has given up. */
-const STALE_MS = 30_000
-
-/**
- * The TTL of a grant. A lock granted to a process that waits no longer blocks
- * everyone this long: it is the shortest safe TTL.
- */
-const GRANT_TTL_SEC = 2
 
 /** A process that takes the lock again within this time after it let go of it is still in the same turn. */
 export const SAME_TURN_MS = 20
 
-/** The turn of this process with one session, and this process's place in the line of those that wait for a turn. */
-export class Turn {
-  private line: WaitingLine | undefined
-  private startMs: number
-  private lookedAtMs = -Infinity
-  private inLine = false
+/** How the lock is given up because the turn of this process is over. */
+export interface TurnEnd {
+  readonly exit: Exit
+  /** The queue of another process that the lock is granted to; undefined: it is freed. */
+  readonly instance: string | undefined
+  /** Commands for the same flight. */
+  readonly extra: readonly Command[]
+}
 
-  constructor(
-    private readonly context: LockContext,
-    private readonly session: LocalSession,
-  ) {
-    this.startMs = session.turnStartedAtMs
-  }
+/** What the polls have found before they took the lock. */
+export interface Found {
+  /** Whether another process of ours, or a stranger, was seen to have the lock; undefined: nobody was. */
+  readonly holder: 'ours' | 'stranger' | undefined
+  /** Whether the record bears no stamp: a stranger has written it last. */
+  readonly isStrangers: boolean
+}
 
-  get startedAtMs(): number {
-    return this.startMs
-  }
-
-  get isInLine(): boolean {
-    return this.inLine
-  }
-
-  /** Called when the lock was taken. `contested`: another process had it before, so a new turn begins. */
-  began(contested: boolean): void {
-    if (!contested) return
-    this.startMs = this.context.clock.nowMs()
-    this.lookedAtMs = -Infinity
-    this.line = undefined
-    this.leaveLine()
-  }
-
-  /** Whether this attempt should read the line: after some time of waiting, or late in a turn. */
-  wantsLook(waitedMs: number, nowMs: number): boolean {
-    if (waitedMs >= JOIN_AFTER_MS) return nowMs - this.lookedAtMs >= RECHECK_MS
-    return waitedMs === 0 && this.isLookDue(nowMs)
-  }
-
-  get lookCommand(): Command {
-    return this.lineOf().look()
-  }
-
+/**
+ * The turn of this process with one session: when it is over, and what it owes to others who wait. Among processes of ours
+ * there is a line to stand in (`LineTurn`); of strangers, who can only try again and again, see `SharedTurn`.
+ */
+export interface Turn {
+  readonly startedAtMs: number
+  readonly isInLine: boolean
+  /** Until when nobody here asks for the lock. */
+  readonly restsUntilMs: number
+  /** Called when the lock was taken. */
+  began(found: Found): void
+  /** Whether this attempt should read what the others have left word of. */
+  wantsLook(waitedMs: number, nowMs: number): boolean
+  readonly lookCommand: Command
   /** The command that a hand-off takes along late in a turn, to see in time whether another process waits. */
-  lookAlong(): Command[] {
-    return this.isLookDue(this.context.clock.nowMs()) ? [this.lookCommand] : []
-  }
-
-  learn(replies: readonly Reply[]): void {
-    const [reply] = replies
-    if (reply === undefined) return
-    this.lookedAtMs = this.context.clock.nowMs()
-    this.lineOf().learn(reply)
-  }
-
-  /**
-   * The grant to another process, once the turn is over and a process stands in line, or waits at the bell of this one.
-   */
-  grant(): { readonly instance: string; readonly exit: Exit } | undefined {
-    const nowMs = this.context.clock.nowMs()
-    if (nowMs - this.startMs < TURN_MS) return undefined
-    const instance = this.nextInLine(nowMs) ?? this.context.bell?.guestOf(this.session.instance)
-    if (instance === undefined) return undefined
-    this.context.counters.grants++
-    this.advise(this.line?.remove(instance))
-    this.line = undefined
-    return { instance, exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.session.instance), ttlSec: GRANT_TTL_SEC } }
-  }
-
-  private nextInLine(nowMs: number): string | undefined {
-    return nowMs - this.lookedAtMs > STALE_MS ? undefined : this.line?.next
-  }
-
-  standInLine(): void {
-    this.inLine = true
-    const line = this.lineOf()
-    if (!line.isJoined) this.advise(line.join())
-  }
-
-  leaveLine(): void {
-    if (!this.inLine) return
-    this.inLine = false
-    void this.stepOut()
-  }
-
-  private isLookDue(nowMs: number): boolean {
-    return nowMs - this.startMs >= TURN_MS / 2 && nowMs - this.lookedAtMs >= TURN_MS / 2
-  }
-
-  private async stepOut(): Promise<void> {
-    const line = new WaitingLine(this.session.keys.line, this.session.instance)
-    const [reply] = await this.quietly([line.look()])
-    if (reply === undefined) return
-    line.learn(reply)
-    this.advise(line.remove(this.session.instance))
-  }
-
-  private lineOf(): WaitingLine {
-    this.line ??= new WaitingLine(this.session.keys.line, this.session.instance)
-    return this.line
-  }
-
-  private advise(command: Command | undefined): void {
-    if (command !== undefined) void this.quietly([command])
-  }
-
-  /**
-   * Sends a flight whose failure nobody needs to know: the line is advice, and a failure costs fairness for a moment.
-   */
-  private async quietly(commands: readonly Command[]): Promise<readonly Reply[]> {
-    try {
-      return await fly(this.context, this.session.id, commands)
-    } catch {
-      return []
-    }
-  }
+  lookAlong(): Command[]
+  learn(replies: readonly Reply[]): void
+  /** How to give the lock up if the turn is over and it is to go to others; undefined: the next one here may have it. */
+  end(): TurnEnd | undefined
+  /** Called when the turn was over as soon as the lock was let go of, by one who met nobody here. */
+  standBack(): void
+  /** Called when an attempt that has looked found the session locked. */
+  standInLine(): void
+  leaveLine(): void
 }

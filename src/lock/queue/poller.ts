@@ -2,6 +2,7 @@ import { type Holder, type LatchkeyError, ServerRefusedError } from '../../error
 import { type Cas, type Command, FlightError, type Receiver, type Reply, UnsupportedStoreError } from '../../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
 import { Doorstep } from './doorstep.js'
+import { grantedTo, type Sight, sightOf } from './sight.js'
 import { asFlightError, serverRefused, unavailable } from '../protocol/failures.js'
 import type { Acquisition } from '../hold/held-lock.js'
 import type { LocalSession } from '../protocol/local-session.js'
@@ -10,13 +11,6 @@ import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { isSession, recordOf } from '../protocol/record.js'
 import type { Turn } from '../fairness/turn.js'
 import type { Waiter } from './waiter.js'
-
-/** The holder in another process, as the polls have seen it, and since when. */
-interface Sight {
-  readonly instance: string | undefined
-  readonly sinceMs: number
-  readonly holder: Holder | undefined
-}
 
 /** What a poller asks of its queue, and tells it. */
 export interface PollerOwner {
@@ -92,7 +86,7 @@ export class Poller implements Receiver {
 
   /** Called when this queue has just granted the lock to `instance`. */
   sawGrantTo(instance: string): void {
-    this.sight = { instance, sinceMs: this.context.clock.nowMs(), holder: undefined }
+    this.sight = grantedTo(instance, this.context.clock.nowMs())
   }
 
   /** Polls until the lock has been taken, everyone who waits has been refused, or nobody waits any more. */
@@ -100,6 +94,10 @@ export class Poller implements Receiver {
     const { head } = this.owner
     if (head === undefined) return
     this.isPolling = true
+    if (this.isResting) {
+      void this.goOn(undefined)
+      return
+    }
     this.first = this.poll(head, nowMs)
     send(this.context, this.session.id, this.first.commands, this)
   }
@@ -208,21 +206,32 @@ export class Poller implements Receiver {
    */
   private async rest(): Promise<void> {
     const { clock, counters } = this.context
+    // The others of ours come back at the same time, and the first has it.
+    if (this.isResting) return this.restOut()
     const endsAtMs = clock.nowMs() + this.doorstep.trustedMs
     do await this.pause(endsAtMs)
     while (this.owner.head !== undefined && clock.nowMs() < endsAtMs && this.doorstep.isStillHeld())
     if (this.doorstep.hasNews) counters.rings++
   }
 
+  /** Waits until this process has stood back for long enough. */
+  private async restOut(): Promise<void> {
+    while (this.isResting && this.owner.head !== undefined) await this.sleep(this.turn.restsUntilMs - this.context.clock.nowMs())
+  }
+
   private async pause(endsAtMs: number): Promise<void> {
     if (this.owner.head === undefined || this.doorstep.hasNews) return
     const { clock, random } = this.context
     const nowMs = clock.nowMs()
-    const seenMs = this.sight === undefined ? 0 : nowMs - this.sight.sinceMs
+    const seenMs = this.sight === undefined ? 0 : (nowMs - this.sight.sinceMs) / (1 + this.sight.missed)
     const floorMs = this.turn.isInLine ? IN_LINE_FLOOR_MS : this.doorstep.floorMs
-    const delayMs = Math.min(backOffMs(seenMs, random, floorMs), endsAtMs - nowMs)
+    await this.sleep(Math.min(backOffMs(seenMs, random, floorMs), endsAtMs - nowMs))
+  }
+
+  /** Until then, or until it is woken. */
+  private async sleep(forMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = clock.setTimer(resolve, delayMs)
+      const timer = this.context.clock.setTimer(resolve, forMs)
       this.endPause = () => {
         timer.cancel()
         resolve()
@@ -239,8 +248,10 @@ export class Poller implements Receiver {
     const { lock: key, record } = this.session.keys
     const add: Command = { op: 'add', key, value: token, ttlSec: this.context.limits.leaseSec }
     const get: Command = { op: 'get', key: record }
-    const commands: Command[] = asksWho ? [add, { op: 'get', key }, get] : [add, get]
+    // The lock first, and the line beside it: where the record is on another node, that is one leg.
+    const commands: Command[] = asksWho ? [add, { op: 'get', key }] : [add]
     if (asksLine) commands.push(this.turn.lookCommand)
+    commands.push(get)
     return { label, token, asksWho, asksLine, followsNews: this.doorstep.takeNews(), sentAtMs: nowMs, commands }
   }
 
@@ -251,10 +262,12 @@ export class Poller implements Receiver {
    */
   private judge(poll: Poll, replies: readonly Reply[]): Acquisition | undefined | Attempt {
     const added = replyAt(replies, 0)
-    const found = recordOf(replyAt(replies, poll.asksWho ? 2 : 1))
-    if (poll.asksLine) this.turn.learn(replies.slice(poll.asksWho ? 3 : 2))
+    const [next, last] = poll.asksWho ? [2, 3] : [1, 2]
+    const found = recordOf(replyAt(replies, poll.asksLine ? last : next))
+    if (poll.asksLine) this.turn.learn(replies.slice(next, last))
     if (added.status === 'ok' && added.cas !== undefined) {
-      this.turn.began(this.sight !== undefined)
+      if (this.isResting) return this.giveBack(added.cas)
+      this.turn.began({ holder: this.sight && (this.sight.isStranger ? 'stranger' : 'ours'), isStrangers: found?.flags === 0 })
       this.forget()
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
@@ -280,14 +293,19 @@ export class Poller implements Receiver {
       return this.takeOver(poll, occupant.cas)
     }
     if (content !== undefined) this.doorstep.goTo(content, poll.followsNews)
-    const known = this.sight?.instance
-    const same = this.sight !== undefined && (known === undefined || known === content?.instance)
-    this.sight = {
-      instance: content?.instance ?? known,
-      sinceMs: same && this.sight !== undefined ? this.sight.sinceMs : nowMs,
-      holder: content?.holder ?? this.sight?.holder,
-    }
+    this.sight = sightOf(this.sight, content, occupant.cas, nowMs)
     return undefined
+  }
+
+  /** It is the turn of others, as this attempt has learned: the lock goes back as it came. */
+  private async giveBack(cas: Cas): Attempt {
+    this.forget()
+    await fly(this.context, this.session.id, [{ op: 'cad', key: this.session.keys.lock, cas }])
+    return undefined
+  }
+
+  private get isResting(): boolean {
+    return this.context.clock.nowMs() < this.turn.restsUntilMs
   }
 
   private async takeOver(poll: Poll, cas: Cas): Attempt {
@@ -299,7 +317,7 @@ export class Poller implements Receiver {
     ])
     const taken = replyAt(replies, 0)
     if (taken.status !== 'ok' || taken.cas === undefined) return undefined
-    this.turn.began(true)
+    this.turn.began({ holder: 'ours', isStrangers: false })
     this.forget()
     return { token, lockCas: taken.cas, record: recordOf(replyAt(replies, 1)), sentAtMs }
   }

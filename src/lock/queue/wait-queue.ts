@@ -14,7 +14,9 @@ import { tellHandOff, tellLost, tellWait, tellWaitOver } from '../protocol/obser
 import { Poller, type PollerOwner } from './poller.js'
 import { isSession, recordOf, type StoredRecord } from '../protocol/record.js'
 import { QueuedHandle } from './queued-handle.js'
-import { Turn } from '../fairness/turn.js'
+import { LineTurn } from '../fairness/line-turn.js'
+import { SharedTurn } from '../fairness/shared-turn.js'
+import type { Turn } from '../fairness/turn.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
 
@@ -64,7 +66,8 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     private readonly session: LocalSession,
     private readonly host: QueueHost,
   ) {
-    this.turn = new Turn(context, session)
+    const { standBackMs } = context.dialect
+    this.turn = standBackMs === undefined ? new LineTurn(context, session) : new SharedTurn(context, session, standBackMs)
     this.poller = new Poller(context, session, this.turn, this)
   }
 
@@ -93,6 +96,11 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.turn.startedAtMs
   }
 
+  /** Lets strangers have their turn before the first one here. */
+  standBack(): void {
+    this.turn.standBack()
+  }
+
   /** Waits for the session. It is settled within `waitMs` and one flight. */
   acquire(asker: Asker, nowMs: number): void {
     const busy = this.holder !== undefined || this.poller.isPolling
@@ -112,9 +120,10 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     // destroyed since this holder read it.
     const reads: readonly Command[] =
       handOff !== undefined && change.kind === 'none' ? [{ op: 'get', key: this.session.keys.record }] : NO_COMMANDS
-    const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...reads, ...extra], nowMs)
-    if (outcome.extra.length > reads.length) this.turn.learn(outcome.extra.slice(reads.length))
-    const [read] = outcome.extra
+    const outcome = await lock.depart(change, exit, reads.length === 0 ? extra : [...extra, ...reads], nowMs)
+    const looked = outcome.extra.slice(0, outcome.extra.length - reads.length)
+    if (looked.length > 0) this.turn.learn(looked)
+    const read = outcome.extra[looked.length]
     const record = reads.length > 0 && read !== undefined ? recordOf(read) : lock.stored
     this.conclude(lock, change, outcome, record, handOff)
   }
@@ -213,10 +222,10 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   // Giving the lock up: handing it on, granting it, or freeing it
 
   private chooseExit(): Departure {
-    const grant = this.turn.grant()
-    if (grant !== undefined) {
-      this.poller.sawGrantTo(grant.instance)
-      return { exit: grant.exit, handOff: undefined, extra: NO_COMMANDS }
+    const end = this.turn.end()
+    if (end !== undefined) {
+      if (end.instance !== undefined) this.poller.sawGrantTo(end.instance)
+      return { exit: end.exit, handOff: undefined, extra: end.extra }
     }
     const next = this.closed ? undefined : this.waiters.first
     if (next === undefined) return TO_NOBODY

@@ -33,7 +33,7 @@ describe.each(['ketama', 'modula'] as const)('%s', (ring) => {
     const owner = createPhpRing(parseServers(savePathOf(servers), refuse), ring)
     const keys = Array.from({ length: 2000 }, () => layout.keysOf(createSid(random))).flatMap(({ record, lock }) => [record, lock])
     const input = keys.map((key) => key.slice(prefix.length) + '\n').join('')
-    const theirs = runPhp(new URL('ring.php', import.meta.url), [ring, JSON.stringify(servers), prefix], input).trimEnd().split('\n')
+    const theirs = runPhp('ring.php', [ring, JSON.stringify(servers), prefix], { input }).trimEnd().split('\n')
     const ours = keys.map((key) => {
       const [host, port] = servers[owner(placement?.hashedPart(key) ?? '')] ?? []
       return `${String(host)}:${String(port)}`
