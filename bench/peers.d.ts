@@ -65,3 +65,17 @@ declare module 'autocannon' {
   }
   export default function autocannon(options: Options): Promise<Result>
 }
+
+declare module 'session-file-store' {
+  import type { Store } from 'express-session'
+  import type session from 'express-session'
+  export default function connect(
+    module: typeof session,
+  ): new (options: { readonly path: string; readonly reapInterval: number; readonly logFn: () => void }) => Store
+}
+
+declare module 'better-sqlite3-session-store' {
+  import type { Store } from 'express-session'
+  import type session from 'express-session'
+  export default function connect(module: typeof session): new (options: { readonly client: unknown }) => Store
+}

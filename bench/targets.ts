@@ -34,6 +34,11 @@ const TARGETS: readonly Target[] = [
   { figure: 'growth.costAt1e6Ratio', kind: 'at most', limit: 1.1 },
   { figure: 'records.encryptionOverheadPct', kind: 'at most', limit: 10 },
   { figure: 'shapes.sharedPct', kind: 'at least', limit: 90 },
+  { figure: 'file.sequentialRatioToMemcached', kind: 'at least', limit: 1 },
+  { figure: 'file.ratioToSessionFileStore', kind: 'at least', limit: 10 },
+  { figure: 'file.hotRatioToPhpFiles', kind: 'at least', limit: 0.8 },
+  { figure: 'file.handoffP99Ms', kind: 'at most', limit: 5 },
+  { figure: 'file.lagP99Ms', kind: 'at most', limit: 20 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
 ]
 

@@ -46,16 +46,7 @@ export const handoff: Row = {
     const lateness = other.call('timerLateness', 10_000)
     const delays: Delays[] = []
     for (let run = 0; run < repeat; run++) {
-      const found = await Promise.all(
-        HOLDS.map(async ({ holdMs, lanes, times }) => {
-          // Spread over one hold, or all of them would change hands at the same moment, and the last would wait for a hundred.
-          const lane = async (index: number): Promise<number[]> => {
-            await sleep((index / lanes) * holdMs)
-            return exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
-          }
-          return { holdMs, delaysMs: (await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)))).flat() }
-        }),
-      )
+      const found = await allHolds(one, other)
       found.forEach((one, index) => {
         delays[index] = { holdMs: one.holdMs, delaysMs: [...(delays[index]?.delaysMs ?? []), ...one.delaysMs] }
       })
@@ -68,6 +59,20 @@ export const handoff: Row = {
     const php = await phpHandoffs(context)
     return report(delays, counted, pollsPerWait, php, [machine, ...php.notes])
   },
+}
+
+/** Sessions of all hold times at once. */
+export function allHolds(one: Child<Worker>, other: Child<Worker>, most = Infinity): Promise<Delays[]> {
+  return Promise.all(
+    HOLDS.filter(({ holdMs }) => holdMs <= most).map(async ({ holdMs, lanes, times }) => {
+      // Spread over one hold, or all of them would change hands at the same moment, and the last would wait for a hundred.
+      const lane = async (index: number): Promise<number[]> => {
+        await sleep((index / lanes) * holdMs)
+        return exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
+      }
+      return { holdMs, delaysMs: (await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)))).flat() }
+    }),
+  )
 }
 
 /** Two processes take turns; each waits while the other works. What passes between freeing and having, in ms. */
