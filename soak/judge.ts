@@ -1,9 +1,10 @@
 /** Keeps the histories of the sessions under way, and reads and judges each when nobody writes to it any more. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../src/system/clock.js'
-import { createMemcachedWire, type MemcachedWire } from '../src/wire/memcached/memcached-wire.js'
 import { createRendezvous } from '../src/wire/memcached/rendezvous.js'
 import { nodeId } from '../src/wire/memcached/save-path.js'
+import { readSavePath } from '../src/wire/open-wire.js'
+import type { Wire } from '../src/wire/wire.js'
 import { serversOf } from '../test/support/servers.js'
 import { type Restart, SessionHistory } from './history.js'
 import type { FromWorker, Record } from './messages.js'
@@ -35,16 +36,17 @@ export class Judge {
   private readonly heirs = new Map<string, string[]>()
   private readonly rootOf = new Map<string, string>()
   private readonly killed = new Set<string>()
-  private readonly wire: MemcachedWire
+  private readonly wire: Wire
   private readonly ownerOf: (session: string) => number
 
   constructor(
     savePath: string,
     private readonly restartsOf: (server: number) => readonly Restart[],
   ) {
-    const servers = serversOf(savePath)
-    this.wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 2000 })
-    this.ownerOf = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+    this.wire = readSavePath(savePath).open({ clock: systemClock, flightMs: 2000, connections: 1 })
+    // Nobody restarts a disk.
+    const servers = savePath.startsWith('file:') ? [] : serversOf(savePath)
+    this.ownerOf = servers.length === 0 ? () => 0 : createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   }
 
   hear(message: FromWorker, worker: string): void {

@@ -1,5 +1,5 @@
 /**
- * The soak: real processes on real memcached servers, tormented at random, and every acknowledged change accounted for.
+ * The soak: real processes on real memcached servers, or on a disk, tormented at random, and every acknowledged change accounted for.
  * Exits with 1 if latchkey lost, made up or confused anything; what a restarted server forgot is told apart from that.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,11 +19,11 @@ const END_WITHIN_MS = 20_000
 async function soak(options: SoakOptions): Promise<boolean> {
   const { minutes, seed, processes, sessions } = options
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
-  const cast = `${String(processes)} processes, ${String(options.servers)} servers`
+  const cast = `${String(processes)} processes, ${options.savePath ?? `${String(options.servers)} servers`}`
   say(`soak: ${String(minutes)} minutes, ${cast}, seed ${String(seed)}`)
   const start = (): Promise<MemcachedServer> => MemcachedServer.start({ args: ['-m', '256'] })
   const servers = await Promise.all(Array.from({ length: options.servers }, start))
-  const savePath = servers.map(({ address }) => `tcp://${address}`).join(',')
+  const savePath = options.savePath ?? servers.map(({ address }) => `tcp://${address}`).join(',')
   const judge = new Judge(savePath, (server) => tormentor.restarts[server] ?? [])
   const crew = new Crew({
     ...{ size: processes, savePath, sessions, seed, locking: !options.unsafe },

@@ -4,7 +4,10 @@ export interface SoakOptions {
   readonly minutes: number
   readonly seed: number
   readonly processes: number
+  /** 0 with a save path of the user's own. */
   readonly servers: number
+  /** A directory on disk, in place of servers. */
+  readonly savePath: string | undefined
   readonly sessions: number
   readonly json: boolean
   /** Without locks, to see that the soak notices. */
@@ -16,6 +19,7 @@ export const USAGE = `npm run soak -- [options]
   --seed N        of what is done to whom; default: a random one, which is printed
   --processes N   default 4
   --servers N     memcached servers; default 3
+  --save-path P   file:DIRECTORY, in place of servers: processes are killed and stopped, and nothing else is
   --sessions N    sessions visited at a time; default 12
   --unsafe        without locks: changes are lost, and the soak must say so
   --json          the figures on standard output, for programs`
@@ -29,6 +33,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
       seed: { type: 'string' },
       processes: { type: 'string', default: '4' },
       servers: { type: 'string', default: '3' },
+      'save-path': { type: 'string' },
       sessions: { type: 'string', default: '12' },
       json: { type: 'boolean', default: false },
       unsafe: { type: 'boolean', default: false },
@@ -36,11 +41,14 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
     },
   })
   if (values.help) return 'help'
+  const savePath = values['save-path']
+  if (savePath?.startsWith('file:') === false) throw new RangeError(`--save-path is ${savePath}; it must be file:DIRECTORY`)
   return {
     minutes: number('minutes', values.minutes, 0.05, 100_000),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : whole('seed', values.seed, 0, 2 ** 31),
     processes: whole('processes', values.processes, 1, 64),
-    servers: whole('servers', values.servers, 1, 16),
+    servers: savePath === undefined ? whole('servers', values.servers, 1, 16) : 0,
+    savePath,
     sessions: whole('sessions', values.sessions, 1, 1000),
     json: values.json,
     unsafe: values.unsafe,

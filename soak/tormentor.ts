@@ -46,11 +46,11 @@ export class Tormentor {
   private choose(): Promise<void> | undefined {
     const { random } = this
     const roll = random.integer(36)
-    if (roll < 18) {
+    if (roll < 18 || this.servers.length === 0) {
       const worker = random.integer(this.crew.size)
       const lengthMs = random.integer(5500)
       return this.afflict(`worker ${String(worker)}`, () =>
-        roll < 6 ? this.killWorker(worker) : this.pauseWorker(worker, 100 + lengthMs),
+        roll % 3 === 0 ? this.killWorker(worker) : this.pauseWorker(worker, 100 + lengthMs),
       )
     }
     const index = random.integer(this.servers.length)

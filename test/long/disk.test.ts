@@ -35,6 +35,12 @@ it('300 writers that are killed at any moment lose nothing that was acknowledged
   database.close()
 }, 900_000)
 
+it('the soak loses nothing: processes killed and stopped at random, for half a minute', () => {
+  const args = ['--import', 'tsx', 'soak/main.ts', '--save-path', `file:${newDirectory()}`, '--minutes', '0.6', '--json']
+  const report: unknown = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
+  expect(report).toMatchObject({ lost: 0, violations: [] })
+}, 180_000)
+
 it('a holder that is stopped past its lease is fenced when it goes on', async () => {
   const options = { savePath: `file:${newDirectory()}`, leaseSec: 2, waitMs: 10_000 }
   const [stopped, other] = [await SessionProcess.start(options), await SessionProcess.start(options)]

@@ -135,13 +135,14 @@ describe('time in a store on disk', () => {
 
   it('a process that was stopped does not take a lock that was set meanwhile for one of an earlier start', async () => {
     const directory = newDirectory()
-    let seenMs = start.bootMs
+    let seenMs = 0
     const other = await storeAt(directory, () => ({ ...start, bootMs: start.bootMs + 60_000 }))
     let theirs: string | undefined
     const stopped = await storeAt(directory, () => {
       // It read the clock, and was stopped; the other one has all the time of a minute.
-      theirs ??= statusOf(other, add('s-lck'))
-      return { ...start, bootMs: seenMs++ }
+      if (theirs !== undefined) return { ...start, bootMs: start.bootMs + 60_000 + seenMs++ }
+      theirs = statusOf(other, add('s-lck'))
+      return start
     })
     const mine = statusOf(stopped, add('s-lck'))
     expect([mine, theirs]).not.toEqual(['ok', 'ok'])
@@ -322,5 +323,5 @@ it('the log of a store on disk is kept short by what was written, and not by how
   for (let turn = 0; turn < 10; turn++) {
     await Promise.all(Array.from({ length: 64 }, (_, at) => wire.flight('k', [{ op: 'set', key: `k${String(at)}`, value, ttlSec: 1000 }])))
   }
-  await expect.poll(() => statSync(`${fileOf(directory)}-wal`).size, { timeout: 20_000 }).toBeLessThan(64 * 1024 * 1024)
+  await expect.poll(() => statSync(`${fileOf(directory)}-wal`).size, { timeout: 20_000 }).toBeLessThan(72 * 1024 * 1024)
 }, 30_000)

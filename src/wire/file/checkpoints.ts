@@ -5,9 +5,10 @@
 import { Worker } from 'node:worker_threads'
 import type { Sqlite } from './sqlite.js'
 
-const DUE_BYTES = 8 * 1024 * 1024
-/** 32 MiB: under a load that never pauses the log has no end, unless writers are kept waiting for a moment. */
-const MOST_FRAMES = 8000
+/** Each time a page is copied once, however often it is in the log: the longer the log, the less there is to do. */
+const DUE_BYTES = 32 * 1024 * 1024
+/** 64 MiB: under a load that never pauses the log has no end, unless writers are kept waiting for a moment. */
+const MOST_FRAMES = 16_000
 /**
  * Milliseconds that writers are kept waiting for those who read; afterwards the log stays as it is until the next time.
  * A process that is stopped as it reads, or a backup, would keep all of them out for as long.

@@ -65,16 +65,28 @@ export class Connection {
    * @throws {UncertainCommit} it may have been done. Of every other error nothing was.
    */
   writing<T>(work: () => T): T | 'busy' {
+    return this.changing(this.beginWriting, work)
+  }
+
+  /**
+   * The same, but takes the write lock only when something is changed. 'busy' also if another process has written since
+   * `work` first read, so that what it read is true as it writes.
+   */
+  readingAndWriting<T>(work: () => T): T | 'busy' {
+    return this.changing(this.beginReading, work)
+  }
+
+  private changing<T>(begin: Statement<unknown>, work: () => T): T | 'busy' {
+    const { writtenBytes } = this.items
     try {
-      this.beginWriting.run()
+      begin.run()
+      const result = this.ending(work)
+      this.checkpoints.note(this.items.writtenBytes - writtenBytes)
+      return result
     } catch (error) {
       if (troubleOf(error) === 'busy') return 'busy'
       throw error
     }
-    const { writtenBytes } = this.items
-    const result = this.ending(work)
-    this.checkpoints.note(this.items.writtenBytes - writtenBytes)
-    return result
   }
 
   /** Whether nobody has begun to clear for `everyMs`; then it is the caller's turn. */

@@ -1,11 +1,11 @@
 /** The store of a directory: flights in, outcomes out, and the file opened anew when something became of it. */
 import { type Command, FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
-import { DamagedRecordError } from './checksum.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
 import { DamagedStoreError, fileIn, isSame } from './database-file.js'
-import { isAlive, isStore, isWhole, type Items, NO_ROOM } from './items.js'
+import { isStore, isWhole, type Items, NO_ROOM } from './items.js'
+import { isAlive } from './lifetime.js'
 import { troubleOf } from './sqlite.js'
-import type { StoreClock } from './store-clock.js'
+import type { Instant, StoreClock } from './store-clock.js'
 
 export type Commands = readonly Command[]
 /** What became of a flight. 'busy': nothing, because another process writes. */
@@ -32,12 +32,15 @@ export interface KeyPage {
 
 /** Everything here is done at once, on the thread of the event loop, and waits for nobody. */
 export class FileStore {
+  private readonly path: string
   private connection: Connection | undefined
   /** Transactions that wrote, and files that were opened: for statistics. */
   transactions = 0
   opened = 0
 
-  constructor(private readonly options: FileStoreOptions) {}
+  constructor(private readonly options: FileStoreOptions) {
+    this.path = fileIn(options.directory)
+  }
 
   /** Carries out flights; an outcome for each, in their order. Throws nothing. */
   run(flights: readonly Commands[]): Outcome[] {
@@ -49,12 +52,12 @@ export class FileStore {
       return flights.map(() => outcome)
     }
     const mustWrite = flights.some((commands) => commands.some(({ op }) => op !== 'get' && op !== 'add'))
-    let outcomes = mustWrite ? this.write(connection, flights) : undefined
-    if (outcomes === undefined || outcomes[0] === 'busy') {
+    let outcomes = this.write(connection, flights, mustWrite ? 'at once' : 'at the first change')
+    if (outcomes[0] === 'busy') {
       // What finds an answer without changing anything needs no lock, and waits for nobody who has it.
       const read = this.read(connection, flights)
       const rest = flights.filter((_commands, at) => read[at] === undefined)
-      const written = outcomes === undefined && rest.length > 0 ? this.write(connection, rest) : []
+      const written = mustWrite || rest.length === 0 ? [] : this.write(connection, rest, 'at once')
       let next = 0
       outcomes = read.map((one) => one ?? written[next++] ?? 'busy')
     }
@@ -141,7 +144,7 @@ export class FileStore {
       return connection.reading(() => flights.map((commands) => answers(connection.items, commands, this.options.clock)))
     } catch (error) {
       const cause = error instanceof UncertainCommit ? error.cause : error
-      if (flights.length > 1 && isDamage(cause)) return this.oneByOne(flights, cause)
+      if (flights.length > 1 && troubleOf(cause) === 'damaged') return this.oneByOne(flights, cause)
       const outcome = this.failure(cause)
       return flights.map(() => outcome)
     }
@@ -153,23 +156,27 @@ export class FileStore {
     return flights.flatMap((commands) => this.run([commands]))
   }
 
-  private write(connection: Connection, flights: readonly Commands[]): Outcome[] {
+  /** @param takeLock when the write lock is taken. */
+  private write(connection: Connection, flights: readonly Commands[], takeLock: 'at once' | 'at the first change'): Outcome[] {
     const { items, room } = connection
     try {
-      const outcomes = connection.writing(() => {
-        this.transactions += 1
+      const work = (): Reply[][] => {
         room.measure()
-        // Under the lock: later than all that was written before.
-        const now = this.options.clock.now()
-        return flights.map((commands) => commands.map((command) => items.run(command, now)))
-      })
+        let now: Instant | undefined
+        // Once, and under the lock or after the first reading: later than all that was written before.
+        const clock = { now: () => (now ??= this.options.clock.now()) }
+        return flights.map((commands) => commands.map((command) => items.run(command, clock)))
+      }
+      const { writtenBytes } = items
+      const outcomes = takeLock === 'at once' ? connection.writing(work) : connection.readingAndWriting(work)
+      if (items.writtenBytes > writtenBytes) this.transactions += 1
       return outcomes === 'busy' ? flights.map(() => 'busy') : outcomes
     } catch (error) {
-      const isFull = troubleOf(error) === 'full'
+      const trouble = troubleOf(error)
       // Nothing of any of them was done, and one that is small, or only frees something, may still find room.
-      if (isFull && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands]))
-      if (isFull) return flights.map((commands) => this.withoutRoom(items, commands))
-      if (flights.length > 1 && isDamage(error)) return this.oneByOne(flights, error)
+      if (trouble === 'full' && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands], 'at once'))
+      if (trouble === 'full') return flights.map((commands) => this.withoutRoom(items, commands))
+      if (flights.length > 1 && trouble === 'damaged') return this.oneByOne(flights, error)
       const outcome = error instanceof UncertainCommit ? this.failure(error.cause, 'unknown') : this.failure(error)
       return flights.map(() => outcome)
     }
@@ -191,46 +198,42 @@ export class FileStore {
       const connection = this.connected()
       const result = work(connection)
       if (this.isWhole(connection)) return result
-      failure = new FlightError('not-sent', this.takenAway)
+      failure = new FlightError('not-sent', takenAway(this.path))
     } catch (error) {
       failure = this.failure(error instanceof UncertainCommit ? error.cause : error)
     }
-    throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${fileIn(this.options.directory)}; try again`) : failure
+    throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${this.path}; try again`) : failure
   }
 
   /** Who writes to a file that nobody else finds any more writes into the void, and locks nobody out. */
   private isWhole({ identity }: Connection): boolean {
-    if (isSame(fileIn(this.options.directory), identity)) return true
+    if (isSame(this.path, identity)) return true
     this.close()
     return false
-  }
-
-  private get takenAway(): string {
-    return `${fileIn(this.options.directory)} was taken away or cut off while it was in use`
   }
 
   private lost(flights: readonly Commands[], outcomes: readonly Outcome[]): Outcome[] {
     return outcomes.map((outcome, at) => {
       if (outcome === 'busy' || outcome instanceof FlightError) return outcome
       const hasWritten = flights[at]?.some(({ op }) => op !== 'get') === true
-      return new FlightError(hasWritten ? 'unknown' : 'not-sent', this.takenAway)
+      return new FlightError(hasWritten ? 'unknown' : 'not-sent', takenAway(this.path))
     })
   }
 
   private failure(error: unknown, outcome: 'not-sent' | 'unknown' = 'not-sent'): FlightError | 'busy' {
-    const trouble = isDamage(error) ? 'damaged' : troubleOf(error)
+    const trouble = troubleOf(error)
     if (trouble === 'busy' && outcome === 'not-sent') return 'busy'
     // Looked at anew by the next flight: it may have been mended by then, and what SQLite keeps of it in memory is stale.
     this.close()
     const isOurs = error instanceof UnsupportedStoreError || error instanceof DamagedStoreError
     const text = error instanceof Error ? error.message : String(error)
-    const path = fileIn(this.options.directory)
+    const { path } = this
     const advice = trouble === 'damaged' ? `is damaged (${text}). Look at it with latchkey doctor, and put a copy of it back` : `cannot be used (${text})`
     return new FlightError(outcome, isOurs ? text : `${path} ${advice}`, { cause: error })
   }
 }
 
-const isDamage = (error: unknown): boolean => error instanceof DamagedRecordError || troubleOf(error) === 'damaged'
+const takenAway = (path: string): string => `${path} was taken away or cut off while it was in use`
 
 /** The key that follows in the order of bytes, which is that of ASCII. */
 const after = (key: string): string => `${key}\0`

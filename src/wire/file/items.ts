@@ -4,6 +4,7 @@ import { valueBytes } from '../wire.js'
 import { bodySum, type Checksums, DamagedRecordError, headSum, type RecordHead } from './checksum.js'
 import { PAGE_BYTES, type Room } from './room.js'
 import type { Database, SqliteValue, Statement } from './sqlite.js'
+import { ALIVE, aliveAt, isAlive, type Lifetime } from './lifetime.js'
 import type { Instant, StoreClock } from './store-clock.js'
 
 /**
@@ -17,26 +18,6 @@ export const SCHEMA = `CREATE TABLE item (
   key TEXT PRIMARY KEY, version TEXT NOT NULL, flags INTEGER NOT NULL, boot INTEGER NOT NULL,
   expires INTEGER NOT NULL, ttl INTEGER NOT NULL, head INTEGER NOT NULL, body INTEGER NOT NULL, value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID`
-
-/** What clocks of two processes may differ by: they count on one, and round. */
-const SLACK_MS = 1000
-
-/**
- * Its four values are those of `aliveAt`. Its moment must be later than the reading of the row, or under the write lock:
- * a process that was stopped in between would take a lock that was set meanwhile for one of an earlier start of the machine.
- */
-const ALIVE = '((item.boot = 0 AND item.expires > ?) OR (item.boot = ? AND item.expires > ? AND item.expires - item.ttl < ?))'
-const aliveAt = ({ wallMs, boot, bootMs }: Instant): [number, number, number, number] => [wallMs, boot, bootMs, bootMs + SLACK_MS]
-
-export interface Lifetime {
-  readonly boot: number
-  readonly expires: number
-  readonly ttl: number
-}
-
-/** The same as ALIVE. */
-export const isAlive = ({ boot, expires, ttl }: Lifetime, now: Instant): boolean =>
-  boot === 0 ? expires > now.wallMs : boot === now.boot && expires > now.bootMs && expires - ttl < now.bootMs + SLACK_MS
 
 interface ItemRow extends RecordHead, Checksums {
   readonly value: Uint8Array
@@ -87,6 +68,7 @@ export interface ItemsOptions {
 
 export class Items {
   private readonly getStatement: Statement<ItemRow>
+  private readonly isThereStatement: Statement<unknown>
   private readonly addStatement: Statement<unknown>
   private readonly setStatement: Statement<unknown>
   private readonly casStatement: Statement<unknown>
@@ -108,6 +90,7 @@ export class Items {
     const excluded = names.map((name) => `${name} = excluded.${name}`).join(', ')
     const heads = `SELECT key, ${HEAD.join(', ')} FROM item`
     this.getStatement = database.prepare(`SELECT ${names.join(', ')} FROM item WHERE key = ?`)
+    this.isThereStatement = database.prepare('SELECT 1 FROM item WHERE key = ?')
     this.neighboursStatement = database.prepare(
       `SELECT * FROM (${heads} WHERE key < ? ORDER BY key DESC LIMIT 1) UNION ALL SELECT * FROM (${heads} WHERE key > ? ORDER BY key LIMIT 1)`,
     )
@@ -134,29 +117,33 @@ export class Items {
     return item === undefined ? undefined : whole('exists', item)
   }
 
-  /** Carries out any command. Only within a transaction that has the write lock. */
-  run(command: Command, now: Instant): Reply {
-    this.writtenBytes += PAGE_BYTES
-    if (isStore(command)) return this.store(command, now)
+  /**
+   * Carries out any command. What it finds without changing anything it finds without the write lock: SQLite takes that
+   * at the first change, or fails as busy, also if another process has written since the transaction first read.
+   *
+   * @param clock is asked for the time after the first reading.
+   */
+  run(command: Command, clock: StoreClock): Reply {
+    if (isStore(command)) return this.store(command, clock)
     const { key } = command
     switch (command.op) {
       case 'get': {
-        const item = this.find(key, { now: () => now })
+        const item = this.find(key, clock)
         return item === undefined ? MISSING : whole('ok', item)
       }
       case 'touch': {
-        const item = this.find(key, { now: () => now })
+        const item = this.find(key, clock)
         if (item === undefined) return MISSING
         const { version, flags } = item
-        const head = { version, flags, ...this.lifetime(key, command.ttlSec, now) }
-        this.touchStatement.run(head.boot, head.expires, head.ttl, headSum(key, head), key, version)
+        const head = { version, flags, ...this.lifetime(key, command.ttlSec, clock.now()) }
+        this.hasChanged(this.touchStatement.run(head.boot, head.expires, head.ttl, headSum(key, head), key, version))
         return { ...OK, cas: casOf(version) }
       }
       case 'delete':
-        return hasChanged(this.deleteStatement.run(key, ...aliveAt(now))) ? OK : MISSING
+        return this.hasChanged(this.deleteStatement.run(key, ...aliveAt(clock.now()))) ? OK : MISSING
       case 'cad':
-        if (hasChanged(this.cadStatement.run(key, command.cas.version, ...aliveAt(now)))) return OK
-        return this.find(key, { now: () => now }) === undefined ? MISSING : EXISTS
+        if (this.hasChanged(this.cadStatement.run(key, command.cas.version, ...aliveAt(clock.now())))) return OK
+        return this.find(key, clock) === undefined ? MISSING : EXISTS
     }
   }
 
@@ -167,8 +154,7 @@ export class Items {
 
   /** Removes an item if it has expired; whether it did. */
   remove(key: string, now: Instant): boolean {
-    this.writtenBytes += PAGE_BYTES
-    return hasChanged(this.removeStatement.run(key, ...aliveAt(now)))
+    return this.hasChanged(this.removeStatement.run(key, ...aliveAt(now)))
   }
 
   /** Milliseconds that an item has left. */
@@ -178,32 +164,33 @@ export class Items {
     return item === undefined ? undefined : item.expires - (item.boot === 0 ? now.wallMs : now.bootMs)
   }
 
-  private store(command: Store, now: Instant): Reply {
+  private store(command: Store, clock: StoreClock): Reply {
     const { key, ttlSec, flags = 0 } = command
-    const value = valueBytes(command.value)
     // Space comes first, before the key is looked at, as on other stores.
     if (this.options.room.isTooLarge(command)) return TOO_LARGE
     if (!this.options.room.take(command)) return NO_ROOM
+    if (command.op === 'add' && this.isThereStatement.get(key) !== undefined) {
+      const occupant = this.find(key, clock)
+      if (occupant !== undefined) return whole('exists', occupant)
+    }
+    const value = valueBytes(command.value)
+    const now = clock.now()
     const { boot, expires, ttl } = this.lifetime(key, ttlSec, now)
     const version = this.options.nextVersion()
     const head = headSum(key, { version, flags, boot, expires, ttl })
-    const body = bodySum(value)
+    const row: SqliteValue[] = [version, flags, boot, expires, ttl, head, bodySum(value), value]
     this.writtenBytes += value.length
-    const row: SqliteValue[] = [version, flags, boot, expires, ttl, head, body, value]
     switch (command.op) {
-      case 'add': {
-        if (hasChanged(this.addStatement.run(key, ...row, ...aliveAt(now)))) return { ...OK, cas: casOf(version) }
-        const occupant = this.find(key, { now: () => now })
-        return occupant === undefined ? EXISTS : whole('exists', occupant)
-      }
+      case 'add':
+        return this.hasChanged(this.addStatement.run(key, ...row, ...aliveAt(now))) ? { ...OK, cas: casOf(version) } : EXISTS
       case 'set':
-        this.setStatement.run(key, ...row)
+        this.hasChanged(this.setStatement.run(key, ...row))
         return OK
       case 'cas':
-        if (hasChanged(this.casStatement.run(...row, key, command.cas.version, ...aliveAt(now)))) {
+        if (this.hasChanged(this.casStatement.run(...row, key, command.cas.version, ...aliveAt(now)))) {
           return command.wantCas === true ? { ...OK, cas: casOf(version) } : OK
         }
-        return this.find(key, { now: () => now }) === undefined ? MISSING : EXISTS
+        return this.find(key, clock) === undefined ? MISSING : EXISTS
     }
   }
 
@@ -239,10 +226,14 @@ export class Items {
     throw new DamagedRecordError('the checksum of a session beside the one that is looked for is another one')
   }
 
+  private hasChanged({ changes }: { readonly changes: number | bigint }): boolean {
+    if (changes === 0) return false
+    this.writtenBytes += PAGE_BYTES
+    return true
+  }
+
   private lifetime(key: string, ttlSec: number, { wallMs, bootMs, boot }: Instant): Lifetime {
     const ttl = ttlSec * 1000
     return this.options.isOfProcesses(key) ? { boot, expires: bootMs + ttl, ttl } : { boot: 0, expires: wallMs + ttl, ttl }
   }
 }
-
-const hasChanged = ({ changes }: { readonly changes: number | bigint }): boolean => changes !== 0

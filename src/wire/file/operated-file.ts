@@ -21,8 +21,8 @@ export function operateFile(settings: FileStoreSettings, options: OperateOptions
 
 const MIB = 1024 * 1024
 const SMALL_DISK_BYTES = 100 * MIB
-/** Copied into the file when it has some 8 MiB, and under a load without a pause at 32. */
-const LARGE_LOG_BYTES = 64 * MIB
+/** Copied into the file when it has some 32 MiB, and under a load without a pause cleared at 64. */
+const LARGE_LOG_BYTES = 128 * MIB
 const FULL_SHARE = 0.9
 const KEYS_AT_ONCE = 1000
 

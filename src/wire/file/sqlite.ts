@@ -1,6 +1,7 @@
 /** SQLite, as far as the store needs it: a seam of few methods, behind it whichever of two libraries is at hand. */
 import { createRequire } from 'node:module'
 import { UnsupportedStoreError } from '../wire.js'
+import { DamagedRecordError } from './checksum.js'
 
 export type SqliteValue = string | number | Uint8Array
 
@@ -98,7 +99,7 @@ function withoutItsWarning<T>(work: () => T): T {
   }
 }
 
-/** What an error of SQLite means to the store. */
+/** What an error of SQLite, or a checksum, means to the store. */
 export type Trouble = 'busy' | 'full' | 'damaged' | 'other'
 
 /** SQLite's result codes that we tell apart; https://www.sqlite.org/rescode.html */
@@ -113,6 +114,7 @@ const BY_NAME: Readonly<Record<string, Trouble>> = {
 
 export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof Error)) return 'other'
+  if (error instanceof DamagedRecordError) return 'damaged'
   if ('errcode' in error && typeof error.errcode === 'number') return BY_NUMBER[error.errcode & 0xff] ?? 'other'
   const [, name] = 'code' in error && typeof error.code === 'string' ? (/^SQLITE_([A-Z]+)/.exec(error.code) ?? []) : []
   return name === undefined ? 'other' : (BY_NAME[name] ?? 'other')
