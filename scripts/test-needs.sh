@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the tests have what they need: memcached (they start their own servers on free loopback ports),
-# openssl (a certificate for TLS), SASL's PLAIN mechanism, and SQLite; and what is named as an argument: `php`.
+# openssl (a certificate for TLS), SASL's PLAIN mechanism, PHP with php-memcached and php-memcache, and SQLite.
 set -eu
 # SQLite for the store on disk: Node has it from 22.13 on. Not a dependency, so that `npm ci` compiles nothing.
 # Kept in .cache, so that `npm ci` does not take it away; as an optional peer of this package npm would not install it here.
@@ -26,7 +26,10 @@ missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)
 compgen -G '/usr/lib/*/sasl2/libplain.so*' >/dev/null || compgen -G '/usr/lib*/sasl2/libplain.so*' >/dev/null || missing+=(libsasl2-modules)
-if [ "${1:-}" = php ]; then command -v php >/dev/null 2>&1 || missing+=(php-cli); fi
+# PHP with the two extensions that keep sessions on memcached. Debian loads them into PHP's command line by itself.
+command -v php >/dev/null 2>&1 || missing+=(php-cli)
+php -m 2>/dev/null | grep -qx memcached || missing+=(php-memcached)
+php -m 2>/dev/null | grep -qx memcache || missing+=(php-memcache)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "missing: ${missing[*]}; installing with apt-get" >&2

@@ -1,7 +1,6 @@
-import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { type Ended, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
+import { answersAt, type Ended, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
 
 function expectProof({ exitCode, stdout, stderr }: Ended): void {
   expect(exitCode, stderr).toBe(0)
@@ -12,18 +11,6 @@ function expectProof({ exitCode, stdout, stderr }: Ended): void {
   expect(figures['polls']).toBeGreaterThan(0)
   expect(figures['handoffs']).toBeGreaterThan(0)
 }
-
-/** Whether something still listens at an address that a run has printed. */
-const answersAt = (address: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const [host, port] = address.split(':')
-    const socket = connect(Number(port), host)
-    const done = (answers: boolean): void => {
-      socket.destroy()
-      resolve(answers)
-    }
-    socket.once('connect', () => done(true)).once('error', () => done(false))
-  })
 
 const addressIn = (stdout: string): string => /memcached (127\.0\.0\.1:\d+)/.exec(stdout)?.[1] ?? ''
 

@@ -1,6 +1,7 @@
 /** Runs an example as a user would: a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 export interface Run {
@@ -25,11 +26,11 @@ type Environment = Readonly<Record<string, string | undefined>>
  * As `tsx main.ts`, but without the process that tsx puts before it: that one kills a program which does not answer
  * a signal within 60 ms, which a busy machine cannot promise.
  */
-export function startExample(example: 'demo' | 'cluster', args: readonly string[], env: Environment = {}): Run {
+export function startExample(example: 'demo' | 'cluster' | 'php', args: readonly string[], env: Environment = {}): Run {
   return start(process.execPath, ['--import', 'tsx', `examples/${example}/main.ts`, ...args], env)
 }
 
-export const runExample = (example: 'demo' | 'cluster', args: readonly string[], env?: Environment): Promise<Ended> =>
+export const runExample = (example: 'demo' | 'cluster' | 'php', args: readonly string[], env?: Environment): Promise<Ended> =>
   startExample(example, args, env).ended
 
 export const runNpm = (args: readonly string[], env: Environment = {}): Promise<Ended> => start('npm', args, env).ended
@@ -85,3 +86,15 @@ function statOf(process: string): string[] {
     return []
   }
 }
+
+/** Whether something still listens at an address that a run has printed. */
+export const answersAt = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const [host, port] = address.split(':')
+    const socket = connect(Number(port), host)
+    const done = (answers: boolean): void => {
+      socket.destroy()
+      resolve(answers)
+    }
+    socket.once('connect', () => done(true)).once('error', () => done(false))
+  })
