@@ -8,7 +8,8 @@ class Queue implements Entry {
 
 describe('a table of sessions', () => {
   it('is a Map, whatever comes and goes', () => {
-    const id = fc.oneof(fc.string({ minLength: 1, maxLength: 3 }), fc.uuid())
+    const ending = fc.string({ minLength: 1, maxLength: 2 }).map((id) => `${id}-all`)
+    const id = fc.oneof(fc.string({ minLength: 1, maxLength: 3 }), fc.uuid(), ending)
     const step = fc.record({ id, isLeaving: fc.boolean() })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 2000 }), (steps) => {
@@ -43,9 +44,14 @@ describe('a table of sessions', () => {
     // --expose-gc is off in tests: what is looked at is what the garbage collector would follow.
     const table = new SessionTable<Queue>()
     const queue = new Queue('an-id')
+    const other = new Queue('another-that-ends-alike: an-id')
     table.add(queue)
+    table.add(other)
     const [[, slot] = []] = [...(Reflect.get(table, 'slots') as Map<string, { entry: Queue | undefined }>)]
+    expect(slot).toEqual({ entry: other })
+    table.remove(other)
     table.remove(queue)
     expect(slot).toEqual({ entry: undefined })
+    expect((Reflect.get(table, 'places') as (Queue | undefined)[]).filter((entry) => entry !== undefined)).toEqual([])
   })
 })

@@ -11,7 +11,7 @@ const SLOTS = 256
 export class RecentTurns {
   private readonly ids: string[] = new Array<string>(SLOTS).fill('')
   private readonly startedAtMs = new Float64Array(SLOTS)
-  private readonly endedAtMs = new Float64Array(SLOTS)
+  private readonly endedAtMs = new Float64Array(SLOTS).fill(-Infinity)
 
   remember(id: string, startedAtMs: number, nowMs: number): void {
     const slot = slotOf(id)
@@ -24,7 +24,7 @@ export class RecentTurns {
   startOf(id: string, nowMs: number): number | undefined {
     const slot = slotOf(id)
     const ended = this.endedAtMs[slot] ?? -Infinity
-    return this.ids[slot] === id && nowMs - ended <= SAME_TURN_MS ? this.startedAtMs[slot] : undefined
+    return nowMs - ended <= SAME_TURN_MS && this.ids[slot] === id ? this.startedAtMs[slot] : undefined
   }
 }
 
