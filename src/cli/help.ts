@@ -22,6 +22,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
                  "php -i", or the page of phpinfo(); - is standard input. Says what must change on which side, and what
                  to write for Node. Asks no server.
 
+  --proxy-file <file>   the configuration of the proxy that the servers are reached through (?via=...): it is looked
+                        through for what playing sessions does not show
+
 Exit code 0: nothing is wrong (there may be advice). 1: a problem. 3: a server cannot be reached.
 
 Examples:

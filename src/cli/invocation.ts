@@ -38,6 +38,8 @@ export interface CommandInvocation {
   readonly deadlineMs: number
   /** undefined: as the terminal is. */
   readonly json: boolean | undefined
+  /** The configuration file of the proxy that the save path names; for `doctor`. */
+  readonly proxyFile: string | undefined
   readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean; readonly mirror: boolean }
 }
 
@@ -54,6 +56,7 @@ const OPTIONS = {
   count: { type: 'boolean' },
   mirror: { type: 'boolean' },
   php: { type: 'string' },
+  'proxy-file': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -75,6 +78,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
   if (values.php !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --php.`)
+  if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
   const [id, ...excess] = rest
   if (takesId && (id === undefined || id === '')) {
     throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
@@ -101,6 +105,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     prefix: values.prefix ?? 'sess:',
     deadlineMs: deadlineOf(values['deadline-ms']),
     json,
+    proxyFile: values['proxy-file'],
     flags: {
       yes: values.yes === true,
       values: values.values === true,

@@ -21,6 +21,8 @@ export interface PlaceOptions {
   readonly wallMs: () => number
   /** For a command that locks sessions: the keys of their records, and how long it waits for one. */
   readonly locking?: { readonly encryption?: EncryptionOptions; readonly waitMs: number }
+  /** For the doctor: the configuration of the proxy before the servers. */
+  readonly proxyConfiguration?: string | undefined
   /** Whether a store that is not there is made. Default false. */
   readonly mayMake?: boolean
 }
@@ -38,13 +40,13 @@ export class Place implements AsyncDisposable {
   readonly opening: OpenOptions
 
   /** @throws UsageError; LATCHKEY_INVALID_OPTION: the prefix. Connects to nothing yet. */
-  constructor({ format, address, prefix, deadlineMs, signal, wallMs, locking, mayMake = false }: PlaceOptions) {
+  constructor({ format, address, prefix, deadlineMs, signal, wallMs, locking, mayMake = false, proxyConfiguration }: PlaceOptions) {
     this.format = format
     this.signal = signal
     this.deadlineMs = deadlineMs
     const clock = { ...systemClock, wallMs }
     this.clock = clock
-    const store = address.operate?.({ clock, signal, silenceMs: deadlineMs })
+    const store = address.operate?.({ clock, signal, silenceMs: deadlineMs, proxyConfiguration })
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.

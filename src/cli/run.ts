@@ -52,19 +52,31 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   }
 }
 
-async function phpText(file: string, terminal: Terminal, signal: AbortSignal): Promise<string> {
-  const text = await terminal.readText(file, MAX_PHP_TEXT_BYTES, signal).catch((error: unknown) => {
+const MAX_PROXY_TEXT_BYTES = 1024 * 1024
+
+interface TextFile {
+  readonly file: string
+  readonly limitBytes: number
+  /** What a file that is longer cannot be: `no configuration of a proxy`. */
+  readonly isNot: string
+}
+
+async function textOf({ file, limitBytes, isNot }: TextFile, terminal: Terminal, signal: AbortSignal): Promise<string> {
+  const text = await terminal.readText(file, limitBytes, signal).catch((error: unknown) => {
     signal.throwIfAborted()
     throw new UsageError(`${file} cannot be read (${error instanceof Error ? error.message : String(error)}).`)
   })
   if (text !== undefined) return text
-  throw new UsageError(`What was given is longer than ${bytes(MAX_PHP_TEXT_BYTES)}: it is neither a php.ini nor the output of "php -i".`)
+  throw new UsageError(`What was given is longer than ${bytes(limitBytes)}: it is ${isNot}.`)
 }
+
+const phpText = (file: string): TextFile => ({ file, limitBytes: MAX_PHP_TEXT_BYTES, isNot: 'neither a php.ini nor the output of "php -i"' })
+const proxyText = (file: string): TextFile => ({ file, limitBytes: MAX_PROXY_TEXT_BYTES, isNot: 'no configuration of a proxy' })
 
 const COPY_WAIT_MS = 5000
 
 async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
-  if (invocation.phpFile !== undefined) return doctorPhp(await phpText(invocation.phpFile, terminal, signal))
+  if (invocation.phpFile !== undefined) return doctorPhp(await textOf(phpText(invocation.phpFile), terminal, signal))
   const { command, flags } = invocation
   const { address, prefix, deadlineMs } = invocation
   const keys = terminal.env['LATCHKEY_KEYS']
@@ -84,7 +96,9 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
       },
     })
   }
-  await using place = new Place({ format, address, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs() })
+  const { proxyFile } = invocation
+  const proxyConfiguration = proxyFile === undefined ? undefined : await textOf(proxyText(proxyFile), terminal, signal)
+  await using place = new Place({ format, address, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs(), proxyConfiguration })
   // Whatever waits for a server gives up at once; the doctor's session is on a wire of its own, which cleans up.
   signal.addEventListener('abort', () => void place.wire.close(), { once: true })
   switch (command) {

@@ -9,6 +9,8 @@ export interface OperateOptions {
   readonly silenceMs: number
   /** Ends every question under way; they reject with its reason, or with a FlightError. */
   readonly signal: AbortSignal
+  /** The configuration file of the proxy that the save path names, where there is one: the doctor looks through it. */
+  readonly proxyConfiguration?: string | undefined
 }
 
 /** Each question goes over a connection of its own, and nothing is connected to before it is asked. */

@@ -182,3 +182,15 @@ routes{ default = route_direct{ child = "sessions" } }
 
 export const configurationOf = (kind: ProxyKind, servers: readonly string[]): string =>
   kind === 'twemproxy' ? twemproxyConfiguration(servers) : memcachedProxyConfiguration(servers)
+
+/** Three memcached servers. */
+export async function threeServers(): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {
+  const all = await Promise.all([0, 1, 2].map(() => MemcachedServer.start()))
+  return {
+    all,
+    addresses: all.map(({ address }) => address),
+    [Symbol.asyncDispose]: async () => {
+      for (const server of all) await server.stop()
+    },
+  }
+}

@@ -1,14 +1,14 @@
 /** Sessions on several servers behind a proxy: each has all its keys on one of them, and its requests exclude each other. */
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
-import { MemcachedServer } from '../support/memcached-server.js'
-import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, twemproxyConfiguration } from '../support/proxies.js'
+import type { MemcachedServer } from '../support/memcached-server.js'
+import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
 
 const SESSIONS = 48
 
 describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
   it.skipIf(missingProxy(kind) !== '')(`keeps each session on one of three servers, and loses nothing${missingProxy(kind)}`, async () => {
-    await using servers = await three()
+    await using servers = await threeServers()
     await using proxy = await startProxy(kind, configurationOf(kind, servers.addresses))
     const managers = [0, 1].map(() => new SessionManager({ savePath: `tcp://${proxy.address}?via=${kind}`, lifetimeSec: 3_000_000 }))
     const ids = Array.from({ length: SESSIONS }, (_, index) => `visitor-${String(index)}`)
@@ -30,7 +30,7 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
   })
 
   it.skipIf(missingProxy(kind) !== '')(`refuses what names a proxy as if it was memcached, and says what to add${missingProxy(kind)}`, async () => {
-    await using servers = await three()
+    await using servers = await threeServers()
     const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
     await using proxy = await startProxy(kind, configuration)
     const manager = new SessionManager({ savePath: `tcp://${proxy.address}`, waitMs: 0 })
@@ -40,7 +40,7 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
 })
 
 it.skipIf(missingProxy('proxy') !== '')(`a route that replicates is found out before anything of a session is sent${missingProxy('proxy')}`, async () => {
-  await using servers = await three()
+  await using servers = await threeServers()
   // Its count of versions is another than those of the others, as after a restart of any of them.
   await servers.all[2]?.commandText('set x 0 0 1\r\nx')
   const pools = servers.addresses.map((address, index) => `n${String(index)} = { backends = { "${address}" } }`)
@@ -67,15 +67,4 @@ async function count(session: { readonly data: Record<string, unknown> }): Promi
 async function holds(server: MemcachedServer, id: string): Promise<{ record: boolean; lock: boolean }> {
   const has = async (key: string): Promise<boolean> => (await server.commandText(`get ${key}`)).startsWith('VALUE')
   return { record: await has(`sess:{${id}}`), lock: await has(`sess:{${id}}-lck`) }
-}
-
-async function three(): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {
-  const all = await Promise.all([0, 1, 2].map(() => MemcachedServer.start()))
-  return {
-    all,
-    addresses: all.map(({ address }) => address),
-    [Symbol.asyncDispose]: async () => {
-      for (const server of all) await server.stop()
-    },
-  }
 }

@@ -3,7 +3,7 @@ import type { OperatedStore, OperateOptions } from '../operated-store.js'
 import type { StoreAddress, WireScheme } from '../scheme.js'
 import type { Wire } from '../wire.js'
 import { createMemcachedWire } from './memcached-wire.js'
-import { operateServers } from './operator/operated-server.js'
+import { operateServers } from './operator/operated-servers.js'
 import { FORM, parseServers, SCHEMES, type ServerAddress } from './save-path.js'
 
 /** `tcp://`, `tls://` and `unix://`, and a bare `host:port`: one memcached, or several that share the sessions. */

@@ -1,12 +1,11 @@
 import { NotSupportedError } from '../../../errors.js'
 import { bytes, duration } from '../../../system/format.js'
 import type { OpenOptions } from '../../open-options.js'
-import type { Examination, Figures, Finding, OperatedNode, OperatedStore, OperateOptions } from '../../operated-store.js'
+import type { Examination, Figures, Finding, OperatedNode, OperateOptions } from '../../operated-store.js'
 import { valueBytes, type Wire } from '../../wire.js'
 import { AuthenticationError } from '../codec.js'
 import { createMemcachedWire } from '../memcached-wire.js'
-import { createRendezvous } from '../rendezvous.js'
-import { describeServer, nodeId, protocolOf, type ServerAddress } from '../save-path.js'
+import { describeServer, protocolOf, type ServerAddress } from '../save-path.js'
 import { fingerprintOf, shownList } from '../server-lists.js'
 import { MEMCACHED } from '../traits.js'
 import { dumpKeys } from './key-dump.js'
@@ -14,21 +13,8 @@ import { OperatorConnection, type OperatorOptions } from './operator-connection.
 import { findingsOf } from './rules.js'
 import { factsOf, numberOf, type ServerFacts } from './server-facts.js'
 
-/** Opens the memcached servers that share the sessions to an operator's tools. */
-export function operateServers(servers: readonly ServerAddress[], options: OperateOptions): OperatedStore {
-  const nodes = servers.map((server) => new OperatedServer(server, servers, options))
-  const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
-  return {
-    nodes,
-    nodeOf(route) {
-      const node = nodes[owner(route)]
-      if (node === undefined) throw new RangeError('no such server')
-      return node
-    },
-  }
-}
-
-class OperatedServer implements OperatedNode {
+/** One memcached, asked directly. */
+export class OperatedServer implements OperatedNode {
   readonly name: string
   readonly #options: OperatorOptions
 

@@ -1,0 +1,22 @@
+import type { OperatedNode, OperatedStore, OperateOptions } from '../../operated-store.js'
+import { createRendezvous } from '../rendezvous.js'
+import { nodeId, type ServerAddress } from '../save-path.js'
+import { OperatedProxy } from './operated-proxy.js'
+import { OperatedServer } from './operated-server.js'
+
+/** Opens the memcached servers that share the sessions to an operator's tools. */
+export function operateServers(servers: readonly ServerAddress[], options: OperateOptions): OperatedStore {
+  const nodes = servers.map((server): OperatedNode => {
+    const operated = new OperatedServer(server, servers, options)
+    return server.via === undefined ? operated : new OperatedProxy(operated, server.via, options)
+  })
+  const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+  return {
+    nodes,
+    nodeOf(route) {
+      const node = nodes[owner(route)]
+      if (node === undefined) throw new RangeError('no such server')
+      return node
+    },
+  }
+}
