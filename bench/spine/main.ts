@@ -68,7 +68,14 @@ async function measure(port: number): Promise<Record<Name, Figures>> {
   return { express, fastify, fastifyPlain, koa, fetch, store }
 }
 
-function tableOf(figures: Record<Name, Figures>, adaptersLines: number): string {
+/** Lines of all adapters, of those among them that are for metrics, and of what the adapters of web frameworks stand on. */
+interface Lines {
+  readonly adaptersLines: number
+  readonly metricsLines: number
+  readonly requestLines: number
+}
+
+function tableOf(figures: Record<Name, Figures>, { adaptersLines, metricsLines, requestLines }: Lines): string {
   const titles: Record<Name, string> = {
     express: 'Express',
     fastify: '@fastify/session',
@@ -86,16 +93,19 @@ function tableOf(figures: Record<Name, Figures>, adaptersLines: number): string 
     '|---|---|---|---|',
     ...rows,
     '',
-    `With what the adapters share: ${String(adaptersLines)} lines. Measured by \`npm run spine -- --write\`.`,
+    `\`src/adapters\` has ${String(adaptersLines)} lines with what they share, ${String(metricsLines)} of them for metrics; the request that those of web`,
+    `frameworks stand on (\`src/request\`) has ${String(requestLines)}. Measured by \`npm run spine -- --write\`.`,
     '',
   ].join('\n')
 }
 
 await using server = await MemcachedServer.start()
 const figures = await measure(server.port)
-const adaptersLines = (await linesOf(join(SRC, 'adapters'))) + (await linesOf(join(SRC, 'request')))
-const table = tableOf(figures, adaptersLines)
-if (process.argv.includes('--json')) console.log(JSON.stringify({ ...figures, adaptersLines }))
+const folders = ['adapters', 'adapters/opentelemetry', 'adapters/prometheus', 'request']
+const [adaptersLines = 0, spans = 0, exposition = 0, requestLines = 0] = await Promise.all(folders.map((folder) => linesOf(join(SRC, folder))))
+const lines = { adaptersLines, metricsLines: spans + exposition, requestLines }
+const table = tableOf(figures, lines)
+if (process.argv.includes('--json')) console.log(JSON.stringify({ ...figures, ...lines }))
 else console.log(table)
 if (process.argv.includes('--write')) {
   const page = await readFile(PAGE, 'utf8')

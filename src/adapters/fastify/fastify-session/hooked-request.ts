@@ -59,16 +59,14 @@ export class HookedRequest implements SessionBinding {
   }
 
   async begin(): Promise<void> {
-    const { hooks, request, reply } = this
-    const reading = this.called((done) => {
-      hooks.onRequest(request, reply, done)
-    })
-    await reading.catch((thrown: unknown) => {
+    try {
+      await this.run('onRequest')
+    } catch (thrown) {
       const error = toHttpError(thrown)
       // @fastify/session leaves a bare `{}`, which is never stored.
       if (this.session !== null) this.session = protect(own(this.session), () => error)
       throw error
-    })
+    }
     const { readOnly } = this.held
     if (readOnly !== undefined) this.protect(readOnly)
   }
@@ -83,9 +81,7 @@ export class HookedRequest implements SessionBinding {
     const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
     if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))
-    await this.called((done) => {
-      this.hooks.onSend(this.request, this.reply, undefined, done)
-    })
+    await this.run('onSend')
   }
 
   giveUpWaiting(): void {
@@ -97,19 +93,18 @@ export class HookedRequest implements SessionBinding {
   }
 
   /** A hook's answer, or what it throws, also in a callback of the store: an `idGenerator` of the application's, say. */
-  private async called(call: (done: (error?: Error) => void) => void): Promise<void> {
-    const { store } = this
-    try {
-      await new Promise<void>((resolve, reject) => {
-        store.onThrow = reject
-        call((error) => {
-          if (error === undefined || error === null) resolve()
-          else reject(error)
-        })
-      })
-    } finally {
-      store.onThrow = undefined
-    }
+  private run(hook: 'onRequest' | 'onSend'): Promise<void> {
+    const { store, hooks, request, reply } = this
+    const answer = new Promise<void>((resolve, reject) => {
+      const done = (error?: Error | null): void => {
+        if (error === undefined || error === null) resolve()
+        else reject(error)
+      }
+      store.onThrow = reject
+      if (hook === 'onRequest') hooks.onRequest(request, reply, done)
+      else hooks.onSend(request, reply, undefined, done)
+    })
+    return answer.finally(() => (store.onThrow = undefined))
   }
 
   private async release(session: FastifySessionObject): Promise<void> {
