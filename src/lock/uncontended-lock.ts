@@ -258,7 +258,9 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
     const nowMs = this.context.clock.nowMs()
     if (this.isDisturbed(nowMs)) return this.held.commit(bytes, ttlSec, committer)
     assertFits(this.context, this.id, this.keys, bytes)
-    this.leave({ kind: 'write', bytes, ttlSec }, nowMs, committer)
+    const change: Change = { kind: 'write', bytes, ttlSec }
+    if (isObserved(change, FREE)) tellOf(this.leaveObserved(change, nowMs), committer)
+    else this.depart(change, nowMs, committer)
   }
 
   touch(ttlSec: number): Promise<void> {
@@ -286,8 +288,12 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
   }
 
   private left(change: Change, nowMs: number): Promise<void> {
+    return isObserved(change, FREE) ? this.leaveObserved(change, nowMs) : this.departed(change, nowMs)
+  }
+
+  private departed(change: Change, nowMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.leave(change, nowMs, { committed: resolve, failed: reject })
+      this.depart(change, nowMs, { committed: resolve, failed: reject })
     })
   }
 
@@ -296,17 +302,9 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
     return this.heirs !== undefined || !this.isOurs || nowMs >= this.atMs
   }
 
-  private leave(change: Change, nowMs: number, committer: Committer): void {
-    if (isObserved(change, FREE)) tellOf(this.leaveObserved(change, nowMs), committer)
-    else this.depart(change, nowMs, committer)
-  }
-
   private async leaveObserved(change: Change, nowMs: number): Promise<void> {
-    const departed = (): Promise<void> =>
-      new Promise((resolve, reject) => {
-        this.depart(change, nowMs, { committed: resolve, failed: reject })
-      })
-    const { error } = await traceTransaction(this.context, this, change, FREE, () => departed().then(() => DONE, failedWith))
+    const depart = (): Promise<Leaving> => this.departed(change, nowMs).then(() => DONE, failedWith)
+    const { error } = await traceTransaction(this.context, this, change, FREE, depart)
     if (error !== undefined) throw error
   }
 

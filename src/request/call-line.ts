@@ -50,7 +50,8 @@ export class CallLine<Failure> {
    */
   async inTurn<Args extends unknown[], T>(work: (...args: Args) => Promise<T>, sid?: string, ...args: Args): Promise<T> {
     const { isAnswering } = this
-    if (this.pending++ > 0) await new Promise<void>((resolve) => this.waiting.push(resolve))
+    const turn = this.begin()
+    if (turn !== undefined) await turn
     try {
       const result = await work(...args)
       if (sid !== undefined && this.failed?.sid === sid) this.failed = undefined
@@ -58,9 +59,18 @@ export class CallLine<Failure> {
     } catch (thrown) {
       throw sid === undefined ? thrown : this.note(sid, thrown, isAnswering)
     } finally {
-      this.pending--
-      this.waiting.shift()?.()
+      this.end()
     }
+  }
+
+  /** For a call that takes its turn by itself, and calls `end` after it. Undefined: it is its turn now. */
+  begin(): Promise<void> | undefined {
+    return this.pending++ > 0 ? new Promise((resolve) => this.waiting.push(resolve)) : undefined
+  }
+
+  end(): void {
+    this.pending--
+    this.waiting.shift()?.()
   }
 
   /** Notes whether it failed, of what takes no turn by itself: it is made of calls that do. */

@@ -28,7 +28,7 @@ export interface Form<S extends object> {
 /**
  * What one request holds of its session, and what it knows to be stored: text, which a framework has a form of its own for.
  * The lock is held from `read`, or the first `write` of a new session, to the write that lets go, or `finish`.
- * Calls must come one after the other: by way of `calls`.
+ * Calls must come one after the other: by way of `calls`, but for `read`, which takes its turn by itself.
  */
 export class HeldText<S extends object, Failure = unknown> {
   readonly calls: CallLine<Failure>
@@ -106,21 +106,27 @@ export class HeldText<S extends object, Failure = unknown> {
    * Of what is only read, and of another session than the one that is held, it only has a look; so it has of each, once the
    * last write has let go or is about to: a second lock would never be let go.
    */
-  readonly read = async (sid: string): Promise<S | null> => {
-    const { hold, leaving: signal, label } = this
-    const isFirst = this.firstRead === 'to come'
-    if (isFirst) this.firstRead = 'failed'
-    let session: S | null = null
-    if (hold !== undefined && hold.id === sid) session = await this.openedAgain(hold)
-    else if (this.manager.flawOf(sid) !== undefined) session = null
-    else if (this.isOnlyLooking || hold !== undefined || this.goneSid === sid) session = await this.lookAt(sid, isFirst)
-    // What was set aside this request holds the lock of: to ask for it would be to wait for itself.
-    else if (this.old?.id !== sid) {
-      this.hold = await this.manager.lock(sid, { signal, label })
-      session = await this.opened(this.hold)
+  async read(sid: string): Promise<S | null> {
+    const turn = this.calls.begin()
+    if (turn !== undefined) await turn
+    try {
+      const { hold, leaving: signal, label } = this
+      const isFirst = this.firstRead === 'to come'
+      if (isFirst) this.firstRead = 'failed'
+      let session: S | null = null
+      if (hold !== undefined && hold.id === sid) session = await this.openedAgain(hold)
+      else if (this.manager.flawOf(sid) !== undefined) session = null
+      else if (this.isOnlyLooking || hold !== undefined || this.goneSid === sid) session = await this.lookAt(sid, isFirst)
+      // What was set aside this request holds the lock of: to ask for it would be to wait for itself.
+      else if (this.old?.id !== sid) {
+        this.hold = await this.manager.lock(sid, { signal, label })
+        session = await this.opened(this.hold)
+      }
+      if (isFirst) this.firstRead = 'done'
+      return session
+    } finally {
+      this.calls.end()
     }
-    if (isFirst) this.firstRead = 'done'
-    return session
   }
 
   /** As it is stored now, without waiting and without a lock (`look`). */
@@ -163,7 +169,7 @@ export class HeldText<S extends object, Failure = unknown> {
    * Writes what is held, or begins it; `isLast` lets go as well, and what is stored already is only prolonged then.
    * One flight; two for one that is begun, and another one where it goes on for one that was set aside (`endOld`).
    *
-   * Of a session that was let go of since it was read, what is stored must be what was read (Following).
+   * Of a session that was let go of since it was read, what is stored must be what was read (Form.assertFollows).
    */
   async write(sid: string, text: string, lifetimeSec: number | undefined, isLast: boolean): Promise<void> {
     if (this.refusal !== undefined) throw this.refusal.error
@@ -174,7 +180,11 @@ export class HeldText<S extends object, Failure = unknown> {
       this.hold = undefined
       try {
         if (isStored) await hold.touch(lifetimeSec)
-        else await hold.commit(text, lifetimeSec)
+        else {
+          await new Promise<true>((resolve, reject) => {
+            hold.store(text, lifetimeSec, { resolve, reject })
+          })
+        }
       } finally {
         await hold.release()
       }

@@ -140,42 +140,54 @@ export class ResponseGate<R extends Refusal> implements Interceptor {
   watchEnd(): void {
     const { res } = this
     const frontEnd = res.end
+    let isResumed = false
     const end = (...args: unknown[]): ServerResponse => {
-      const callback = args.find((arg) => typeof arg === 'function')
-      const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
-      if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
-      if (this.state === 'over' || this.ending) return res
-      // What Node would throw must be thrown now, while the error handler can still answer.
-      if (!isChunk(body[0] ?? '')) this.raw.call('write', [body[0]])
-      const bytes = decoded(body)
-      this.head.check()
-      if (this.keeper.isGivenUp()) {
-        this.head.write()
-        this.head.dropCookies()
-        this.state = 'over'
-        this.head.passing(() => this.raw.call('end', bytes))
+      if (isResumed) isResumed = false
+      else if (!this.hasBegunToEnd(args)) return res
+      if (this.state === 'holding') {
+        // The headers' own save is under way: the end comes after it.
+        this.afterHolding = () => {
+          isResumed = true
+          end()
+        }
         return res
       }
-      this.ending = true
-      this.keeper.beforeEnd()
-      // Without the body: a session middleware would send all of it but a byte, which is held back here anyway.
-      this.body = bytes
-      const run = (): void => {
-        this.inFrontEnd = true
-        try {
-          Reflect.apply(frontEnd, res, [])
-        } catch (thrown) {
-          this.breakOff(thrown)
-        } finally {
-          this.inFrontEnd = false
-        }
+      this.inFrontEnd = true
+      try {
+        Reflect.apply(frontEnd, res, [])
+      } catch (thrown) {
+        this.breakOff(thrown)
+      } finally {
+        this.inFrontEnd = false
       }
-      // The headers' own save is under way: the end comes after it.
-      if (this.state === 'holding') this.afterHolding = run
-      else run()
       return res
     }
     Object.assign(res, { end })
+  }
+
+  /** Whether a call of `res.end` is the one that ends the response, and the end in front is to run. */
+  private hasBegunToEnd(args: readonly unknown[]): boolean {
+    const { res } = this
+    const callback = args.find((arg) => typeof arg === 'function')
+    const body = callback === undefined ? args : args.filter((arg) => arg !== callback)
+    if (typeof callback === 'function') this.onFinish(() => void Reflect.apply(callback, res, []))
+    if (this.state === 'over' || this.ending) return false
+    // What Node would throw must be thrown now, while the error handler can still answer.
+    if (!isChunk(body[0] ?? '')) this.raw.call('write', [body[0]])
+    const bytes = decoded(body)
+    this.head.check()
+    if (this.keeper.isGivenUp()) {
+      this.head.write()
+      this.head.dropCookies()
+      this.state = 'over'
+      this.head.passing(() => this.raw.call('end', bytes))
+      return false
+    }
+    this.ending = true
+    this.keeper.beforeEnd()
+    // Without the body: a session middleware would send all of it but a byte, which is held back here anyway.
+    this.body = bytes
+    return true
   }
 
   private write(args: readonly unknown[]): unknown {

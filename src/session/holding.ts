@@ -19,7 +19,8 @@ export abstract class Holding implements Asker, Committer {
   protected taken: Handle | undefined
   protected content: RecordContent = UNREAD
   private giveUp: (() => Error) | undefined
-  private committing: Settle<true> | undefined
+  /** Whoever is told how the commit ends that is under way. */
+  protected committing: Settle<true> | undefined
 
   /** @param asking told the session's text when it is locked, or why it is not. */
   constructor(
@@ -94,11 +95,8 @@ export abstract class Holding implements Asker, Committer {
     })
   }
 
-  /** Stores `bytes` and lets go. Throws what is refused at once. */
-  protected commitBytes(bytes: Parameters<Handle['commit']>[0], ttlSec: number, committing: Settle<true>): void {
+  protected assertNotCommitting(): void {
     if (this.committing !== undefined) throw new MisuseError('The session is being stored already.', { session: hashOf(this.id) })
-    this.handle.commit(bytes, ttlSec, this)
-    this.committing = committing
   }
 
   /** For the lock. */

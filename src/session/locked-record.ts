@@ -43,7 +43,8 @@ export class LockedRecord extends Holding {
    */
   static lock(engine: SessionEngine, id: string, options: ReadOptions): Promise<LockedRecord> {
     return new Promise((resolve, reject) => {
-      const record = LockedRecord.ask(engine, id, options, { resolve: () => resolve(record), reject })
+      const record = new LockedRecord(engine, id, options, { resolve: () => resolve(record), reject })
+      engine.locker.acquire(id, record)
     })
   }
 
@@ -122,7 +123,9 @@ export class LockedRecord extends Holding {
   /** As `commit`, for whoever has a promise already. Throws what is refused at once. */
   store(text: string, lifetimeSec: number | undefined, committing: Settle<true>): void {
     this.assertNotRetired()
-    this.commitBytes(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec), committing)
+    this.assertNotCommitting()
+    this.handle.commit(this.engine.format.pack(this.id, text), lifetimeOf(this.engine, lifetimeSec), this)
+    this.committing = committing
   }
 
   /** Whether this is what was last read or stored. */

@@ -117,7 +117,7 @@ it('who has gone waits no longer, and takes no lock that comes', async () => {
   await put('a', 'one')
   const [holder, waiter] = [requestOf(), requestOf()]
   await holder.read('a')
-  const waiting = waiter.calls.inTurn(waiter.read, undefined, 'a')
+  const waiting = waiter.read('a')
   waiter.giveUpWaiting()
   await expect(waiting).rejects.toMatchObject({ name: 'ClientGoneError' })
   await holder.finish()

@@ -73,7 +73,7 @@ export class ExpressStore extends BareStore {
   }
 
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
-    return quiet(settle(this.held.calls.inTurn(this.held.read, undefined, sid), callback))
+    return quiet(settle(this.held.read(sid), callback))
   }
 
   override set(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {

@@ -44,7 +44,7 @@ export class KoaStore {
     const request = served.get(this.ctx)
     if (this.isRead) throw new MisuseError(TWO_SESSIONS)
     this.isRead = true
-    const reading = request && settle(request.held.calls.inTurn(request.held.read, undefined, sid), undefined)
+    const reading = request && settle(request.held.read(sid), undefined)
     if (request?.manager.php === undefined) return reading
     return reading?.then((found) => (request.origin = found))
   }

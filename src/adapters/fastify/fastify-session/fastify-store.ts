@@ -27,7 +27,7 @@ export class FastifyStore extends BareStore<Session> {
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {
-    return quiet(settle(this.held.calls.inTurn(this.held.read, undefined, sid), callback && this.guarded(callback)))
+    return quiet(settle(this.held.read(sid), callback && this.guarded(callback)))
   }
 
   override set(sid: string, session: Session, callback?: Callback<void>): Promise<void> {
