@@ -13,6 +13,8 @@ export interface LockDialect {
    * stored yet, and a session is destroyed by deleting its record.
    */
   readonly hasTombstones: boolean
+  /** The value of a lock that is there and free: such a lock is taken over by its version. Undefined: a free lock is gone. */
+  readonly freeLock: string | undefined
   /**
    * Milliseconds for which this process leaves a session alone after its turn, because the other product can only try
    * again and again. Undefined: all who wait stand in line, and are granted the lock.

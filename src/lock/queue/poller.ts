@@ -1,5 +1,5 @@
 import { type Holder, type LatchkeyError, ServerRefusedError } from '../../errors.js'
-import { type Cas, type Command, FlightError, type Receiver, type Reply, UnsupportedStoreError } from '../../wire/wire.js'
+import { areSameBytes, type Cas, type Command, FlightError, type Receiver, type Reply, UnsupportedStoreError } from '../../wire/wire.js'
 import { backOffMs, IN_LINE_FLOOR_MS } from './back-off.js'
 import { Doorstep } from './doorstep.js'
 import { grantedTo, type Sight, sightOf } from './sight.js'
@@ -285,6 +285,10 @@ export class Poller implements Receiver {
   private meet(poll: Poll, occupant: Reply): undefined | Attempt {
     const nowMs = this.context.clock.nowMs()
     if (occupant.value !== undefined && occupant.cas === undefined) throw NO_VERSIONS
+    const { freeLock } = this.context.dialect
+    if (freeLock !== undefined && occupant.value !== undefined && occupant.cas !== undefined && areSameBytes(occupant.value, freeLock)) {
+      return this.takeOver(poll, occupant.cas)
+    }
     const content = occupant.value === undefined ? undefined : readToken(occupant.value)
     if (content?.instance === this.session.instance && occupant.cas !== undefined) {
       return this.takeOver(poll, occupant.cas)

@@ -10,18 +10,21 @@ const EXTENSIONS = {
     lockName: { before: 'lock.', after: '' },
     // The session handler never looks at the flags.
     hasStamps: true,
+    freeLock: undefined,
   },
   memcache: {
     lockName: { before: '', after: '.lock' },
     // Some bits are types and compression: a record with them reads as an empty session, which PHP then writes over it.
     hasStamps: false,
+    // A counter, which is set back and not deleted.
+    freeLock: '0',
   },
 } as const
 
 /** PHP's way: sessions that PHP's extension reads, locks and writes at the same time. */
 export function phpDialect(php: PhpSettings): Dialect {
   const { extension, prefix, ring, serializeHandler, standBackMs, sidLength, sidBitsPerCharacter } = php
-  const { lockName, hasStamps } = EXTENSIONS[extension]
+  const { lockName, hasStamps, freeLock } = EXTENSIONS[extension]
   const { before, after } = lockName
   const lockPart = (id: string): string => before + id + after
   return {
@@ -41,6 +44,7 @@ export function phpDialect(php: PhpSettings): Dialect {
     hasStamps,
     // PHP takes a record of no bytes for a session in which nothing is stored yet.
     hasTombstones: false,
+    freeLock,
     standBackMs,
     format: phpRecords,
     serializer: phpSerializer(serializeHandler),
