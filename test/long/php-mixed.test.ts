@@ -22,7 +22,7 @@ it.each(CASES)('3 PHP and 3 Node processes, five sessions: every increment that 
   const ports = servers.slice(0, count).map(({ port }) => port)
   const ids = [1, 2, 3, 4, 5].map((index) => `mixed${extension}${handler.replace('_', '')}${String(isBinary)}x${String(index)}`)
   const php = { extension, serializeHandler: handler, standBackMs: 20 }
-  const options = { savePath: ports.map((port) => `tcp://127.0.0.1:${String(port)}`).join(','), php }
+  const options = { savePath: ports.map((port) => `tcp://127.0.0.1:${String(port)}`).join(','), deadlineMs: 60_000, php }
   const job = { ids, holdMs: 0, times: total / 6 }
   const both = await countTogether({
     ini: { ...iniOf(ports, extension), 'session.serialize_handler': handler, 'memcached.sess_binary_protocol': isBinary },

@@ -24,7 +24,8 @@ describe.each([
 ] as const)('PHP and Node on the same sessions: %j', ({ extension, count, handler, isBinary }) => {
   it('every increment that was acknowledged is counted', async () => {
     const ids = idsFor(`${extension}${handler}`.replace('_', ''))
-    const options = { savePath: savePathOf(count), php: { extension, serializeHandler: handler, standBackMs: 20 } }
+    // A busy machine is no fault.
+    const options = { savePath: savePathOf(count), deadlineMs: 60_000, php: { extension, serializeHandler: handler, standBackMs: 20 } }
     const job = { ids, holdMs: 0, times: 50 }
     const both = await countTogether({
       ini: { ...iniOf(ports(count), extension), 'session.serialize_handler': handler, 'memcached.sess_binary_protocol': isBinary },
@@ -45,7 +46,7 @@ describe.each([
 
 describe('what PHP does to a session, and Node', () => {
   const ID = 'whatPHPdoesToASession1234'
-  const options = (): object => ({ savePath: savePathOf(3), php: { extension: 'memcached' } })
+  const options = (): object => ({ savePath: savePathOf(3), deadlineMs: 60_000, php: { extension: 'memcached' } })
   const php = (script: string, extra = {}): string => runPhp('eval.php', [script], { ini: { ...iniOf(ports(3)), ...extra } })
 
   async function withManager<R>(work: (manager: SessionManager) => Promise<R>): Promise<R> {
@@ -117,7 +118,7 @@ describe('what PHP does to a session, and Node', () => {
       await dying.kill()
       const startMs = Date.now()
       await manager.run(ID, (session) => void (session.data['a'] = 2))
-      expect(Date.now() - startMs).toBeLessThan(4000)
+      expect(Date.now() - startMs).toBeLessThan(10_000)
       expect(await manager.peek(ID)).toMatchObject({ a: 2 })
     })
   })
