@@ -64,8 +64,8 @@ export const mutants: readonly Mutant[] = [
     'casTrustedOnYoungerConnection',
     'After a restart the same numbers are handed out again, and a CAS from before is sent.',
     // This text is in the simulated wire, which keeps the same rule as the memcached wire.
-    `return commands.every((command) => !('cas' in command) || command.cas.asOf >= connection.openedAt)`,
-    `return commands.length > 0 || connection.openedAt > 0`,
+    `return command.cas.asOf >= connection.openedAt && this.trust`,
+    `return connection.openedAt >= 0 && this.trust`,
   ),
 
   // Behind a proxy
