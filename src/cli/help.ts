@@ -4,14 +4,14 @@ import { SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 type Flag = 'yes' | 'values' | 'ids' | 'count' | 'mirror'
 
 interface CommandHelp {
-  /** What follows the name: a session id, or two save paths. */
-  readonly takes?: 'id' | 'stores'
+  /** What follows the name: a session id, two save paths, or the name of a proxy. */
+  readonly takes?: 'id' | 'stores' | 'proxy'
   readonly flags: readonly Flag[]
   readonly summary: string
   readonly text: string
 }
 
-export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy'] as const
+export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy', 'proxy-config'] as const
 export type CommandName = (typeof COMMAND_NAMES)[number]
 
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -107,6 +107,20 @@ Examples:
   latchkey copy file:/var/lib/myapp/sessions tcp://10.0.0.1:11211
   latchkey copy --mirror file:/var/lib/myapp/sessions tcp://10.0.0.1:11211`,
   },
+  'proxy-config': {
+    takes: 'proxy',
+    flags: [],
+    summary: 'write the configuration of a proxy before the servers: twemproxy, memcached or mcrouter',
+    text: `Prints it as text, with a reason for each line; asks no server.
+
+  --for sharding   each session on one of the servers (the default); for a save path with ?via=
+  --for quorum     the proxy as a pipe to each server, for sessions that are kept on several of them
+  --for cache      copies on all servers, for what the application may lose (mcrouter). Not for sessions
+
+Examples:
+  latchkey proxy-config twemproxy --servers 10.0.0.1:11211,10.0.0.2:11211
+  latchkey proxy-config mcrouter --for cache --servers 10.0.0.1,10.0.0.2,10.0.0.3`,
+  },
 }
 
 const TITLE = 'latchkey: session locks, for operators'
@@ -127,13 +141,13 @@ Exit codes: 0 fine, 1 a problem or not there, 2 wrong usage, 3 a server cannot b
 
 function formOf(command: CommandName): string {
   const { takes } = COMMANDS[command]
-  return takes === undefined ? command : `${command} ${takes === 'id' ? '<id>' : '<from> <to>'}`
+  return takes === undefined ? command : `${command} ${{ id: '<id>', stores: '<from> <to>', proxy: '<proxy>' }[takes]}`
 }
 
 export function helpOf(command: CommandName | undefined): string {
   if (command === undefined) {
     const list = COMMAND_NAMES.map((name) => {
-      return `  ${formOf(name).padEnd(14)}  ${COMMANDS[name].summary}`
+      return `  ${formOf(name).padEnd(20)}  ${COMMANDS[name].summary}`
     })
     return [TITLE, '', 'Usage: latchkey <command> [options]', '', ...list, GENERAL, ''].join('\n')
   }

@@ -40,6 +40,8 @@ export interface CommandInvocation {
   readonly json: boolean | undefined
   /** The configuration file of the proxy that the save path names; for `doctor`. */
   readonly proxyFile: string | undefined
+  /** For `proxy-config`: for which proxy, and for what. */
+  readonly proxy: { readonly name: string; readonly purpose: string } | undefined
   readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean; readonly mirror: boolean }
 }
 
@@ -57,6 +59,7 @@ const OPTIONS = {
   mirror: { type: 'boolean' },
   php: { type: 'string' },
   'proxy-file': { type: 'string' },
+  for: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -79,14 +82,16 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   }
   if (values.php !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --php.`)
   if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
+  if (values.for !== undefined && takes !== 'proxy') throw new UsageError(`${command} has no option --for.`)
   const [id, ...excess] = rest
   if (takesId && (id === undefined || id === '')) {
     throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
   }
   const [first, second] = takes === 'stores' ? storesOf(rest, values.servers ?? values['save-path']) : []
   // What is too much is not repeated: it may be an id.
-  if (takes !== 'stores' && (takesId ? excess : rest).length > 0) {
-    throw new UsageError(`${command} takes ${takesId ? 'one id' : 'no arguments'}.`)
+  const takesOne = takesId || takes === 'proxy'
+  if (takes !== 'stores' && (takesOne ? excess : rest).length > 0) {
+    throw new UsageError(`${command} takes ${takesId ? 'one id' : takesOne ? 'one name' : 'no arguments'}.`)
   }
   if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
   const json = values.json === true ? true : values.human === true ? false : undefined
@@ -106,6 +111,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     deadlineMs: deadlineOf(values['deadline-ms']),
     json,
     proxyFile: values['proxy-file'],
+    proxy: takes === 'proxy' ? { name: id ?? '', purpose: values.for ?? 'sharding' } : undefined,
     flags: {
       yes: values.yes === true,
       values: values.values === true,

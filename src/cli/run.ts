@@ -8,6 +8,7 @@ import { copy } from './commands/copy.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
 import { locks } from './commands/locks.js'
+import { proxyConfig } from './commands/proxy-config.js'
 import { stats } from './commands/stats.js'
 import { unlock } from './commands/unlock.js'
 import { doctor } from './doctor/doctor.js'
@@ -36,7 +37,8 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
         terminal.out(`${VERSION}\n`)
         return EXIT.fine
       case 'command': {
-        json = invocation.json ?? !terminal.isRead
+        // A configuration goes into a file as it is.
+        json = invocation.json ?? (!terminal.isRead && invocation.command !== 'proxy-config')
         const report = await carryOut(invocation, terminal, signal)
         terminal.out(json ? `${jsonOf(report.data, 2)}\n` : `${report.lines.join('\n')}\n`)
         return report.exitCode
@@ -104,6 +106,8 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
   switch (command) {
     case 'doctor':
       return await doctor(place)
+    case 'proxy-config':
+      return proxyConfig(place, invocation.proxy)
     case 'copy':
       throw new UsageError('copy takes two save paths: from, and to.')
     case 'locks':

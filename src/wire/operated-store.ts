@@ -19,6 +19,11 @@ export interface OperatedStore {
   readonly nodes: readonly OperatedNode[]
   /** The node that keeps a session. */
   nodeOf(route: string): OperatedNode
+  /**
+   * A configuration for a proxy before these servers; undefined where none is known for this proxy and this purpose. A store
+   * that no proxy stands before leaves this out. @throws NotSupportedError: not for such servers.
+   */
+  proxyConfiguration?(proxy: string, purpose: string): string | undefined
 }
 
 /** One server of a store. */

@@ -3,6 +3,7 @@ import { createRendezvous } from '../rendezvous.js'
 import { nodeId, type ServerAddress } from '../save-path.js'
 import { OperatedProxy } from './operated-proxy.js'
 import { OperatedServer } from './operated-server.js'
+import { writtenConfiguration } from './written-configurations.js'
 
 /** Opens the memcached servers that share the sessions to an operator's tools. */
 export function operateServers(servers: readonly ServerAddress[], options: OperateOptions): OperatedStore {
@@ -13,6 +14,7 @@ export function operateServers(servers: readonly ServerAddress[], options: Opera
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   return {
     nodes,
+    proxyConfiguration: (proxy, purpose) => writtenConfiguration(servers, proxy, purpose),
     nodeOf(route) {
       const node = nodes[owner(route)]
       if (node === undefined) throw new RangeError('no such server')
