@@ -126,3 +126,17 @@ it('a stream that is refused is answered in its place, and what it still writes 
   res.end()
   expect(keeper.said).toEqual(['stream false', 'late: not now'])
 })
+
+it('a stream that is ended twice while its head waits ends once, and tells both who asked to be told', async () => {
+  const told: string[] = []
+  const { keeper, answer } = await held((res) => {
+    res.write('a ')
+    res.end('body', () => told.push('first'))
+    res.end('again', () => told.push('second'))
+  })
+  expect([keeper.said, told]).toEqual([['stream false', 'end'], []])
+  keeper.decide()
+  expect(await (await answer).text()).toBe('a body')
+  expect(keeper.said).toEqual(['stream false', 'end', 'decided'])
+  await expect.poll(() => told).toEqual(['first', 'second'])
+})
