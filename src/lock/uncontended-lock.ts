@@ -118,6 +118,9 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
     const queue = this.host.contest(this)
     this.context.alarms.cancel(this)
     this.heirs = this.bequeath(queue)
+    // The held lock makes what was read small when it keeps it for long, and only if nobody else keeps it.
+    this.found = undefined
+    this.seat = undefined
     return queue
   }
 
