@@ -1,0 +1,135 @@
+import { expect, it } from 'vitest'
+import { LatchkeyError, SessionManager } from 'latchkey'
+import { decodePhpSession, encodePhpSession } from 'latchkey/php'
+import { SeededRandom, VirtualClock } from 'latchkey/testing'
+import { legsOf, sendLegs } from '../../src/wire/legs.js'
+import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
+import { type Command, FlightError, type Receiver, type Reply, valueBytes, type Wire } from '../../src/wire/wire.js'
+
+const ID = 'sharedSession123456789012'
+const RECORD = `memc.sess.key.${ID}`
+const LOCK = `memc.sess.key.lock.${ID}`
+const RUNS = 150
+
+/** Two nodes: locks on one, records on the other. */
+class Town {
+  readonly clock = new VirtualClock()
+  private readonly nodes = [createMemoryWire({ clock: this.clock }), createMemoryWire({ clock: this.clock })] as const
+  readonly random: SeededRandom
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed)
+  }
+
+  nodeOf(key: string): 0 | 1 {
+    return key === RECORD ? 1 : 0
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.clock.setTimer(resolve, ms))
+  }
+
+  async one(command: Command): Promise<Reply> {
+    const [reply] = await this.nodes[this.nodeOf(command.key)].flight('', [command])
+    if (reply === undefined) throw new Error('no reply')
+    return reply
+  }
+
+  /** A wire of Node, to which things happen. */
+  wire(): Wire {
+    const send = (_route: string, commands: readonly Command[], receiver: Receiver): void =>
+      sendLegs(legsOf(commands, this.nodeOf), (leg, told) => void this.deliver(leg.node === 0 ? 0 : 1, leg.commands, told), receiver)
+    return {
+      send,
+      flight: (route, commands) => new Promise((landed, failed) => send(route, commands, { landed, failed })),
+      maxValueBytes: () => 1_000_000,
+      sweep: () => 0,
+      close: () => Promise.resolve(),
+    }
+  }
+
+  private async deliver(node: 0 | 1, commands: readonly Command[], told: Receiver): Promise<void> {
+    const drawn = this.random.fraction()
+    await this.pause(0.1 + this.random.fraction() * 3)
+    if (drawn < 0.03) return told.failed(new FlightError('not-sent', 'refused'))
+    if (drawn < 0.06) {
+      const late = this.pause(20 + this.random.fraction() * 200).then(() => this.nodes[node].flight('', commands))
+      late.catch(() => undefined)
+      return told.failed(new FlightError('unknown', 'no answer'))
+    }
+    const replies = await this.nodes[node].flight('', commands)
+    await this.pause(0.1 + this.random.fraction() * 3)
+    if (drawn < 0.09) told.failed(new FlightError('unknown', 'the answer was lost'))
+    else told.landed(replies)
+  }
+
+  async ops(): Promise<string[]> {
+    const { value } = await this.one({ op: 'get', key: RECORD })
+    const { ops } = decodePhpSession(valueBytes(value ?? ''), 'php')
+    return typeof ops === 'string' && ops !== '' ? ops.split(',') : []
+  }
+
+  store(ops: readonly string[]): Promise<Reply> {
+    return this.one({ op: 'set', key: RECORD, value: encodePhpSession({ ops: ops.join(',') }, 'php'), ttlSec: 1440 })
+  }
+}
+
+/** As php-memcached: adds the lock, reads, and then writes blindly, or only prolongs, and deletes the lock blindly. */
+async function playPhp(town: Town, name: string, requests: number): Promise<string[]> {
+  const done: string[] = []
+  for (let request = 0; request < requests; request++) {
+    await town.pause(town.random.fraction() * 100)
+    while ((await town.one({ op: 'add', key: LOCK, value: '1', ttlSec: 30 })).status !== 'ok') await town.pause(2 + town.random.fraction() * 18)
+    const ops = await town.ops()
+    await town.pause(town.random.fraction() * 20)
+    if (town.random.fraction() < 0.3) await town.one({ op: 'touch', key: RECORD, ttlSec: 1440 })
+    else {
+      const op = `${name}${String(request)}`
+      await town.store([...ops, op])
+      done.push(op)
+    }
+    await town.one({ op: 'delete', key: LOCK })
+  }
+  return done
+}
+
+async function playNode(town: Town, manager: SessionManager, name: string, acknowledged: string[], refused: string[]): Promise<void> {
+  await town.pause(town.random.fraction() * 150)
+  try {
+    await manager.run<{ ops: string }>(ID, async (session) => {
+      const ops = session.data.ops ?? ''
+      await town.pause(town.random.fraction() * 20)
+      session.data.ops = ops === '' ? name : `${ops},${name}`
+    })
+    acknowledged.push(name)
+  } catch (error) {
+    if (!(error instanceof LatchkeyError)) throw error
+    if (error.code !== 'LATCHKEY_OUTCOME_UNKNOWN') refused.push(name)
+  }
+}
+
+async function play(seed: number): Promise<void> {
+  const town = new Town(seed)
+  const php = { extension: 'memcached', standBackMs: 20 } as const
+  const { clock, random } = town
+  const managers = [0, 1].map(() => new SessionManager({ wire: town.wire(), clock, random: random.fork(), php, deadlineMs: 300 }))
+  const acknowledged: string[] = []
+  const refused: string[] = []
+  await town.clock.runUntil(town.store([]))
+  const nodes = managers.flatMap((manager, place) => Array.from({ length: 6 }, (_, index) => playNode(town, manager, `n${String(place)}${String(index)}`, acknowledged, refused)))
+  const phps = ['p', 'q'].map((name) => playPhp(town, name, 4))
+  const theirs = await town.clock.runUntil(Promise.all([...phps, ...nodes.map((one) => one.then((): string[] => []))]))
+  // What was given up may still be carried out.
+  await town.clock.runUntil(town.pause(500))
+  const ops = await town.clock.runUntil(town.ops())
+  await town.clock.runUntil(Promise.all(managers.map((manager) => manager.close({ graceMs: 0 }))))
+  const what = `seed ${String(seed)}: ${ops.join(',')}`
+  expect(new Set(ops).size, what).toBe(ops.length)
+  expect([...acknowledged, ...theirs.flat()].filter((op) => !ops.includes(op)), what).toEqual([])
+  expect(refused.filter((op) => ops.includes(op)), what).toEqual([])
+}
+
+it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
+  const first = 20_261_128
+  for (let run = 0; run < RUNS; run++) await play(first + run)
+})
