@@ -123,6 +123,9 @@ Examples:
   },
 }
 
+/** What `--php` is, but to the doctor. */
+export const PHP_FORM = '--php is memcached, memcache, or the manager\'s option php as JSON: {"extension": "memcached", "ring": "modula"}.'
+
 const TITLE = 'latchkey: session locks, for operators'
 
 const GENERAL = `
@@ -131,6 +134,7 @@ Options of every command:
                                  tls://user:password@host, unix:///run/memcached.sock
                                  (default: ${SAVE_PATH_VARIABLES.map((name) => `$${name}`).join(', else ')}; a password is best kept there)
   --prefix <text>                the manager's prefix (default: sess:)
+  --php <memcached|memcache>     the sessions are shared with PHP; or all of the manager's option php, as JSON
   --deadline-ms <number>         how long a server may take to answer (30 to 60000, default: 3000)
   --json, --human                what to print (default: text on a terminal, JSON elsewhere)
   -h, --help                     this, or of a command: latchkey unlock --help

@@ -1,8 +1,9 @@
 /** The command line, checked. Knows no servers. */
 import { parseArgs } from 'node:util'
 import { readSavePath, SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
+import type { PhpOptions } from '../session/dialect/php-options.js'
 import type { StoreAddress } from '../wire/scheme.js'
-import { COMMAND_NAMES, COMMANDS, type CommandName } from './help.js'
+import { COMMAND_NAMES, COMMANDS, type CommandName, PHP_FORM } from './help.js'
 
 /** The command line cannot be carried out as it is; nothing was asked of any server. */
 export class UsageError extends Error {
@@ -34,6 +35,8 @@ export interface CommandInvocation {
   /** The other store of `copy`. */
   readonly to: StoreAddress | undefined
   readonly prefix: string
+  /** The sessions are shared with PHP. */
+  readonly php: PhpOptions | undefined
   /** How long one call may take, in milliseconds. */
   readonly deadlineMs: number
   /** undefined: as the terminal is. */
@@ -80,7 +83,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   for (const flag of ['yes', 'values', 'ids', 'count', 'mirror'] as const) {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
-  if (values.php !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --php.`)
+  if (values.php !== undefined && command === 'copy') throw new UsageError('copy has no option --php.')
   if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
   if (values.for !== undefined && takes !== 'proxy') throw new UsageError(`${command} has no option --for.`)
   const [id, ...excess] = rest
@@ -95,7 +98,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   }
   if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
   const json = values.json === true ? true : values.human === true ? false : undefined
-  if (values.php !== undefined) {
+  if (values.php !== undefined && command === 'doctor') {
     if (values.servers !== undefined || values['save-path'] !== undefined) {
       throw new UsageError('doctor --php asks no server: leave out --servers and --save-path.')
     }
@@ -108,6 +111,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     address: first ?? addressOf(values.servers, values['save-path'], env),
     to: second,
     prefix: values.prefix ?? 'sess:',
+    php: values.php === undefined ? undefined : phpOf(values.php, values.prefix),
     deadlineMs: deadlineOf(values['deadline-ms']),
     json,
     proxyFile: values['proxy-file'],
@@ -164,6 +168,22 @@ function storesOf(paths: readonly string[], option: string | undefined): readonl
   if (from === undefined || to === undefined || excess.length > 0) throw new UsageError('copy takes two save paths: from, and to.')
   if (option !== undefined) throw new UsageError('copy takes its two save paths as arguments, and no --servers or --save-path.')
   return [readSavePath(from), readSavePath(to)]
+}
+
+/** An extension, or all of the manager's option as JSON. What is in it is checked by the manager. */
+function phpOf(text: string, prefix: string | undefined): PhpOptions {
+  const given = text.startsWith('{') ? parsedPhp(text) : { extension: text }
+  return { ...given, ...(prefix === undefined ? {} : { prefix }) } as PhpOptions
+}
+
+function parsedPhp(text: string): object {
+  try {
+    const given: unknown = JSON.parse(text)
+    if (typeof given === 'object' && given !== null) return given
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(PHP_FORM)
 }
 
 function deadlineOf(text: string | undefined): number {

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { isOfProcesses, type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { EncryptionOptions } from '../session/records/keyring.js'
 import type { RecordForm } from '../session/dialect/dialect.js'
+import { phpDialect } from '../session/dialect/php-dialect.js'
+import { checkedPhp, type PhpOptions } from '../session/dialect/php-options.js'
 import { SessionManager } from '../session/session-manager.js'
 import { type Clock, systemClock } from '../system/clock.js'
 import type { OpenOptions } from '../wire/open-options.js'
@@ -16,6 +18,8 @@ export interface PlaceOptions {
   readonly format: RecordForm
   readonly address: StoreAddress
   readonly prefix: string
+  /** The sessions are PHP's: its keys, its format, its places; `prefix` and `format` do not count. */
+  readonly php?: PhpOptions | undefined
   readonly deadlineMs: number
   readonly signal: AbortSignal
   readonly wallMs: () => number
@@ -40,20 +44,21 @@ export class Place implements AsyncDisposable {
   readonly opening: OpenOptions
 
   /** @throws UsageError; LATCHKEY_INVALID_OPTION: the prefix. Connects to nothing yet. */
-  constructor({ format, address, prefix, deadlineMs, signal, wallMs, locking, mayMake = false, proxyConfiguration }: PlaceOptions) {
-    this.format = format
+  constructor({ format, address, prefix, deadlineMs, signal, wallMs, locking, php, mayMake = false, proxyConfiguration }: PlaceOptions) {
+    const dialect = php && phpDialect(checkedPhp(php))
+    this.format = dialect?.format ?? format
     this.signal = signal
     this.deadlineMs = deadlineMs
     const clock = { ...systemClock, wallMs }
     this.clock = clock
-    const store = address.operate?.({ clock, signal, silenceMs: deadlineMs, proxyConfiguration })
+    const store = address.operate?.({ clock, signal, silenceMs: deadlineMs, placement: dialect?.placement, proxyConfiguration })
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.
-    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: !mayMake }
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: !mayMake, placement: dialect?.placement }
     this.wire = address.open(this.opening)
-    this.layout = new SuffixLayout(prefix, this.wire.store)
-    this.manager = new SessionManager({ wire: this.wire, clock, prefix, deadlineMs, ...locking })
+    this.layout = dialect?.layoutFor(this.wire.store) ?? new SuffixLayout(prefix, this.wire.store)
+    this.manager = new SessionManager({ wire: this.wire, clock, deadlineMs, ...(php === undefined ? { prefix } : { php }), ...locking })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -100,7 +100,7 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
   }
   const { proxyFile } = invocation
   const proxyConfiguration = proxyFile === undefined ? undefined : await textOf(proxyText(proxyFile), terminal, signal)
-  await using place = new Place({ format, address, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs(), proxyConfiguration })
+  await using place = new Place({ format, address, prefix, php: invocation.php, deadlineMs, signal, wallMs: () => terminal.wallMs(), proxyConfiguration })
   // Whatever waits for a server gives up at once; the doctor's session is on a wire of its own, which cleans up.
   signal.addEventListener('abort', () => void place.wire.close(), { once: true })
   switch (command) {

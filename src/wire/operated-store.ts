@@ -1,6 +1,7 @@
 /** A store as its operators see it: what the command-line tool and its doctor ask, whatever the store is. */
 import type { Clock } from '../system/clock.js'
 import type { OpenOptions } from './open-options.js'
+import type { Placement } from './placement.js'
 import type { Wire } from './wire.js'
 
 export interface OperateOptions {
@@ -11,6 +12,8 @@ export interface OperateOptions {
   readonly signal: AbortSignal
   /** The configuration file of the proxy that the save path names, where there is one: the doctor looks through it. */
   readonly proxyConfiguration?: string | undefined
+  /** Where another product's clients keep each key. Default: on the node that owns the session's route. */
+  readonly placement?: Placement | undefined
 }
 
 /** Each question goes over a connection of its own, and nothing is connected to before it is asked. */

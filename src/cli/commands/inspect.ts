@@ -2,6 +2,7 @@ import { UndecodableError } from '../../errors.js'
 import { plainText } from '../../system/plain-text.js'
 import { bytes, duration } from '../../system/format.js'
 import { nameOf, type Place } from '../place.js'
+import { AGAIN, Bytes, phpView } from '../php-view.js'
 import { EXIT, type Report } from '../report.js'
 
 const RETIRED = '; a copy that is only read, of a session that went on under another id'
@@ -18,15 +19,16 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
   const node = place.store.nodeOf(id)
   const server = node.name
   const sizeBytes = record?.value?.length
-  if (sizeBytes === undefined || sizeBytes === 0) {
+  const { text, isRetired } = format.unpack(id, record?.value)
+  // A session of PHP's may have no bytes.
+  if (sizeBytes === undefined || text === '') {
     const state = sizeBytes === undefined ? 'missing' : 'destroyed'
     const line = `Session ${session} on ${server} ${state === 'missing' ? 'is not there' : 'was destroyed'}.`
     return { exitCode: EXIT.problem, data: { session, server, state }, lines: [line] }
   }
   const isLocked = lock?.value !== undefined
   const ttlSec = await node.ttlSec(keys.record)
-  const { text, isRetired } = format.unpack(id, record?.value)
-  const data = manager.decode(id, text)
+  const data = manager.php === undefined ? manager.decode(id, text) : phpView(manager.decode(id, text))
   const content = linesOf(data, showsValues)
   const shown = showsValues ? { data } : { shape: shapeOf(data) }
   const rest = ttlSec === undefined ? '' : `, ${duration(ttlSec * 1000)} to live`
@@ -53,8 +55,10 @@ function linesOf(data: unknown, showsValues: boolean): string[] {
 /** Names and types in place of values: "text(12)", "list(3)". */
 export function shapeOf(value: unknown): unknown {
   if (value === null) return 'null'
+  if (value === AGAIN) return AGAIN
   if (typeof value === 'string') return `text(${String(value.length)})`
   if (Array.isArray(value)) return `list(${String(value.length)})`
+  if (value instanceof Bytes) return `bytes(${String(value.count)})`
   if (typeof value === 'object') {
     return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, shapeOf(field)]))
   }

@@ -1,4 +1,5 @@
 import type { OperatedNode, OperatedStore, OperateOptions } from '../../operated-store.js'
+import { createPhpRing } from '../php-ring.js'
 import { createRendezvous } from '../rendezvous.js'
 import { nodeId, type ServerAddress } from '../save-path.js'
 import { OperatedProxy } from './operated-proxy.js'
@@ -11,7 +12,11 @@ export function operateServers(servers: readonly ServerAddress[], options: Opera
     const operated = new OperatedServer(server, servers, options)
     return server.via === undefined ? operated : new OperatedProxy(operated, server.via, options)
   })
-  const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+  const { placement } = options
+  // Of a record it is the id that is hashed.
+  const owner = placement === undefined
+    ? createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
+    : createPhpRing(servers, placement.ring)
   return {
     nodes,
     proxyConfiguration: (proxy, purpose) => writtenConfiguration(servers, proxy, purpose),
