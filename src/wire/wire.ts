@@ -91,6 +91,8 @@ export interface StoreTraits {
     readonly tooLarge: string
     /** When the store has no memory left: `look at its memory limit (-m) and its evictions`. */
     readonly outOfMemory: string
+    /** When it does not answer, as a sentence. Default: to check that the server runs. */
+    readonly unavailable?: string
   }
 }
 

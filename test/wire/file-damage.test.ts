@@ -133,7 +133,10 @@ describe('a store whose file the disk has changed', () => {
     const manager = new SessionManager({ savePath: `file:${directory}`, prefix: 'latchkey:' })
     const id = keyOf(5).slice('latchkey:'.length)
     changedAt(whole.indexOf('value 5 '))
-    await expect(manager.start(id)).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_UNAVAILABLE' })
+    await expect(manager.start(id)).rejects.toMatchObject({
+      code: 'LATCHKEY_SERVER_UNAVAILABLE',
+      message: expect.stringMatching(/another one.*Ask latchkey doctor/) as string,
+    })
     await manager.destroy(id)
     expect(await manager.peek(id)).toBeUndefined()
     await manager.close()

@@ -95,6 +95,38 @@ describe('a store on disk', () => {
     await expect(wireTo(join(directory, 'plain')).flight('k', get('k'))).rejects.toMatchObject({ outcome: 'not-sent' })
   })
 
+  it('refuses a file that others can write to', async () => {
+    const directory = newDirectory()
+    const first = wireTo(directory)
+    await stored(first, 'x')
+    await first.close()
+    chmodSync(fileOf(directory), 0o666)
+    const manager = new SessionManager({ savePath: `file:${directory}` })
+    undo.push(() => manager.close())
+    await expect(manager.start('sid')).rejects.toMatchObject({
+      code: 'LATCHKEY_NOT_SUPPORTED',
+      message: expect.stringContaining(`chmod 600 ${fileOf(directory)}`) as string,
+    })
+  })
+
+  it('that is full can still be read, and its sessions ended, which makes room', async () => {
+    const manager = new SessionManager({ savePath: `file:${newDirectory()}?maxMiB=1` })
+    undo.push(() => manager.close())
+    const store = (id: string): Promise<void> => manager.run(id, ({ data }) => {
+      data['x'] = 'x'.repeat(30_000)
+    })
+    const fill = async (): Promise<void> => {
+      for (let n = 0; n < 50; n++) await store(`id${String(n)}`)
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_REFUSED' })
+    expect(await manager.peek('id0')).toHaveProperty('x')
+    const held = await manager.start('id1')
+    await held.destroy()
+    await manager.destroy('id2')
+    expect([await manager.peek('id1'), await manager.peek('id2')]).toEqual([undefined, undefined])
+    await store('new')
+  })
+
   it('says it where the disk cannot be written to', async () => {
     await expect(wireTo('/proc/latchkey').flight('k', get('k'))).rejects.toMatchObject({ name: 'FlightError', outcome: 'not-sent' })
   })

@@ -46,7 +46,7 @@ export function unavailable(
     return new NotSupportedError(`No session can be locked here. ${unsupported.message}.`, { cause, session })
   }
   return new ServerUnavailableError(
-    `No ${store.name} answered for this session (${messageOf(cause)}). Check that the server runs and can be reached.`,
+    `No ${store.name} answered for this session (${messageOf(cause)}). ${store.remedy.unavailable ?? 'Check that the server runs and can be reached.'}`,
     { cause, session },
   )
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, linkSync, openSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UnsupportedStoreError } from '../wire.js'
-import { checkDirectory, makeDirectory } from './directory.js'
+import { areOthersWriting, checkDirectory, makeDirectory } from './directory.js'
 import { SCHEMA } from './items.js'
 import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
@@ -54,6 +54,9 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   }
   const found = statSync(path)
   if (found.size < LEAST_BYTES) throw new DamagedStoreError(`${path} was cut off (${String(found.size)} bytes). ${REPAIR}`)
+  if (areOthersWriting(found)) {
+    throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
+  }
   const database = sqlite.open(path)
   try {
     prepare(database, settings)

@@ -34,6 +34,9 @@ const KNOWN: Readonly<Record<number, string>> = {
 
 const hasModes = process.platform !== 'win32'
 
+/** Whether somebody else may write there. */
+export const areOthersWriting = ({ mode }: { readonly mode: number }): boolean => hasModes && (mode & OTHERS_WRITE) !== 0
+
 /** Makes the directory, and those above it, for its owner alone. */
 export function makeDirectory(directory: string): void {
   // One by one: mkdir's own `recursive` never ends where the system has no such directory and makes none, in /proc say.
@@ -54,7 +57,7 @@ export function makeDirectory(directory: string): void {
 export function checkDirectory(directory: string): void {
   const found = statSync(directory)
   if (!found.isDirectory()) throw new UnsupportedStoreError(`${directory} is not a directory. Name one in the save path`)
-  if (hasModes && (found.mode & OTHERS_WRITE) !== 0) {
+  if (areOthersWriting(found)) {
     throw new UnsupportedStoreError(
       `Other users can write to ${directory}, and could put their own sessions there. Take their permission: chmod 700 ${directory}`,
     )

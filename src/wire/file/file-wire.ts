@@ -43,6 +43,7 @@ export const FILE_STORE: StoreTraits = {
   remedy: {
     tooLarge: 'keep in the session only what names it: a store on disk takes 1 MiB a session',
     outOfMemory: 'look at the free space of the disk, and at maxMiB in the save path',
+    unavailable: 'Ask latchkey doctor what is wrong with the directory; no session was made in its place.',
   },
 }
 

@@ -54,6 +54,8 @@ export const isStore = (command: Command): command is Store =>
   command.op === 'add' || command.op === 'set' || command.op === 'cas'
 
 const EXAMINED_AT_ONCE = 1000
+/** Of its value: who holds it, and since when. */
+const MOST_LOCK_BYTES = 512
 
 const HEAD = ['version', 'flags', 'boot', 'expires', 'ttl', 'head'] as const
 
@@ -168,7 +170,9 @@ export class Items {
     const { key, ttlSec, flags = 0 } = command
     // Space comes first, before the key is looked at, as on other stores.
     if (this.options.room.isTooLarge(command)) return TOO_LARGE
-    if (!this.options.room.take(command)) return NO_ROOM
+    // A lock, and the end of a session, are small and find room always: else nobody could end one to make some.
+    const mustFit = command.value.length > (this.options.isOfProcesses(key) ? MOST_LOCK_BYTES : 0)
+    if (mustFit && !this.options.room.take(command)) return NO_ROOM
     if (command.op === 'add' && this.isThereStatement.get(key) !== undefined) {
       const occupant = this.find(key, clock)
       if (occupant !== undefined) return whole('exists', occupant)
