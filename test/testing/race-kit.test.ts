@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import session from 'express-session'
 import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'
@@ -13,6 +16,15 @@ describe('the race kit', () => {
     expect(results.filter(({ survived }) => !survived)).toEqual([])
     expect(results.length).toBeGreaterThanOrEqual(6)
     await manager.close()
+  })
+
+  it('and so it does on disk', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'latchkey-races-'))
+    const manager = new SessionManager({ savePath: `file:${directory}` })
+    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }), patienceMs: 200 })
+    expect(results.filter(({ survived }) => !survived)).toEqual([])
+    await manager.close()
+    rmSync(directory, { recursive: true })
   })
 
   it("says what express-session's own store loses", async () => {
