@@ -44,6 +44,7 @@ describe('a save path', () => {
   it('has defaults', () => {
     expect(serverOf('h')).toEqual({
       endpoint: { kind: 'tcp', host: 'h', port: 11211 },
+      spelledHost: 'h',
       tls: undefined,
       credentials: undefined,
       weight: 1,
