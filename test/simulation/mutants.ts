@@ -72,8 +72,8 @@ export const mutants: readonly Mutant[] = [
   one(
     'oldVersionThroughProxy',
     'A version that came through a proxy is sent however old it is: the server may have been restarted since.',
-    `const isYoung = nowMs - readAtMs <= this.#mostAgeMs`,
-    `const isYoung = nowMs - readAtMs <= this.#mostAgeMs * 1e6`,
+    `return nowMs - readAtMs <= this.#mostAgeMs`,
+    `return nowMs - readAtMs <= this.#mostAgeMs * 1e6`,
   ),
 
   // Requests that meet nobody

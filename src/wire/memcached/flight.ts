@@ -37,8 +37,6 @@ export abstract class Flight {
   asOf = 0
   /** The moment by which it must have settled; the clock's monotonic milliseconds. */
   dueAtMs = 0
-  /** Whether an error came in place of a reply. */
-  isUnclear = false
   #replies: Reply[] | undefined
   #answered = 0
   #settled = false
@@ -67,7 +65,6 @@ export abstract class Flight {
    */
   answerUnclear(text: string): void {
     this.#answered++
-    this.isUnclear = true
     const answer = text.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
     this.fail(new FlightError('unknown', `The server answered with an error: ${answer}`, { answer }))
   }

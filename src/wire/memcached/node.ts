@@ -221,7 +221,6 @@ export class MemcachedNode {
     this.#counters.batches += 1
     connection.run(batch, first.dueAtMs, () => {
       if (!connection.alive) this.#unanswered(batch, connection.sentAtMs)
-      this.#trust?.seen(batch, this.#clock.nowMs())
       // Not if a batch waits for one.
       if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) this.#pool.giveBack(connection)
       else this.#kept = connection

@@ -186,7 +186,7 @@ class TextCodec implements Codec {
   }
 
   #encodeFlight(flight: Flight, outbox: Outbox): void {
-    if (flight instanceof StartFlight) {
+    if (flight instanceof StartFlight && !this.#words.readsAlone) {
       outbox.text(startText(flight.receiver, this.#exptimeOf(flight.receiver.leaseSec)))
       this.#dues.push(flight)
     } else if (flight instanceof EndFlight) {
@@ -206,7 +206,9 @@ class TextCodec implements Codec {
     const { commands } = flight
     for (const command of commands) {
       if (command.op === 'get') {
-        if (open?.isFull === true) open = this.#ask(open, flight, outbox)
+        if (open?.isFull === true || (this.#words.readsAlone && open?.reads(command.key) === false)) {
+          open = this.#ask(open, flight, outbox)
+        }
         open ??= new Reads(undefined, commands.length)
         open.add(command.key)
         continue

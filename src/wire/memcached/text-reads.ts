@@ -40,6 +40,11 @@ export class Reads {
     if (store !== undefined) this.#keys[this.#keyCount++] = store.key
   }
 
+  /** Whether its first key is this one. */
+  reads(key: string): boolean {
+    return this.#keys[0] === key
+  }
+
   get isFull(): boolean {
     return this.#keyCount >= MOST_KEYS
   }

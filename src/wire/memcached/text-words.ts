@@ -12,6 +12,11 @@ export interface TextWords {
   readonly deletesByStoring: boolean
   /** The answer to a compare-and-delete that deleted. */
   readonly deleted: string
+  /**
+   * Whether each key is read by a command of its own. Where a server is away, memcached's proxy gives an error for each key
+   * of one command and an end besides, and who took the first for the answer would take the rest for the answers of others.
+   */
+  readonly readsAlone: boolean
   /** Sets a new lifetime. */
   touch(key: string, exptime: number): string
   /** Whether the answer to that tells the CAS; else the item is read behind it. */
@@ -23,6 +28,7 @@ export const DIRECT_WORDS: TextWords = {
   cad: (key, version) => `md ${key} C${version}\r\n`,
   deletesByStoring: false,
   deleted: 'HD\r\n',
+  readsAlone: false,
   touch: (key, exptime) => `mg ${key} T${exptime} c\r\n`,
   touchTellsCas: true,
 }
@@ -34,6 +40,7 @@ export const PORTABLE_WORDS: TextWords = {
   cad: (key, version) => `cas ${key} 0 ${LONG_PAST} 0 ${version}\r\n\r\n`,
   deletesByStoring: true,
   deleted: 'STORED\r\n',
+  readsAlone: true,
   touch: (key, exptime) => `touch ${key} ${exptime}\r\n`,
   touchTellsCas: false,
 }

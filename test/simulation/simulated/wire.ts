@@ -337,7 +337,6 @@ export class SimulatedWire implements Wire {
         connection.timer?.cancel()
         connection.flight = undefined
         this.idle.push(connection)
-        this.trust?.seen([{ isUnclear: replies instanceof FlightError, isAnswered: true }], this.o.host.nowMs())
         flight.settle(replies instanceof FlightError ? replies : replies.map((reply) => datedBy(reply, flight.asOf)))
         this.dispatch()
       })
@@ -353,7 +352,6 @@ export class SimulatedWire implements Wire {
     if (index >= 0) this.idle.splice(index, 1)
     const { flight } = connection
     connection.flight = undefined
-    if (flight !== undefined) this.trust?.seen([{ isUnclear: false, isAnswered: false }], this.o.host.nowMs())
     flight?.settle(new FlightError('unknown', `no answer: ${why}`))
     if (this.pending.length > 0) this.o.host.setTimer(() => this.dispatch(), 0, { background: true })
   }
