@@ -1,4 +1,5 @@
 import { UnserializableError } from '../errors.js'
+import { inherit } from '../php/memory.js'
 import { hashOf } from '../system/session-hash.js'
 
 /** Where a session that has a lifetime of its own keeps it, beside its data. */
@@ -15,7 +16,12 @@ export function takeLifetime(data: object): number | undefined {
 
 /** The data with it, to be stored. @throws LATCHKEY_UNSERIALIZABLE: data that is a list or a Map has no place for it. */
 export function withLifetime(id: string, data: object, lifetimeSec: number): object {
-  if (Object.prototype.toString.call(data) === '[object Object]') return { ...data, [NAME]: lifetimeSec }
+  if (Object.prototype.toString.call(data) === '[object Object]') {
+    const copy = { ...data, [NAME]: lifetimeSec }
+    // What is remembered of a session of PHP, which is to keep its bytes.
+    inherit(copy, data)
+    return copy
+  }
   throw new UnserializableError('The data of a session with a lifetime of its own must be a plain object; nothing was stored.', {
     session: hashOf(id),
     path: '',

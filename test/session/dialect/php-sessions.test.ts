@@ -138,6 +138,15 @@ describe('a session that is shared with PHP', () => {
     await third.abort()
   })
 
+  it('a lifetime of its own is one more name in it, and all else keeps its bytes', async () => {
+    const { manager, php } = setUp()
+    await php.set('price|d:5;b|i:1;a|i:2;')
+    await manager.run(ID, (session) => void (session.lifetimeSec = 60))
+    expect(await php.text()).toBe('price|d:5;b|i:1;a|i:2;_lifetimeSec|i:60;')
+    await manager.run(ID, (session) => void expect([session.lifetimeSec, { ...session.data }]).toEqual([60, { price: 5, b: 1, a: 2 }]))
+    expect(await php.text()).toBe('price|d:5;b|i:1;a|i:2;_lifetimeSec|i:60;')
+  })
+
   it('PHP lets it live longer meanwhile, and nothing is amiss', async () => {
     const { manager, php } = setUp()
     await php.set('a|i:1;')
