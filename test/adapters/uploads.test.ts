@@ -69,6 +69,19 @@ it('Express: what the application\'s `label` throws when the body has arrived is
   expect(await finish()).toContain('HTTP/1.1 500')
 })
 
+it('Express: an application is asked once whether a request only reads, also where its body was waited for', async () => {
+  const asked: string[] = []
+  const site = await ExpressSite.start((app) => void app.post('/upload', (_req, res) => void res.json({})), {
+    readOnly: ({ method }) => {
+      asked.push(method ?? '')
+      return false
+    },
+  })
+  const { finish } = await stalledUpload(site.server, await site.visitor(), { body: Buffer.from('whole') })
+  expect(await finish()).toContain('HTTP/1.1 200')
+  expect(asked).toEqual(['GET', 'POST'])
+})
+
 describe('how long a body is waited for', () => {
   /** A server that reads no body, and what has come in of one there. */
   async function stalled(body: string): Promise<{ incoming: IncomingMessage; end: () => void }> {

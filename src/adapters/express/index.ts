@@ -109,17 +109,19 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
       const arriving = bodyToArrive(req, isReading)
-      if (arriving !== undefined) {
+      if (arriving === undefined) begin(req, res, next, isReading)
+      else {
         arriving.then(() => {
-          middleware(req, res, passOn)
+          begin(req, res, next, isReading)
         }).catch(next)
-        return
       }
-      const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
-      const requestStore = new ExpressStore(held, sessions)
-      const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
-      sessionIn(requestStore)(req, res, proceed)
     }
+  }
+  const begin = (req: Request, res: Response, next: Next, isReading: boolean): void => {
+    const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
+    const requestStore = new ExpressStore(held, sessions)
+    const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
+    sessionIn(requestStore)(req, res, proceed)
   }
   refuseToBeTheStore(store)
   return Object.assign(middleware, { store })

@@ -4,16 +4,12 @@ import { type Clock, systemClock } from '../../system/clock.js'
 /** A client that sends so slowly is not waited for any longer: its session is locked while it sends. */
 const LONGEST_MS = 10_000
 
-/** Requests whose body was waited for: what is not there by now is waited for no longer. */
-const awaited = new WeakSet<IncomingMessage>()
-
 /**
  * Resolves when the session may be locked without others waiting for it while a client uploads slowly (onBodyArrived);
  * undefined: at once. A request that only reads locks nothing.
  */
 export function bodyToArrive(req: unknown, isReading: boolean): Promise<void> | undefined {
-  if (isReading || !isBodyDue(req) || awaited.has(req)) return undefined
-  awaited.add(req)
+  if (isReading || !isBodyDue(req)) return undefined
   return new Promise((resolve) => onBodyArrived(req, resolve))
 }
 
