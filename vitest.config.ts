@@ -43,8 +43,8 @@ const project = (name: string, include: string[], exclude: string[], isolate = t
 
 export default defineConfig({
   test: {
-    // Vitest leaves one core free, which on two leaves one: the files wait for servers and processes more than they compute.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Vitest leaves one core free, which on two leaves one: a file waits for servers and processes for a third of its time.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
       project('together', TOGETHER, WEIGHING, false),
       project('weighing', WEIGHING, []),

@@ -41,14 +41,14 @@ it('the shell lines of docs/reference/cli.md print what they say', async () => {
     writeFileSync(join(directory, 'jq.cjs'), JQ)
     command('jq', `"${process.execPath}" "${join(directory, 'jq.cjs')}"`)
     command('latchkey', `"${process.execPath}" "${await buildTool('cli-docs')}"`)
-    const [, block = ''] = /<!-- test: shell -->\n```sh\n([^]*?)```/.exec(PAGE) ?? []
+    const lines = [...PAGE.matchAll(/<!-- test: shell -->\n```sh\n([^]*?)```/g)].flatMap(([, block = '']) => block.trim().split('\n'))
     const address = server.address
-    const [setting = '', ...lines] = block.trim().split('\n')
+    const [setting = ''] = lines.splice(0, 1)
     expect(lines.length).toBeGreaterThan(5)
     for (const line of lines) {
       const [shell = '', promised = ''] = line.split(/ +# /)
       const script = `${setting}\n${shell}`.replaceAll('127.0.0.1:11211', address)
-      const { stdout } = await run('sh', ['-c', script], { cwd: ROOT, env })
+      const { stdout } = await run('sh', ['-c', script], { cwd: directory, env })
       const flat = (text: string): string => text.replace(/\s+/g, '')
       expect(flat(stdout)).toContain(flat(promised.replaceAll('127.0.0.1:11211', address)))
     }
