@@ -13,6 +13,7 @@ import { herd } from './rows/herd.js'
 import { http } from './rows/http.js'
 import { isolation } from './rows/isolation.js'
 import { observe } from './rows/observe.js'
+import { php } from './rows/php.js'
 import { records } from './rows/records.js'
 import { scale } from './rows/scale.js'
 import { shapes } from './rows/shapes.js'
@@ -26,9 +27,9 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file, php }
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
-const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file']
+const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file', 'php']
 /** These measure a second build beside this one themselves, slice by slice. */
 const BESIDE: readonly RowName[] = ['cycle', 'cost', 'observe']
 /** How often each of two builds has its turn, in the other rows. */

@@ -1,4 +1,4 @@
-/** One of several processes that keep their sessions on the same disk, each by the way that it is told. */
+/** One of several processes that keep their sessions in the same place, each by the way that it is told. */
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -9,11 +9,11 @@ import { ExpressStore } from '../contenders/express-store.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 import { serve } from '../support/child.js'
 import { drive, seedAll } from '../support/drive.js'
-import { loadLatchkey } from '../support/latchkey.js'
+import { loadLatchkey, loadPhp } from '../support/latchkey.js'
 import { changed, sessionOf } from '../support/record.js'
 import { quantile } from '../support/statistics.js'
 
-export type Kind = 'latchkey' | 'session-file-store' | 'better-sqlite3-session-store' | 'busy'
+export type Kind = 'latchkey' | 'latchkey-php' | 'session-file-store' | 'better-sqlite3-session-store' | 'busy'
 
 export interface Setup {
   readonly kind: Kind
@@ -38,6 +38,19 @@ export interface Loaded {
 /** CPU time of a locked cycle, more or less. */
 const BUSY_MS = 0.07
 
+/** What bench/processes/php-cycles.php keeps. */
+const PHP_RECORD = `n|i:1;pad|s:320:"${'abcdefghijklmnopqrstuvwxyz012345'.repeat(10)}";`
+
+/** As PHP does it: all of the session is read, and written again. */
+async function changedAsPhpDoes(): Promise<(text: string) => string> {
+  const { decodePhpSession, encodePhpSession } = await loadPhp()
+  return (text) => {
+    const data = decodePhpSession(Buffer.from(text, 'latin1'), 'php')
+    data['n'] = Number(data['n']) + 1
+    return encodePhpSession(data, 'php').toString('latin1')
+  }
+}
+
 let contender: Contender | undefined
 
 async function contenderOf({ kind, place }: Setup): Promise<Contender> {
@@ -46,6 +59,11 @@ async function contenderOf({ kind, place }: Setup): Promise<Contender> {
       const { SessionManager } = await loadLatchkey()
       const manager = new SessionManager({ savePath: place, waitMs: 60_000 })
       return new LatchkeyHooks(kind, manager, JSON.stringify(sessionOf(RECORD_BYTES)), changed)
+    }
+    case 'latchkey-php': {
+      const { SessionManager } = await loadLatchkey()
+      const manager = new SessionManager({ savePath: place, waitMs: 60_000, php: { extension: 'memcached' } })
+      return new LatchkeyHooks(kind, manager, PHP_RECORD, await changedAsPhpDoes())
     }
     case 'session-file-store': {
       const { default: connect } = await import('session-file-store')

@@ -9,6 +9,7 @@ import { drive, seedAll } from '../support/drive.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 
 let manager: SessionManager | undefined
+let text = ''
 const held = new Map<string, SessionStore>()
 let pending: Promise<unknown>[] = []
 let pendingStores: SessionStore[] = []
@@ -28,7 +29,7 @@ async function acquire(id: string): Promise<void> {
 async function release(id: string): Promise<void> {
   const store = held.get(id)
   held.delete(id)
-  await store?.write(id, '{"n":1}')
+  await store?.write(id, text)
   await store?.close()
 }
 
@@ -42,6 +43,7 @@ const api = {
   async open(options: SessionManagerOptions): Promise<void> {
     const { SessionManager } = await loadLatchkey()
     manager = new SessionManager(options)
+    text = options.php === undefined ? '{"n":1}' : 'n|i:1;'
   },
 
   flights: (_: null): number => opened().stats().flights,

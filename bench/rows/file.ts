@@ -6,7 +6,7 @@ import { MemcachedServer } from '../../test/support/memcached-server.js'
 import type { FileWorker, Kind, Load, Loaded } from '../processes/file-worker.js'
 import type { Worker } from '../processes/worker.js'
 import { Child } from '../support/child.js'
-import { PhpFiles, whyNoPhp } from '../support/php-files.js'
+import { PhpCycles, whyNoPhp } from '../support/php-cycles.js'
 import { num, type Row, type RowContext, type RowResult } from '../support/result.js'
 import { median, quantile, ratioOf, spreadPct } from '../support/statistics.js'
 import { allHolds } from './handoff.js'
@@ -103,7 +103,7 @@ async function gather(crews: Map<string, Crew>, root: string, server: MemcachedS
     crews.set(name, { name, load, stop })
   }
   const missing = whyNoPhp()
-  if (missing === undefined) crews.set(PHP, await PhpFiles.start(PHP, place('php'), PROCESSES))
+  if (missing === undefined) crews.set(PHP, await PhpCycles.start(PHP, 'files', place('php'), PROCESSES))
   else notes.push(`no row for ${PHP}: ${missing}`)
 }
 

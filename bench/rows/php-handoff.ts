@@ -1,10 +1,6 @@
 /** php-memcached beside latchkey in `handoff`: its defaults, and its shortest waits. */
-import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface, type Interface } from 'node:readline'
-import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { MemcachedServer } from '../../test/support/memcached-server.js'
+import { PhpSessions, whatIsMissing } from '../support/php-sessions.js'
 import type { RowContext } from '../support/result.js'
 
 export interface Delays {
@@ -19,7 +15,6 @@ export interface PhpHandoffs {
   readonly notes: readonly string[]
 }
 
-const SCRIPT = fileURLToPath(new URL('../processes/php-session.php', import.meta.url))
 const KINDS = [
   { name: 'php-memcached, defaults', settings: [] },
   {
@@ -39,7 +34,7 @@ export async function phpHandoffs({ quick, progress }: RowContext): Promise<PhpH
   const kinds = []
   for (const { name, settings } of KINDS) {
     progress(name)
-    const [one, other] = await Promise.all([Php.start(server, settings), Php.start(server, settings)])
+    const [one, other] = await Promise.all([PhpSessions.start(server, settings), PhpSessions.start(server, settings)])
     const delays: Delays[] = []
     for (const holdMs of quick ? QUICK_HOLDS : HOLDS) {
       delays.push(await exchange(one, other, holdMs, Math.ceil((quick ? 500 : 10_000) / (holdMs + 75))))
@@ -51,40 +46,7 @@ export async function phpHandoffs({ quick, progress }: RowContext): Promise<PhpH
   return { kinds, notes: [] }
 }
 
-function whatIsMissing(): string | undefined {
-  const { status, stdout } = spawnSync('php', ['-m'], { encoding: 'utf8' })
-  if (status !== 0) return 'php'
-  return /^memcached$/m.test(stdout) ? undefined : 'php-memcached'
-}
-
-class Php {
-  private constructor(
-    private readonly child: ChildProcessByStdio<Writable, Readable, null>,
-    private readonly lines: Interface,
-  ) {}
-
-  static async start(server: MemcachedServer, settings: readonly string[]): Promise<Php> {
-    const flags = settings.flatMap((setting) => ['-d', setting])
-    const child = spawn('php', [...flags, SCRIPT, server.address], { stdio: ['pipe', 'pipe', 'ignore'] })
-    process.once('exit', () => child.kill('SIGKILL'))
-    const lines = createInterface({ input: child.stdout })
-    await once(lines, 'line')
-    return new Php(child, lines)
-  }
-
-  /** Resolves with the words of its answer. */
-  async tell(command: string): Promise<string[]> {
-    this.child.stdin.write(`${command}\n`)
-    const [line]: unknown[] = await once(this.lines, 'line')
-    return String(line).split(' ')
-  }
-
-  stop(): void {
-    this.child.kill('SIGKILL')
-  }
-}
-
-async function exchange(one: Php, other: Php, holdMs: number, times: number): Promise<Delays> {
+async function exchange(one: PhpSessions, other: PhpSessions, holdMs: number, times: number): Promise<Delays> {
   const id = `h${String(holdMs)}`
   const delaysMs: number[] = []
   let failed = 0
@@ -107,7 +69,7 @@ async function exchange(one: Php, other: Php, holdMs: number, times: number): Pr
 }
 
 /** What memcached counts while one waits, but for the one command of freeing. */
-async function countPolls(server: MemcachedServer, one: Php, other: Php): Promise<number> {
+async function countPolls(server: MemcachedServer, one: PhpSessions, other: PhpSessions): Promise<number> {
   await one.tell('take polled')
   const sent = async (): Promise<number> => (await server.stat('cmd_set')) + (await server.stat('cmd_get'))
   const before = await sent()

@@ -8,6 +8,7 @@ import type * as Express from '../../src/adapters/express/index.js'
 import type * as Sessions from '../../src/adapters/http/bare-sessions.js'
 import type * as Held from '../../src/adapters/http/held-session.js'
 import type * as Latchkey from '../../src/index.js'
+import type * as Php from '../../src/php/index.js'
 
 export type { SessionManager, SessionManagerOptions, SessionStore } from '../../src/index.js'
 
@@ -22,6 +23,12 @@ export function measureBuild(dist: string): void {
 
 export async function loadLatchkey(dist = DIST): Promise<typeof Latchkey> {
   const loaded: typeof Latchkey = await import(pathToFileURL(join(dist, 'index.js')).href)
+  return loaded
+}
+
+/** PHP's formats. */
+export async function loadPhp(dist = DIST): Promise<typeof Php> {
+  const loaded: typeof Php = await import(pathToFileURL(join(dist, 'php/index.js')).href)
   return loaded
 }
 

@@ -1,11 +1,11 @@
-/** Processes of PHP that keep their sessions as PHP does by default. */
+/** Processes of PHP that load, change and save sessions, as many as they can. */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
-const SCRIPT = fileURLToPath(new URL('../processes/php-files.php', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('../processes/php-cycles.php', import.meta.url))
 
 export const whyNoPhp = (): string | undefined => (spawnSync('php', ['-v']).status === 0 ? undefined : 'php is not installed')
 
@@ -14,20 +14,20 @@ interface PhpProcess {
   readonly lines: Interface
 }
 
-export class PhpFiles {
+export class PhpCycles {
   private constructor(
     readonly name: string,
     private readonly processes: readonly PhpProcess[],
   ) {}
 
-  static async start(name: string, directory: string, count: number): Promise<PhpFiles> {
+  static async start(name: string, handler: 'files' | 'memcached', savePath: string, count: number): Promise<PhpCycles> {
     const processes = Array.from({ length: count }, () => {
-      const child = spawn('php', [SCRIPT, directory], { stdio: ['pipe', 'pipe', 'ignore'] })
+      const child = spawn('php', [SCRIPT, savePath, handler], { stdio: ['pipe', 'pipe', 'ignore'] })
       process.once('exit', () => child.kill('SIGKILL'))
       return { child, lines: createInterface({ input: child.stdout }) }
     })
     await Promise.all(processes.map(({ lines }) => once(lines, 'line')))
-    return new PhpFiles(name, processes)
+    return new PhpCycles(name, processes)
   }
 
   /** A process of PHP has one request at a time. */

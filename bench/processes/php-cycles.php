@@ -1,7 +1,7 @@
 <?php
-// A PHP process with PHP's own files: cycles as many as it can for a while, as it is told on stdin.
-// Argument: the directory. A line "first sessions forMs" is answered by "cyclesPerSecond p50Ms p99Ms".
-foreach (['save_handler' => 'files', 'save_path' => $argv[1], 'use_cookies' => '0', 'use_only_cookies' => '0', 'use_strict_mode' => '0', 'cache_limiter' => '', 'gc_probability' => '0'] as $name => $value) {
+// A PHP process with sessions, on PHP's own files or another store: cycles as many as it can for a while, as it is told on stdin.
+// Arguments: the save path, the save handler. A line "first sessions forMs" is answered by "cyclesPerSecond p50Ms p99Ms".
+foreach (['save_handler' => $argv[2], 'save_path' => $argv[1], 'use_cookies' => '0', 'use_only_cookies' => '0', 'use_strict_mode' => '0', 'cache_limiter' => '', 'gc_probability' => '0'] as $name => $value) {
     ini_set("session.$name", $value);
 }
 $pad = str_repeat('abcdefghijklmnopqrstuvwxyz012345', 10);
