@@ -14,10 +14,13 @@ export const BANNER = { js: `import { createRequire as requireOf } from 'node:mo
  *
  * @throws when a text to be replaced does not stand in the sources exactly once: then the mutant is out of date.
  */
-export async function bundle(outfile: string, mutant?: Mutant): Promise<void> {
+export const bundle = (outfile: string, mutant?: Mutant): Promise<void> => bundleOf(`${ROOT}test/simulation/worker.ts`, outfile, mutant)
+
+/** As `bundle`, of another program. */
+export async function bundleOf(entry: string, outfile: string, mutant?: Mutant): Promise<void> {
   const changed = mutant === undefined ? new Map<string, string>() : await weaken(mutant)
   await build({
-    entryPoints: [`${ROOT}test/simulation/worker.ts`],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',

@@ -1,15 +1,18 @@
-import { expect, it } from 'vitest'
+/**
+ * PHP and Node on one session, whose lock and record are on two nodes, with lost, late and refused legs; from a seed.
+ *
+ * PHP is as php-memcached is: it adds its lock, writes blindly, and deletes blindly.
+ */
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { decodePhpSession, encodePhpSession } from 'latchkey/php'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
-import { legsOf, sendLegs } from '../../src/wire/legs.js'
-import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
-import { type Command, FlightError, type Receiver, type Reply, valueBytes, type Wire } from '../../src/wire/wire.js'
+import { legsOf, sendLegs } from '../../../src/wire/legs.js'
+import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
+import { type Command, FlightError, type Receiver, type Reply, valueBytes, type Wire } from '../../../src/wire/wire.js'
 
 const ID = 'sharedSession123456789012'
 const RECORD = `memc.sess.key.${ID}`
 const LOCK = `memc.sess.key.lock.${ID}`
-const RUNS = 150
 
 /** Two nodes: locks on one, records on the other. */
 class Town {
@@ -35,10 +38,10 @@ class Town {
     return reply
   }
 
-  /** A wire of Node, to which things happen. */
-  wire(): Wire {
+  /** @param trouble the share of a leg's fates that are not plain success. */
+  wire(trouble = 0.09): Wire {
     const send = (_route: string, commands: readonly Command[], receiver: Receiver): void =>
-      sendLegs(legsOf(commands, this.nodeOf), (leg, told) => void this.deliver(leg.node === 0 ? 0 : 1, leg.commands, told), receiver)
+      sendLegs(legsOf(commands, this.nodeOf), (leg, told) => void this.deliver(leg.node === 0 ? 0 : 1, leg.commands, told, trouble), receiver)
     return {
       send,
       flight: (route, commands) => new Promise((landed, failed) => send(route, commands, { landed, failed })),
@@ -48,18 +51,18 @@ class Town {
     }
   }
 
-  private async deliver(node: 0 | 1, commands: readonly Command[], told: Receiver): Promise<void> {
-    const drawn = this.random.fraction()
+  private async deliver(node: 0 | 1, commands: readonly Command[], told: Receiver, trouble: number): Promise<void> {
+    const drawn = this.random.fraction() / trouble
     await this.pause(0.1 + this.random.fraction() * 3)
-    if (drawn < 0.03) return told.failed(new FlightError('not-sent', 'refused'))
-    if (drawn < 0.06) {
+    if (drawn < 1 / 3) return told.failed(new FlightError('not-sent', 'refused'))
+    if (drawn < 2 / 3) {
       const late = this.pause(20 + this.random.fraction() * 200).then(() => this.nodes[node].flight('', commands))
       late.catch(() => undefined)
       return told.failed(new FlightError('unknown', 'no answer'))
     }
     const replies = await this.nodes[node].flight('', commands)
     await this.pause(0.1 + this.random.fraction() * 3)
-    if (drawn < 0.09) told.failed(new FlightError('unknown', 'the answer was lost'))
+    if (drawn < 1) told.failed(new FlightError('unknown', 'the answer was lost'))
     else told.landed(replies)
   }
 
@@ -93,43 +96,88 @@ async function playPhp(town: Town, name: string, requests: number): Promise<stri
   return done
 }
 
-async function playNode(town: Town, manager: SessionManager, name: string, acknowledged: string[], refused: string[]): Promise<void> {
+/** What Node was told of its requests. */
+interface Told {
+  readonly acknowledged: string[]
+  readonly refused: string[]
+  /** What was read by a request that then destroyed the session. */
+  readonly destroyed: string[]
+}
+
+async function playNode(town: Town, manager: SessionManager, name: string, { acknowledged, refused, destroyed }: Told): Promise<void> {
   await town.pause(town.random.fraction() * 150)
+  const isLogout = town.random.fraction() < 0.15
   try {
     await manager.run<{ ops: string }>(ID, async (session) => {
       const ops = session.data.ops ?? ''
       await town.pause(town.random.fraction() * 20)
+      if (isLogout) {
+        destroyed.push(...ops.split(','))
+        return session.destroy()
+      }
       session.data.ops = ops === '' ? name : `${ops},${name}`
     })
-    acknowledged.push(name)
+    if (!isLogout) acknowledged.push(name)
   } catch (error) {
     if (!(error instanceof LatchkeyError)) throw error
     if (error.code !== 'LATCHKEY_OUTCOME_UNKNOWN') refused.push(name)
   }
 }
 
-async function play(seed: number): Promise<void> {
+/**
+ * What was acknowledged stays, once, and what was refused is not there.
+ *
+ * @returns what is wrong with that; undefined: nothing.
+ */
+export async function play(seed: number): Promise<string | undefined> {
   const town = new Town(seed)
   const php = { extension: 'memcached', standBackMs: 20 } as const
   const { clock, random } = town
   const managers = [0, 1].map(() => new SessionManager({ wire: town.wire(), clock, random: random.fork(), php, deadlineMs: 300 }))
-  const acknowledged: string[] = []
-  const refused: string[] = []
+  const told: Told = { acknowledged: [], refused: [], destroyed: [] }
   await town.clock.runUntil(town.store([]))
-  const nodes = managers.flatMap((manager, place) => Array.from({ length: 6 }, (_, index) => playNode(town, manager, `n${String(place)}${String(index)}`, acknowledged, refused)))
+  const nodes = managers.flatMap((manager, place) => Array.from({ length: 6 }, (_, index) => playNode(town, manager, `n${String(place)}${String(index)}`, told)))
   const phps = ['p', 'q'].map((name) => playPhp(town, name, 4))
   const theirs = await town.clock.runUntil(Promise.all([...phps, ...nodes.map((one) => one.then((): string[] => []))]))
   // What was given up may still be carried out.
   await town.clock.runUntil(town.pause(500))
   const ops = await town.clock.runUntil(town.ops())
   await town.clock.runUntil(Promise.all(managers.map((manager) => manager.close({ graceMs: 0 }))))
-  const what = `seed ${String(seed)}: ${ops.join(',')}`
-  expect(new Set(ops).size, what).toBe(ops.length)
-  expect([...acknowledged, ...theirs.flat()].filter((op) => !ops.includes(op)), what).toEqual([])
-  expect(refused.filter((op) => ops.includes(op)), what).toEqual([])
+  const lost = [...told.acknowledged, ...theirs.flat()].filter((op) => !ops.includes(op) && !told.destroyed.includes(op))
+  const there = told.refused.filter((op) => ops.includes(op))
+  if (lost.length === 0 && there.length === 0 && new Set(ops).size === ops.length) return undefined
+  return `seed ${String(seed)}: stored ${ops.join(',')}; acknowledged and lost: ${lost.join(',')}; refused and there: ${there.join(',')}`
 }
 
-it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
-  const first = 20_261_128
-  for (let run = 0; run < RUNS; run++) await play(first + run)
-})
+const CROWD_MS = 5000
+const LEAST_TURNS = 10
+
+/**
+ * Eight requests of Node at a time, one after the other for five seconds, and one PHP with its default pause: it has turns.
+ *
+ * @returns how few, if they are too few.
+ */
+export async function playCrowd(seed: number): Promise<string | undefined> {
+  const town = new Town(seed)
+  const { clock, random } = town
+  const manager = new SessionManager({ wire: town.wire(0), clock, random: random.fork(), php: { extension: 'memcached' } })
+  await clock.runUntil(town.store([]))
+  const endMs = clock.nowMs() + CROWD_MS
+  const crowd = Array.from({ length: 8 }, async () => {
+    while (clock.nowMs() < endMs) await manager.run(ID, () => town.pause(5))
+  })
+  let turns = 0
+  const other = async (): Promise<void> => {
+    while (clock.nowMs() < endMs) {
+      if ((await town.one({ op: 'add', key: LOCK, value: '1', ttlSec: 30 })).status === 'ok') {
+        turns++
+        await town.pause(5)
+        await town.one({ op: 'delete', key: LOCK })
+      }
+      await town.pause(150)
+    }
+  }
+  await clock.runUntil(Promise.all([...crowd, other()]))
+  await clock.runUntil(manager.close({ graceMs: 0 }))
+  return turns < LEAST_TURNS ? `seed ${String(seed)}: PHP had ${String(turns)} turns` : undefined
+}

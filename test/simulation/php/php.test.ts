@@ -1,0 +1,110 @@
+import { rmSync } from 'node:fs'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterAll, expect, it } from 'vitest'
+import { bundleOf } from '../bundle.js'
+import type { Mutant } from '../mutants.js'
+import * as shipped from './play.js'
+
+const FIRST_SEED = 20_261_128
+const RUNS = 150
+const PLAY = fileURLToPath(new URL('./play.ts', import.meta.url))
+const BUNDLES = fileURLToPath(new URL(`../../../.cache/simulation-php-${String(process.pid)}/`, import.meta.url))
+
+afterAll(() => {
+  rmSync(BUNDLES, { recursive: true, force: true })
+})
+
+/** The first thing that is wrong in so many runs. */
+async function firstFlaw(play: typeof shipped.play, runs: number): Promise<string | undefined> {
+  for (let run = 0; run < runs; run++) {
+    const flaw = await play(FIRST_SEED + run)
+    if (flaw !== undefined) return flaw
+  }
+  return undefined
+}
+
+it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
+  expect(await firstFlaw(shipped.play, RUNS)).toBeUndefined()
+})
+
+const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'legsAtOnce',
+    flaw: 'The record is read while the lock is asked for, and may be read before it was taken.',
+    edits: [
+      {
+        find: `  const replies: Reply[] = []
+  const sendFrom = (index: number): void => {
+    const leg = legs[index]`,
+        replace: `  const all = legs.map((): Reply[] => [])
+  let due = legs.length
+  let isOver = false
+  legs.forEach((leg, index) => sendLeg(leg, {
+    landed(more) {
+      all[index] = more
+      due--
+      if (due === 0 && !isOver) receiver.landed(all.flat())
+    },
+    failed(error) {
+      if (!isOver) receiver.failed(failureOf(error, legs.filter((other) => other !== leg)))
+      isOver = true
+    },
+  }))
+  const replies: Reply[] = []
+  const sendFrom = (index: number): void => {
+    if (all.length > 0) return
+    const leg = legs[index]`,
+      },
+    ],
+  },
+  {
+    name: 'secondLegForNo',
+    flaw: 'A second leg that was not sent makes the flight one that was not sent, although the first leg was carried out.',
+    edits: [
+      {
+        find: `if (!hasChanged || !(error instanceof FlightError) || error.outcome === 'unknown') return error`,
+        replace: `if (!hasChanged || !(error instanceof FlightError)) return error\n  if (hasChanged) return new FlightError('not-sent', error.message)`,
+      },
+    ],
+  },
+  {
+    name: 'blindDeletion',
+    flaw: 'A session is deleted whatever its record is by then: carried out late, it deletes what has begun since.',
+    edits: [
+      {
+        find: `if (change.kind === 'delete') return cas === undefined ? { op: 'get', key } : { op: 'cad', key, cas }`,
+        replace: `if (change.kind === 'delete') return cas === undefined ? { op: 'get', key } : { op: 'delete', key }`,
+      },
+    ],
+  },
+]
+
+const NO_STAND_BACK: Mutant = {
+  name: 'noStandBack',
+  flaw: 'A session that Node asks for all the time is never left to PHP.',
+  edits: [
+    {
+      find: `  end(): TurnEnd | undefined {
+    if (!this.isOver) return undefined`,
+      replace: `  end(): TurnEnd | undefined {
+    if (this.turnMs > 0) return undefined`,
+    },
+  ],
+}
+
+async function mutated(mutant: Mutant): Promise<typeof shipped> {
+  const outfile = `${BUNDLES}${mutant.name}.mjs`
+  await bundleOf(PLAY, outfile, mutant)
+  return (await import(pathToFileURL(outfile).href)) as typeof shipped
+}
+
+it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
+  const { play } = await mutated(mutant)
+  expect(await firstFlaw(play, 2000)).toMatch(/^seed /)
+})
+
+it('PHP has its turns beside a crowd of Node; without standing back it has none', async () => {
+  expect(await firstFlaw(shipped.playCrowd, 5)).toBeUndefined()
+  const { playCrowd } = await mutated(NO_STAND_BACK)
+  expect(await playCrowd(FIRST_SEED)).toMatch(/PHP had \d turns/)
+})
