@@ -95,6 +95,7 @@ export abstract class Holding implements Asker, Committer {
     })
   }
 
+  /** A second one would be told in place of the first. @throws MisuseError while it is being stored. */
   protected assertNotCommitting(): void {
     if (this.committing !== undefined) throw new MisuseError('The session is being stored already.', { session: hashOf(this.id) })
   }
