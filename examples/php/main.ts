@@ -6,9 +6,9 @@
  */
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import { LatchkeyError, SessionManager } from 'latchkey'
-import { MemcachedMissingError, startMemcached } from '../cluster/own-memcached.js'
-import { interruption } from '../demo/interruption.js'
+import { SessionManager } from 'latchkey'
+import { runExample } from '../cluster/command-line.js'
+import { startMemcached } from '../cluster/own-memcached.js'
 import { portOfServer, startFront } from './front.js'
 import { checkPhp, PhpMissingError, startPhp } from './php-server.js'
 import { isComplete, play, RefusedError, type Result } from './play.js'
@@ -30,27 +30,6 @@ Exit code: 0 nothing was lost and every logout held; 1 otherwise or when it
 could not run; 2 for a wrong argument; 130 after ctrl-C.`
 
 const PHP_PROCESSES = 6
-
-async function main(args: readonly string[]): Promise<number> {
-  const { signal, exitCode } = interruption()
-  const unknown = args.find((arg) => !['--json', '--help', '-h'].includes(arg))
-  if (unknown !== undefined) {
-    process.stderr.write(`php: unknown argument ${JSON.stringify(unknown)}\n\n${USAGE}\n`)
-    return 2
-  }
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(`${USAGE}\n`)
-    return 0
-  }
-  try {
-    const isJson = args.includes('--json')
-    const result = await open(signal, isJson ? () => undefined : (line) => void process.stdout.write(`  ${line}\n`))
-    process.stdout.write(isJson ? `${JSON.stringify(result.figures)}\n` : drawn(result))
-    return isComplete(result) ? 0 : 1
-  } catch (error) {
-    return exitCode() ?? explain(error)
-  }
-}
 
 /** PHP, Node and the front, for as long as it is played. */
 async function open(signal: AbortSignal, tell: (line: string) => void): Promise<Result> {
@@ -97,12 +76,10 @@ function drawn(result: Result): string {
   return `\n  ${String(kept)} of ${String(expected)} things are in the carts. ${people}\n  ${who}\n  That is not as it should be.\n\n`
 }
 
-/** One line for what the reader can do something about; a stack only for a bug. */
-function explain(error: unknown): number {
-  const known = [LatchkeyError, MemcachedMissingError, PhpMissingError, RefusedError].some((kind) => error instanceof kind)
-  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
-  process.stderr.write(`php: ${text}\n`)
-  return 1
+async function playShop(isJson: boolean, signal: AbortSignal): Promise<boolean> {
+  const result = await open(signal, isJson ? () => undefined : (line) => void process.stdout.write(`  ${line}\n`))
+  process.stdout.write(isJson ? `${JSON.stringify(result.figures)}\n` : drawn(result))
+  return isComplete(result)
 }
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await runExample({ name: 'php', usage: USAGE, known: [PhpMissingError, RefusedError], play: playShop }, process.argv.slice(2))

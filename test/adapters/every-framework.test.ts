@@ -3,6 +3,7 @@ import type { Command } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import type { Answer, Browser } from './express/browser.js'
 import { barrier, elsewhere, endPlacesAfterEach, PLACES, type Route, until } from './places.js'
+import { count, login, logout } from './routes.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
 
 /** What a session must be with every framework: said once, and played with each. */
@@ -16,20 +17,6 @@ const shown = async (browser: Browser): Promise<unknown> => {
 }
 
 const codeOf = (error: unknown): unknown => (typeof error === 'object' && error !== null && 'code' in error ? error.code : error)
-
-/** Counts the visits of a session. */
-const count: Route = ({ data }) => (data['n'] = Number(data['n'] ?? 0) + 1)
-
-const login: Route = async (session) => {
-  await session.regenerate()
-  session.data['user'] = 'root'
-  return {}
-}
-
-const logout: Route = async (session) => {
-  await session.destroy()
-  return {}
-}
 
 /** A route that stops in the middle until it is let on. */
 function paused(work: Route): { readonly route: Route; readonly begun: Promise<void>; readonly goOn: () => void } {

@@ -5,6 +5,7 @@ import { latchkey as express } from 'latchkey/express'
 import { describe, expect, it } from 'vitest'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import { endPlacesAfterEach, type Place, PLACES, type Route } from './places.js'
+import { count, login, logout } from './routes.js'
 
 /** A session that is shared with PHP, with every framework: the cookie is PHP's, and so is the record. */
 
@@ -13,17 +14,7 @@ endPlacesAfterEach()
 const PHP = { extension: 'memcached', sidLength: 26, sidBitsPerCharacter: 5, cookie: { path: '/', sameSite: 'strict' } } as const
 const PREFIX = 'memc.sess.key.'
 
-const count: Route = ({ data }) => (data['n'] = Number(data['n'] ?? 0) + 1)
 const look: Route = ({ data }) => Object.keys(data).length
-const login: Route = async (session) => {
-  await session.regenerate()
-  session.data['user'] = 'root'
-  return {}
-}
-const logout: Route = async (session) => {
-  await session.destroy()
-  return {}
-}
 
 interface Answer {
   readonly status: number
