@@ -8,9 +8,11 @@ import type { Entry } from './tree.js'
 import { ValueReader } from './unserialize.js'
 
 /** PHP's `session.serialize_handler`. */
-export type PhpHandler = 'php' | 'php_binary' | 'php_serialize'
+/** The values of `session.serialize_handler` that are written and read here. */
+export const PHP_HANDLERS = ['php', 'php_binary', 'php_serialize'] as const
+export type PhpHandler = (typeof PHP_HANDLERS)[number]
 
-const HANDLERS = new Set<unknown>(['php', 'php_binary', 'php_serialize'])
+const HANDLERS = new Set<unknown>(PHP_HANDLERS)
 const MAX_BINARY_NAME = 127
 const PIPE = 0x7c
 const UNDEFINED = 0x21

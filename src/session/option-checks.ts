@@ -4,6 +4,9 @@ import { nearestName } from '../system/nearest-name.js'
 /** The longest that a manager keeps a record; a cookie may name a later day. */
 export const MAX_TTL_SEC = 100 * 365 * 86_400
 
+/** What all keys of a manager may begin with. */
+export const KEY_PREFIX = /^[\x21-\x7e]{0,100}$/
+
 /**
  * Refuses a name that is none of the `known` ones, with the nearest of them: taken in silence it would do nothing.
  *

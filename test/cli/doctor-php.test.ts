@@ -112,6 +112,11 @@ describe('doctor --php, of what a real PHP tells', () => {
     expect(pool.node).toMatchObject({ savePath: 'tcp://10.0.0.1:11211,tcp://10.0.0.2:11211', php: { prefix: 'shop.' } })
   })
 
+  it.each(['my.shop', '_shop', '12'])('a cookie name that the option php.cookieName refuses: %s', async (name) => {
+    const told = toldBy('debian-php.ini') + `\nsession.name = ${name}\n`
+    expect((await latchkey(['doctor', '--php', '-'], { input: told })).out).toContain('cookie-name')
+  })
+
   it('for people: what to copy is at the end', async () => {
     const { out, exitCode } = await latchkey(['doctor', '--php', '-'], { input: toldBy('defaults-on-memcached.txt'), isRead: true })
     expect(exitCode).toBe(1)

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../../errors.js'
-import { withMethods } from '../option-checks.js'
+import { KEY_PREFIX, withMethods } from '../option-checks.js'
 import { RecordFormat } from '../record-format.js'
 import { Compression, type CompressionOptions } from '../records/compression.js'
 import { type EncryptionOptions, Keyring } from '../records/keyring.js'
@@ -19,15 +19,13 @@ interface DialectOptions {
   readonly php?: PhpOptions
 }
 
-const PREFIX = /^[\x21-\x7e]{0,100}$/
-
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION */
 export const dialectOf = (options: DialectOptions): Dialect =>
   options.php === undefined ? ownDialectOf(options) : phpDialectOf(options, options.php)
 
 function ownDialectOf(options: DialectOptions): Dialect {
   const prefix = options.prefix ?? 'sess:'
-  if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
+  if (typeof prefix !== 'string' || !KEY_PREFIX.test(prefix)) {
     throw new InvalidOptionError('prefix must be at most 100 characters of visible ASCII without spaces.')
   }
   const serializer = withMethods('serializer', options.serializer, ['stringify', 'parse'])

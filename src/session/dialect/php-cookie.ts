@@ -23,6 +23,9 @@ const ATTRIBUTE = /^[\x20-\x3a\x3c-\x7e]{0,1000}$/
 const SAME_SITE = ['lax', 'strict', 'none']
 const KNOWN = new Set(['lifetimeSec', 'path', 'domain', 'secure', 'httpOnly', 'sameSite'])
 
+/** Whether PHP and browsers both take it as the name of a cookie; PHP takes a number for no name. */
+export const isCookieName = (name: string): boolean => NAME.test(name) && !/^\d+$/.test(name)
+
 interface Given {
   readonly cookieName?: string
   readonly cookie?: PhpCookieOptions
@@ -38,7 +41,7 @@ export interface PhpCookie {
 
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION */
 export function checkedPhpCookie({ cookieName = 'PHPSESSID', cookie = {} }: Given): PhpCookie {
-  if (typeof cookieName !== 'string' || !NAME.test(cookieName) || /^\d+$/.test(cookieName)) {
+  if (typeof cookieName !== 'string' || !isCookieName(cookieName)) {
     fail('php.cookieName', cookieName, 'a name as PHP takes it in session.name')
   }
   const given: unknown = cookie

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../../errors.js'
-import type { PhpHandler } from '../../php/session-handlers.js'
+import { PHP_HANDLERS, type PhpHandler } from '../../php/session-handlers.js'
 import { nearestName } from '../../system/nearest-name.js'
-import { checkNames, fail, shown } from '../option-checks.js'
+import { checkNames, fail, KEY_PREFIX, shown } from '../option-checks.js'
 import { checkedPhpCookie, type PhpCookie, type PhpCookieOptions } from './php-cookie.js'
 
 /** How PHP is set up with which live sessions are shared: its php.ini, in latchkey's words. */
@@ -37,13 +37,12 @@ export type PhpSettings = Required<Omit<PhpOptions, keyof PhpCookie>> & PhpCooki
 
 const CHOICES = {
   extension: ['memcached', 'memcache'],
-  serializeHandler: ['php', 'php_binary', 'php_serialize'],
+  serializeHandler: PHP_HANDLERS,
   ring: ['ketama', 'modula'],
   sidBitsPerCharacter: [4, 5, 6],
 } as const
 
 const KNOWN = new Set([...Object.keys(CHOICES), 'prefix', 'standBackMs', 'sidLength', 'cookieName', 'cookie'])
-const PREFIX = /^[\x21-\x7e]{0,100}$/
 const LEAST_SID_BITS = 128
 const MOST_STAND_BACK_MS = 10_000
 
@@ -55,7 +54,7 @@ export function checkedPhp(options: PhpOptions): PhpSettings {
   const extension = chosen('extension', options.extension, undefined)
   const isMemcache = extension === 'memcache'
   const prefix = options.prefix ?? (isMemcache ? '' : 'memc.sess.key.')
-  if (typeof prefix !== 'string' || !PREFIX.test(prefix)) fail('php.prefix', prefix, 'at most 100 characters of visible ASCII without spaces')
+  if (typeof prefix !== 'string' || !KEY_PREFIX.test(prefix)) fail('php.prefix', prefix, 'at most 100 characters of visible ASCII without spaces')
   if (isMemcache && prefix !== '') {
     throw new InvalidOptionError('php.prefix is given, and PHP\'s extension memcache puts nothing before a session\'s id: leave it out.')
   }

@@ -1,4 +1,7 @@
 /** What in PHP's settings stands in the way of sessions that Node shares: a rule each. Asks nobody. */
+import { PHP_HANDLERS } from '../../../php/session-handlers.js'
+import { isCookieName } from '../../../session/dialect/php-cookie.js'
+import { KEY_PREFIX } from '../../../session/option-checks.js'
 import type { Php, PhpFinding } from './php.js'
 
 type Rule = (php: Php) => PhpFinding | false
@@ -21,9 +24,6 @@ export function waitMs(php: Php): number {
   return sum
 }
 
-const HANDLERS = ['php', 'php_binary', 'php_serialize']
-const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
-const PREFIX = /^[\x21-\x7e]{0,100}$/
 /** Less than that is a page that loads while another one still runs. */
 const SHORT_WAIT_MS = 10_000
 
@@ -48,7 +48,7 @@ const COMMON: readonly Rule[] = [
     message: `PHP cannot use this save path, or latchkey cannot: ${php.servers.flaw}`,
     advice: php.extension === 'memcached' ? 'Write host:port,host:port.' : 'Write tcp://host:port,tcp://host:port.',
   },
-  (php) => !HANDLERS.includes(php.text('session.serialize_handler')) && {
+  (php) => !PHP_HANDLERS.some((handler) => handler === php.text('session.serialize_handler')) && {
     code: 'serialize-handler', severity: 'problem', setting: 'session.serialize_handler', change: 'php',
     message: `PHP writes its sessions as ${php.text('session.serialize_handler')}, which latchkey cannot read`,
     advice: 'Sessions that are stored in the old form end with the change: make it while few visitors are there.',
@@ -63,7 +63,7 @@ const COMMON: readonly Rule[] = [
     code: 'id-from-url', severity: 'advice', setting: 'session.use_only_cookies', change: 'On',
     message: 'PHP takes an id from an address as well, which anybody can plant', advice: 'Let the cookie be the only way.',
   },
-  (php) => !COOKIE_NAME.test(php.text('session.name')) && {
+  (php) => !isCookieName(php.text('session.name')) && {
     code: 'cookie-name', severity: 'problem', setting: 'session.name', change: 'PHPSESSID',
     message: 'No cookie can have this name', advice: 'Choose letters and digits.',
   },
@@ -122,7 +122,7 @@ const OF_MEMCACHED: readonly Rule[] = [
     message: `PHP sleeps for ${String(php.int('memcached.sess_lock_wait_min'))} ms before its second try`,
     advice: 'It doubles the pause with each try.',
   },
-  (php) => !PREFIX.test(php.text('memcached.sess_prefix')) && {
+  (php) => !KEY_PREFIX.test(php.text('memcached.sess_prefix')) && {
     code: 'prefix', severity: 'problem', setting: 'memcached.sess_prefix', change: 'memc.sess.key.',
     message: 'The prefix has signs that no key may have, or over 100 characters', advice: 'Use visible ASCII.',
   },
