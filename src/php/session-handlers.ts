@@ -7,9 +7,9 @@ import { isIntegerKey, nameBytes, pathOf, PhpValueError, ValueWriter } from './s
 import type { Entry } from './tree.js'
 import { ValueReader } from './unserialize.js'
 
-/** PHP's `session.serialize_handler`. */
 /** The values of `session.serialize_handler` that are written and read here. */
 export const PHP_HANDLERS = ['php', 'php_binary', 'php_serialize'] as const
+/** PHP's `session.serialize_handler`. */
 export type PhpHandler = (typeof PHP_HANDLERS)[number]
 
 const HANDLERS = new Set<unknown>(PHP_HANDLERS)
