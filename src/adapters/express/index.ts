@@ -109,19 +109,23 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
       const arriving = bodyToArrive(req, isReading)
-      if (arriving === undefined) begin(req, res, next, isReading)
-      else {
+      if (arriving === undefined) {
+        const { plain, proceed } = lockedFor(req, res, next, isReading)
+        plain(req, res, proceed)
+      } else {
         arriving.then(() => {
-          begin(req, res, next, isReading)
+          const { plain, proceed } = lockedFor(req, res, next, isReading)
+          plain(req, res, proceed)
         }).catch(next)
       }
     }
   }
-  const begin = (req: Request, res: Response, next: Next, isReading: boolean): void => {
+  /** express-session with a store that is this request's, and what it calls then. */
+  const lockedFor = (req: Request, res: Response, next: Next, isReading: boolean): Pick<ExpressRequest, 'proceed'> & { plain: typeof bareSession } => {
     const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
     const requestStore = new ExpressStore(held, sessions)
     const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
-    sessionIn(requestStore)(req, res, proceed)
+    return { plain: sessionIn(requestStore), proceed }
   }
   refuseToBeTheStore(store)
   return Object.assign(middleware, { store })
