@@ -76,6 +76,26 @@ export const mutants: readonly Mutant[] = [
     `return nowMs - readAtMs <= this.#mostAgeMs * 1e6`,
   ),
 
+  one(
+    'overtakenReadCounts',
+    'A read that a proxy let overtake the renewal of a lock tells the version that was replaced, and that one is kept.',
+    // This text is in the simulated wire, which keeps the same rule as the text codec.
+    `const isReplaced = command.op === 'cas' && cas?.version === command.cas.version`,
+    `const isReplaced = command.op === 'touch' && cas?.version === ''`,
+  ),
+  one(
+    'hiddenVersionIgnored',
+    'A lock was kept, its new version is not known, and what the old one is answered is taken for a loss.',
+    `this.known.clouded ||= isHidden`,
+    ``,
+  ),
+  one(
+    'hiddenLockForgotten',
+    'A lock was added, its version is not known, and it is left there.',
+    `if (added.status === 'ok') this.mayHaveLeft()`,
+    ``,
+  ),
+
   // Requests that meet nobody
   one(
     'takenUnlocked',

@@ -64,6 +64,8 @@ export interface Scenario {
   readonly isCloned: boolean
   /** A proxy stands before the server. */
   readonly isProxied: boolean
+  /** That proxy has several connections to the server, so that the commands of a flight overtake each other. */
+  readonly isUnordered: boolean
 }
 
 /** Whether a lifetime is short enough to end during a run. */
@@ -108,8 +110,10 @@ export function makeScenario(random: SeededRandom): Scenario {
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
   const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
   const isCloned = chance(0.08)
-  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false }
-  return !isCalm && chance(0.1) ? behindProxy(made, random) : made
+  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false, isUnordered: false }
+  if (isCalm || !chance(0.1)) return made
+  const proxied = behindProxy(made, random)
+  return { ...proxied, isUnordered: chance(0.3) }
 }
 
 /** A server that restarts behind a proxy, while requests hold what they have read before and come with it afterwards. */

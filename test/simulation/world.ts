@@ -273,6 +273,17 @@ export class World {
     }
   }
 
+  /** How the commands of a flight overtake each other, where the proxy has several connections to the server. */
+  private overtaking(commands: readonly Command[]): Fate['shuffle'] {
+    const { fates: random } = this
+    if (!this.scenario.isUnordered || random.fraction() < 0.5) return undefined
+    if (commands.length > 1) this.cover('overtaken')
+    return (steps) => {
+      const left = [...steps]
+      return steps.flatMap(() => left.splice(random.integer(left.length), 1))
+    }
+  }
+
   private fateOf(process: SimulatedProcess, commands: readonly Command[]): Fate {
     const { fates: random, flightMs } = this
     const { odds, calmFromMs, isDeafAtRegenerate } = this.scenario
@@ -280,7 +291,8 @@ export class World {
     const upMs = 0.1 + random.fraction() * 2
     const downMs = 0.1 + random.fraction() * 2
     const gapMs = !isCalm && random.fraction() < odds.gap ? random.fraction() * random.pick([0.5, 5]) : 0
-    const pass: Fate = { kind: 'pass', upMs, downMs, gapMs, commands: 0, laterMs: 0, noticedMs: undefined }
+    const shuffle = isCalm ? undefined : this.overtaking(commands)
+    const pass: Fate = { kind: 'pass', upMs, downMs, gapMs, commands: 0, laterMs: 0, noticedMs: undefined, shuffle }
     if (isCalm) return pass
     const noticedMs = random.fraction() < 0.5 ? undefined : random.fraction() * Math.min(20, flightMs)
     if (this.isDeaf(process, commands)) {

@@ -181,11 +181,15 @@ export class Transaction implements Receiver {
     const changes = this.change.kind === 'none' ? 0 : 1
     const lock = replyAt(replies, changes)
     const done = lock.status === 'ok'
+    // Kept or passed on, and its new version is not known: where a proxy lets the read overtake the store, say. The next
+    // "exists" is then our own doing.
+    const isHidden = done && this.exit.kind !== 'free' && lock.cas === undefined
+    this.known.clouded ||= isHidden
     // A server that is out of memory refuses to prolong a lock, and leaves it where it is.
     const isElsewhere = lock.status === 'missing' || lock.status === 'exists'
     return {
       error: this.error,
-      lock: done ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
+      lock: done && !isHidden ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
       // Passed on beside an old record, the lock is taken over by its next holder, who then reads.
       lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? lock.cas : undefined,
       sentAtMs: this.sentAtMs,

@@ -154,10 +154,7 @@ export class Poller implements Receiver {
           break
         }
         const failure = asFlightError(thrown)
-        if (failure.outcome === 'unknown') {
-          this.suspect = true
-          this.owner.onOrphan()
-        }
+        if (failure.outcome === 'unknown') this.mayHaveLeft()
         // A connection that broke during the request is worth one more try. A server that does not answer is not.
         const isLate = this.context.clock.nowMs() - startedMs > this.context.limits.flightMs / 2
         if (!failure.untrusted && (retried || isLate)) {
@@ -271,6 +268,8 @@ export class Poller implements Receiver {
       this.forget()
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
+    // Without its version it cannot be held, and it may stand there: where a proxy lets the read overtake the add, say.
+    if (added.status === 'ok') this.mayHaveLeft()
     // A server without memory is not a locked session: to wait would not help.
     if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.session.id, added)
     this.seesRecord = isSession(this.context, found)
@@ -320,10 +319,19 @@ export class Poller implements Receiver {
       { op: 'get', key: this.session.keys.record },
     ])
     const taken = replyAt(replies, 0)
-    if (taken.status !== 'ok' || taken.cas === undefined) return undefined
+    if (taken.status !== 'ok' || taken.cas === undefined) {
+      if (taken.status === 'ok') this.mayHaveLeft()
+      return undefined
+    }
     this.turn.began({ holder: 'ours', isStrangers: false })
     this.forget()
     return { token, lockCas: taken.cas, record: recordOf(replyAt(replies, 1)), sentAtMs }
+  }
+
+  /** A lock of ours may stand there. */
+  private mayHaveLeft(): void {
+    this.suspect = true
+    this.owner.onOrphan()
   }
 
   private forget(): void {

@@ -85,7 +85,7 @@ export class Reads {
     if (valueEnd + 2 > bytes.length) return valueEnd + 2
     if (bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) throw new ProtocolError('a value without its line end')
     const version = text.slice(lengthEnd + 1, lineEnd)
-    if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags)) this.#stored = casOf(version, asOf)
+    if (index === 0 && this.#isOurs(text, bytes, valueAt, valueEnd, flags) && !this.#isReplaced(version)) this.#stored = casOf(version, asOf)
     if (index > 0 || this.#readsFirst) {
       this.#found[index] = replyOf('ok', casOf(version, asOf), valueIn(arrived, valueAt, valueEnd), flags)
     }
@@ -140,6 +140,12 @@ export class Reads {
     const { value } = store
     if (value.length !== to - from) return false
     return typeof value === 'string' ? text.slice(from, to) === value : bytes.compare(value, 0, value.length, from, to) === 0
+  }
+
+  /** A proxy that does not keep the order may have read what was replaced; a lock that is kept has the same bytes again. */
+  #isReplaced(version: string): boolean {
+    const store = this.#store
+    return store?.op === 'cas' && store.cas.version === version
   }
 
   #answerStore(store: Followed, flight: Flight): void {

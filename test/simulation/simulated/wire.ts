@@ -1,6 +1,6 @@
 import type { Timer } from '../../../src/system/clock.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
-import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { areSameBytes, type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
 import { TrustByAge } from '../../../src/wire/memcached/trust.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
@@ -16,6 +16,8 @@ import type { SimulatedHost, SimulatedTime } from './time.js'
  * - `zombie`: the sender gives the flight up, and its commands from `commands` on are carried out later (`laterMs`).
  * - `unclear`: the first `commands` are carried out, and an error comes in place of all replies: the server refused to
  *   read, or a proxy gave up waiting.
+ *
+ * Whichever it is, a proxy with several connections to the server may let the flight's commands overtake each other.
  */
 export interface Fate {
   readonly kind: 'pass' | 'refused' | 'lost' | 'mute' | 'partial' | 'zombie' | 'unclear'
@@ -29,7 +31,12 @@ export interface Fate {
   readonly commands: number
   /** When the sender sees that the connection is dead; undefined: at the flight's deadline. */
   readonly noticedMs: number | undefined
+  /** Puts the flight's steps in the order in which they are carried out; undefined: they keep theirs. */
+  readonly shuffle?: ((steps: readonly Step[]) => readonly Step[]) | undefined
 }
+
+/** A part of a command that the server carries out at once; what it answers stands in `replies`. */
+type Step = (replies: Reply[], origin: Origin) => void
 
 /** What a proxy says for a server that is away. */
 const AWAY = new FlightError('unknown', 'SERVER_ERROR Connection refused', { answer: 'SERVER_ERROR Connection refused' })
@@ -289,8 +296,9 @@ export class SimulatedWire implements Wire {
     if (fate.kind === 'lost') return
     const origin: Origin = { actor: this.o.actor, sentAtMs: time.nowMs, startedAtMs: -1, isZombie: false }
     const isCutShort = fate.kind === 'partial' || fate.kind === 'zombie' || fate.kind === 'unclear'
-    const until = isCutShort ? fate.commands : flight.commands.length
     const replies: Reply[] = []
+    const steps = fate.shuffle?.(apart(flight.commands, server)) ?? flight.commands.map((command, index) => stepOf(command, index, server))
+    const until = isCutShort ? fate.commands : steps.length
     // A proxy has what waits for a server fail with the connection to it, and begins anew with the next server.
     let epoch = connection.epoch
     const carryOut = (index: number, end: number, then: () => void): void => {
@@ -299,9 +307,7 @@ export class SimulatedWire implements Wire {
         if (origin.startedAtMs < 0) origin.startedAtMs = time.nowMs
         origin.isZombie = flight.isSettled
         while (next < end) {
-          const command = flight.commands[next++]
-          if (command === undefined) break
-          replies.push(server.execute(command, origin))
+          steps[next++]?.(replies, origin)
           if (fate.gapMs > 0 && next < end) {
             time.after(fate.gapMs, () => {
               carryOut(next, end, then)
@@ -325,7 +331,7 @@ export class SimulatedWire implements Wire {
     })
     if (fate.kind === 'zombie') {
       time.after(fate.upMs + fate.laterMs, () => {
-        carryOut(until, flight.commands.length, () => undefined)
+        carryOut(until, steps.length, () => undefined)
       })
     }
   }
@@ -361,3 +367,46 @@ const BUSY = new FlightError('unknown', 'the server answered with an error', { a
 
 const datedBy = (reply: Reply, asOf: number): Reply =>
   reply.cas === undefined ? reply : { ...reply, cas: { version: reply.cas.version, asOf } }
+
+const stepOf = (command: Command, index: number, server: SimulatedServer): Step => (replies, origin) => {
+  replies[index] = server.execute(command, origin)
+}
+
+/**
+ * The steps of a flight in the portable words of the text protocol, whose stores do not tell the version: it is read by a
+ * command of its own, which may overtake the store.
+ */
+const apart = (commands: readonly Command[], server: SimulatedServer): readonly Step[] =>
+  commands.flatMap((command, index): Step[] => {
+    const isFollowed = command.op === 'add' || command.op === 'touch' || (command.op === 'cas' && command.wantCas === true)
+    if (!isFollowed) return [stepOf(command, index, server)]
+    let stored: Reply | undefined
+    let found: Reply | undefined
+    const join = (replies: Reply[]): void => {
+      if (stored !== undefined && found !== undefined) replies[index] = joined(command, stored, found)
+    }
+    return [
+      (replies, origin) => {
+        stored = server.execute(command, origin)
+        join(replies)
+      },
+      (replies, origin) => {
+        found = server.execute({ op: 'get', key: command.key }, origin)
+        join(replies)
+      },
+    ]
+  })
+
+/**
+ * What the text codec makes of the answers to a store and to its read: the version is the store's only if all else is, and
+ * not if it is the one that was replaced. A lock that is kept has the same bytes before and after.
+ */
+function joined(command: Command, stored: Reply, found: Reply): Reply {
+  const { cas, flags, value } = found
+  if (command.op === 'touch') return stored.status === 'ok' ? { ...stored, cas, status: cas === undefined ? 'missing' : 'ok' } : stored
+  if (!('value' in command)) return stored
+  const isReplaced = command.op === 'cas' && cas?.version === command.cas.version
+  const isOurs = !isReplaced && value !== undefined && areSameBytes(value, command.value) && flags === (command.flags ?? 0)
+  if (stored.status === 'ok') return { ...stored, cas: isOurs ? cas : undefined }
+  return stored.status === 'exists' && command.op === 'add' ? { ...stored, value, flags, cas } : stored
+}
