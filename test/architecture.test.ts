@@ -12,7 +12,7 @@ const limits = (await import(new URL('../eslint.exceptions.js', import.meta.url)
 }
 
 /** From the top down. A folder may import from its own and from those further down, never upwards. */
-const LAYERS = ['cli', 'adapters', 'response', 'request', 'session', 'lock', 'wire', 'base'] as const
+const LAYERS = ['cli', 'adapters', 'response', 'request', 'session', 'mutex', 'lock', 'wire', 'base'] as const
 type Layer = (typeof LAYERS)[number]
 
 /** Files that are not in a layer's folder. `testing` is public and stands beside the session layer. */

@@ -1,5 +1,5 @@
 import type { LockCounters } from '../lock/protocol/lock-context.js'
-import type { NodeStats } from '../wire/wire.js'
+import type { NodeStats, Wire } from '../wire/wire.js'
 
 /** Plain numbers since the manager was made, and who holds and waits now. */
 export interface ManagerStats extends Readonly<LockCounters> {
@@ -12,3 +12,24 @@ export interface ManagerStats extends Readonly<LockCounters> {
   /** What each memcached has done, by its address (without credentials); empty where the store is in this process. */
   readonly nodes: Readonly<Record<string, NodeStats>>
 }
+
+/** What holds and waits in one process. */
+interface Locking {
+  readonly held: number
+  readonly waiting: number
+  readonly longestWaitMs: number
+}
+
+interface Counted {
+  readonly counters: LockCounters
+  readonly lockers: readonly Locking[]
+  readonly wire: Pick<Wire, 'stats'>
+}
+
+export const statsOf = ({ counters, lockers, wire }: Counted): ManagerStats => ({
+  ...counters,
+  held: lockers.reduce((sum, { held }) => sum + held, 0),
+  waiting: lockers.reduce((sum, { waiting }) => sum + waiting, 0),
+  longestWaitMs: Math.max(counters.longestWaitMs, ...lockers.map(({ longestWaitMs }) => longestWaitMs)),
+  nodes: wire.stats?.() ?? {},
+})

@@ -9,12 +9,13 @@ import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
 import type { Bell } from '../lock/protocol/bell.js'
 import { HostBell } from '../lock/bell/host-bell.js'
-import { isOfProcesses, type KeyLayout } from '../lock/protocol/key-layout.js'
+import { isOfProcesses, type KeyLayout, mutexLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
 import { TokenMint } from '../lock/protocol/lock-token.js'
 import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
+import { MUTEX_DIALECT, MutexRoom } from '../mutex/mutex-room.js'
 import { readSavePath } from '../wire/open-wire.js'
 import type { StoreAddress } from '../wire/scheme.js'
 import type { Wire, WireWarning } from '../wire/wire.js'
@@ -23,7 +24,7 @@ import { LateEndings } from './late-endings.js'
 import type { Settings } from './options.js'
 import { type SlowHoldEvent, SlowHolds } from './slow-holds.js'
 
-/** A lock that went away while it was held. `session` is a short keyed hash of the id. */
+/** A lock that went away while it was held. `session` is a short keyed hash of the session's id, or of the lock's name. */
 export interface LostEvent {
   readonly session: string
   readonly reason: LossReason
@@ -38,7 +39,9 @@ export class SessionEngine {
   readonly sessionLocker: SessionLocker | undefined
   readonly wire: Wire
   readonly lateEndings: LateEndings
+  private readonly slowHolds: SlowHolds
   private closing = false
+  private room: MutexRoom | undefined
   onLost: (event: LostEvent) => void = () => undefined
   onSlow: (event: SlowHoldEvent) => void = () => undefined
   onWarning: (warning: WireWarning) => void = () => undefined
@@ -46,7 +49,7 @@ export class SessionEngine {
   readonly name = `manager-${String(++managers.count)}`
 
   constructor(readonly settings: Settings) {
-    const { clock, random, leaseSec, waitMs, maxHoldMs, slowHoldMs, maxWaiters, dialect } = settings
+    const { clock, maxHoldMs, dialect } = settings
     this.dialect = dialect
     this.wire =
       settings.wire ??
@@ -60,27 +63,49 @@ export class SessionEngine {
         onWarning: (warning) => this.onWarning(warning),
       })
     this.layout = dialect.layoutFor(this.wire.store)
-    const bell = bellOf(this.wire, settings)
-    const slowHolds = new SlowHolds((event) => {
+    this.slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })
-    const context: LockContext = {
-      name: this.name,
-      wire: this.wire,
+    const context = this.contextOf({ layout: this.layout, dialect, maxHoldMs })
+    this.sessionLocker = settings.locking ? new SessionLocker(context) : undefined
+    this.locker = this.sessionLocker ?? new NaiveLocker(context)
+    this.lateEndings = new LateEndings(this.locker, clock)
+  }
+
+  /** Where named locks are taken: by a locker of their own, made when the first one is asked for. */
+  get mutexes(): MutexRoom {
+    const { dialect, wire, settings } = this
+    const layout = mutexLayout(dialect.prefix, wire.store)
+    this.room ??= new MutexRoom(this.contextOf({ layout, dialect: MUTEX_DIALECT, maxHoldMs: Infinity }), settings.label)
+    return this.room
+  }
+
+  /** Everything here that locks. */
+  get lockers(): SessionLocker[] {
+    return [this.sessionLocker, this.room?.locker].filter((locker) => locker !== undefined)
+  }
+
+  private contextOf(own: Pick<LockContext, 'layout' | 'dialect'> & { readonly maxHoldMs: number }): LockContext {
+    const { name, wire, settings, counters, slowHolds } = this
+    const { clock, random, leaseSec, waitMs, slowHoldMs, maxWaiters } = settings
+    const bell = bellOf(wire, settings)
+    return {
+      name,
+      wire,
       clock,
       random,
-      layout: this.layout,
-      dialect,
+      layout: own.layout,
+      dialect: own.dialect,
       mint: new TokenMint(clock, random, { host: hostname(), pid: process.pid }, bell),
       limits: {
         leaseSec,
         waitMs,
-        maxHoldMs,
+        maxHoldMs: own.maxHoldMs,
         maxWaiters,
         slowHoldMs: slowHoldMs === 0 ? Infinity : slowHoldMs,
         flightMs: flightMsOf(settings),
       },
-      counters: this.counters,
+      counters,
       alarms: new Alarms(clock),
       bell,
       events: {
@@ -92,9 +117,6 @@ export class SessionEngine {
         },
       },
     }
-    this.sessionLocker = settings.locking ? new SessionLocker(context) : undefined
-    this.locker = this.sessionLocker ?? new NaiveLocker(context)
-    this.lateEndings = new LateEndings(this.locker, clock)
   }
 
   get format(): RecordForm {
@@ -127,7 +149,7 @@ export class SessionEngine {
   async close(graceMs: number): Promise<void> {
     this.closing = true
     this.lateEndings.close()
-    await this.locker.close(graceMs)
+    await Promise.all([this.locker.close(graceMs), this.room?.locker.close(graceMs)])
     await this.wire.close()
   }
 }

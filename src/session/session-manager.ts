@@ -1,15 +1,16 @@
 import { EventEmitter } from 'node:events'
 import type { Holder } from '../errors.js'
+import { Nesting } from '../lock/nesting.js'
 import type { LocalLock } from '../lock/session-locker.js'
+import { Mutex } from '../mutex/mutex.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
 import type { WireWarning } from '../wire/wire.js'
 import type { PhpSettings } from './dialect/php-options.js'
 import { LockedRecord, type ReadOptions } from './locked-record.js'
-import { Nesting } from './nesting.js'
 import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
 import { takeLifetime } from './own-lifetime.js'
-import type { ManagerStats } from './manager-stats.js'
+import { type ManagerStats, statsOf } from './manager-stats.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
 import { Session, type StartOptions } from './session.js'
@@ -31,7 +32,7 @@ export class SessionManager extends EventEmitter<{
   warning: [WireWarning]
 }> {
   private readonly engine: SessionEngine
-  private readonly nesting = new Nesting()
+  private readonly nesting = new Nesting('session')
 
   /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
   constructor(options: SessionManagerOptions = {}) {
@@ -108,6 +109,17 @@ export class SessionManager extends EventEmitter<{
     return result
   }
 
+  /**
+   * A lock by name, for whatever else must not happen twice at once: the session's lock without a session. One name is one
+   * lock, in all processes with these servers and this prefix. Sends nothing yet.
+   *
+   * @param name visible ASCII, up to about 200 characters. It is shown in errors: no secrets.
+   * @throws LATCHKEY_INVALID_ID
+   */
+  mutex(name: string): Mutex {
+    return new Mutex(this.engine.mutexes, name)
+  }
+
   /** The session's data as it is stored now, without a lock and without waiting; undefined when there is none. */
   async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
     const text = await this.engine.peek(id)
@@ -169,19 +181,12 @@ export class SessionManager extends EventEmitter<{
 
   /** Sends nothing. */
   stats(): ManagerStats {
-    const { counters, sessionLocker, wire } = this.engine
-    return {
-      ...counters,
-      held: sessionLocker?.held ?? 0,
-      waiting: sessionLocker?.waiting ?? 0,
-      longestWaitMs: Math.max(counters.longestWaitMs, sessionLocker?.longestWaitMs ?? 0),
-      nodes: wire.stats?.() ?? {},
-    }
+    return statsOf(this.engine)
   }
 
-  /** What this process holds now, and how many of its requests wait for it; longest held first. Sends nothing. */
+  /** What this process holds now, named locks too, and how many of its requests wait for it; longest held first. Sends nothing. */
   locks(): LocalLock[] {
-    return this.engine.sessionLocker?.locks() ?? []
+    return this.engine.lockers.flatMap((locker) => locker.locks()).sort((one, other) => other.heldMs - one.heldMs)
   }
 
   /** Tells its events on node:diagnostics_channel from those of other managers: `manager-1` and so on, as they are made. */

@@ -8,6 +8,7 @@ import {
   type Holder,
   LatchkeyError,
   LockTimeoutError,
+  type Mutex,
   ReadOnlyError,
   type ManagerStats,
   type Session,
@@ -27,6 +28,20 @@ import superjson from 'superjson'
 interface Cart {
   items: string[]
   total: number
+}
+
+export async function mutexes(manager: SessionManager): Promise<void> {
+  const mutex: Mutex = manager.mutex('report')
+  const length: number = await mutex.run(async ({ signal, isHeld }) => (isHeld && !signal.aborted ? 'yes'.length : 0), { label: 'cron' })
+  await using hold = await mutex.tryLock()
+  // @ts-expect-error somebody else may have it
+  await hold.release()
+  const token: number | undefined = await hold?.fencingToken()
+  // @ts-expect-error there is no duration to guess
+  await mutex.lock({ leaseSec: 5 })
+  // @ts-expect-error made by the manager
+  new Mutex('report')
+  console.log(length, token)
 }
 
 export async function managers(): Promise<void> {

@@ -53,6 +53,8 @@ export interface AcquireOptions {
   readonly signal?: Cancellation | undefined
   /** What the holder calls itself (its route, for example); shown to those who wait for the session. */
   readonly label?: string | undefined
+  /** Does not wait: LATCHKEY_LOCK_TIMEOUT as soon as it is found locked. */
+  readonly triesOnce?: boolean | undefined
 }
 
 /**

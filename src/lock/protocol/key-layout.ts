@@ -8,6 +8,9 @@ const RESERVED_SUFFIXES = [LOCK_SUFFIX, LINE_SUFFIX]
 /** The first character of each of them. */
 const DASH = '-'.charCodeAt(0)
 const LONGEST_SUFFIX = Math.max(...RESERVED_SUFFIXES.map((suffix) => suffix.length))
+/** What the keys of named locks have behind the prefix. No session's id begins like it; PHP's ids have no such character. */
+const MUTEX_MARK = '<mutex>'
+const LESS = MUTEX_MARK.charCodeAt(0)
 
 const NO_MARKS = { open: '', close: '', stop: '', refusedInPrefix: undefined }
 
@@ -126,7 +129,11 @@ export class SuffixLayout implements KeyLayout {
       // The first character alone rules nearly every id out, and takes a tenth of the time.
       if (id.charCodeAt(id.length - suffix.length) === DASH && id.endsWith(suffix)) return `it ends in "${suffix}", which names a key of the lock protocol`
     }
+    if (id.charCodeAt(0) === LESS && id.startsWith(MUTEX_MARK)) return `it begins with "${MUTEX_MARK}", which names a lock of its own`
     if (this.marks?.refusedInId.test(id) === true) return 'it has what the proxy looks for in a key, so that its lock would be on another server'
     return undefined
   }
 }
+
+/** The keys of named locks, beside those of the sessions under `prefix`: `<prefix><mutex>NAME` counts, and so on. */
+export const mutexLayout = (prefix: string, store: StoreTraits | undefined): KeyLayout => new SuffixLayout(prefix + MUTEX_MARK, store)

@@ -13,6 +13,11 @@ export interface LockDialect {
    * stored yet, and a session is destroyed by deleting its record.
    */
   readonly hasTombstones: boolean
+  /**
+   * Whether whoever waited for a session that had a record, and finds none when its turn comes, is refused: the session is
+   * gone. A named lock's record only counts, and may be missing.
+   */
+  readonly isBoundToRecord: boolean
   /** The value of a lock that is there and free: such a lock is taken over by its version. Undefined: a free lock is gone. */
   readonly freeLock: string | undefined
   /**

@@ -260,7 +260,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     const lock = new HeldLock(this.context, this.session, this, acquired)
     this.holder = lock
     for (let next = this.waiters.first; next !== undefined; next = this.waiters.first) {
-      if (!lock.hasRecord && next.sawRecord(this.recordSeenTick)) {
+      if (this.context.dialect.isBoundToRecord && !lock.hasRecord && next.sawRecord(this.recordSeenTick)) {
         this.refuse(next, gone(this.id))
         continue
       }
@@ -299,6 +299,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   // Waiters
 
   private arm(waiter: Waiter): void {
+    if (waiter.triesOnce) return this.refuse(waiter, this.timeoutOf(waiter, this.context.clock.nowMs()))
     if (channels.wait.isObserved) tellWait(this.context, this.id, waiter)
     waiter.hasWaited = true
     this.watch(waiter)
@@ -326,9 +327,13 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   private giveUp(waiter: Waiter, nowMs: number): void {
     this.context.counters.timeouts++
+    this.refuse(waiter, this.timeoutOf(waiter, nowMs))
+  }
+
+  private timeoutOf(waiter: Waiter, nowMs: number): LatchkeyError {
     const holder = this.holder === undefined ? this.poller.holder : readToken(this.holder.token).holder
     const waitedMs = Math.round(nowMs - waiter.arrivedAtMs)
-    this.refuse(waiter, lockTimeout(this.id, waitedMs, this.context.limits.waitMs, holder, this.holder !== undefined))
+    return lockTimeout(this.id, waitedMs, this.context.limits.waitMs, holder, this.holder !== undefined)
   }
 
   private endWatch(): void {

@@ -42,6 +42,11 @@ export class Waiter {
     return this.asker.options.label
   }
 
+  /** Whether it does not wait: a session that is locked is refused to it at once. */
+  get triesOnce(): boolean {
+    return this.asker.options.triesOnce === true
+  }
+
   /** Called by the signal when it is aborted. The waiter itself is the listener, so that a wait needs no closure. */
   handleEvent(): void {
     const { signal } = this.asker.options

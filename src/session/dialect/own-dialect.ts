@@ -12,6 +12,7 @@ export const ownDialect = (prefix: string, format: RecordFormat, serializer: Ser
   placement: undefined,
   hasStamps: true,
   hasTombstones: true,
+  isBoundToRecord: true,
   freeLock: undefined,
   standBackMs: undefined,
   format,

@@ -44,6 +44,7 @@ export function phpDialect(php: PhpSettings): Dialect {
     hasStamps,
     // PHP takes a record of no bytes for a session in which nothing is stored yet.
     hasTombstones: false,
+    isBoundToRecord: true,
     freeLock,
     standBackMs,
     format: phpRecords,

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { MisuseError } from '../errors.js'
 import { hashOf } from '../system/session-hash.js'
 
-/** A session that the code around holds by `run()`. */
+/** A session or a named lock that the code around holds by `run()`. */
 interface Held {
   readonly id: string
   readonly isHeld: boolean
@@ -10,7 +10,7 @@ interface Held {
 
 interface Scope {
   readonly of: Nesting
-  readonly session: Held
+  readonly held: Held
 }
 
 /**
@@ -20,25 +20,27 @@ interface Scope {
 const scopes = new AsyncLocalStorage<readonly Scope[]>()
 
 /**
- * Which sessions of one manager the running code holds by `run()`. Asking for one of them again would wait for itself
- * until `waitMs` is over, and tell only then. The storage is entered by `run()` alone: in a process that never calls it,
+ * Which sessions of one manager, or which of its named locks, the running code holds by `run()`. Asking for one of them
+ * again would wait for itself until `waitMs` is over, and tell only then. The storage is entered by `run()` alone: in a process that never calls it,
  * nothing is paid for it.
  */
 export class Nesting {
+  constructor(private readonly what: 'session' | 'lock') {}
+
   /** Why `id` must not be waited for: the code around holds it, and has not released it. LATCHKEY_MISUSE. */
   flawOf(id: string | undefined): MisuseError | undefined {
-    const around = scopes.getStore()?.find(({ of, session }) => of === this && session.id === id && session.isHeld)
+    const around = scopes.getStore()?.find(({ of, held }) => of === this && held.id === id && held.isHeld)
     if (around === undefined) return undefined
     return new MisuseError(
-      'This code runs within run() of the same session, and would wait for itself. Use the session that run() gave, ' +
+      `This code runs within run() of the same ${this.what}, and would wait for itself. Use the ${this.what} that run() gave, ` +
         'release() it first, or begin when run() has ended.',
-      { session: hashOf(around.session.id) },
+      { session: hashOf(around.held.id) },
     )
   }
 
-  within<R>(session: Held, work: () => R): R {
+  within<R>(held: Held, work: () => R): R {
     // Without those that have ended: what a run() sets off for later calls run(), and so on, for as long as the process runs.
-    const around = scopes.getStore()?.filter((scope) => scope.session.isHeld) ?? []
-    return scopes.run([...around, { of: this, session }], work)
+    const around = scopes.getStore()?.filter((scope) => scope.held.isHeld) ?? []
+    return scopes.run([...around, { of: this, held }], work)
   }
 }
