@@ -1,0 +1,110 @@
+/** engines: the locked cycle on what keeps the sessions: memcached directly, and through proxies. */
+import { MemcachedServer } from '../../test/support/memcached-server.js'
+import { configurationOf, missingProxy, type Proxy, PROXY_KINDS, type ProxyKind, startProxy } from '../../test/support/proxies.js'
+import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
+import { LatchkeyHooks } from '../contenders/latchkey.js'
+import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
+import { loadLatchkey } from '../support/latchkey.js'
+import { changed, sessionOf } from '../support/record.js'
+import { num, type Row, type RowContext, type Table } from '../support/result.js'
+import { median, ratioOf, spreadPct } from '../support/statistics.js'
+
+const SESSIONS = 4096
+const IN_FLIGHT = 64
+const DIRECT = 'memcached'
+
+/** One way to keep sessions, made for this row: its contender, or why there is none. */
+interface Engine {
+  readonly name: string
+  make(): Promise<Contender | { readonly missing: string }>
+}
+
+/** A figure: the throughput of one over another's with 64 in flight; where both are there. */
+const RATIOS: readonly { readonly figure: string; readonly of: string; readonly to: string }[] = [
+  { figure: 'engines.twemproxyRatioToDirect', of: 'twemproxy', to: DIRECT },
+  { figure: 'engines.memcachedProxyRatioToDirect', of: "memcached's proxy", to: DIRECT },
+]
+
+export const engines: Row = {
+  about: `load, change, save one of ${String(SESSIONS)} sessions, on memcached and through proxies`,
+  async run(context) {
+    await using server = await MemcachedServer.start({ args: ['-m', '256'] })
+    const list: Contender[] = []
+    const notes: string[] = []
+    for (const engine of enginesOf(server)) {
+      const made = await engine.make()
+      if ('missing' in made) notes.push(`no row for ${engine.name}: ${made.missing}`)
+      else list.push(made)
+    }
+    for (const contender of list) {
+      context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
+      await seedAll(contender, SESSIONS)
+    }
+    const many = await measure(list, IN_FLIGHT, context)
+    const single = await measure(list, 1, context)
+    for (const contender of list) await contender.close()
+    const known = RATIOS.filter(({ of, to }) => many.has(of) && many.has(to))
+    const ratio = ({ of, to }: (typeof RATIOS)[number]): number => ratioOf(ratesOf(many.get(of)), ratesOf(many.get(to)))
+    return {
+      figures: Object.fromEntries(known.map((one) => [one.figure, ratio(one)])),
+      tables: [tableOf(`engines, ${String(IN_FLIGHT)} in flight`, many), tableOf('engines, one at a time', single)],
+      charts: [],
+      notes,
+    }
+  },
+}
+
+const enginesOf = (server: MemcachedServer): readonly Engine[] => [
+  { name: DIRECT, make: () => latchkey(DIRECT, `tcp://${server.address}`) },
+  ...PROXY_KINDS.map((kind): Engine => {
+    const name = kind === 'proxy' ? "memcached's proxy" : kind
+    return { name, make: () => behind(kind, name, server) }
+  }),
+]
+
+async function behind(kind: ProxyKind, name: string, server: MemcachedServer): Promise<Contender | { readonly missing: string }> {
+  if (missingProxy(kind) !== '') return { missing: 'scripts/test-proxies.sh brings it' }
+  const proxy = await startProxy(kind, configurationOf(kind, [server.address]))
+  return latchkey(name, `tcp://${proxy.address}?via=${kind}`, proxy)
+}
+
+/** @param proxy ends with it. */
+async function latchkey(name: string, savePath: string, proxy?: Proxy): Promise<Contender> {
+  const { SessionManager } = await loadLatchkey()
+  const manager = new SessionManager({ savePath, prefix: `${name.replace(/\W/g, '')}:` })
+  const hooks = new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(RECORD_BYTES)), changed)
+  const close = async (): Promise<void> => {
+    await hooks.close()
+    await proxy?.stop()
+  }
+  return { name, seed: (index) => hooks.seed(index), cycle: (index) => hooks.cycle(index), close }
+}
+
+type Slices = ReadonlyMap<string, readonly Slice[]>
+
+function measure(list: readonly Contender[], inFlight: number, { quick, progress }: RowContext): Promise<Slices> {
+  const [rounds, forMs] = quick ? [5, 200] : [11, inFlight === 1 ? 600 : 1000]
+  const about = `${String(inFlight)} in flight`
+  return inRounds(list, rounds, (contender) => drive(contender, { inFlight, forMs, sessions: SESSIONS }), (text) => {
+    progress(`${about}: ${text}`)
+  })
+}
+
+const ratesOf = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map(({ cyclesPerSecond }) => cyclesPerSecond)
+const latenciesOf = (slices: readonly Slice[]): number[] => slices.map(({ latenciesMs }) => median(latenciesMs) * 1000)
+
+function tableOf(title: string, slices: Slices): Table {
+  const direct = slices.get(DIRECT)
+  return {
+    title,
+    head: ['', 'cycles/s', '± %', 'of direct', 'CPU µs/cycle', 'p50 µs'],
+    rows: [...slices].map(([name, own]) => [
+      name,
+      num(median(ratesOf(own))),
+      num(spreadPct(ratesOf(own))),
+      num(ratioOf(ratesOf(own), ratesOf(direct))),
+      num(median(own.map(({ cpuUsPerCycle }) => cpuUsPerCycle))),
+      num(median(latenciesOf(own))),
+    ]),
+  }
+}
