@@ -79,3 +79,18 @@ declare module 'better-sqlite3-session-store' {
   import type session from 'express-session'
   export default function connect(module: typeof session): new (options: { readonly client: unknown }) => Store
 }
+
+declare module 'ioredis' {
+  export default class Redis {
+    constructor(port: number, host: string)
+    disconnect(): void
+  }
+}
+
+declare module 'redlock' {
+  import type Redis from 'ioredis'
+  export default class Redlock {
+    constructor(clients: readonly Redis[], settings: { readonly retryDelay: number; readonly retryCount: number })
+    acquire(resources: readonly string[], durationMs: number): Promise<{ release(): Promise<unknown> }>
+  }
+}

@@ -13,6 +13,7 @@ import { handoff } from './rows/handoff.js'
 import { herd } from './rows/herd.js'
 import { http } from './rows/http.js'
 import { isolation } from './rows/isolation.js'
+import { mutex } from './rows/mutex.js'
 import { observe } from './rows/observe.js'
 import { php } from './rows/php.js'
 import { records } from './rows/records.js'
@@ -28,9 +29,9 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file, php, engines }
+const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file, php, engines, mutex }
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
-const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines']
+const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines', 'mutex']
 /** These measure a second build beside this one themselves, slice by slice. */
 const BESIDE: readonly RowName[] = ['cycle', 'cost', 'observe']
 /** How often each of two builds has its turn, in the other rows. */

@@ -39,6 +39,9 @@ const TARGETS: readonly Target[] = [
   { figure: 'file.hotRatioToPhpFiles', kind: 'at least', limit: 0.8 },
   { figure: 'file.handoffP99Ms', kind: 'at most', limit: 5 },
   { figure: 'file.lagP99Ms', kind: 'at most', limit: 20 },
+  { figure: 'mutex.ratioToRedlock', kind: 'at least', limit: 2 },
+  // A tenth of redlock's delay before it tries again.
+  { figure: 'mutex.handoffP99Ms', kind: 'at most', limit: 20 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
 ]
 
