@@ -8,6 +8,7 @@ import type { SessionManager } from '../session/session-manager.js'
 import { hashOf } from '../system/session-hash.js'
 import { HeldText } from './held-text.js'
 import { quiet } from './quiet.js'
+import { RequestLife, type SessionBinding } from './request-life.js'
 
 const PHP_SAYS_HOW_LONG = 'A session that is shared with PHP has no maxAge of its own: PHP keeps all of them for session.gc_maxlifetime.'
 
@@ -16,6 +17,7 @@ export interface RequestSettings {
   readonly label: string
   readonly lifetimeSec: number | undefined
   readonly readOnly: boolean
+  readonly clientGoneMs?: number
   /** Makes of an error what the application is to see. */
   readonly errorOf: <E>(error: E) => E | Error
   /** What the application is given as the data; of what is not `isOwn` of the session a copy. Default: the data. */
@@ -26,7 +28,7 @@ export interface RequestSettings {
  * One request's session where the adapter keeps it by itself: locked from before the handler until the response is
  * decided. A visitor without one costs no flight: a new session begins when something is stored in it.
  */
-export class RequestSession<T extends object = Record<string, unknown>> {
+export class RequestSession<T extends object = Record<string, unknown>> implements SessionBinding {
   /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */
   cookieId: string | null | undefined
   private found: 'nothing' | 'a session' | 'a retired copy' = 'nothing'
@@ -40,6 +42,8 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   /** Let go of by the adapter before the response was decided. */
   private isCutShort = false
   private readonly held: HeldText<object>
+  /** For the adapter. */
+  readonly life: RequestLife
   /** What is to be stored when it is let go, of a session that is shared with PHP. */
   private lastText: (() => string) | undefined
 
@@ -49,6 +53,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     private readonly settings: RequestSettings,
   ) {
     this.held = new HeldText(manager, settings.label, manager, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
+    this.life = new RequestLife(this.held, this, settings.clientGoneMs ?? 0)
     this.currentId = manager.createSid()
   }
 
@@ -156,11 +161,12 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * LATCHKEY_READ_ONLY. One flight; does nothing a second time. Errors as of Session.release().
    */
   release(): Promise<void> {
-    if (!this.isReadOnly) this.releasing = quiet(this.storeAndLetGo())
+    if (!this.isReadOnly) this.releasing = quiet(this.store())
     return this.releasing ?? Promise.resolve()
   }
 
-  private readonly storeAndLetGo = async (): Promise<void> => {
+  /** For the adapter. */
+  async store(): Promise<void> {
     if (this.isCutShort) throw this.refusal()
     if (this.isReadOnly) return this.releasing
     if (this.manager.php !== undefined) this.lastText = this.textNow()
@@ -170,6 +176,13 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     } finally {
       await this.held.calls.inTurn(this.write, 'data', true)
     }
+  }
+
+  /** For the adapter. */
+  protect(): void {
+    if (this.isReadOnly) return
+    if (this.isStored) this.isCutShort = true
+    this.end('released')
   }
 
   /** Goes on under a new id with the same data: at every login. Three flights. Errors as of Session.regenerate(). */
@@ -202,28 +215,6 @@ export class RequestSession<T extends object = Record<string, unknown>> {
         if (!this.isRetired) this.cookieId = null
         held.calls.forgetFailure()
       })
-    }
-  }
-
-  /** For the adapter: the response is about to leave (HeldText.decide). */
-  async settle(statusOf: () => number): Promise<void> {
-    await this.held.decide(statusOf, this.storeAndLetGo)
-    if (!this.isReadOnly) this.end('released')
-  }
-
-  /** For the adapter: nobody waits for the answer any more. */
-  giveUpWaiting(): void {
-    this.held.giveUpWaiting()
-  }
-
-  /** For the adapter: lets go and stores nothing. Throws nothing. */
-  async finish(): Promise<void> {
-    const isCut = !this.isReadOnly
-    if (isCut && this.isStored) this.isCutShort = true
-    try {
-      if (isCut) this.end('released')
-    } finally {
-      await this.held.finish()
     }
   }
 

@@ -1,15 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { bodyToArrive } from '../http/body-arrival.js'
-import { ClientWatch, type Holding } from '../http/client-watch.js'
 import { tellRetry } from '../http/http-error.js'
+import { endAtEventStream, watchClient } from '../http/watch-response.js'
+import type { RequestLife } from '../../request/request-life.js'
 import { WITHDRAWN } from '../../response/held-head.js'
 
 /** What the life cycle asks of a request's session, whoever keeps it. */
-export interface SessionBinding extends Holding {
-  /** It is read without a lock. */
-  readonly isReadOnly: boolean
+export interface LivingSession {
+  readonly life: RequestLife
   /** Reads the session, and waits for it if need be. */
-  begin(): Promise<void>
+  open(): Promise<void>
   /** Stores what is to be stored, lets go, and sets the cookie. */
   decide(): Promise<void>
 }
@@ -21,47 +21,42 @@ type Done = (error?: Error) => void
  * handler runs, and decided before anything of the response leaves.
  */
 class LifeCycle {
-  private state: 'waiting' | 'running' | 'refused' | 'over' = 'waiting'
+  /** An error is answered in place of what was to be sent, as the session was not stored. */
+  private isRefused = false
   private sends = 0
-  private deciding: Promise<void> | undefined
-  private readonly client: ClientWatch
+  private deciding: Promise<void> = Promise.resolve()
 
   constructor(
-    private readonly session: SessionBinding,
+    private readonly session: LivingSession,
     private readonly reply: FastifyReply,
-    clientGoneMs: number,
   ) {
-    this.client = new ClientWatch(reply.raw, clientGoneMs, session, () => {
-      if (this.state === 'over') return 'over'
-      if (reply.raw.writableEnded) return 'ended'
-      return this.sends === 0 ? 'running' : 'ending'
-    })
+    const { raw } = reply
     // A response that is written past Fastify (`reply.raw`) has no onSend hook.
-    this.client.endAtEventStream()
-    this.client.begin()
+    endAtEventStream(raw, session.life)
+    watchClient(raw, session.life, () => raw.writableEnded)
   }
 
   onRequest(done: Done): void {
     const go = (error?: unknown): void => {
       // Fastify has answered while the request waited (handlerTimeout): there is nothing left to do.
-      if (this.sends > 0) return void this.session.finish()
-      this.state = 'running'
+      if (!this.session.life.begin()) return
       this.tellRetry(error)
       done(errorOf(error))
     }
-    this.begin().then(() => {
+    this.open().then(() => {
       go()
     }, go)
   }
 
-  private async begin(): Promise<void> {
-    await bodyToArrive(this.reply.request.raw, this.session.isReadOnly)
-    await this.session.begin()
+  private async open(): Promise<void> {
+    const { session, reply } = this
+    await bodyToArrive(reply.request.raw, session.life.held.readOnly !== undefined)
+    await session.open()
   }
 
   onSend(payload: unknown, done: Done): void {
     const turn = ++this.sends
-    this.client.stop()
+    this.session.life.answer()
     // Fastify must take it for sent: it would answer a second time for an async handler that does not return its reply.
     Object.defineProperty(this.reply, 'sent', { configurable: true, value: true })
     const go = (error?: unknown): void => {
@@ -75,26 +70,17 @@ class LifeCycle {
     }, go)
   }
 
+  /** Of several responses one after the other; but one that says that the session was not stored is left as it is. */
   private decide(): Promise<void> {
-    const { session } = this
-    if (this.state === 'refused') return Promise.resolve()
-    if (this.state === 'waiting') {
-      // The session could not be read, or this answer did not wait for it.
-      session.giveUpWaiting()
-      return session.finish()
-    }
-    const before = this.deciding ?? Promise.resolve()
-    this.deciding = before.then(() => session.decide())
-    return this.deciding
+    if (!this.isRefused) this.deciding = this.deciding.then(() => this.session.decide())
+    return this.isRefused ? Promise.resolve() : this.deciding
   }
 
   private answer(payload: unknown, failure: unknown, done: Done): void {
     const { reply } = this
     const error = errorOf(failure)
-    if (error === undefined) {
-      if (this.state === 'running') this.state = 'over'
-    } else {
-      this.state = 'refused'
+    if (error !== undefined) {
+      this.isRefused = true
       discard(payload)
       for (const name of WITHDRAWN) reply.removeHeader(name)
       this.tellRetry(error)
@@ -124,22 +110,21 @@ function discard(payload: unknown): void {
 }
 
 /** Plays every request of an application. Returns what finds the session of one. */
-export function playLives<Binding extends SessionBinding>(
+export function playLives<Session extends LivingSession>(
   app: FastifyInstance,
-  clientGoneMs: number,
-  begin: (request: FastifyRequest, reply: FastifyReply) => Binding,
-): (request: object) => Binding | undefined {
-  const served = new WeakMap<object, { readonly session: Binding; readonly life: LifeCycle }>()
+  begin: (request: FastifyRequest, reply: FastifyReply) => Session,
+): (request: object) => Session | undefined {
+  const served = new WeakMap<object, { readonly session: Session; readonly cycle: LifeCycle }>()
   app.addHook('onRequest', (request, reply, done) => {
     const session = begin(request, reply)
-    const life = new LifeCycle(session, reply, clientGoneMs)
-    served.set(request, { session, life })
-    life.onRequest(done)
+    const cycle = new LifeCycle(session, reply)
+    served.set(request, { session, cycle })
+    cycle.onRequest(done)
   })
   app.addHook('onSend', (request, _reply, payload, done) => {
-    const life = served.get(request)?.life
-    if (life === undefined) done()
-    else life.onSend(payload, done)
+    const cycle = served.get(request)?.cycle
+    if (cycle === undefined) done()
+    else cycle.onSend(payload, done)
   })
   return (request) => served.get(request)?.session
 }

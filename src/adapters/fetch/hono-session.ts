@@ -42,12 +42,12 @@ export function honoSession<T extends object = Record<string, unknown>>(
     c.set('session', session)
     served.add(request)
     await next().finally(() => served.delete(request)).catch(async (thrown: unknown) => {
-      await session.finish()
+      await session.life.finish()
       throw thrown
     })
     const { error } = c
     // Hono will throw.
-    if (error === undefined && !c.finalized) return void (await session.finish())
+    if (error === undefined && !c.finalized) return void (await session.life.finish())
     const answer = (): Promise<Response> => locked.answer(request, session, c.res)
     // Hono's `onError` has answered an error already, which is left so unless it is the session's.
     const response = error === undefined ? await answer() : ((await locked.fail(request, session, error)) ?? c.res)

@@ -35,13 +35,14 @@ export class LockedHandler<T extends object> {
     await bodyToArrive(incomingOf(env), readOnly)
     const session = new RequestSession<T>(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
     const onAbort = (): void => {
-      session.giveUpWaiting()
+      session.life.held.giveUpWaiting()
     }
     const { signal } = request
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort)
     try {
       await session.read(new SessionCookie(this.options, request).id)
+      session.life.begin()
       return session
     } catch (error) {
       return await this.refuse(error, request)
@@ -72,10 +73,8 @@ export class LockedHandler<T extends object> {
   /** Stores the session and lets go; then the Response as it may be sent. */
   async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
     try {
-      await session.settle(() => response.status)
+      await session.life.decide(() => response.status)
     } catch (error) {
-      // A session that could not be encoded is still held.
-      await session.finish()
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)
     }
@@ -86,7 +85,7 @@ export class LockedHandler<T extends object> {
 
   /** The handler has thrown: nothing is stored. Undefined where the error is none of a session that was refused. */
   async fail(request: Request, session: RequestSession<T>, error: unknown): Promise<Response | undefined> {
-    await session.finish()
+    await session.life.finish()
     const refusal = refusalOf(error)
     return refusal === undefined ? undefined : this.told(refusal, request)
   }

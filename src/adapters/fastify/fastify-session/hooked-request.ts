@@ -9,8 +9,9 @@ import { giveMethods } from '../../http/give-methods.js'
 import { HeldSession } from '../../http/held-session.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../../request/quiet.js'
+import { RequestLife, type SessionBinding } from '../../../request/request-life.js'
 import type { HooksFor, SessionHooks } from './hooks.js'
-import type { SessionBinding } from '../life-cycle.js'
+import type { LivingSession } from '../life-cycle.js'
 import { FastifyStore } from './fastify-store.js'
 
 type Current = FastifySessionObject | null
@@ -22,13 +23,15 @@ export interface Kept {
   readonly hooksFor: HooksFor
   readonly rolling: boolean
   readonly saveUninitialized: boolean
+  readonly clientGoneMs: number
 }
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */
-export class HookedRequest implements SessionBinding {
+export class HookedRequest implements LivingSession, SessionBinding {
   private session: Current = null
   private readonly held: HeldSession<Session>
-  readonly store: FastifyStore
+  readonly sessionStore: FastifyStore
+  readonly life: RequestLife
   readonly hooks: SessionHooks
 
   constructor(
@@ -40,12 +43,9 @@ export class HookedRequest implements SessionBinding {
   ) {
     const { manager, sessions, hooksFor } = kept
     this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
-    this.store = new FastifyStore(this.held, sessions)
-    this.hooks = hooksFor(this.store)
-  }
-
-  get isReadOnly(): boolean {
-    return this.held.readOnly !== undefined
+    this.sessionStore = new FastifyStore(this.held, sessions)
+    this.hooks = hooksFor(this.sessionStore)
+    this.life = new RequestLife(this.held, this, kept.clientGoneMs)
   }
 
   get current(): Current {
@@ -58,7 +58,7 @@ export class HookedRequest implements SessionBinding {
     if (isSession(session)) this.dress(session)
   }
 
-  async begin(): Promise<void> {
+  async open(): Promise<void> {
     try {
       await this.run('onRequest')
     } catch (thrown) {
@@ -67,16 +67,15 @@ export class HookedRequest implements SessionBinding {
       if (this.session !== null) this.session = protect(own(this.session), () => error)
       throw error
     }
-    const { readOnly } = this.held
-    if (readOnly !== undefined) this.protect(readOnly)
+    if (this.held.readOnly !== undefined) this.protect()
   }
 
   decide(): Promise<void> {
-    return this.held.decide(() => this.reply.statusCode, this.storeAndSetCookie)
+    return this.life.decide(() => this.reply.statusCode)
   }
 
-  private readonly storeAndSetCookie = async (): Promise<void> => {
-    this.store.isLast = true
+  async store(): Promise<void> {
+    this.sessionStore.isLast = true
     if (this.held.readOnly !== undefined) return
     const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
@@ -84,17 +83,9 @@ export class HookedRequest implements SessionBinding {
     await this.run('onSend')
   }
 
-  giveUpWaiting(): void {
-    this.held.giveUpWaiting()
-  }
-
-  finish(): Promise<void> {
-    return this.held.finish()
-  }
-
   /** A hook's answer, or what it throws, also in a callback of the store: an `idGenerator` of the application's, say. */
   private run(hook: 'onRequest' | 'onSend'): Promise<void> {
-    const { store, hooks, request, reply } = this
+    const { sessionStore: store, hooks, request, reply } = this
     const answer = new Promise<void>((resolve, reject) => {
       const done = (error?: Error | null): void => {
         if (error === undefined || error === null) resolve()
@@ -108,19 +99,19 @@ export class HookedRequest implements SessionBinding {
   }
 
   private async release(session: FastifySessionObject): Promise<void> {
-    const { store, held } = this
+    const { sessionStore: store, held } = this
     if (held.readOnly !== undefined || held.isOver) return
     // What @fastify/session asks before it saves.
     const { rolling, saveUninitialized } = this.kept
     const mustSave = session.isModified() || (held.isKnown(session.sessionId) ? rolling : saveUninitialized)
     store.isLast = true
-    this.protect('released')
+    this.protect()
     if (mustSave) await session.save()
     await held.complete()
   }
 
   private regenerate(session: FastifySessionObject, original: Method, args: never[]): unknown {
-    const { store } = this
+    const { sessionStore: store } = this
     store.isRegenerating = true
     try {
       return original.apply(session, args)
@@ -145,7 +136,7 @@ export class HookedRequest implements SessionBinding {
     })
   }
 
-  private protect(reason: ReadOnlyReason): void {
+  protect(reason: ReadOnlyReason = this.held.readOnly ?? 'released'): void {
     if (isSession(this.session)) protect(own(this.session), readOnlyFailure(reason, this.session.sessionId))
   }
 }

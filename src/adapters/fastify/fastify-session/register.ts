@@ -25,9 +25,9 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const bareStore = new BareStore(sessions)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
-  const kept = { manager, sessions, hooksFor, rolling, saveUninitialized }
+  const kept = { manager, sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
 
-  const lockedOf = playLives(app, clientGoneMs, (request, reply) => {
+  const lockedOf = playLives(app, (request, reply) => {
     return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
   })
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {
@@ -36,7 +36,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   })
   app.decorateRequest('sessionStore', {
     getter(this: FastifyRequest) {
-      return lockedOf(this)?.store ?? bareStore
+      return lockedOf(this)?.sessionStore ?? bareStore
     },
   })
   app.decorateRequest('session', {

@@ -2,29 +2,29 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestSession, type RequestSettings } from '../../../request/request-session.js'
 import { toHttpError } from '../../http/http-error.js'
 import { tellBrowser } from '../../http/own-cookie.js'
-import type { SessionBinding } from '../life-cycle.js'
+import type { LivingSession } from '../life-cycle.js'
 import type { OwnSessionOptions } from '../options.js'
 import { SessionCookie } from './session-cookie.js'
 import { type Data, withMethods } from './session-methods.js'
 
 /** One request's session without @fastify/session: its data, with its methods, is on `request.session`. */
-export class OwnSession extends RequestSession<Data> implements SessionBinding {
+export class OwnSession extends RequestSession<Data> implements LivingSession {
   constructor(
     private readonly request: FastifyRequest,
     private readonly reply: FastifyReply,
     private readonly options: OwnSessionOptions,
-    settings: Pick<RequestSettings, 'label' | 'lifetimeSec' | 'readOnly'>,
+    settings: Pick<RequestSettings, 'label' | 'lifetimeSec' | 'readOnly' | 'clientGoneMs'>,
   ) {
     super(options.manager, { ...settings, errorOf: toHttpError, dressed: (data, isOwn) => withMethods(data, isOwn, this) })
   }
 
   /** @fastify/cookie has parsed the cookies by now. */
-  begin(): Promise<void> {
+  open(): Promise<void> {
     return this.read(this.cookie.id)
   }
 
   async decide(): Promise<void> {
-    await this.settle(() => this.reply.statusCode)
+    await this.life.decide(() => this.reply.statusCode)
     tellBrowser(this, this.cookie)
   }
 

@@ -15,8 +15,8 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
   const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
-  const ownOf = playLives(app, clientGoneMs, (request, reply) => {
-    const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly) }
+  const ownOf = playLives(app, (request, reply) => {
+    const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
     return new OwnSession(request, reply, options, settings)
   })
   app.decorateRequest(SESSION, {
