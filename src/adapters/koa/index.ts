@@ -83,7 +83,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
       if (!ctx.headerSent) tellRetry(error, (name, value) => void ctx.set(name, value))
       throw error
     } finally {
-      await request.finish()
+      await request.life.finish()
     }
   }
 }

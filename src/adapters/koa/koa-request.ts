@@ -1,11 +1,12 @@
 import type { Context, Next } from 'koa'
-import { LatchkeyError, type ReadOnlyReason } from '../../errors.js'
-import { ClientWatch, type Holding } from '../http/client-watch.js'
+import { LatchkeyError } from '../../errors.js'
 import { HeldText } from '../../request/held-text.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
+import { endAtEventStream, watchClient } from '../http/watch-response.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { quiet } from '../../request/quiet.js'
+import { RequestLife, type SessionBinding } from '../../request/request-life.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
@@ -22,9 +23,10 @@ const THE_SESSION = ''
 const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown)
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class KoaRequest implements Holding, Stored {
+export class KoaRequest implements SessionBinding, Stored {
   readonly manager: SessionManager
   readonly held: HeldText<object>
+  readonly life: RequestLife
   isLast = false
   isRegenerating = false
   origin: object | null = null
@@ -36,8 +38,6 @@ export class KoaRequest implements Holding, Stored {
   private commitOfKoa: ((options: CommitOptions) => Promise<void> | undefined) | undefined
   /** What was found or stored, as text; undefined where nothing was. */
   private found: string | undefined
-  private readonly client: ClientWatch
-  private isOver = false
 
   constructor(
     private readonly ctx: Context,
@@ -47,9 +47,9 @@ export class KoaRequest implements Holding, Stored {
     const { manager, form, labelOf, clientGoneMs } = settings
     this.held = new HeldText(manager, labelOf(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
     this.manager = manager
-    this.client = new ClientWatch(ctx.res, clientGoneMs, this, () => (this.isOver ? 'over' : this.isLast ? 'ending' : 'running'))
-    this.client.endAtEventStream()
-    this.client.begin()
+    this.life = new RequestLife(this.held, this, clientGoneMs)
+    endAtEventStream(ctx.res, this.life)
+    watchClient(ctx.res, this.life)
   }
 
   /** Whether another middleware with these settings keeps the same session. */
@@ -66,10 +66,10 @@ export class KoaRequest implements Holding, Stored {
       await next()
     } catch (thrown) {
       // It is the answer already; else what the handler did until then is stored, as by koa-session.
-      if (!(thrown instanceof SessionHttpError)) await this.held.decide(this.statusOf, this.store)
+      if (!(thrown instanceof SessionHttpError)) await this.life.decide(this.statusOf)
       throw thrown
     }
-    await this.held.decide(this.statusOf, this.store)
+    await this.life.decide(this.statusOf)
   }
 
   /** The session could not be had: an error page must not begin a new one in its place. */
@@ -81,23 +81,9 @@ export class KoaRequest implements Holding, Stored {
     Object.defineProperty(this.ctx, 'session', { configurable: true, get: () => empty, set: refuse })
   }
 
-  giveUpWaiting(): void {
-    this.held.giveUpWaiting()
-  }
-
-  async finish(): Promise<void> {
-    this.isOver = true
-    this.client.stop()
-    try {
-      if (this.held.readOnly === undefined) this.protect('released')
-    } finally {
-      this.held.readOnly ??= 'released'
-      await this.held.finish()
-    }
-  }
-
   private begin(): void {
     const { ctx, held } = this
+    this.life.begin()
     const owner: object = Reflect.getPrototypeOf(ctx) ?? {}
     const take = (): void => {
       const session: KoaSession | null = Reflect.get(owner, 'session', ctx)
@@ -107,7 +93,7 @@ export class KoaRequest implements Holding, Stored {
     }
     take()
     if (this.session?.isNew === false) this.found = this.textOf(this.session)
-    if (held.readOnly !== undefined) this.protect(held.readOnly)
+    if (held.readOnly !== undefined) this.protect()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
       get: () => this.view ?? this.session,
@@ -121,7 +107,7 @@ export class KoaRequest implements Holding, Stored {
   }
 
   /** koa-session's commit at the end of a request. */
-  private readonly store = async (): Promise<void> => {
+  async store(): Promise<void> {
     this.isLast = true
     const { held, session } = this
     if (held.readOnly === 'released') {
@@ -144,7 +130,7 @@ export class KoaRequest implements Holding, Stored {
     if (this.held.readOnly !== undefined) return
     this.isLast = true
     const storing = this.counted(() => this.commit({}))
-    const ending = this.finish()
+    const ending = this.life.finish()
     try {
       await storing
     } finally {
@@ -194,10 +180,11 @@ export class KoaRequest implements Holding, Stored {
     return this.manager.encode(session.externalKey ?? '', session.toJSON())
   }
 
-  private protect(reason: ReadOnlyReason): void {
-    if (this.session === null) return
-    const why = readOnlyFailure(reason, this.session.externalKey ?? '')
-    this.view = readOnlyView(this.session, why, reason === 'released')
+  protect(): void {
+    const { held, session } = this
+    const reason = (held.readOnly ??= 'released')
+    if (session === null || this.view !== undefined) return
+    this.view = readOnlyView(session, readOnlyFailure(reason, session.externalKey ?? ''), reason === 'released')
   }
 
   private assertChangeable(): void {
