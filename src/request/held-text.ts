@@ -71,6 +71,11 @@ export class HeldText<S extends object, Failure = unknown> {
     return this.old?.id
   }
 
+  /** Nothing is held, and nothing is under way. */
+  get isIdle(): boolean {
+    return this.hold === undefined && this.old === undefined && this.calls.isIdle
+  }
+
   /** Whether the request has read it, or stored it. */
   isRead(sid: string): boolean {
     return this.known?.sid === sid
@@ -266,25 +271,6 @@ export class HeldText<S extends object, Failure = unknown> {
     const records = [this.hold, this.old]
     this.hold = this.old = undefined
     await Promise.all(records.flatMap((record) => record?.release() ?? []))
-  }
-
-  /**
-   * A response is about to leave: what was called for is done, the session is stored, and let go. Throws what was not
-   * stored, but for a response that says so itself: the application was told.
-   */
-  async decide(statusOf: () => number, store: () => Promise<void>): Promise<void> {
-    const { calls } = this
-    if (!calls.isSettled) await calls.settled()
-    if (calls.isToldBy(statusOf())) return this.complete()
-    // release() has failed before: the session is not locked any more, so this response cannot store it either.
-    if (calls.failure !== undefined && this.isOver) throw calls.failure
-    calls.isAnswering = true
-    try {
-      await store()
-    } finally {
-      await this.complete()
-    }
-    if (calls.failure !== undefined) throw calls.failure
   }
 
   /**

@@ -1,13 +1,5 @@
 import type { HeldText } from './held-text.js'
 
-/** What an adapter does with its framework's session in the life of a request. */
-export interface SessionBinding {
-  /** The response is about to leave: stores what is to be stored. Throws what the response is to tell. */
-  store(): Promise<void>
-  /** The session is let go of: from now on a change throws, or it would be lost in silence. Nothing where it throws already. */
-  protect?(): void
-}
-
 /**
  * - waiting: for the session.
  * - passed by: the response did not wait for it (a timeout has answered).
@@ -28,9 +20,10 @@ export class RequestLife {
 
   constructor(
     readonly held: HeldText<object>,
-    private readonly binding: SessionBinding,
     /** For how long a handler may go on holding the session when its client has left. */
     private readonly clientGoneMs: number,
+    /** Makes a change of the session throw from now on, if it does not yet: it is let go of, and the change would be lost in silence. */
+    private readonly protect?: () => void,
   ) {}
 
   /** The session is there, or cannot be had. False where the response has not waited for that: nothing is left to do. */
@@ -51,18 +44,21 @@ export class RequestLife {
   /**
    * The response is about to leave: what was called for is done, the session is stored, and let go. Throws what was not
    * stored, but for a response that says so itself: the application was told.
+   *
+   * @param statusOf of the response as it would leave
+   * @param store stores what is to be stored; what it throws the response is to tell
    */
-  async decide(statusOf: () => number): Promise<void> {
-    const { held, binding } = this
+  async decide(statusOf: () => number, store: () => Promise<void>): Promise<void> {
+    const { held } = this
     const { calls } = held
     if (!this.answer()) return this.finish()
     if (!calls.isSettled) await calls.settled()
-    if (calls.isToldBy(statusOf())) return this.letGo('complete')
+    if (calls.isToldBy(statusOf())) return this.complete()
     // release() has failed before: the session is not locked any more, so this response cannot store it either.
     if (calls.failure !== undefined && held.isOver) throw calls.failure
     calls.isAnswering = true
     try {
-      await binding.store()
+      await store()
     } finally {
       this.isLetGo = true
       await held.complete()
@@ -75,10 +71,15 @@ export class RequestLife {
    * more (`isLeft`): the application has cut the client off.
    */
   clientGone(isLeft: () => boolean): void {
-    if (this.isLetGo) return
+    if (this.isLetGo || (this.stage === 'answered' && this.held.isIdle)) return
     this.held.giveUpWaiting()
     if (this.stage !== 'answered' && isLeft()) void this.finish()
     else this.goneTimer = setTimeout(() => void this.finish(), this.clientGoneMs).unref()
+  }
+
+  /** Lets go at the end of a response (HeldText.complete). */
+  complete(): Promise<void> {
+    return this.letGo('complete')
   }
 
   /** Lets go of what is still held, without storing it. Throws nothing but what `protect` does. */
@@ -90,7 +91,7 @@ export class RequestLife {
   private async letGo(how: 'complete' | 'finish'): Promise<void> {
     this.isLetGo = true
     try {
-      this.binding.protect?.()
+      this.protect?.()
     } finally {
       await this.held[how]()
     }

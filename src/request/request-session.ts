@@ -8,7 +8,7 @@ import type { SessionManager } from '../session/session-manager.js'
 import { hashOf } from '../system/session-hash.js'
 import { HeldText } from './held-text.js'
 import { quiet } from './quiet.js'
-import { RequestLife, type SessionBinding } from './request-life.js'
+import { RequestLife } from './request-life.js'
 
 const PHP_SAYS_HOW_LONG = 'A session that is shared with PHP has no maxAge of its own: PHP keeps all of them for session.gc_maxlifetime.'
 
@@ -17,6 +17,7 @@ export interface RequestSettings {
   readonly label: string
   readonly lifetimeSec: number | undefined
   readonly readOnly: boolean
+  /** As RequestLife's. Default 0: nobody says that a client has gone. */
   readonly clientGoneMs?: number
   /** Makes of an error what the application is to see. */
   readonly errorOf: <E>(error: E) => E | Error
@@ -28,7 +29,7 @@ export interface RequestSettings {
  * One request's session where the adapter keeps it by itself: locked from before the handler until the response is
  * decided. A visitor without one costs no flight: a new session begins when something is stored in it.
  */
-export class RequestSession<T extends object = Record<string, unknown>> implements SessionBinding {
+export class RequestSession<T extends object = Record<string, unknown>> {
   /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */
   cookieId: string | null | undefined
   private found: 'nothing' | 'a session' | 'a retired copy' = 'nothing'
@@ -53,7 +54,7 @@ export class RequestSession<T extends object = Record<string, unknown>> implemen
     private readonly settings: RequestSettings,
   ) {
     this.held = new HeldText(manager, settings.label, manager, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
-    this.life = new RequestLife(this.held, this, settings.clientGoneMs ?? 0)
+    this.life = new RequestLife(this.held, settings.clientGoneMs ?? 0, this.cutShort)
     this.currentId = manager.createSid()
   }
 
@@ -165,8 +166,8 @@ export class RequestSession<T extends object = Record<string, unknown>> implemen
     return this.releasing ?? Promise.resolve()
   }
 
-  /** For the adapter. */
-  async store(): Promise<void> {
+  /** For the adapter: what the end of a response stores. */
+  readonly store = async (): Promise<void> => {
     if (this.isCutShort) throw this.refusal()
     if (this.isReadOnly) return this.releasing
     if (this.manager.php !== undefined) this.lastText = this.textNow()
@@ -178,8 +179,7 @@ export class RequestSession<T extends object = Record<string, unknown>> implemen
     }
   }
 
-  /** For the adapter. */
-  protect(): void {
+  private readonly cutShort = (): void => {
     if (this.isReadOnly) return
     if (this.isStored) this.isCutShort = true
     this.end('released')

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { SessionData } from 'express-session'
 import { type GateKeeper, ResponseGate } from '../../response/response-gate.js'
-import { ClientWatch } from '../http/client-watch.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
+import { watchClient } from '../http/watch-response.js'
 import { quiet } from '../../request/quiet.js'
+import { RequestLife } from '../../request/request-life.js'
 import type { Next, Request } from './middleware.js'
 import { protectSession } from './read-only.js'
 import type { ExpressStore } from './express-store.js'
@@ -24,8 +25,8 @@ export interface ExpressRequestOptions {
 /** One request, from its first sight of the session to the end of its response. */
 export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private readonly gate: ResponseGate<SessionHttpError>
+  private readonly life: RequestLife
   private hasBegun = false
-  private readonly client: ClientWatch
 
   constructor(
     private readonly req: Request,
@@ -37,10 +38,10 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
     store.onLateFailure = options.onLateFailure
-    const { gate } = this
-    if (options.rewriteCookie !== undefined) gate.rewriteCookies(options.rewriteCookie)
-    this.client = new ClientWatch(res, options.clientGoneMs, store.held, () => (gate.isOver ? 'over' : gate.isEnded ? 'ending' : 'running'))
-    this.client.begin()
+    if (options.rewriteCookie !== undefined) this.gate.rewriteCookies(options.rewriteCookie)
+    // What is changed after that is not refused there and then: express-session stores it at the end, and is told.
+    this.life = new RequestLife(store.held, options.clientGoneMs)
+    watchClient(res, this.life)
   }
 
   /** What express-session calls when the session is there or cannot be had, and again for what fails later. */
@@ -48,10 +49,11 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     if (!this.hasBegun) {
       this.hasBegun = true
       // A timeout middleware, say, has answered while the request waited: there is nothing left to do.
-      if (this.gate.isEnded) void this.store.held.finish()
+      if (!this.life.begin()) return
       // Of a path that is not its cookie's, or without a secret: the response is left to another one.
-      else if (!this.isTakenOn) {
+      if (!this.isTakenOn) {
         this.gate.standAside()
+        void this.life.finish()
         this.next(error)
       } else {
         this.gate.watchEnd()
@@ -86,28 +88,27 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   beforeEnd(): void {
+    this.life.answer()
     this.store.held.calls.isAnswering = true
   }
 
   decided(): Promise<SessionHttpError | undefined> | undefined {
-    this.client.stop()
-    const { store } = this
+    const { store, life } = this
     store.endAnswer()
-    if (!this.hasBegun) {
+    if (!life.answer()) {
       // A timeout middleware, say, answers while the request still waits for its session: it stops waiting.
-      store.held.giveUpWaiting()
+      void life.finish()
       return undefined
     }
-    const { sid, replacedSid, calls } = store.held
-    const isIdle = sid === undefined && replacedSid === undefined && calls.isIdle
+    const { isIdle, calls } = store.held
     return isIdle && calls.failure === undefined ? undefined : this.letGo()
   }
 
   isGivenUp(): boolean {
     if (!this.store.held.calls.isToldBy(this.res.statusCode)) return false
-    this.client.stop()
+    this.life.answer()
     this.store.endAnswer()
-    void this.store.held.complete()
+    void this.life.complete()
     return true
   }
 
@@ -115,8 +116,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     const current: CurrentSession = this.req.session
     // express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt.
     const flaw = current === null || current === undefined ? undefined : this.store.flawOf(this.req.sessionID, current)
-    this.client.stop()
-    void this.store.held.finish()
+    void this.life.finish()
     return { error: flaw ?? thrown, refusal: flaw ?? toHttpError(thrown) }
   }
 
@@ -159,7 +159,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private async release(): Promise<void> {
     const { req, store } = this
     const current: CurrentSession = req.session
-    if (current === null || current === undefined) return store.held.complete()
+    if (current === null || current === undefined) return this.life.complete()
     if (store.held.readOnly !== undefined) return
     // As express-session does before its own last write.
     current.touch()
@@ -195,13 +195,13 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
       await storing
       return undefined
     } catch (error) {
-      await this.store.held.finish()
+      await this.life.finish()
       return toHttpError(error)
     }
   }
 
   private async letGo(): Promise<SessionHttpError | undefined> {
-    await this.store.held.complete()
+    await this.life.complete()
     return this.store.held.calls.failure
   }
 }

@@ -73,7 +73,7 @@ export class LockedHandler<T extends object> {
   /** Stores the session and lets go; then the Response as it may be sent. */
   async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
     try {
-      await session.life.decide(() => response.status)
+      await session.life.decide(() => response.status, session.store)
     } catch (error) {
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)

@@ -6,7 +6,7 @@ import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-err
 import { endAtEventStream, watchClient } from '../http/watch-response.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { quiet } from '../../request/quiet.js'
-import { RequestLife, type SessionBinding } from '../../request/request-life.js'
+import { RequestLife } from '../../request/request-life.js'
 import { checkMaxAge } from './check-options.js'
 import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { Settings } from './options.js'
@@ -23,7 +23,7 @@ const THE_SESSION = ''
 const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown)
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class KoaRequest implements SessionBinding, Stored {
+export class KoaRequest implements Stored {
   readonly manager: SessionManager
   readonly held: HeldText<object>
   readonly life: RequestLife
@@ -47,7 +47,7 @@ export class KoaRequest implements SessionBinding, Stored {
     const { manager, form, labelOf, clientGoneMs } = settings
     this.held = new HeldText(manager, labelOf(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
     this.manager = manager
-    this.life = new RequestLife(this.held, this, clientGoneMs)
+    this.life = new RequestLife(this.held, clientGoneMs, this.protect)
     endAtEventStream(ctx.res, this.life)
     watchClient(ctx.res, this.life)
   }
@@ -66,10 +66,10 @@ export class KoaRequest implements SessionBinding, Stored {
       await next()
     } catch (thrown) {
       // It is the answer already; else what the handler did until then is stored, as by koa-session.
-      if (!(thrown instanceof SessionHttpError)) await this.life.decide(this.statusOf)
+      if (!(thrown instanceof SessionHttpError)) await this.life.decide(this.statusOf, this.store)
       throw thrown
     }
-    await this.life.decide(this.statusOf)
+    await this.life.decide(this.statusOf, this.store)
   }
 
   /** The session could not be had: an error page must not begin a new one in its place. */
@@ -107,7 +107,7 @@ export class KoaRequest implements SessionBinding, Stored {
   }
 
   /** koa-session's commit at the end of a request. */
-  async store(): Promise<void> {
+  private readonly store = async (): Promise<void> => {
     this.isLast = true
     const { held, session } = this
     if (held.readOnly === 'released') {
@@ -180,7 +180,7 @@ export class KoaRequest implements SessionBinding, Stored {
     return this.manager.encode(session.externalKey ?? '', session.toJSON())
   }
 
-  protect(): void {
+  private readonly protect = (): void => {
     const { held, session } = this
     const reason = (held.readOnly ??= 'released')
     if (session === null || this.view !== undefined) return

@@ -1,6 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest, Session } from 'fastify'
-import { InvalidOptionError, type ReadOnlyReason } from '../../../errors.js'
+import { InvalidOptionError } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { inherit } from '../../../php/memory.js'
@@ -9,7 +9,7 @@ import { giveMethods } from '../../http/give-methods.js'
 import { HeldSession } from '../../http/held-session.js'
 import { readOnlyFailure, toHttpError } from '../../http/http-error.js'
 import { quiet } from '../../../request/quiet.js'
-import { RequestLife, type SessionBinding } from '../../../request/request-life.js'
+import { RequestLife } from '../../../request/request-life.js'
 import type { HooksFor, SessionHooks } from './hooks.js'
 import type { LivingSession } from '../life-cycle.js'
 import { FastifyStore } from './fastify-store.js'
@@ -27,10 +27,10 @@ export interface Kept {
 }
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */
-export class HookedRequest implements LivingSession, SessionBinding {
+export class HookedRequest implements LivingSession {
   private session: Current = null
   private readonly held: HeldSession<Session>
-  readonly sessionStore: FastifyStore
+  readonly store: FastifyStore
   readonly life: RequestLife
   readonly hooks: SessionHooks
 
@@ -43,9 +43,9 @@ export class HookedRequest implements LivingSession, SessionBinding {
   ) {
     const { manager, sessions, hooksFor } = kept
     this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
-    this.sessionStore = new FastifyStore(this.held, sessions)
-    this.hooks = hooksFor(this.sessionStore)
-    this.life = new RequestLife(this.held, this, kept.clientGoneMs)
+    this.store = new FastifyStore(this.held, sessions)
+    this.hooks = hooksFor(this.store)
+    this.life = new RequestLife(this.held, kept.clientGoneMs, this.protect)
   }
 
   get current(): Current {
@@ -71,11 +71,11 @@ export class HookedRequest implements LivingSession, SessionBinding {
   }
 
   decide(): Promise<void> {
-    return this.life.decide(() => this.reply.statusCode)
+    return this.life.decide(() => this.reply.statusCode, this.storeAndSetCookie)
   }
 
-  async store(): Promise<void> {
-    this.sessionStore.isLast = true
+  private readonly storeAndSetCookie = async (): Promise<void> => {
+    this.store.isLast = true
     if (this.held.readOnly !== undefined) return
     const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
@@ -85,7 +85,7 @@ export class HookedRequest implements LivingSession, SessionBinding {
 
   /** A hook's answer, or what it throws, also in a callback of the store: an `idGenerator` of the application's, say. */
   private run(hook: 'onRequest' | 'onSend'): Promise<void> {
-    const { sessionStore: store, hooks, request, reply } = this
+    const { store, hooks, request, reply } = this
     const answer = new Promise<void>((resolve, reject) => {
       const done = (error?: Error | null): void => {
         if (error === undefined || error === null) resolve()
@@ -99,7 +99,7 @@ export class HookedRequest implements LivingSession, SessionBinding {
   }
 
   private async release(session: FastifySessionObject): Promise<void> {
-    const { sessionStore: store, held } = this
+    const { store, held } = this
     if (held.readOnly !== undefined || held.isOver) return
     // What @fastify/session asks before it saves.
     const { rolling, saveUninitialized } = this.kept
@@ -111,7 +111,7 @@ export class HookedRequest implements LivingSession, SessionBinding {
   }
 
   private regenerate(session: FastifySessionObject, original: Method, args: never[]): unknown {
-    const { sessionStore: store } = this
+    const { store } = this
     store.isRegenerating = true
     try {
       return original.apply(session, args)
@@ -136,8 +136,9 @@ export class HookedRequest implements LivingSession, SessionBinding {
     })
   }
 
-  protect(reason: ReadOnlyReason = this.held.readOnly ?? 'released'): void {
-    if (isSession(this.session)) protect(own(this.session), readOnlyFailure(reason, this.session.sessionId))
+  private readonly protect = (): void => {
+    const { session, held } = this
+    if (isSession(session)) protect(own(session), readOnlyFailure(held.readOnly ?? 'released', session.sessionId))
   }
 }
 

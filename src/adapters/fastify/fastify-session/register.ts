@@ -36,7 +36,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   })
   app.decorateRequest('sessionStore', {
     getter(this: FastifyRequest) {
-      return lockedOf(this)?.sessionStore ?? bareStore
+      return lockedOf(this)?.store ?? bareStore
     },
   })
   app.decorateRequest('session', {

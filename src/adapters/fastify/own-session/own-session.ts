@@ -24,7 +24,7 @@ export class OwnSession extends RequestSession<Data> implements LivingSession {
   }
 
   async decide(): Promise<void> {
-    await this.life.decide(() => this.reply.statusCode)
+    await this.life.decide(() => this.reply.statusCode, this.store)
     tellBrowser(this, this.cookie)
   }
 
