@@ -73,11 +73,11 @@ export default tseslint.config(
     // A dump (`console.log(wire)`, a debugger, an error reporter) shows what is `private` and not what is `#`: names and
     // passwords, keys, records in clear. So `#` is for what knows those, and `private` for everything else.
     files: SRC,
-    ignores: ['src/wire/memcached/**', 'src/session/records/**'],
+    ignores: ['src/wire/memcached/**', 'src/wire/redis/**', 'src/wire/socket/**', 'src/session/records/**'],
     rules: { 'no-restricted-syntax': ['error', { selector: 'PrivateIdentifier', message: 'Nothing here is a secret: `private`.' }] },
   },
   {
-    files: ['src/wire/memcached/**/*.ts', 'src/session/records/**/*.ts'],
+    files: ['src/wire/memcached/**/*.ts', 'src/wire/redis/**/*.ts', 'src/wire/socket/**/*.ts', 'src/session/records/**/*.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

@@ -17,7 +17,7 @@ export const LONG_FILES = [
   'src/session/session-store.ts',
   'src/session/session.ts',
   'src/wire/memcached/binary-codec.ts',
-  'src/wire/memcached/node.ts',
+  'src/wire/socket/node.ts',
   'src/wire/memcached/text-codec.ts',
 ]
 

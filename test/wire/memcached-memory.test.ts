@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { CommandFlight, type Flight } from '../../src/wire/memcached/flight.js'
+import { CommandFlight, type Flight } from '../../src/wire/socket/flight.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { makeCodec } from '../fuzz/codec-fuzz.js'
 import { collectGarbage } from '../support/garbage.js'

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
-import { Opening } from '../../src/wire/memcached/opening.js'
+import { peerOf } from '../../src/wire/memcached/peer.js'
+import { Opening } from '../../src/wire/socket/opening.js'
 import { FlightError } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { serverOf, serversOf } from '../support/servers.js'
@@ -109,7 +110,7 @@ describe('the error says what happened first', () => {
   })
 
   it('a name server that does not answer', () => {
-    const opening = new Opening(serverOf('tcp://cache.example:11211'), 0)
+    const opening = new Opening(peerOf(serverOf('tcp://cache.example:11211')), 0)
     expect(opening.awaited).toContain('PEM')
     const socket = new Socket()
     opening.follow(socket)

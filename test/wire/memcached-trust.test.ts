@@ -1,6 +1,6 @@
 /** How long a version is trusted that came through a proxy. */
 import { describe, expect, it } from 'vitest'
-import { TrustByAge } from '../../src/wire/memcached/trust.js'
+import { TrustByAge } from '../../src/wire/socket/trust.js'
 
 describe('a version that came through a proxy', () => {
   it('is trusted for as long as a flight may take, from the sending of its reading', () => {

@@ -4,12 +4,14 @@
  */
 import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
-import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
-import type { Codec, CodecContext } from './codec.js'
-import type { Flight } from './flight.js'
+import { AuthenticationError, ProtocolError, replyOf } from '../socket/codec.js'
+import type { Codec, CodecContext } from '../socket/codec.js'
+import type { Flight } from '../socket/flight.js'
+import type { Greeting } from '../socket/greeting.js'
+import { Inbox } from '../socket/inbox.js'
 import { isTurnedAwayBytes, turnedAway } from './first-words.js'
-import { GreetingReader, type Greeting } from './greeting.js'
-import { Inbox } from './inbox.js'
+import { GreetingReader } from './greeting.js'
+import { casOf } from './version.js'
 import { isDate, ServerClock } from './server-clock.js'
 
 const GET = 0x00

@@ -1,7 +1,7 @@
 /**
  * What memcached and its client say to each other before the first command: in text, even where binary is spoken later.
  */
-import { AuthenticationError } from './codec.js'
+import { AuthenticationError } from '../socket/codec.js'
 
 const TURNED_AWAY = 'ERROR Too many open connections'
 

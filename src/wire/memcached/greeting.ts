@@ -1,13 +1,9 @@
-/** What a server says about itself during the handshake. */
+/** What memcached says about itself during the handshake. */
+import type { Greeting } from '../socket/greeting.js'
 
-export interface Greeting {
-  /** The largest item (key, value and header) in bytes; undefined if the server does not say. */
-  readonly itemSizeMaxBytes: number | undefined
-  /**
-   * Identifies the server's process: its pid, and the second in which it started (`time` - `uptime` stays the same for
-   * one process). A restarted server has another. Undefined if the server does not say.
-   */
-  readonly process: string | undefined
+export interface ServerGreeting extends Greeting, Facts {}
+
+interface Facts {
   /** The server's own time, in seconds since 1970; undefined if the server does not say. */
   readonly timeSec: number | undefined
   /** Whether a proxy answered where the save path names none (`via`). */
@@ -19,7 +15,7 @@ export interface Greeting {
 }
 
 /** Why this server cannot keep locks; undefined where it can. */
-export function flawOf({ isProxy, hasVersions, isReplicated }: Greeting): string | undefined {
+function flawOf({ isProxy, hasVersions, isReplicated }: Facts): string | undefined {
   if (isProxy) {
     return (
       'a proxy answers here, and not memcached itself: the keys of a session would lie on several servers, and a restart ' +
@@ -54,17 +50,17 @@ export class GreetingReader {
   }
 
   /** @param isReplicated what a proxy was found to do. */
-  result(isReplicated = false): Greeting {
+  result(isReplicated = false): ServerGreeting {
     const pid = this.#numbers.get('pid')
     const time = this.#numbers.get('time')
     const uptime = this.#numbers.get('uptime')
     const known = pid !== undefined && time !== undefined && uptime !== undefined
+    const facts = { timeSec: time, isProxy: this.#isProxy, hasVersions: this.#hasVersions, isReplicated }
     return {
+      ...facts,
       itemSizeMaxBytes: this.#numbers.get('item_size_max'),
-      timeSec: time,
-      isProxy: this.#isProxy,
-      hasVersions: this.#hasVersions,
-      isReplicated,
+      flaw: flawOf(facts),
+      // `time` - `uptime` stays the same for one process.
       process: known ? `${String(pid)}@${String(time - uptime)}` : undefined,
     }
   }

@@ -9,13 +9,16 @@ import type { Placement } from '../placement.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
 import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
-import type { MakeCodec } from './codec.js'
-import { problemOf } from './framing.js'
-import { MemcachedNode } from './node.js'
+import type { MakeCodec } from '../socket/codec.js'
+import { problemOf } from '../socket/framing.js'
+import { ServerNode } from '../socket/node.js'
+import { TrustByAge } from '../socket/trust.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createPhpRing } from './php-ring.js'
 import { type PlacedNode, placedOn } from './placed-wire.js'
 import { createRendezvous } from './rendezvous.js'
+import { maxValueBytes } from './item-size.js'
+import { peerOf } from './peer.js'
 import { nodeId, protocolOf, type ServerAddress } from './save-path.js'
 import { fingerprintOf, ServerLists } from './server-lists.js'
 import { createPortableCodec, createTextCodec, TEXT_VERSION } from './text-codec.js'
@@ -50,7 +53,7 @@ export interface MemcachedWire extends Wire {
 }
 
 interface Place {
-  readonly node: MemcachedNode
+  readonly node: ServerNode
   readonly version: RegExp
 }
 
@@ -86,7 +89,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     const { makeCodec, version } = dialectOf(server, probeKey)
     // A flight may have two legs there, and has to be over in time all the same.
     const legMs = isPlaced ? Math.max(Math.floor(flightMs / 2), 10) : flightMs
-    return { node: new MemcachedNode({ server, clock, makeCodec, flightMs: legMs, connections, warn }), version }
+    return { node: new ServerNode({ peer: peerOf(server), trust: trustIn(server, legMs), clock, makeCodec, flightMs: legMs, connections, warn }), version }
   })
   const owner = createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   const placeOf = (route: string): Place => {
@@ -132,7 +135,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
       }),
     send,
     startCycle,
-    maxValueBytes: (route, key) => placeOf(route).node.maxValueBytes(key),
+    maxValueBytes: (route, key) => maxValueBytes(placeOf(route).node, key),
     ...(servers.some(({ via }) => via !== undefined) ? {} : { keys }),
     // memcached expires its items by itself.
     sweep: () => 0,
@@ -159,6 +162,10 @@ function problemIn(commands: readonly Command[], version: RegExp): string | unde
   }
   return undefined
 }
+
+/** Behind a proxy a server restarts unseen: see `trust.ts`. */
+const trustIn = ({ via }: ServerAddress, flightMs: number): 'process' | TrustByAge =>
+  via === undefined ? 'process' : new TrustByAge(flightMs)
 
 function dialectOf(server: ServerAddress, probeKey: () => string): { makeCodec: MakeCodec; version: RegExp } {
   if (server.via !== undefined) return { makeCodec: createPortableCodec(probeKey), version: TEXT_VERSION }

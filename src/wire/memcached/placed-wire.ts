@@ -3,11 +3,12 @@ import { cycleByFlights, startCommands } from '../cycle.js'
 import { legsOf, sendLegs } from '../legs.js'
 import type { Placement } from '../placement.js'
 import { FlightError, type Command, failLater, type Receiver, type Wire } from '../wire.js'
-import type { MemcachedNode } from './node.js'
+import type { ServerNode } from '../socket/node.js'
+import { maxValueBytes } from './item-size.js'
 
 /** What the wire without a placement does for one node. */
 export interface PlacedNode {
-  readonly node: MemcachedNode
+  readonly node: ServerNode
   /** Why these commands must not be sent. */
   readonly problemOf: (commands: readonly Command[]) => string | undefined
 }
@@ -45,6 +46,6 @@ export function placedOn(nodes: readonly PlacedNode[], placement: Placement, rin
       return node.start(start, problemOf(startCommands(start)))
     },
     nodeOf: (route) => at(ring(placement.hashedPartOf(route))).node.observed,
-    maxValueBytes: (_route, key) => at(indexOf(key)).node.maxValueBytes(key),
+    maxValueBytes: (_route, key) => maxValueBytes(at(indexOf(key)).node, key),
   }
 }

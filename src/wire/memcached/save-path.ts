@@ -4,41 +4,15 @@
  *
  * The functions are pure: they read no file and no environment variable, and ask no name server.
  */
-import { isIPv6 } from 'node:net'
 import { nearestName } from '../../system/nearest-name.js'
 import type { Refuse } from '../scheme.js'
-
-/** User name and password, percent-decoded. For SASL PLAIN in the binary protocol, and for memcached's `-Y` in text. */
-export interface Credentials {
-  readonly username: string
-  readonly password: string
-}
-
-/**
- * The TLS parameters of one server. The certificate is verified unless the path says `verify=off`. Files are read for
- * each connection.
- */
-export interface TlsParameters {
-  /** The PEM file of the authority to trust. Default: Node's own list. */
-  readonly ca: string | undefined
-  /** The PEM files of a client certificate and its key; both or neither. */
-  readonly cert: string | undefined
-  readonly key: string | undefined
-  /** The name in the server's certificate. Default: the host. */
-  readonly servername: string | undefined
-  readonly verify: boolean
-}
-
-export type Endpoint =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+import { type Credentials, decode, parseHost, parseUnix, placeName, type SocketAddress, tlsOf } from '../socket/address.js'
 
 /** One memcached server of a save path. */
-export interface ServerAddress {
-  readonly endpoint: Endpoint
+export interface ServerAddress extends SocketAddress {
   /** The host as the save path spells it; empty for a socket. PHP's clients place sessions by it. */
   readonly spelledHost: string
-  readonly tls: TlsParameters | undefined
+  /** For SASL PLAIN in the binary protocol, and for memcached's `-Y` in text. */
   readonly credentials: Credentials | undefined
   /** The server's share of the sessions relative to the other servers; an integer from 1 (the default) to 1000. */
   readonly weight: number
@@ -99,11 +73,7 @@ export const protocolOf = ({ protocol, credentials }: ServerAddress): 'binary' |
  * The name by which sessions are placed on this server: `host:port`, or the path of the socket. TLS and credentials are
  * no part of it, so that a change of them moves no session.
  */
-export function nodeId(server: ServerAddress): string {
-  const { endpoint } = server
-  if (endpoint.kind === 'unix') return endpoint.path
-  return `${isIPv6(endpoint.host) ? `[${endpoint.host}]` : endpoint.host}:${String(endpoint.port)}`
-}
+export const nodeId = (server: ServerAddress): string => placeName(server)
 
 function parseServer(piece: string, where: string, refuse: Refuse): ServerAddress {
   if (piece === '') refuse(where, 'it is empty')
@@ -119,7 +89,7 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   const credentials = at < 0 ? undefined : parseCredentials(location.slice(0, at), where, refuse)
   const address = location.slice(at + 1)
   const isUnix = kind === 'unix'
-  const endpoint = isUnix ? parseUnix(address, where, refuse) : parseHost(address, where, refuse)
+  const endpoint = isUnix ? parseUnix(address, where, refuse) : parseHost(address, DEFAULT_PORT, where, refuse)
   if (credentials !== undefined && parameters.protocol === 'text' && /\s/.test(credentials.username)) {
     refuse(where, 'the text protocol has no user names with spaces')
   }
@@ -135,27 +105,6 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
     weight: parseWeight(parameters.weight, where, refuse),
     protocol: parseProtocol(parameters.protocol, where, refuse),
   }
-}
-
-function parseUnix(address: string, where: string, refuse: Refuse): Endpoint {
-  const path = decode(address, where, 'socket path', refuse)
-  if (!path.startsWith('/') || path.endsWith('/')) refuse(where, 'a socket needs an absolute path', address)
-  // sun_path of unix(7) holds 108 bytes with its NUL.
-  if (Buffer.byteLength(path) > 107) refuse(where, 'a socket path has at most 107 bytes', address)
-  return { kind: 'unix', path }
-}
-
-function parseHost(address: string, where: string, refuse: Refuse): Endpoint {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/s.exec(address)
-  if (match === null) return refuse(where, 'host and port cannot be told apart (IPv6 goes in brackets)', address)
-  const [, v6, name, digits] = match
-  const host = (v6 ?? name ?? '').toLowerCase()
-  const valid = v6 === undefined ? /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$/.test(host) : isIPv6(host)
-  if (!valid || host.includes('%')) refuse(where, 'not a host name or address (IPv6 goes in brackets)', v6 ?? name)
-  if (digits === undefined) return { kind: 'tcp', host, port: DEFAULT_PORT }
-  const port = /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : 0
-  if (port < 1 || port > 65535) refuse(where, 'a port is a number from 1 to 65535', /^[\d+.e-]{0,8}$/.test(digits) ? digits : undefined)
-  return { kind: 'tcp', host, port }
 }
 
 function parseCredentials(text: string, where: string, refuse: Refuse): Credentials {
@@ -197,13 +146,6 @@ function parseParameters(query: string | undefined, tls: boolean, where: string,
   return found
 }
 
-function tlsOf(parameters: Parameters, where: string, refuse: Refuse): TlsParameters {
-  const { ca, cert, key, servername, verify } = parameters
-  if ((cert === undefined) !== (key === undefined)) refuse(where, 'a client certificate needs both cert and key')
-  if (verify !== undefined && verify !== 'on' && verify !== 'off') refuse(where, 'verify is on or off', verify)
-  return { ca, cert, key, servername, verify: verify !== 'off' }
-}
-
 function parseWeight(text: string | undefined, where: string, refuse: Refuse): number {
   if (text === undefined) return 1
   const weight = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0
@@ -220,12 +162,4 @@ function parseVia(text: string | undefined, where: string, refuse: Refuse): Via 
   const via = PROXIES.find((known) => known === text)
   if (text !== undefined && via === undefined) refuse(where, `via is one of ${PROXIES.join(', ')}`, text)
   return via
-}
-
-function decode(text: string, where: string, part: string, refuse: Refuse): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return refuse(where, `the ${part} has a broken percent-encoding`)
-  }
 }

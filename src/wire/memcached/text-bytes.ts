@@ -1,6 +1,6 @@
 /** What arrived of the text protocol, and how numbers, versions and values are read out of it. */
 import type { Value } from '../wire.js'
-import { isVersion } from './codec.js'
+import { isVersion } from './version.js'
 
 export const SPACE = 32
 export const CR = 13

@@ -6,21 +6,22 @@
  * only if bytes and flags are ours. How compare-and-delete and a touch that tells the CAS are said, see text-words.ts.
  */
 import { isAscii } from 'node:buffer'
-import type { Credentials } from './save-path.js'
+import type { Credentials } from '../socket/address.js'
+import { AuthenticationError, ProtocolError, replyOf } from '../socket/codec.js'
+import type { Codec, CodecContext, MakeCodec } from '../socket/codec.js'
+import { EndFlight, type Flight, StartFlight } from '../socket/flight.js'
+import { Inbox } from '../socket/inbox.js'
+import { Outbox } from '../socket/outbox.js'
 import type { Command, Reply } from '../wire.js'
-import { AuthenticationError, casOf, ProtocolError, replyOf } from './codec.js'
-import type { Codec, CodecContext, MakeCodec } from './codec.js'
-import { EndFlight, type Flight, StartFlight } from './flight.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
-import { GreetingReader, type Greeting } from './greeting.js'
-import { Inbox } from './inbox.js'
-import { Outbox } from './outbox.js'
+import { GreetingReader, type ServerGreeting } from './greeting.js'
 import { isDate, ServerClock } from './server-clock.js'
 import { ReplicationProbe } from './replication-probe.js'
 import { CR } from './text-bytes.js'
 import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
 import { DIRECT_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
+import { casOf } from './version.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
@@ -68,7 +69,7 @@ class TextCodec implements Codec {
     return this.#dues.length - this.#head
   }
 
-  greet(ready: (greeting: Greeting) => void): void {
+  greet(ready: (greeting: ServerGreeting) => void): void {
     const { socket, credentials } = this.#context
     const reader = new GreetingReader()
     const takeLast = this.#statsTaker(reader, ready)
@@ -280,7 +281,7 @@ class TextCodec implements Codec {
   }
 
   /** Takes the lines of a `stats`, sets the server's clock by them, and then tells what they said. */
-  #statsTaker(reader: GreetingReader, done: (greeting: Greeting) => void): (line: string) => boolean {
+  #statsTaker(reader: GreetingReader, done: (greeting: ServerGreeting) => void): (line: string) => boolean {
     const take = takeStatsInto(reader)
     return (line) => {
       if (!take(line)) return false

@@ -5,7 +5,7 @@
  * from its first byte on: nothing of an anomaly is judged here.
  */
 import type { CycleKeys, CycleStart } from '../cycle.js'
-import type { EndFlight, StartFlight } from './flight.js'
+import type { EndFlight, StartFlight } from '../socket/flight.js'
 import { type Arrived, numberIn, SPACE, valueIn, versionIn } from './text-bytes.js'
 import type { TextWords } from './text-words.js'
 

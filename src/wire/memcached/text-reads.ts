@@ -1,8 +1,9 @@
 /** One `gets` line of the text protocol: the keys, who asked for them, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { casOf, ProtocolError, replyOf } from './codec.js'
-import type { Flight } from './flight.js'
+import { ProtocolError, replyOf } from '../socket/codec.js'
+import type { Flight } from '../socket/flight.js'
 import { areDigits, type Arrived, CR, LF, numberIn, SPACE, valueIn } from './text-bytes.js'
+import { casOf } from './version.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.
 const MOST_KEYS = 7

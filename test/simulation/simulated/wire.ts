@@ -1,7 +1,7 @@
 import type { Timer } from '../../../src/system/clock.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { areSameBytes, type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
-import { TrustByAge } from '../../../src/wire/memcached/trust.js'
+import { TrustByAge } from '../../../src/wire/socket/trust.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
 import type { SimulatedHost, SimulatedTime } from './time.js'

@@ -2,7 +2,7 @@
 import { Socket } from 'node:net'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 import { endCommands, endReplies, startCommands, startReplies } from '../../../src/wire/cycle.js'
-import { CommandFlight, EndFlight, type Flight, StartFlight } from '../../../src/wire/memcached/flight.js'
+import { CommandFlight, EndFlight, type Flight, StartFlight } from '../../../src/wire/socket/flight.js'
 import { createTextCodec } from '../../../src/wire/memcached/text-codec.js'
 import { FlightError, type Receiver, type Reply, valueBytes } from '../../../src/wire/wire.js'
 import { mutate, pieces } from '../../fuzz/mutate.js'

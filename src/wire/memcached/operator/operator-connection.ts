@@ -6,12 +6,13 @@
  */
 import type { Socket } from 'node:net'
 import { NotSupportedError } from '../../../errors.js'
-import { type Credentials, describeServer, type ServerAddress } from '../save-path.js'
+import { describeServer, type ServerAddress } from '../save-path.js'
 import type { Clock, Timer } from '../../../system/clock.js'
 import { FlightError } from '../../wire.js'
-import { AuthenticationError } from '../codec.js'
+import type { Credentials } from '../../socket/address.js'
+import { AuthenticationError } from '../../socket/codec.js'
+import { dial, readPemFiles } from '../../socket/dial.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from '../first-words.js'
-import { dial, readPemFiles } from '../socket.js'
 
 export interface OperatorOptions {
   readonly server: ServerAddress

@@ -1,6 +1,5 @@
 /** The connections of one node, kept by generic-pool: last in, first out, so that few connections do all the work. */
 import { createPool, type Pool } from 'generic-pool'
-import { describeServer } from './save-path.js'
 import type { Clock } from '../../system/clock.js'
 import { ConnectError, Connection, type ConnectionOptions } from './connection.js'
 import { Opening } from './opening.js'
@@ -100,7 +99,7 @@ export class ConnectionPool {
     const waitMs = this.#nextAttemptMs - clock.nowMs()
     if (waitMs > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
     try {
-      const opening = new Opening(this.#options.server, clock.nowMs())
+      const opening = new Opening(this.#options.peer, clock.nowMs())
       this.#opening = opening
       const connection = await Connection.open({ ...this.#options, signal: this.#closing.signal }, opening)
       this.#connections.add(connection)
@@ -125,7 +124,7 @@ export class ConnectionPool {
     if (this.#lastFailure !== undefined && this.#lastFailure.atMs >= thenMs) return this.#lastFailure.error
     if (this.#opening === undefined || this.size > 0) return undefined
     const { awaited, beganAtMs } = this.#opening
-    return new ConnectError(`Cannot connect to ${describeServer(this.#options.server)}: ${awaited}.`, beganAtMs)
+    return new ConnectError(`Cannot connect to ${this.#options.peer.name}: ${awaited}.`, beganAtMs)
   }
 
   /**

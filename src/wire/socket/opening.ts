@@ -1,27 +1,24 @@
 /** An attempt to connect, which can say what it waits for, or why it failed. */
 import * as net from 'node:net'
-import type { ServerAddress } from './save-path.js'
+import type { Peer } from './address.js'
 
 type Stage = 'files' | 'name' | 'connection' | 'tls' | 'handshake'
 
 export class Opening {
   #stage: Stage = 'files'
-  readonly #protocol: string
-
-  readonly #server: ServerAddress
+  readonly #peer: Peer
 
   constructor(
-    server: ServerAddress,
+    peer: Peer,
     /** When the attempt began, in the clock's monotonic milliseconds. */
     readonly beganAtMs: number,
   ) {
-    this.#server = server
-    this.#protocol = server.protocol ?? (server.credentials === undefined ? 'text' : 'binary')
+    this.#peer = peer
   }
 
   /** Follows the steps of a socket that has begun to connect. */
   follow(socket: net.Socket): void {
-    const { endpoint, tls } = this.#server
+    const { endpoint, tls } = this.#peer.address
     this.#stage = endpoint.kind === 'tcp' && net.isIP(endpoint.host) === 0 ? 'name' : 'connection'
     socket.once('lookup', () => (this.#stage = 'connection'))
     socket.once('connect', () => (this.#stage = tls === undefined ? 'handshake' : 'tls'))
@@ -40,10 +37,7 @@ export class Opening {
       case 'tls':
         return 'it accepted the connection and did not answer in TLS (does it speak TLS?)'
       case 'handshake':
-        return (
-          'it accepted the connection and did not answer ' +
-          `(does it run, and is it memcached that speaks protocol=${this.#protocol}?)`
-        )
+        return `it accepted the connection and did not answer (does it run, and is it ${this.#peer.expected}?)`
     }
   }
 
@@ -60,11 +54,10 @@ export class Opening {
 
   /** The likely reasons why the server closed the connection. */
   get whyClosed(): string {
-    const wants = this.#server.tls === undefined ? 'TLS, or SASL credentials' : 'a client certificate, or SASL credentials'
-    const mayBeProxy = this.#protocol === 'text' && this.#server.via === undefined
-    const proxy = mayBeProxy ? '; where twemproxy answers, add ?via=twemproxy to the address' : ''
+    const { address, mayWant, orElse = '' } = this.#peer
+    const wants = `${address.tls === undefined ? 'TLS' : 'a client certificate'}, or ${mayWant}`
     return this.#stage === 'tls'
       ? 'the server closed the connection in the TLS handshake (it may not speak TLS)'
-      : `the server closed the connection in the handshake (it may want ${wants}${proxy})`
+      : `the server closed the connection in the handshake (it may want ${wants}${orElse})`
   }
 }

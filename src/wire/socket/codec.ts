@@ -1,10 +1,10 @@
 /**
- * The seam between connections and dialects: what memcached's binary and text protocols have in common.
+ * The seam between connections and protocols: what the protocols of servers have in common here.
  *
  * A codec belongs to one connection and dies with it. It knows bytes and flights, no sockets, pools or timers.
  */
 import type { Socket } from 'node:net'
-import type { Credentials } from './save-path.js'
+import type { Credentials } from './address.js'
 import type { Clock } from '../../system/clock.js'
 import type { Cas, Reply, Status, Value } from '../wire.js'
 import type { Flight } from './flight.js'
@@ -55,9 +55,3 @@ export type MakeCodec = (context: CodecContext) => Codec
 export function replyOf(status: Status, cas: Cas | undefined, value: Value | undefined, flags: number): Reply {
   return { status, value, flags, cas }
 }
-
-/** Whether the server counts versions: one that runs without them (`-C`) prints 0 for all. */
-export const isVersion = (version: string): boolean => !version.startsWith('0') || !/^0+$/.test(version)
-
-/** The CAS that a server printed; undefined where it counts none. */
-export const casOf = (version: string, asOf: number): Cas | undefined => (isVersion(version) ? { version, asOf } : undefined)

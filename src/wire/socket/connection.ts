@@ -4,14 +4,14 @@
  * Replies are matched here and nowhere else, so a late one can never reach another connection's request.
  */
 import type { Socket } from 'node:net'
-import { describeServer, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import { FlightError, UnsupportedStoreError } from '../wire.js'
 import { AuthenticationError, type Codec, type MakeCodec } from './codec.js'
 import type { Flight } from './flight.js'
-import { flawOf, type Greeting } from './greeting.js'
+import type { Greeting } from './greeting.js'
+import type { Peer } from './address.js'
 import type { Opening } from './opening.js'
-import { dial, readPemFiles } from './socket.js'
+import { dial, readPemFiles } from './dial.js'
 
 /** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
 export class ConnectError extends Error {
@@ -27,7 +27,7 @@ export class ConnectError extends Error {
 }
 
 export interface ConnectionOptions {
-  readonly server: ServerAddress
+  readonly peer: Peer
   readonly clock: Clock
   readonly makeCodec: MakeCodec
   /** How long connecting and the handshake may take together. */
@@ -80,10 +80,10 @@ export class Connection {
    * @throws {ConnectError} within `openMs`, whatever happens.
    */
   static async open(
-    { server, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
+    { peer, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
     opening: Opening,
   ): Promise<Connection> {
-    const name = describeServer(server)
+    const { name, address: server } = peer
     try {
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
@@ -175,7 +175,7 @@ export class Connection {
       this.#failOpening = reject
       this.#socket.once(readyEvent, () => {
         this.#codec.greet((greeting) => {
-          const flaw = flawOf(greeting)
+          const { flaw } = greeting
           if (flaw !== undefined) {
             this.destroy(new UnsupportedStoreError(`${this.#name}: ${flaw}`))
             return

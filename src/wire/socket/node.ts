@@ -1,22 +1,26 @@
 /**
- * One memcached server: gathers the flights of an event-loop turn into a batch, borrows one connection for it, and
+ * One server: gathers the flights of an event-loop turn into a batch, borrows one connection for it, and
  * refuses a CAS that is older than that connection.
  */
-import { describeServer, type ServerAddress } from './save-path.js'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
 import { FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
+import type { Peer } from './address.js'
 import type { MakeCodec } from './codec.js'
 import { ConnectError, type Connection } from './connection.js'
 import { CommandFlight, type Flight, StartFlight } from './flight.js'
 import type { Greeting } from './greeting.js'
 import { ConnectionPool } from './pool.js'
-import { MEMCACHED } from './traits.js'
 import { TrustByAge } from './trust.js'
 
 export interface NodeOptions {
-  readonly server: ServerAddress
+  readonly peer: Peer
+  /**
+   * Which versions may be sent on which connection. `process`: those that were read over a connection to the same process
+   * of the server, which counts from 1 again when it is restarted. `always`: the server's versions never repeat.
+   */
+  readonly trust: 'process' | 'always' | TrustByAge
   readonly clock: Clock
   readonly makeCodec: MakeCodec
   /** The deadline of one flight, from `flight()` to its settling. */
@@ -33,12 +37,7 @@ const KNOWN_PROCESSES = 16
 const BATCH_BYTES = 256 * 1024
 const BATCH_FLIGHTS = 256
 
-// memcached's own default of -I, for servers that do not tell theirs.
-const DEFAULT_ITEM_SIZE_MAX_BYTES = 1024 * 1024
-// An item's header, CAS, flags, line ends and the slack of its slab come off the item size (measured: about 60).
-const ITEM_OVERHEAD_BYTES = 64
-
-export class MemcachedNode {
+export class ServerNode {
   readonly name: string
   readonly observed: ObservedNode
   readonly #counters = { flights: 0, commands: 0, failed: 0, batches: 0, connectionsOpened: 0 }
@@ -56,24 +55,25 @@ export class MemcachedNode {
   /** When the first flight of this turn came: one look at the clock serves them all. */
   #turnMs = 0
   #ordinal = 0
-  #itemSizeMaxBytes = DEFAULT_ITEM_SIZE_MAX_BYTES
+  #itemSizeMaxBytes: number | undefined
   /** The server's processes so far, the present one last. */
   #processes: readonly string[] = []
   #closed = false
   readonly #warn: NodeOptions['warn']
-  /** Behind a proxy: see `trust.ts`. */
-  readonly #trust: TrustByAge | undefined
+  readonly #trust: NodeOptions['trust']
+  readonly #system: string
 
-  constructor({ server, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
+  constructor({ peer, trust, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
     this.#warn = warn
-    this.name = describeServer(server)
-    this.observed = observedOf(server)
+    this.name = peer.name
+    this.observed = observedOf(peer)
     this.#clock = clock
     this.#flightMs = flightMs
-    this.#trust = server.via === undefined ? undefined : new TrustByAge(flightMs)
+    this.#trust = trust
+    this.#system = peer.system
     this.#answerMs = flightMs / 4
     this.#pool = new ConnectionPool({
-      server,
+      peer,
       clock,
       makeCodec,
       openMs: flightMs - this.#answerMs,
@@ -121,8 +121,9 @@ export class MemcachedNode {
     return { ...this.#counters, connections: this.#pool.size }
   }
 
-  maxValueBytes(key: string): number {
-    return Math.max(0, this.#itemSizeMaxBytes - ITEM_OVERHEAD_BYTES - key.length)
+  /** As the server told it last; undefined before it did. */
+  get itemSizeMaxBytes(): number | undefined {
+    return this.#itemSizeMaxBytes
   }
 
   /** Rejects what is pending and destroys every connection. To be called once. */
@@ -141,7 +142,11 @@ export class MemcachedNode {
    */
   #date({ process }: Greeting): number {
     this.#counters.connectionsOpened += 1
-    if (this.#trust !== undefined) return this.#clock.nowMs()
+    if (this.#trust instanceof TrustByAge) return this.#clock.nowMs()
+    if (this.#trust === 'always') {
+      if (process !== undefined && !this.#pool.knows(process)) this.#pool.forgetOthers(process)
+      return this.#ordinal
+    }
     if (process !== undefined) {
       if (this.#pool.knows(process)) return this.#ordinal
       this.#pool.forgetOthers(process)
@@ -158,7 +163,7 @@ export class MemcachedNode {
         code: 'LATCHKEY_TWO_SERVERS',
         node: this.name,
         message:
-          `${this.name} leads now to one memcached and now to another (a name with several addresses, or a balancer ` +
+          `${this.name} leads now to one ${this.#system} and now to another (a name with several addresses, or a balancer ` +
           'between). A session is found on one of them only, and its lock holds on one only. Name each server by an ' +
           'address of its own, separated by commas.',
       })
@@ -236,7 +241,7 @@ export class MemcachedNode {
   /** Takes from what is pending, in its order: as much as a batch holds. */
   #nextBatch(connection: Connection): Flight[] {
     const nowMs = this.#clock.nowMs()
-    if (this.#trust !== undefined) this.#ordinal = nowMs
+    if (this.#trust instanceof TrustByAge) this.#ordinal = nowMs
     const batch: Flight[] = []
     let bytes = 0
     let taken = 0
@@ -286,8 +291,9 @@ export class MemcachedNode {
 
   /** Fails a flight with a CAS from before this connection: the server may have restarted and reuse its number. */
   #isTrusted(flight: Flight, connection: Connection, nowMs: number): boolean {
+    if (this.#trust === 'always') return true
     const isYounger = flight.oldestAsOf < connection.openedAt
-    if (!isYounger && this.#trust?.isTrusted(flight.oldestAsOf, nowMs) !== false) return true
+    if (!isYounger && (this.#trust === 'process' || this.#trust.isTrusted(flight.oldestAsOf, nowMs))) return true
     const message = isYounger
       ? `The connection to ${this.name} is younger than the CAS that was to be sent; read it again.`
       : `The CAS that was to be sent to ${this.name} is too old to be sent through a proxy; read it again.`
@@ -313,10 +319,7 @@ export class MemcachedNode {
   }
 }
 
-function observedOf(server: ServerAddress): ObservedNode {
-  const { endpoint } = server
-  const name = describeServer(server)
-  const system = MEMCACHED.name
+function observedOf({ address: { endpoint }, name, system }: Peer): ObservedNode {
   if (endpoint.kind === 'unix') return { name, system, address: endpoint.path, port: undefined }
   return { name, system, address: endpoint.host, port: endpoint.port }
 }

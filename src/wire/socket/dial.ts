@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
-import type { ServerAddress, TlsParameters } from './save-path.js'
+import type { SocketAddress, TlsParameters } from './address.js'
 
 // By keep-alive the kernel notices a peer that vanished without a word. A flight has its own, much shorter deadline.
 const KEEP_ALIVE_MS = 30_000
@@ -29,7 +29,7 @@ const READ_BYTES = 64 * 1024
  *   of the connection go into one buffer, which saves making a new one for each. Without `receive` there are 'data'
  *   events.
  */
-export function dial(server: ServerAddress, pem: PemFiles = {}, receive?: (chunk: Buffer) => void): Dialled {
+export function dial(server: SocketAddress, pem: PemFiles = {}, receive?: (chunk: Buffer) => void): Dialled {
   const target = { ...placeOf(server), ...(receive === undefined ? {} : { onread: into(receive) }) }
   if (server.tls === undefined) return { socket: net.connect(target), readyEvent: 'connect' }
   const servername = server.tls.servername ?? (server.endpoint.kind === 'tcp' ? server.endpoint.host : '')
@@ -52,7 +52,7 @@ function into(receive: (chunk: Buffer) => void) {
   return { buffer, callback }
 }
 
-function placeOf({ endpoint }: ServerAddress) {
+function placeOf({ endpoint }: SocketAddress) {
   if (endpoint.kind === 'unix') return { path: endpoint.path }
   const { host, port } = endpoint
   return { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
