@@ -11,8 +11,7 @@ import { readToken } from './protocol/lock-token.js'
 import { traceAcquire } from './protocol/observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { ending, hasEnded } from './protocol/record.js'
-import { firstTurnMs } from './fairness/shared-turn.js'
-import { RecentTurns } from './fairness/recent-turns.js'
+import { Turns } from './fairness/turns.js'
 import { SessionTable } from './session-table.js'
 import { type UncontendedHost, UncontendedLock } from './uncontended-lock.js'
 import { type QueueHost, WaitQueue } from './queue/wait-queue.js'
@@ -38,14 +37,13 @@ export interface LocalLock {
  */
 export class SessionLocker implements Locker, QueueHost, UncontendedHost, House {
   private readonly sessions = new SessionTable<UncontendedLock | WaitQueue>()
-  private readonly turns = new RecentTurns()
+  private readonly turns: Turns
   private readonly orphans: OrphanSweeper
-  private readonly turnMs: number
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
   constructor(private readonly context: LockContext) {
-    this.turnMs = firstTurnMs(context.dialect.standBackMs)
+    this.turns = new Turns(context)
     this.orphans = new OrphanSweeper(context, (id) => this.sessions.get(id) !== undefined)
   }
 
@@ -57,7 +55,7 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
     const found = this.sessions.get(id)
     if (found !== undefined) return (found instanceof UncontendedLock ? found.contest() : found).acquire(asker, nowMs)
     this.context.bell?.open(this)
-    if (this.turnMs < Infinity && nowMs - this.turnOf(id, nowMs) >= this.turnMs) return this.acquireLater(id, asker, nowMs)
+    if (this.turns.wantQueue(id, nowMs)) return this.acquireInTurn(id, asker, nowMs)
     const lock = new UncontendedLock(this.context, this, id, asker, nowMs)
     this.sessions.add(lock)
     lock.acquire()
@@ -89,21 +87,21 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
   }
 
   turnOf(id: string, nowMs: number): number {
-    return this.turns.startOf(id, nowMs) ?? nowMs
+    return this.turns.startOf(id, nowMs)
   }
 
-  /** Strangers are to have their turn first. */
-  private acquireLater(id: string, asker: Asker, nowMs: number): void {
+  /** Strangers may have to have their turn first. */
+  private acquireInTurn(id: string, asker: Asker, nowMs: number): void {
     const keys = this.context.layout.keysOf(id)
     const session = { id, keys, instance: this.instanceFor(id), turnStartedAtMs: this.turnOf(id, nowMs) }
-    const queue = new WaitQueue(this.context, session, this)
+    const queue = new WaitQueue(this.context, session, this.turns.enter(session), this)
     this.sessions.add(queue)
-    queue.standBack()
     queue.acquire(asker, nowMs)
   }
 
   contest(lock: UncontendedLock): WaitQueue {
-    const queue = new WaitQueue(this.context, lock.session, this)
+    const { session } = lock
+    const queue = new WaitQueue(this.context, session, this.turns.of(session), this)
     this.sessions.replace(lock, queue)
     return queue
   }

@@ -19,6 +19,8 @@ const STALE_MS = 30_000
  */
 const GRANT_TTL_SEC = 2
 
+const NO_COMMANDS: readonly Command[] = []
+
 /** The turn of this process with one session, and this process's place in the line of those that wait for a turn. */
 export class LineTurn implements Turn {
   readonly restsUntilMs = -Infinity
@@ -84,6 +86,10 @@ export class LineTurn implements Turn {
     this.advise(this.line?.remove(instance))
     this.line = undefined
     return { instance, extra: [], exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.session.instance), ttlSec: GRANT_TTL_SEC } }
+  }
+
+  lettingGo(): readonly Command[] {
+    return NO_COMMANDS
   }
 
   private nextInLine(nowMs: number): string | undefined {

@@ -15,10 +15,12 @@ export interface TurnEnd {
 
 /** What the polls have found before they took the lock. */
 export interface Found {
-  /** Whether another process of ours, or a stranger, was seen to have the lock; undefined: nobody was. */
+  /** Who had the lock before: another process of ours, or a stranger; undefined: nobody was seen to have it. */
   readonly holder: 'ours' | 'stranger' | undefined
-  /** Whether the record bears no stamp: a stranger has written it last. */
-  readonly isStrangers: boolean
+  /** For how long strangers were seen to have it, one after the other. */
+  readonly theirsMs: number
+  /** When the attempt was sent that took the lock. */
+  readonly sentAtMs: number
 }
 
 /**
@@ -38,6 +40,8 @@ export interface Turn {
   /** The command that a hand-off takes along late in a turn, to see in time whether another process waits. */
   lookAlong(): Command[]
   learn(replies: readonly Reply[]): void
+  /** Commands for the flight that frees the lock before the turn is over, because nobody here waits. */
+  lettingGo(): readonly Command[]
   /** How to give the lock up if the turn is over and it is to go to others; undefined: the next one here may have it. */
   end(): TurnEnd | undefined
   /** Called when the turn was over as soon as the lock was let go of, by one who met nobody here. */

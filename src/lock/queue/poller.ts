@@ -9,7 +9,7 @@ import type { LocalSession } from '../protocol/local-session.js'
 import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.js'
 import { type LockToken, readToken } from '../protocol/lock-token.js'
 import { isSession, recordOf } from '../protocol/record.js'
-import type { Turn } from '../fairness/turn.js'
+import type { Found, Turn } from '../fairness/turn.js'
 import type { Waiter } from './waiter.js'
 
 /** What a poller asks of its queue, and tells it. */
@@ -220,7 +220,7 @@ export class Poller implements Receiver {
     if (this.owner.head === undefined || this.doorstep.hasNews) return
     const { clock, random } = this.context
     const nowMs = clock.nowMs()
-    const seenMs = this.sight === undefined ? 0 : (nowMs - this.sight.sinceMs) / (1 + this.sight.missed)
+    const seenMs = this.sight === undefined ? 0 : (nowMs - this.sight.sinceMs) / (1 + this.sight.missed) ** 2
     const floorMs = this.turn.isInLine ? IN_LINE_FLOOR_MS : this.doorstep.floorMs
     await this.sleep(Math.min(backOffMs(seenMs, random, floorMs), endsAtMs - nowMs))
   }
@@ -264,8 +264,9 @@ export class Poller implements Receiver {
     if (poll.asksLine) this.turn.learn(replies.slice(next, last))
     if (added.status === 'ok' && added.cas !== undefined) {
       if (this.isResting) return this.giveBack(added.cas)
-      this.turn.began({ holder: this.sight && (this.sight.isStranger ? 'stranger' : 'ours'), isStrangers: found?.flags === 0 })
-      this.forget()
+      // A record without a stamp was written by a stranger, where ours bear one.
+      const isStrangers = found?.flags === 0 && this.context.dialect.hasStamps
+      this.began(isStrangers ? 'stranger' : this.sight && 'ours', poll.sentAtMs)
       return { token: poll.token, lockCas: added.cas, record: found, sentAtMs: poll.sentAtMs }
     }
     // Without its version it cannot be held, and it may stand there: where a proxy lets the read overtake the add, say.
@@ -323,8 +324,7 @@ export class Poller implements Receiver {
       if (taken.status === 'ok') this.mayHaveLeft()
       return undefined
     }
-    this.turn.began({ holder: 'ours', isStrangers: false })
-    this.forget()
+    this.began('ours', sentAtMs)
     return { token, lockCas: taken.cas, record: recordOf(replyAt(replies, 1)), sentAtMs }
   }
 
@@ -332,6 +332,17 @@ export class Poller implements Receiver {
   private mayHaveLeft(): void {
     this.suspect = true
     this.owner.onOrphan()
+  }
+
+  /** @param holder who had the lock before, unless a stranger was seen to have it. */
+  private began(holder: Found['holder'], sentAtMs: number): void {
+    const { sight } = this
+    if (sight?.isStranger === true) {
+      this.turn.began({ holder: 'stranger', theirsMs: this.context.clock.nowMs() - sight.strangersSinceMs, sentAtMs })
+    } else {
+      this.turn.began({ holder, theirsMs: 0, sentAtMs })
+    }
+    this.forget()
   }
 
   private forget(): void {

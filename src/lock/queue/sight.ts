@@ -17,6 +17,8 @@ export interface Sight {
    * more, the more often it is asked for.
    */
   readonly missed: number
+  /** Since when strangers were seen to have it, one after the other. */
+  readonly strangersSinceMs: number
 }
 
 /** A queue that was granted the lock, and is seen to have it from then on. */
@@ -27,6 +29,7 @@ export const grantedTo = (instance: string, nowMs: number): Sight => ({
   isStranger: false,
   cas: undefined,
   missed: 0,
+  strangersSinceMs: nowMs,
 })
 
 /** What is known of the holder after another poll; `content` is undefined where that has not looked. */
@@ -41,6 +44,7 @@ export function sightOf(before: Sight | undefined, content: TokenContent | undef
     isStranger,
     cas: isStranger ? (cas ?? before?.cas) : undefined,
     missed: isStranger ? (before?.missed ?? 0) + (hasChanged ? 1 : 0) : 0,
+    strangersSinceMs: isStranger && before?.isStranger === true ? before.strangersSinceMs : nowMs,
   }
 }
 

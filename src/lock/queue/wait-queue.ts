@@ -14,8 +14,6 @@ import { tellHandOff, tellLost, tellWait, tellWaitOver } from '../protocol/obser
 import { Poller, type PollerOwner } from './poller.js'
 import { isSession, recordOf, type StoredRecord } from '../protocol/record.js'
 import { QueuedHandle } from './queued-handle.js'
-import { LineTurn } from '../fairness/line-turn.js'
-import { SharedTurn } from '../fairness/shared-turn.js'
 import type { Turn } from '../fairness/turn.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
 import { Waiters } from './waiters.js'
@@ -40,7 +38,6 @@ interface Departure {
 }
 
 const NO_COMMANDS: readonly Command[] = []
-const TO_NOBODY: Departure = { exit: FREE, handOff: undefined, extra: NO_COMMANDS }
 
 /**
  * The holder of one session in this process, and the requests that wait for it, first come first served.
@@ -52,7 +49,6 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   private readonly waiters = new Waiters()
   private holder: HeldLock | undefined
   private closed = false
-  private readonly turn: Turn
   private readonly poller: Poller
   /** Counts arrivals and sightings of a record, so that a waiter can tell whether a record was seen while it waited. */
   private tick = 0
@@ -64,10 +60,9 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   constructor(
     private readonly context: LockContext,
     private readonly session: LocalSession,
+    private readonly turn: Turn,
     private readonly host: QueueHost,
   ) {
-    const { standBackMs } = context.dialect
-    this.turn = standBackMs === undefined ? new LineTurn(context, session) : new SharedTurn(context, session, standBackMs)
     this.poller = new Poller(context, session, this.turn, this)
   }
 
@@ -94,11 +89,6 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   get turnStartedAtMs(): number {
     return this.turn.startedAtMs
-  }
-
-  /** Lets strangers have their turn before the first one here. */
-  standBack(): void {
-    this.turn.standBack()
   }
 
   /** Waits for the session. It is settled within `waitMs` and one flight. */
@@ -228,7 +218,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
       return { exit: end.exit, handOff: undefined, extra: end.extra }
     }
     const next = this.closed ? undefined : this.waiters.first
-    if (next === undefined) return TO_NOBODY
+    if (next === undefined) return { exit: FREE, handOff: undefined, extra: this.turn.lettingGo() }
     const token = this.context.mint.mint(this.session.instance, next.label)
     const exit: Exit = { kind: 'pass', token, ttlSec: this.context.limits.leaseSec }
     return { exit, handOff: token, extra: this.turn.lookAlong() }

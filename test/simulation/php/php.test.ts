@@ -85,12 +85,25 @@ const NO_STAND_BACK: Mutant = {
   edits: [
     {
       find: `  end(): TurnEnd | undefined {
-    if (!this.isOver) return undefined`,
+    if (this.leftNowMs > 0) return undefined`,
       replace: `  end(): TurnEnd | undefined {
     if (this.turnMs > 0) return undefined`,
     },
   ],
 }
+
+const A_TURN_EACH: readonly Mutant[] = [
+  {
+    name: 'turnOfItsOwn',
+    flaw: 'A process reads that a turn of ours goes on, and begins one of its own all the same.',
+    edits: [{ find: 'this.leftMs = Math.min(word.leftMs, this.turnMs)', replace: 'if (word.leftMs > 0) return' }],
+  },
+  {
+    name: 'forgottenTurn',
+    flaw: 'What a process knows of the turn ends with its queue.',
+    edits: [{ find: 'return this.nowMs - this.metAtMs < REMEMBERED_MS', replace: 'return this.nowMs < this.metAtMs' }],
+  },
+]
 
 async function mutated(mutant: Mutant): Promise<typeof shipped> {
   const outfile = `${BUNDLES}${mutant.name}.mjs`
@@ -107,4 +120,13 @@ it('PHP has its turns beside a crowd of Node; without standing back it has none'
   expect(await firstFlaw(shipped.playCrowd, 5)).toBeUndefined()
   const { playCrowd } = await mutated(NO_STAND_BACK)
   expect(await playCrowd(FIRST_SEED)).toMatch(/PHP had \d turns/)
+})
+
+it('Node and PHP have a share each, where no process of Node has more than one request', async () => {
+  expect(await firstFlaw(shipped.playShares, 5)).toBeUndefined()
+})
+
+it.each(A_TURN_EACH.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
+  const { playShares } = await mutated(mutant)
+  expect(await firstFlaw(playShares, 5)).toMatch(/Node had \d+ turns, PHP \d+/)
 })

@@ -151,6 +151,7 @@ export async function play(seed: number): Promise<string | undefined> {
 
 const CROWD_MS = 5000
 const LEAST_TURNS = 10
+const LEAST_SHARE = 0.25
 
 /**
  * Eight requests of Node at a time, one after the other for five seconds, and one PHP with its default pause: it has turns.
@@ -180,4 +181,34 @@ export async function playCrowd(seed: number): Promise<string | undefined> {
   await clock.runUntil(Promise.all([...crowd, other()]))
   await clock.runUntil(manager.close({ graceMs: 0 }))
   return turns < LEAST_TURNS ? `seed ${String(seed)}: PHP had ${String(turns)} turns` : undefined
+}
+
+/**
+ * Three processes of Node with one request at a time, and three of PHP with its default pauses, without an end: none of Node's
+ * keeps the session for a turn, and yet they have one together.
+ *
+ * @returns how few turns one side had, if they are too few.
+ */
+export async function playShares(seed: number): Promise<string | undefined> {
+  const town = new Town(seed)
+  const { clock, random } = town
+  const managers = [0, 1, 2].map(() => new SessionManager({ wire: town.wire(0), clock, random: random.fork(), php: { extension: 'memcached' } }))
+  await clock.runUntil(town.store([]))
+  const endMs = clock.nowMs() + CROWD_MS
+  let [ours, theirs] = [0, 0]
+  const nodes = managers.map(async (manager) => {
+    for (; clock.nowMs() < endMs; ours++) await manager.run(ID, () => town.pause(5))
+  })
+  const phps = [0, 1, 2].map(async () => {
+    for (; clock.nowMs() < endMs; theirs++) {
+      while ((await town.one({ op: 'add', key: LOCK, value: '1', ttlSec: 30 })).status !== 'ok') await town.pause(150)
+      await town.pause(5)
+      await town.store([])
+      await town.one({ op: 'delete', key: LOCK })
+      await town.pause(1)
+    }
+  })
+  await clock.runUntil(Promise.all([...nodes, ...phps]))
+  await clock.runUntil(Promise.all(managers.map((manager) => manager.close({ graceMs: 0 }))))
+  return Math.min(ours, theirs) < LEAST_SHARE * (ours + theirs) ? `seed ${String(seed)}: Node had ${String(ours)} turns, PHP ${String(theirs)}` : undefined
 }
