@@ -30,7 +30,7 @@ export interface RequestSettings {
  * decided. A visitor without one costs no flight: a new session begins when something is stored in it.
  */
 export class RequestSession<T extends object = Record<string, unknown>> {
-  /** For the adapter: whose id the cookie must name; null for nobody's, undefined where it is left alone. */
+  /** Whose id the cookie must name; null for nobody's, undefined where it is left alone. @internal */
   cookieId: string | null | undefined
   private found: 'nothing' | 'a session' | 'a retired copy' = 'nothing'
   private currentId: string
@@ -43,12 +43,12 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   /** Let go of by the adapter before the response was decided. */
   private isCutShort = false
   private readonly held: HeldText<object>
-  /** For the adapter. */
+  /** @internal */
   readonly life: RequestLife
   /** What is to be stored when it is let go, of a session that is shared with PHP. */
   private lastText: (() => string) | undefined
 
-  /** For the adapter, as all that is not documented for handlers. */
+  /** For the adapter, as all that is marked so: it is in no declaration of the package. @internal */
   constructor(
     private readonly manager: SessionManager,
     private readonly settings: RequestSettings,
@@ -58,7 +58,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     this.currentId = manager.createSid()
   }
 
-  /** For the adapter. Waits for the session if need be. Errors as of SessionManager.start(), or ClientGoneError. */
+  /** Waits for the session if need be. Errors as of SessionManager.start(), or ClientGoneError. @internal */
   async read(id: string | undefined): Promise<void> {
     const { held } = this
     try {
@@ -166,7 +166,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     return this.releasing ?? Promise.resolve()
   }
 
-  /** For the adapter: what the end of a response stores. */
+  /** What the end of a response stores. @internal */
   readonly store = async (): Promise<void> => {
     if (this.isCutShort) throw this.refusal()
     if (this.isReadOnly) return this.releasing
@@ -218,7 +218,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     }
   }
 
-  /** For the adapter: whether the cookie is to be set for the sake of its time, which counts from each response. */
+  /** Whether the cookie is to be set for the sake of its time, which counts from each response. @internal */
   get isCookieTimed(): boolean {
     return this.ownMaxAge !== undefined || this.firstMaxAge !== undefined
   }

@@ -1,5 +1,5 @@
 import { MisuseError } from '../errors.js'
-import type { AcquireOptions, Asker, Committer, Handle } from '../lock/protocol/handle.js'
+import type { AcquireOptions, Handle } from '../lock/protocol/handle.js'
 import { hashOf } from '../system/session-hash.js'
 import type { RecordContent } from './records/record-content.js'
 
@@ -14,8 +14,11 @@ const UNREAD: RecordContent = { text: '', isRetired: false, isOutdated: false }
 /**
  * One session's lock from the question for it to its end, and whoever is to be told: the locker tells this object, and
  * this object the one promise of the call. A promise for each layer would cost more than the lock.
+ *
+ * What is marked as internal is in no declaration of the package: an application that has a LockedRecord must not call
+ * it. So this is an Asker and a Committer without saying so, which the declarations could not keep.
  */
-export abstract class Holding implements Asker, Committer {
+export abstract class Holding {
   protected taken: Handle | undefined
   protected content: RecordContent = UNREAD
   private giveUp: (() => Error) | undefined
@@ -25,6 +28,7 @@ export abstract class Holding implements Asker, Committer {
   /** @param asking told the session's text when it is locked, or why it is not. */
   constructor(
     readonly id: string,
+    /** @internal */
     readonly options: AcquireOptions,
     private readonly lifetimeSec: number,
     private asking: Settle<string> | undefined,
@@ -33,17 +37,17 @@ export abstract class Holding implements Asker, Committer {
   /** Reads the record of `handle`. Throws where it cannot be read. */
   protected abstract contentOf(handle: Handle): RecordContent
 
-  /** Whether it is not locked yet. */
+  /** Whether it is not locked yet. @internal */
   get isAsked(): boolean {
     return this.asking !== undefined
   }
 
-  /** Whether it was locked, whatever has become of it since. A retired copy never is. */
+  /** Whether it was locked, whatever has become of it since. A retired copy never is. @internal */
   get isLocked(): boolean {
     return this.taken !== undefined && !this.content.isRetired
   }
 
-  /** Whether it is being stored, to be let go of. */
+  /** Whether it is being stored, to be let go of. @internal */
   get isCommitting(): boolean {
     return this.committing !== undefined
   }
@@ -53,12 +57,12 @@ export abstract class Holding implements Asker, Committer {
     return this.taken
   }
 
-  /** Of a session that is not locked yet: it is let go of at once, and whoever asked for it is told why. */
+  /** Of a session that is not locked yet: it is let go of at once, and whoever asked for it is told why. @internal */
   abandon(why: () => Error): void {
     this.giveUp = why
   }
 
-  /** For the locker. A retired copy is not kept locked, nor is a record that cannot be read. */
+  /** For the locker. A retired copy is not kept locked, nor is a record that cannot be read. @internal */
   acquired(handle: Handle): void {
     try {
       if (this.giveUp !== undefined) throw this.giveUp()
@@ -76,7 +80,7 @@ export abstract class Holding implements Asker, Committer {
     this.tell()
   }
 
-  /** For the locker. */
+  /** For the locker. @internal */
   refused(reason: unknown): void {
     const { asking } = this
     this.asking = undefined
@@ -100,14 +104,14 @@ export abstract class Holding implements Asker, Committer {
     if (this.committing !== undefined) throw new MisuseError('The session is being stored already.', { session: hashOf(this.id) })
   }
 
-  /** For the lock. */
+  /** For the lock. @internal */
   committed(): void {
     const { committing } = this
     this.committing = undefined
     committing?.resolve(true)
   }
 
-  /** For the lock. */
+  /** For the lock. @internal */
   failed(error: unknown): void {
     const { committing } = this
     this.committing = undefined

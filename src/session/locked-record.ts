@@ -120,7 +120,7 @@ export class LockedRecord extends Holding {
     })
   }
 
-  /** As `commit`, for whoever has a promise already. Throws what is refused at once. */
+  /** As `commit`, for whoever has a promise already. Throws what is refused at once. @internal */
   store(text: string, lifetimeSec: number | undefined, committing: Settle<true>): void {
     this.assertNotRetired()
     this.assertNotCommitting()

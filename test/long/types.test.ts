@@ -24,9 +24,21 @@ const PLAIN = `
     await session[Symbol.asyncDispose]()
     await new SessionStore().open('memory:', String(n))
   }
+  export const text = async (): Promise<string> => {
+    const record = await manager.lock('id')
+    // @ts-expect-error: for the locker alone
+    void record.acquired
+    // @ts-expect-error: for whoever has a promise already
+    void record.store
+    return record.text
+  }
   export const seen = (error: LockTimeoutError): 'LATCHKEY_LOCK_TIMEOUT' => error.code
   export const kinds: (typeof LatchkeyError)[] = [FencedError]
-  export const POST = withSession<{ n: number }, [{ id: string }]>({ manager, secret: 'x' }, (_request, { data }, { id }) => Response.json([data.n, id]))
+  export const POST = withSession<{ n: number }, [{ id: string }]>({ manager, secret: 'x' }, (_request, session, { id }) => {
+    // @ts-expect-error: for the adapter alone
+    void session.life
+    return Response.json([session.data.n, id])
+  })
 `
 
 const WITH_FRAMEWORKS = `${PLAIN}
