@@ -113,6 +113,22 @@ describe('a store whose file the disk has changed', () => {
     }
   })
 
+  it('frees no lock because it was damaged', () => {
+    const lock = Buffer.from(`${keyOf(3)}-lck`)
+    const from = whole.indexOf(lock) + lock.length
+    const until = whole.indexOf('token', from) + 'token'.length
+    for (let at = from; at < until; at++) {
+      changedAt(at)
+      const add = [{ op: 'add', key: lock.toString(), value: 'mine', ttlSec: 100 }] as const
+      // Alone, and behind one that has the write lock already.
+      const set = [{ op: 'set', key: 'other', value: 'x', ttlSec: 100 }] as const
+      withStore((store) => {
+        expect(store.run([add])).toEqual([expect.any(Error)])
+        expect(store.run([set, add])).toEqual([[expect.objectContaining({ status: 'ok' })], expect.any(Error)])
+      })
+    }
+  })
+
   it('says how many records are damaged, and none of a whole one', () => {
     changedAt(whole.indexOf('value 5 '))
     expect(withStore((store) => store.damagedRecords())).toBe(1)

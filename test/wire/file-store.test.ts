@@ -217,6 +217,21 @@ describe('a store on disk that others use', () => {
     expect((await run(wire, { op: 'add', key: 'new', value: 'x', ttlSec: 9 })).status).toBe('ok')
   })
 
+  it('who only asks waits for no writer, however many writers wait', async () => {
+    const directory = newDirectory()
+    const wire = wireTo(directory, { flightMs: 60_000 })
+    const { key } = await stored(wire, 'x')
+    const writer = (await loadSqlite()).open(fileOf(directory))
+    writer.exec('BEGIN IMMEDIATE')
+    const writes = Array.from({ length: 500 }, (_, index) => wire.flight(key, add(`new-${String(index)}`)))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const read = await wire.flight(key, get(key))
+    writer.exec('COMMIT')
+    writer.close()
+    expect(read).toMatchObject([{ status: 'ok' }])
+    for (const write of await Promise.all(writes)) expect(write).toMatchObject([{ status: 'ok' }])
+  })
+
   it('of writers that are killed at any moment, no acknowledged write is lost, and none is torn', async () => {
     const directory = newDirectory()
     const report = await killWriters(`file:${directory}`, 4, () => 50 + Math.random() * 200)
@@ -299,7 +314,7 @@ describe('a store on disk that came to harm', () => {
   })
 
   it('what is no database of ours, or of another version, is left alone', async () => {
-    for (const pragma of ['application_id = 17', 'user_version = 1', 'user_version = 3']) {
+    for (const pragma of ['application_id = 17', 'user_version = 2', 'user_version = 4']) {
       const directory = newDirectory()
       const first = wireTo(directory)
       await stored(first, 'x')
@@ -346,6 +361,17 @@ describe('clearing a store on disk', () => {
     await wire.sweep()
     expect(casOf(await run(wire, { op: 'get', key }))).toEqual(cas)
   })
+})
+
+it('the locks that a turn takes are written with few pages, however many records there are', async () => {
+  const directory = newDirectory()
+  const wire = wireTo(directory, { isOfProcesses: isLock })
+  const keys = Array.from({ length: 640 }, (_, at) => `k${String(at).padStart(4, '0')}`)
+  for (const key of keys) await wire.flight('', [{ op: 'set', key, value: Buffer.alloc(400), ttlSec: 1000 }])
+  const logBytes = (): number => statSync(`${fileOf(directory)}-wal`).size
+  const before = logBytes()
+  await Promise.all(keys.filter((_, at) => at % 10 === 0).map((key) => wire.flight('', add(`${key}-lck`))))
+  expect(logBytes() - before).toBeLessThan(16 * 4200)
 })
 
 it('the log of a store on disk is kept short by what was written, and not by how often', async () => {

@@ -24,8 +24,11 @@ export class DamagedRecordError extends Error {
   override readonly name = 'DamagedRecordError'
 }
 
-export const headSum = (key: string, { version, flags, boot, expires, ttl }: RecordHead): number =>
-  crc32Of(`${key} ${version} ${String(flags)} ${String(boot)} ${String(expires)} ${String(ttl)}`)
+/** What the first checksum is of. No key, and no version, has a space. */
+export const headText = (key: string, { version, flags, boot, expires, ttl }: RecordHead): string =>
+  `${key} ${version} ${String(flags)} ${String(boot)} ${String(expires)} ${String(ttl)}`
+
+export const headSum = (text: string): number => crc32Of(text)
 
 export const bodySum = (value: Uint8Array): number => crc32(value)
 

@@ -65,7 +65,7 @@ export class Connection {
    * @throws {UncertainCommit} it may have been done. Of every other error nothing was.
    */
   writing<T>(work: () => T): T | 'busy' {
-    return this.changing(this.beginWriting, work)
+    return this.changing(true, work)
   }
 
   /**
@@ -73,13 +73,14 @@ export class Connection {
    * `work` first read, so that what it read is true as it writes.
    */
   readingAndWriting<T>(work: () => T): T | 'busy' {
-    return this.changing(this.beginReading, work)
+    return this.changing(false, work)
   }
 
-  private changing<T>(begin: Statement<unknown>, work: () => T): T | 'busy' {
+  private changing<T>(isLocked: boolean, work: () => T): T | 'busy' {
     const { writtenBytes } = this.items
     try {
-      begin.run()
+      ;(isLocked ? this.beginWriting : this.beginReading).run()
+      this.items.begin(isLocked)
       const result = this.ending(work)
       this.checkpoints.note(this.items.writtenBytes - writtenBytes)
       return result

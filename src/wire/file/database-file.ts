@@ -4,14 +4,14 @@ import { closeSync, linkSync, openSync, renameSync, rmSync, type Stats, statSync
 import { join } from 'node:path'
 import { UnsupportedStoreError } from '../wire.js'
 import { areOthersWriting, checkDirectory, makeDirectory } from './directory.js'
-import { SCHEMA } from './items.js'
 import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
 import type { Database, Sqlite } from './sqlite.js'
+import { SCHEMA } from './table.js'
 
 /** "lkey": whose file it is. */
 const APPLICATION_ID = 0x6c6b6579
-const FORMAT = 2
+const FORMAT = 3
 /** SQLite's header. */
 const LEAST_BYTES = 512
 const CACHE_KIB = 8192

@@ -2,10 +2,11 @@
 import { type Command, FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
 import { DamagedStoreError, fileIn, isSame } from './database-file.js'
-import { isStore, isWhole, type Items, NO_ROOM } from './items.js'
+import { isStore, type Items, NO_ROOM } from './items.js'
 import { isAlive } from './lifetime.js'
 import { troubleOf } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
+import { headOf, isWhole } from './table.js'
 
 export type Commands = readonly Command[]
 /** What became of a flight. 'busy': nothing, because another process writes. */
@@ -42,8 +43,8 @@ export class FileStore {
     this.path = fileIn(options.directory)
   }
 
-  /** Carries out flights; an outcome for each, in their order. Throws nothing. */
-  run(flights: readonly Commands[]): Outcome[] {
+  /** Carries out flights, some of them for the first time if `areNew`. An outcome for each; throws nothing. */
+  run(flights: readonly Commands[], areNew = true): Outcome[] {
     let connection: Connection
     try {
       connection = this.connected()
@@ -53,8 +54,8 @@ export class FileStore {
     }
     const mustWrite = flights.some((commands) => commands.some(({ op }) => op !== 'get' && op !== 'add'))
     let outcomes = this.write(connection, flights, mustWrite ? 'at once' : 'at the first change')
-    if (outcomes[0] === 'busy') {
-      // What finds an answer without changing anything needs no lock, and waits for nobody who has it.
+    if (areNew && outcomes[0] === 'busy') {
+      // What finds an answer without changing anything waits for nobody. One that was busy did not find it so.
       const read = this.read(connection, flights)
       const rest = flights.filter((_commands, at) => read[at] === undefined)
       const written = mustWrite || rest.length === 0 ? [] : this.write(connection, rest, 'at once')
@@ -69,7 +70,7 @@ export class FileStore {
     return this.guarded(({ items }) => {
       const page = items.page(from, count)
       const now = this.options.clock.now()
-      const keys = page.filter((row) => row.key.startsWith(prefix) && (isAlive(row, now) || !isWhole(row))).map(({ key }) => key)
+      const keys = page.filter((row) => row.key.startsWith(prefix) && (!isWhole(row) || isAlive(headOf(row), now))).map(({ key }) => key)
       const last = page.length < count ? undefined : page.at(-1)?.key
       return { keys, next: last?.startsWith(prefix) === true ? after(last) : undefined }
     })
@@ -87,12 +88,12 @@ export class FileStore {
       const page = items.page(from, count)
       const now = this.options.clock.now()
       // Of one that is damaged the dates are no reason to end a session.
-      const dead = page.filter((row) => isWhole(row) && !isAlive(row, now))
+      const dead = page.filter((row) => isWhole(row) && !isAlive(headOf(row), now))
       const last = page.length < count ? undefined : page.at(-1)?.key
       const removed =
         dead.length === 0 ? [] : connection.writing(() => this.removed(items, dead))
       if (removed === 'busy') return 'busy'
-      return { next: last === undefined ? undefined : after(last), records: removed.filter(({ boot }) => boot === 0).length }
+      return { next: last === undefined ? undefined : after(last), records: removed.filter((row) => headOf(row).boot === 0).length }
     })
   }
 

@@ -73,7 +73,7 @@ class DiskWire implements FileWire {
     this.queue = new FlightQueue({
       flightMs,
       nowMs: () => clock.nowMs(),
-      run: (flights) => this.file?.run(flights) ?? [],
+      run: (flights, areNew) => this.file?.run(flights, areNew) ?? [],
     })
   }
 

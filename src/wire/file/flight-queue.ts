@@ -6,10 +6,13 @@ interface Waiting {
   readonly commands: Commands
   readonly receiver: Receiver
   readonly dueMs: number
+  /** Whether another process was writing when it was tried. */
+  wasBusy: boolean
 }
 
 export interface FlightQueueOptions {
-  readonly run: (flights: readonly Commands[]) => Outcome[]
+  /** @param areNew whether any of them may find its answer without writing: of those that were 'busy' none did. */
+  readonly run: (flights: readonly Commands[], areNew: boolean) => Outcome[]
   readonly flightMs: number
   readonly nowMs: () => number
 }
@@ -35,7 +38,7 @@ export class FlightQueue {
   /** Tells the receiver later, never before this returns. */
   push(commands: Commands, receiver: Receiver): void {
     const { nowMs, flightMs } = this.options
-    this.waiting.push({ commands, receiver, dueMs: nowMs() + flightMs })
+    this.waiting.push({ commands, receiver, dueMs: nowMs() + flightMs, wasBusy: false })
     if (!this.isGoing) this.goLater()
   }
 
@@ -47,7 +50,7 @@ export class FlightQueue {
 
   private goLater(): void {
     this.isGoing = true
-    if (this.busyTurns <= TURNS) setImmediate(this.go)
+    if (this.busyTurns <= TURNS || this.waiting[0]?.wasBusy === false) setImmediate(this.go)
     else setTimeout(this.go, PAUSE_MS)
   }
 
@@ -55,18 +58,21 @@ export class FlightQueue {
     const batch = this.waiting.slice(0, MOST_AT_ONCE)
     this.waiting = this.waiting.length <= MOST_AT_ONCE ? [] : this.waiting.slice(MOST_AT_ONCE)
     const { stop } = this
-    const outcomes = stop === undefined ? this.options.run(batch.map(({ commands }) => commands)) : batch.map(() => stop)
+    const outcomes = stop === undefined ? this.options.run(batch.map(({ commands }) => commands), batch.some(({ wasBusy }) => !wasBusy)) : batch.map(() => stop)
     const nowMs = this.options.nowMs()
     const busy: Waiting[] = []
     const told: [Receiver, Reply | FlightError][] = []
     batch.forEach((flight, at) => {
       const outcome = outcomes[at] ?? 'busy'
       if (outcome !== 'busy') told.push([flight.receiver, outcome])
-      else if (nowMs < flight.dueMs) busy.push(flight)
-      else told.push([flight.receiver, new FlightError('not-sent', `Other processes have been writing for ${String(this.options.flightMs)} ms`)])
+      else if (nowMs < flight.dueMs) {
+        flight.wasBusy = true
+        busy.push(flight)
+      } else told.push([flight.receiver, new FlightError('not-sent', `Other processes have been writing for ${String(this.options.flightMs)} ms`)])
     })
     this.busyTurns = busy.length === 0 ? 0 : this.busyTurns + 1
-    if (busy.length > 0) this.waiting = [...busy, ...this.waiting]
+    // Behind the others: one of those may only want to read, and waits for nobody then.
+    if (busy.length > 0) this.waiting.push(...busy)
     this.isGoing = false
     if (this.waiting.length > 0) this.goLater()
     // Last: who is told sends the next flight, which then finds the queue in order.

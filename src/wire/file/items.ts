@@ -1,36 +1,19 @@
-/** The table of items, and what each command of a flight does to it. */
+/** The items of a store, and what each command of a flight does to them. */
 import type { Cas, Command, Reply, Status } from '../wire.js'
 import { valueBytes } from '../wire.js'
-import { bodySum, type Checksums, DamagedRecordError, headSum, type RecordHead } from './checksum.js'
+import { bodySum, DamagedRecordError, headSum, headText } from './checksum.js'
+import { aliveAt, isAlive, type Lifetime } from './lifetime.js'
 import { PAGE_BYTES, type Room } from './room.js'
-import type { Database, SqliteValue, Statement } from './sqlite.js'
-import { ALIVE, aliveAt, isAlive, type Lifetime } from './lifetime.js'
+import type { Database, Statement } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
+import { headOf, isSound, isWhole, type KeyRow, preparePage, prepareNeighbours, Table } from './table.js'
 
-/**
- * A record and its lock are neighbours in this tree, mostly on one page, so a commit writes one page.
- *
- * `boot`: 0 of what is counted on the wall clock, else the start of the machine that `expires` counts from.
- * `ttl`: milliseconds; what has longer to live than it was given was written before the machine was started anew.
- * `head`, `body`: checksums.
- */
-export const SCHEMA = `CREATE TABLE item (
-  key TEXT PRIMARY KEY, version TEXT NOT NULL, flags INTEGER NOT NULL, boot INTEGER NOT NULL,
-  expires INTEGER NOT NULL, ttl INTEGER NOT NULL, head INTEGER NOT NULL, body INTEGER NOT NULL, value BLOB NOT NULL
-) STRICT, WITHOUT ROWID`
-
-interface ItemRow extends RecordHead, Checksums {
+/** An item that is alive, and what was stored. */
+interface Found {
+  readonly version: string
+  readonly flags: number
   readonly value: Uint8Array
 }
-
-export interface KeyRow extends RecordHead, Checksums {
-  readonly key: string
-}
-
-/** Whether what an item says of itself is what was stored; nothing is known of its value. */
-export const isWhole = (row: KeyRow): boolean => row.head === headSum(row.key, row)
-
-const isSound = (key: string, row: ItemRow): boolean => row.head === headSum(key, row) && row.body === bodySum(row.value)
 
 /** Versions never repeat, so one is good on every connection. */
 const AS_OF = 0
@@ -42,7 +25,7 @@ const EXISTS = bare('exists')
 const TOO_LARGE = bare('tooLarge')
 export const NO_ROOM = bare('outOfMemory')
 
-const whole = (status: Status, { value, flags, version }: ItemRow): Reply => ({
+const whole = (status: Status, { value, flags, version }: Found): Reply => ({
   status,
   value: Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
   flags,
@@ -57,8 +40,6 @@ const EXAMINED_AT_ONCE = 1000
 /** Of its value: who holds it, and since when. */
 const MOST_LOCK_BYTES = 512
 
-const HEAD = ['version', 'flags', 'boot', 'expires', 'ttl', 'head'] as const
-
 export interface ItemsOptions {
   readonly database: Database
   readonly room: Room
@@ -69,41 +50,26 @@ export interface ItemsOptions {
 }
 
 export class Items {
-  private readonly getStatement: Statement<ItemRow>
-  private readonly isThereStatement: Statement<unknown>
-  private readonly addStatement: Statement<unknown>
-  private readonly setStatement: Statement<unknown>
-  private readonly casStatement: Statement<unknown>
-  private readonly touchStatement: Statement<unknown>
-  private readonly deleteStatement: Statement<unknown>
-  private readonly cadStatement: Statement<unknown>
+  private readonly records: Table
+  private readonly locks: Table
   private readonly pageStatement: Statement<KeyRow>
   private readonly neighboursStatement: Statement<KeyRow>
-  private readonly removeStatement: Statement<unknown>
+  /** Whether the transaction has the write lock, as far as is known here. */
+  private isLocked = false
   /** By all commands so far, as it adds to the log: a page each, and values. */
   writtenBytes = 0
 
   constructor(private readonly options: ItemsOptions) {
     const { database } = options
-    const names = [...HEAD, 'body', 'value']
-    const columns = ['key', ...names].join(', ')
-    const values = `VALUES (?${', ?'.repeat(names.length)})`
-    const given = names.map((name) => `${name} = ?`).join(', ')
-    const excluded = names.map((name) => `${name} = excluded.${name}`).join(', ')
-    const heads = `SELECT key, ${HEAD.join(', ')} FROM item`
-    this.getStatement = database.prepare(`SELECT ${names.join(', ')} FROM item WHERE key = ?`)
-    this.isThereStatement = database.prepare('SELECT 1 FROM item WHERE key = ?')
-    this.neighboursStatement = database.prepare(
-      `SELECT * FROM (${heads} WHERE key < ? ORDER BY key DESC LIMIT 1) UNION ALL SELECT * FROM (${heads} WHERE key > ? ORDER BY key LIMIT 1)`,
-    )
-    this.addStatement = database.prepare(`INSERT INTO item (${columns}) ${values} ON CONFLICT (key) DO UPDATE SET ${excluded} WHERE NOT ${ALIVE}`)
-    this.setStatement = database.prepare(`INSERT OR REPLACE INTO item (${columns}) ${values}`)
-    this.casStatement = database.prepare(`UPDATE item SET ${given} WHERE key = ? AND version = ? AND ${ALIVE}`)
-    this.touchStatement = database.prepare(`UPDATE item SET boot = ?, expires = ?, ttl = ?, head = ? WHERE key = ? AND version = ?`)
-    this.deleteStatement = database.prepare(`DELETE FROM item WHERE key = ? AND ${ALIVE}`)
-    this.cadStatement = database.prepare(`DELETE FROM item WHERE key = ? AND version = ? AND ${ALIVE}`)
-    this.pageStatement = database.prepare(`${heads} WHERE key >= ? ORDER BY key LIMIT ?`)
-    this.removeStatement = database.prepare(`DELETE FROM item WHERE key = ? AND NOT ${ALIVE}`)
+    this.records = new Table(database, 'item')
+    this.locks = new Table(database, 'lock')
+    this.pageStatement = preparePage(database)
+    this.neighboursStatement = prepareNeighbours(database)
+  }
+
+  /** Before the first command of a transaction: whether it has the write lock from the start. */
+  begin(isLocked: boolean): void {
+    this.isLocked = isLocked
   }
 
   /** What the command finds, as far as that can be told without writing; undefined of what would change something. */
@@ -138,32 +104,35 @@ export class Items {
         if (item === undefined) return MISSING
         const { version, flags } = item
         const head = { version, flags, ...this.lifetime(key, command.ttlSec, clock.now()) }
-        this.hasChanged(this.touchStatement.run(head.boot, head.expires, head.ttl, headSum(key, head), key, version))
+        this.hasChanged(this.tableOf(key).touch.run(head.boot, head.expires, head.ttl, headSum(headText(key, head)), key, version))
         return { ...OK, cas: casOf(version) }
       }
       case 'delete':
-        return this.hasChanged(this.deleteStatement.run(key, ...aliveAt(clock.now()))) ? OK : MISSING
+        return this.hasChanged(this.tableOf(key).delete.run(key, ...aliveAt(clock.now()))) ? OK : MISSING
       case 'cad':
-        if (this.hasChanged(this.cadStatement.run(key, command.cas.version, ...aliveAt(clock.now())))) return OK
+        if (this.hasChanged(this.tableOf(key).cad.run(key, command.cas.version, ...aliveAt(clock.now())))) return OK
         return this.find(key, clock) === undefined ? MISSING : EXISTS
     }
   }
 
   /** Keys from `from` on, in their order, dead ones included. Reads no value. */
   page(from: string, count: number): readonly KeyRow[] {
-    return this.pageStatement.all(from, count)
+    return this.pageStatement.all(from, from, count)
   }
 
   /** Removes an item if it has expired; whether it did. */
   remove(key: string, now: Instant): boolean {
-    return this.hasChanged(this.removeStatement.run(key, ...aliveAt(now)))
+    return this.hasChanged(this.tableOf(key).removeDead.run(key, ...aliveAt(now)))
   }
 
   /** Milliseconds that an item has left. */
   ttlMs(key: string, clock: StoreClock): number | undefined {
-    const item = this.find(key, clock)
+    const [row] = this.page(key, 1)
+    if (row?.key !== key) return undefined
+    if (!isWhole(row)) throw new DamagedRecordError('the checksum of an item is another one')
+    const head = headOf(row)
     const now = clock.now()
-    return item === undefined ? undefined : item.expires - (item.boot === 0 ? now.wallMs : now.bootMs)
+    return isAlive(head, now) ? head.expires - (head.boot === 0 ? now.wallMs : now.bootMs) : undefined
   }
 
   private store(command: Store, clock: StoreClock): Reply {
@@ -173,7 +142,9 @@ export class Items {
     // A lock, and the end of a session, are small and find room always: else nobody could end one to make some.
     const mustFit = command.value.length > (this.options.isOfProcesses(key) ? MOST_LOCK_BYTES : 0)
     if (mustFit && !this.options.room.take(command)) return NO_ROOM
-    if (command.op === 'add' && this.isThereStatement.get(key) !== undefined) {
+    const table = this.tableOf(key)
+    // Who finds the key taken is answered without the write lock; who has it anyway asks as he stores.
+    if (command.op === 'add' && !this.isLocked && table.isThere.get(key) !== undefined) {
       const occupant = this.find(key, clock)
       if (occupant !== undefined) return whole('exists', occupant)
     }
@@ -181,20 +152,27 @@ export class Items {
     const now = clock.now()
     const { boot, expires, ttl } = this.lifetime(key, ttlSec, now)
     const version = this.options.nextVersion()
-    const head = headSum(key, { version, flags, boot, expires, ttl })
-    const row: SqliteValue[] = [version, flags, boot, expires, ttl, head, bodySum(value), value]
+    const head = headSum(headText(key, { version, flags, boot, expires, ttl }))
+    const body = bodySum(value)
     this.writtenBytes += value.length
     switch (command.op) {
       case 'add':
-        return this.hasChanged(this.addStatement.run(key, ...row, ...aliveAt(now))) ? { ...OK, cas: casOf(version) } : EXISTS
+        if (!this.hasChanged(table.add.run(key, version, flags, boot, expires, ttl, head, body, value))) {
+          const occupant = this.find(key, clock)
+          if (occupant !== undefined) return whole('exists', occupant)
+          this.hasChanged(table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
+        }
+        return { ...OK, cas: casOf(version) }
       case 'set':
-        this.hasChanged(this.setStatement.run(key, ...row))
+        this.hasChanged(table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
         return OK
-      case 'cas':
-        if (this.hasChanged(this.casStatement.run(...row, key, command.cas.version, ...aliveAt(now)))) {
-          return command.wantCas === true ? { ...OK, cas: casOf(version) } : OK
+      case 'cas': {
+        const { cas, wantCas } = command
+        if (this.hasChanged(table.cas.run(version, flags, boot, expires, ttl, head, body, value, key, cas.version, ...aliveAt(now)))) {
+          return wantCas === true ? { ...OK, cas: casOf(version) } : OK
         }
         return this.find(key, clock) === undefined ? MISSING : EXISTS
+      }
     }
   }
 
@@ -203,21 +181,26 @@ export class Items {
     let damaged = 0
     for (let page = this.page('', EXAMINED_AT_ONCE); page.length > 0; page = this.page(`${page.at(-1)?.key ?? ''}\0`, EXAMINED_AT_ONCE)) {
       for (const { key } of page) {
-        const item = this.getStatement.get(key)
-        if (item === undefined || !isSound(key, item)) damaged++
+        const item = this.tableOf(key).get.get(key)
+        if (item === undefined || !isSound(item)) damaged++
       }
     }
     return damaged
   }
 
-  private find(key: string, clock: StoreClock): ItemRow | undefined {
-    const item = this.getStatement.get(key)
-    if (item === undefined) {
+  private tableOf(key: string): Table {
+    return this.options.isOfProcesses(key) ? this.locks : this.records
+  }
+
+  private find(key: string, clock: StoreClock): Found | undefined {
+    const row = this.tableOf(key).get.get(key)
+    if (row === undefined) {
       this.checkNeighbours(key)
       return undefined
     }
-    if (!isSound(key, item)) throw new DamagedRecordError('the checksum of a session is another one')
-    return isAlive(item, clock.now()) ? item : undefined
+    if (!isSound(row)) throw new DamagedRecordError('the checksum of a session is another one')
+    const { version, flags, boot, expires, ttl } = headOf(row)
+    return isAlive({ boot, expires, ttl }, clock.now()) ? { version, flags, value: row.value } : undefined
   }
 
   /**
@@ -231,6 +214,8 @@ export class Items {
   }
 
   private hasChanged({ changes }: { readonly changes: number | bigint }): boolean {
+    // Also a statement that finds nothing to change has taken it.
+    this.isLocked = true
     if (changes === 0) return false
     this.writtenBytes += PAGE_BYTES
     return true

@@ -8,7 +8,7 @@ const SLACK_MS = 1000
  * Its four values are those of `aliveAt`. Its moment must be later than the reading of the row, or under the write lock:
  * a process that was stopped in between would take a lock that was set meanwhile for one of an earlier start of the machine.
  */
-export const ALIVE = '((item.boot = 0 AND item.expires > ?) OR (item.boot = ? AND item.expires > ? AND item.expires - item.ttl < ?))'
+export const ALIVE = '((boot = 0 AND expires > ?) OR (boot = ? AND expires > ? AND expires - ttl < ?))'
 export const aliveAt = ({ wallMs, boot, bootMs }: Instant): [number, number, number, number] => [wallMs, boot, bootMs, bootMs + SLACK_MS]
 
 export interface Lifetime {
