@@ -1,6 +1,6 @@
 /** engines: the locked cycle on what keeps the sessions: memcached directly, and through proxies. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
-import { configurationOf, missingProxy, type Proxy, PROXY_KINDS, type ProxyKind, startProxy } from '../../test/support/proxies.js'
+import { configurationOf, missingProxy, type Proxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
@@ -56,7 +56,7 @@ export const engines: Row = {
 
 const enginesOf = (server: MemcachedServer): readonly Engine[] => [
   { name: DIRECT, make: () => latchkey(DIRECT, `tcp://${server.address}`) },
-  ...PROXY_KINDS.map((kind): Engine => {
+  ...REAL_PROXY_KINDS.map((kind): Engine => {
     const name = kind === 'proxy' ? "memcached's proxy" : kind
     return { name, make: () => behind(kind, name, server) }
   }),

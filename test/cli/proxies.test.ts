@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../src/wire/operated-store.js'
 import { configurationFindings } from '../../src/wire/memcached/operator/proxy-configuration.js'
-import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { Mcrouter } from '../support/mcrouter/mcrouter.js'
 import { jsonOf, latchkey } from './tool.js'
 
 async function codesFound(kind: ProxyKind, address: string, file?: string): Promise<{ codes: string[]; exitCode: number | null }> {
@@ -24,14 +25,6 @@ describe.each(PROXY_KINDS)('through %s', (kind) => {
     expect(await codesFound(kind, proxy.address, configuration)).toEqual(FINE)
   })
 
-  it.skipIf(missing !== '')(`keys that are hashed apart are found${missing}`, async () => {
-    await using servers = await threeServers()
-    const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
-    await using proxy = await startProxy(kind, configuration)
-    const { codes, exitCode } = await codesFound(kind, proxy.address)
-    expect({ codes: [...new Set(codes)], exitCode }).toEqual({ codes: ['proxy-keys-apart'], exitCode: 1 })
-  })
-
   it.skipIf(missing !== '')(`a server that is away is told, and does not look like a miss${missing}`, async () => {
     await using servers = await threeServers()
     await using proxy = await startProxy(kind, configurationOf(kind, servers.addresses))
@@ -51,6 +44,18 @@ describe.each(PROXY_KINDS)('through %s', (kind) => {
   })
 })
 
+describe.each(REAL_PROXY_KINDS)('through %s', (kind) => {
+  const missing = missingProxy(kind)
+
+  it.skipIf(missing !== '')(`keys that are hashed apart are found${missing}`, async () => {
+    await using servers = await threeServers()
+    const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
+    await using proxy = await startProxy(kind, configuration)
+    const { codes, exitCode } = await codesFound(kind, proxy.address)
+    expect({ codes: [...new Set(codes)], exitCode }).toEqual({ codes: ['proxy-keys-apart'], exitCode: 1 })
+  })
+})
+
 it.skipIf(missingProxy('twemproxy') !== '')('several connections to a server run commands out of their order, which is found', async () => {
   await using servers = await threeServers()
   await using proxy = await startProxy('twemproxy', twemproxyConfiguration(servers.addresses, { server_connections: '4' }))
@@ -58,6 +63,33 @@ it.skipIf(missingProxy('twemproxy') !== '')('several connections to a server run
   expect(exitCode).toBe(1)
   // Either the connection is refused at once, or the flights show it.
   expect(codes.some((code) => code === 'proxy-out-of-order' || code === 'trial-failed')).toBe(true)
+})
+
+describe('mcrouter is asked itself', () => {
+  const play = async (route: unknown, options: Readonly<Record<string, string>> = {}): Promise<string[]> => {
+    await using servers = await threeServers()
+    const pools = { all: { servers: servers.addresses }, one: { servers: servers.addresses.slice(0, 1) } }
+    await using router = await Mcrouter.start(JSON.stringify({ pools, route }), { options })
+    const outcome = await latchkey(['doctor', '--servers', `tcp://${router.address}?via=mcrouter`])
+    expect(jsonOf(outcome)).toMatchObject({ servers: [{ via: 'mcrouter', version: 'mcrouter 41.0.0' }] })
+    const { servers: told } = jsonOf(outcome) as { servers: { findings: Finding[] }[] }
+    return told.flatMap(({ findings }) => findings.map(({ code }) => code))
+  }
+
+  it('nothing is wrong with a pool', async () => {
+    expect(await play('PoolRoute|all', { server_timeout_ms: '400', miss_on_get_errors: '0' })).toEqual([])
+  })
+
+  it.each([
+    // All servers count alike, so that a session that is played shows nothing.
+    ['writes go to all', { type: 'OperationSelectorRoute', default_policy: 'AllMajorityRoute|Pool|all', operation_policies: { get: 'PoolRoute|one', gets: 'PoolRoute|one' } }, {}, 'proxy-replicates'],
+    ['reads go on to another server', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { gets: 'MissFailoverRoute|Pool|all' } }, {}, 'proxy-replicates'],
+    ['commands go to different servers', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { add: 'PoolRoute|one' } }, {}, 'proxy-keys-apart'],
+    ['errors look like misses', 'PoolRoute|all', { miss_on_get_errors: '1' }, 'proxy-miss-on-error'],
+    ['a server that hangs is waited for', 'PoolRoute|all', { server_timeout_ms: '1000' }, 'proxy-timeout-long'],
+  ])('%s', async (_what, route, options, code) => {
+    expect(await play(route, options)).toContain(code)
+  })
 })
 
 describe('a configuration file', () => {

@@ -5,7 +5,7 @@ import { configurationFindings } from '../../src/wire/memcached/operator/proxy-c
 import { missingProxy, PROXY_KINDS, startProxy, threeServers } from '../support/proxies.js'
 import { jsonOf, latchkey } from './tool.js'
 
-const NAMES = { twemproxy: 'twemproxy', proxy: 'memcached' } as const
+const NAMES = { twemproxy: 'twemproxy', proxy: 'memcached', mcrouter: 'mcrouter' } as const
 
 async function written(proxy: string, purpose: string, servers: readonly string[]): Promise<string> {
   const { out, err, exitCode } = await latchkey(['proxy-config', proxy, '--for', purpose, '--servers', servers.join(',')])

@@ -1,4 +1,7 @@
-/** Proxies before memcached, for tests: twemproxy, and memcached's own. `scripts/test-proxies.sh` brings both. */
+/**
+ * Proxies before memcached, for tests: twemproxy and memcached's own, which `scripts/test-proxies.sh` brings, and a router that
+ * follows mcrouter's source.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Mcrouter } from './mcrouter/mcrouter.js'
 import { MemcachedServer } from './memcached-server.js'
 
 const HOST = '127.0.0.1'
@@ -19,11 +23,14 @@ const NUTCRACKER = ['/usr/sbin/nutcracker', '/usr/bin/nutcracker', '/usr/local/s
 /** A memcached that has the proxy built in; undefined where there is none. */
 const PROXYING_MEMCACHED = [fileURLToPath(new URL('../../.cache/memcached-proxy/memcached', import.meta.url)), 'memcached'].find(hasProxy)
 
-export const PROXY_KINDS = ['twemproxy', 'proxy'] as const
+export const PROXY_KINDS = ['twemproxy', 'proxy', 'mcrouter'] as const
 export type ProxyKind = (typeof PROXY_KINDS)[number]
+/** Those that run as they are. */
+export const REAL_PROXY_KINDS = ['twemproxy', 'proxy'] as const
 
 /** Why the tests of a proxy are skipped, to stand in their names; '' where they run. */
 export const missingProxy = (kind: ProxyKind): string => {
+  if (kind === 'mcrouter') return ''
   if ((kind === 'twemproxy' ? NUTCRACKER : PROXYING_MEMCACHED) !== undefined) return ''
   return kind === 'twemproxy' ? ' (skipped: nutcracker is not installed)' : ' (skipped: no memcached with a proxy is to be had)'
 }
@@ -50,6 +57,7 @@ export interface Proxy extends AsyncDisposable {
 
 /** Starts a proxy with a configuration in its own language, in which `%listen%` is the address to listen on. */
 export async function startProxy(kind: ProxyKind, configuration: string): Promise<Proxy> {
+  if (kind === 'mcrouter') return Mcrouter.start(configuration)
   return kind === 'twemproxy' ? Twemproxy.start(configuration) : startMemcachedProxy(configuration)
 }
 
@@ -180,8 +188,17 @@ pools{ sessions = {
 routes{ default = route_direct{ child = "sessions" } }
 `
 
-export const configurationOf = (kind: ProxyKind, servers: readonly string[]): string =>
-  kind === 'twemproxy' ? twemproxyConfiguration(servers) : memcachedProxyConfiguration(servers)
+/** The same for mcrouter. */
+export const mcrouterConfiguration = (servers: readonly string[]): string =>
+  JSON.stringify({ pools: { sessions: { servers } }, route: 'PoolRoute|sessions' })
+
+const CONFIGURATIONS = { twemproxy: twemproxyConfiguration, proxy: memcachedProxyConfiguration, mcrouter: mcrouterConfiguration }
+
+export const configurationOf = (kind: ProxyKind, servers: readonly string[]): string => CONFIGURATIONS[kind](servers)
+
+/** The keys of a session, by their default prefix. */
+export const keysThrough = (kind: ProxyKind, id: string): { readonly record: string; readonly lock: string } =>
+  kind === 'mcrouter' ? { record: `sess:${id}`, lock: `sess:${id}|#|-lck` } : { record: `sess:{${id}}`, lock: `sess:{${id}}-lck` }
 
 /** Three memcached servers. */
 export async function threeServers(): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {

@@ -1,8 +1,10 @@
 /** Sessions on several servers behind a proxy: each has all its keys on one of them, and its requests exclude each other. */
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
+import { writtenConfiguration } from '../../src/wire/memcached/operator/written-configurations.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
-import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { configurationOf, keysThrough, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { serversOf } from '../support/servers.js'
 
 const SESSIONS = 48
 
@@ -19,7 +21,7 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
       expect(session).toMatchObject({ visits: 6 })
       // A lock that is held shows where the lock is.
       await managers[0]?.run(id, async () => {
-        const places = await Promise.all(servers.all.map((server) => holds(server, id)))
+        const places = await Promise.all(servers.all.map((server) => holds(server, kind, id)))
         expect(places.filter(({ record }) => record)).toHaveLength(1)
         expect(places.map(({ lock }) => lock)).toEqual(places.map(({ record }) => record))
       })
@@ -28,7 +30,9 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
     expect(Math.min(...shares)).toBeGreaterThan(0)
     for (const manager of managers) await manager.close()
   })
+})
 
+describe.each(REAL_PROXY_KINDS)('%s', (kind) => {
   it.skipIf(missingProxy(kind) !== '')(`refuses what names a proxy as if it was memcached, and says what to add${missingProxy(kind)}`, async () => {
     await using servers = await threeServers()
     const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
@@ -55,6 +59,17 @@ it.skipIf(missingProxy('proxy') !== '')(`a route that replicates is found out be
   for (const server of servers.all) expect(await server.commandText('get sess:{visitor}-lck')).toMatch(/^END/)
 })
 
+it("the article's topology behind mcrouter (writes to most, reads from one at random) is found out as well", async () => {
+  await using servers = await threeServers()
+  // Far apart: a probe that finds nothing in its reads lets the others count one more.
+  for (let ahead = 0; ahead < 20; ahead++) await servers.all[2]?.commandText('set x 0 0 1\r\nx')
+  await using router = await startProxy('mcrouter', writtenConfiguration(serversOf(servers.addresses.join(',')), 'mcrouter', 'cache') ?? '')
+  const manager = new SessionManager({ savePath: `tcp://${router.address}?via=mcrouter`, waitMs: 600_000 })
+  await expect(manager.run('visitor', () => expect.unreachable('the session was entered'))).rejects.toMatchObject({ code: 'LATCHKEY_NOT_SUPPORTED' })
+  await manager.close({ graceMs: 0 })
+  for (const server of servers.all) expect(await server.commandText('get sess:visitor|#|-lck')).toMatch(/^END/)
+})
+
 it('php cannot be kept behind a proxy, nor can a prefix with its marks', () => {
   expect(() => new SessionManager({ savePath: 'h?via=twemproxy', php: { extension: 'memcached' } })).toThrow(/php: through a proxy/)
   expect(() => new SessionManager({ savePath: 'h?via=twemproxy', prefix: '{app}:' })).toThrow(/prefix/)
@@ -64,7 +79,8 @@ async function count(session: { readonly data: Record<string, unknown> }): Promi
   session.data['visits'] = Number(session.data['visits'] ?? 0) + 1
 }
 
-async function holds(server: MemcachedServer, id: string): Promise<{ record: boolean; lock: boolean }> {
+async function holds(server: MemcachedServer, kind: ProxyKind, id: string): Promise<{ record: boolean; lock: boolean }> {
+  const { record, lock } = keysThrough(kind, id)
   const has = async (key: string): Promise<boolean> => (await server.commandText(`get ${key}`)).startsWith('VALUE')
-  return { record: await has(`sess:{${id}}`), lock: await has(`sess:{${id}}-lck`) }
+  return { record: await has(record), lock: await has(lock) }
 }

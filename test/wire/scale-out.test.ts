@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { configurationOf, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers } from '../support/proxies.js'
+import { configurationOf, keysThrough, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers } from '../support/proxies.js'
 
 const IDS = Array.from({ length: 30 }, (_, index) => `visitor-${String(index)}`)
 
@@ -64,22 +64,23 @@ describe.each(PROXY_KINDS)('through %s', (kind: ProxyKind) => {
     await manager.run('visitor', count)
     const late = await manager.start('visitor')
     count(late)
-    const version = await versionOf(server)
+    const { record } = keysThrough(kind, 'visitor')
+    const version = await versionOf(server, record)
     await server.kill()
     // Longer than a version is trusted that came through a proxy: deadlineMs / 3.
     await delay(1200)
     await server.restart()
     for (let taken = 1; taken < version; taken++) await server.commandText('set other 0 100 1\r\nx')
-    await server.commandText(`set sess:{visitor} 7 100 8\r\nstranger`)
-    expect(await versionOf(server)).toBe(version)
+    await server.commandText(`set ${record} 7 100 8\r\nstranger`)
+    expect(await versionOf(server, record)).toBe(version)
     await proxy.serves()
     await expect(late.release()).rejects.toBeInstanceOf(LatchkeyError)
-    expect(await server.commandText('get sess:{visitor}')).toContain('stranger')
+    expect(await server.commandText(`get ${record}`)).toContain('stranger')
     await manager.close({ graceMs: 0 })
   })
 })
 
-async function versionOf(server: MemcachedServer): Promise<number> {
-  const [, version] = /^VALUE \S+ \d+ \d+ (\d+)/.exec(await server.commandText('gets sess:{visitor}')) ?? []
+async function versionOf(server: MemcachedServer, key: string): Promise<number> {
+  const [, version] = /^VALUE \S+ \d+ \d+ (\d+)/.exec(await server.commandText(`gets ${key}`)) ?? []
   return Number(version)
 }

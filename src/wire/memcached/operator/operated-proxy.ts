@@ -2,8 +2,10 @@ import { NotSupportedError } from '../../../errors.js'
 import type { OpenOptions } from '../../open-options.js'
 import type { Examination, Figures, Finding, OperatedNode, OperateOptions } from '../../operated-store.js'
 import { unsupportedIn, type Wire } from '../../wire.js'
-import type { Via } from '../save-path.js'
+import type { ServerAddress, Via } from '../save-path.js'
+import { askMcrouter, type Mcrouter } from './mcrouter-questions.js'
 import type { OperatedServer } from './operated-server.js'
+import { OperatorConnection } from './operator-connection.js'
 import { configurationFindings } from './proxy-configuration.js'
 import { proxyFindings } from './proxy-trial.js'
 
@@ -14,13 +16,15 @@ const CALL_FLIGHTS = 3
 export class OperatedProxy implements OperatedNode {
   readonly name: string
   readonly #server: OperatedServer
+  readonly #address: ServerAddress
   readonly #via: Via
   readonly #options: OperateOptions
 
   /** @param server the same address, as if memcached itself was there. */
-  constructor(server: OperatedServer, via: Via, options: OperateOptions) {
+  constructor(server: OperatedServer, address: ServerAddress, via: Via, options: OperateOptions) {
     this.name = server.name
     this.#server = server
+    this.#address = address
     this.#via = via
     this.#options = options
   }
@@ -45,19 +49,31 @@ export class OperatedProxy implements OperatedNode {
     const { clock, silenceMs, signal, proxyConfiguration } = this.#options
     const flightMs = Math.floor(silenceMs / CALL_FLIGHTS)
     const written = proxyConfiguration === undefined ? [] : configurationFindings(this.#via, proxyConfiguration, flightMs)
-    const account = { data: { via: this.#via }, about: `through ${this.#via === 'proxy' ? "memcached's own proxy" : this.#via}` }
+    const asked = await this.#ask(flightMs)
+    const told = [...(asked?.findings ?? []), ...written]
+    const name = asked?.version ?? (this.#via === 'proxy' ? "memcached's own proxy" : this.#via)
+    const account = { data: { via: this.#via, ...(asked === undefined ? {} : { version: asked.version }) }, about: `through ${name}` }
     const wire = this.open({ clock, flightMs, connections: 1 })
     try {
-      const played = await proxyFindings(wire, this.#via)
-      // What is found by playing need not be told by the file as well.
-      const more = written.filter(({ code }) => played.every((finding) => finding.code !== code))
-      return { ...account, findings: [...played, ...more], hasAnswered: true }
+      return { ...account, findings: eachOnce([...(await proxyFindings(wire, this.#via)), ...told]), hasAnswered: true }
     } catch (error) {
       signal.throwIfAborted()
       const isUnsupported = unsupportedIn(error) !== undefined
-      return { ...account, findings: isUnsupported ? written : [...written, this.notReached(error)], hasAnswered: isUnsupported }
+      return { ...account, findings: isUnsupported ? eachOnce(told) : eachOnce([...told, this.notReached(error)]), hasAnswered: isUnsupported }
     } finally {
       await wire.close()
+    }
+  }
+
+  /** Of the proxies only mcrouter tells of itself. Where it does not answer, the session that is played says why. */
+  async #ask(flightMs: number): Promise<Mcrouter | undefined> {
+    if (this.#via !== 'mcrouter') return undefined
+    try {
+      using connection = await OperatorConnection.open({ ...this.#options, server: this.#address })
+      return await askMcrouter(connection, flightMs)
+    } catch {
+      this.#options.signal.throwIfAborted()
+      return undefined
     }
   }
 
@@ -73,3 +89,7 @@ export class OperatedProxy implements OperatedNode {
     return new NotSupportedError(`A proxy (${this.name}) cannot ${what}. Ask the servers behind it: name them by --servers.`)
   }
 }
+
+/** What is found by playing need not be told by the file, or by the proxy itself, as well. */
+const eachOnce = (findings: readonly Finding[]): Finding[] =>
+  findings.filter(({ code }, index) => findings.findIndex((other) => other.code === code) === index)

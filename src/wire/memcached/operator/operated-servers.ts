@@ -10,7 +10,7 @@ import { writtenConfiguration } from './written-configurations.js'
 export function operateServers(servers: readonly ServerAddress[], options: OperateOptions): OperatedStore {
   const nodes = servers.map((server): OperatedNode => {
     const operated = new OperatedServer(server, servers, options)
-    return server.via === undefined ? operated : new OperatedProxy(operated, server.via, options)
+    return server.via === undefined ? operated : new OperatedProxy(operated, server, server.via, options)
   })
   const { placement } = options
   // Of a record it is the id that is hashed.

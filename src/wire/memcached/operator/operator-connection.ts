@@ -28,6 +28,7 @@ export class ClosedByServerError extends Error {
 }
 
 interface Question {
+  readonly goesOn: (line: string) => boolean
   readonly take: (line: string) => void
   readonly resolve: (closing: string) => void
   readonly reject: (error: Error) => void
@@ -35,6 +36,10 @@ interface Question {
 
 /** Lines that are followed by more. Every other line ends an answer. */
 const GOES_ON = /^(?:STAT|key=)/
+/** What ends an answer to `get`, whatever the lines of its value are. */
+const ENDS_VALUE = /^(?:END$|ERROR$|CLIENT_ERROR |SERVER_ERROR )/
+
+const isListed = (line: string): boolean => GOES_ON.test(line)
 
 const LONGEST_LINE = 8192
 
@@ -126,6 +131,17 @@ export class OperatorConnection implements Disposable {
     return found
   }
 
+  /** The lines of the text that is found under `key`; undefined where nothing is. Throws as `ask` does. */
+  async linesOf(key: string): Promise<readonly string[] | undefined> {
+    const lines: string[] = []
+    try {
+      await this.#exchange(`get ${key}\r\n`, (line) => lines.push(line), (line) => !ENDS_VALUE.test(line))
+    } catch (cause) {
+      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonOf(cause)}.`, { cause })
+    }
+    return lines[0]?.startsWith('VALUE ') === true ? lines.slice(1) : undefined
+  }
+
   /** Closes the connection; a question under way fails. May be called again. */
   close(): void {
     this.#destroy(new Error('the connection was closed'))
@@ -139,7 +155,7 @@ export class OperatorConnection implements Disposable {
 
   #ready(event: 'connect' | 'secureConnect'): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#question = { take: () => undefined, resolve: () => undefined, reject }
+      this.#question = { goesOn: isListed, take: () => undefined, resolve: () => undefined, reject }
       this.#listen()
       this.#socket.once(event, () => {
         this.#question = undefined
@@ -169,13 +185,13 @@ export class OperatorConnection implements Disposable {
     return this.#exchange('version\r\n')
   }
 
-  #exchange(bytes: string, take: (line: string) => void = () => undefined): Promise<string> {
+  #exchange(bytes: string, take: (line: string) => void = () => undefined, goesOn = isListed): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.#death !== undefined) {
         reject(this.#death)
         return
       }
-      this.#question = { take, resolve, reject }
+      this.#question = { goesOn, take, resolve, reject }
       this.#listen()
       this.#socket.write(bytes, 'latin1')
     })
@@ -192,7 +208,7 @@ export class OperatorConnection implements Disposable {
         this.#destroy(new Error('the server sent data that nothing was asked for'))
         return
       }
-      if (GOES_ON.test(line)) {
+      if (question.goesOn(line)) {
         question.take(line)
       } else {
         this.#question = undefined

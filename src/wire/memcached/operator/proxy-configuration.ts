@@ -15,13 +15,21 @@ const COMMENTS: Readonly<Record<Via, RegExp>> = {
   mcrouter: /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm,
 }
 
-const problem = (code: string, message: string, advice: string): Finding => ({ code, severity: 'problem', message, advice })
+export const problem = (code: string, message: string, advice: string): Finding => ({ code, severity: 'problem', message, advice })
 
-const replicates = (route: string): Finding =>
+export const replicates = (route: string): Finding =>
   problem(
     'proxy-replicates',
     `The route ${route} sends a key to several servers, or to another one when one fails: no lock can be held there, and no write fenced.`,
     'Let sessions have a route of their own that spreads keys over the servers; copies are for caches.',
+  )
+
+/** @param option how it is set. */
+export const timeoutLong = (name: string, option: string, flightMs: number): Finding =>
+  problem(
+    'proxy-timeout-long',
+    `A server that hangs is waited for (${name}) as long as latchkey waits for an answer (${String(flightMs)} ms, a third of deadlineMs) or longer: it holds up the sessions of all others.`,
+    `Set ${option} below ${String(flightMs)}, for example ${String(Math.floor(flightMs * 0.4))}.`,
   )
 
 const RULES: Readonly<Record<Via, (text: string, flightMs: number) => readonly Finding[]>> = {
@@ -43,13 +51,7 @@ const RULES: Readonly<Record<Via, (text: string, flightMs: number) => readonly F
     }
     const timeouts = valuesOf('timeout')
     if (timeouts.length < pools || timeouts.some((value) => !(Number(value) < flightMs))) {
-      findings.push(
-        problem(
-          'proxy-timeout-long',
-          `A server that hangs is waited for (timeout) as long as latchkey waits for an answer (${String(flightMs)} ms, a third of deadlineMs) or longer: it holds up the sessions of all others.`,
-          `Set a timeout below ${String(flightMs)}, for example ${String(Math.floor(flightMs * 0.4))}.`,
-        ),
-      )
+      findings.push(timeoutLong('timeout', 'timeout', flightMs))
     }
     const tags = valuesOf('hash_tag')
     if (tags.length < pools || tags.some((value) => value.replace(/["']/g, '') !== '{}') || valuesOf('distribution').includes('random')) {
