@@ -22,8 +22,10 @@ for (const page of ROOT_PAGES) cpSync(join(ROOT, page), join(PAGES, 'project', p
 execFileSync(join(ROOT, 'node_modules/.bin/typedoc'), ['--options', 'site/typedoc.json', '--out', join(PAGES, API)], { cwd: ROOT, stdio: 'inherit' })
 
 for (const file of readdirSync(PAGES, { recursive: true, encoding: 'utf8' })) {
-  if (!file.endsWith('.md')) continue
   const path = join(PAGES, file)
+  // What a page offers to download: VitePress passes on only what stands in `public`.
+  if (/\.(yml|json|sh|conf)$/.test(file)) cpSync(path, join(PAGES, 'public', file))
+  if (!file.endsWith('.md')) continue
   writeFileSync(path, forSite(file, readFileSync(path, 'utf8')))
   if (file.endsWith('README.md')) renameSync(path, path.replace(/README\.md$/, 'index.md'))
 }

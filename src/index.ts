@@ -4,6 +4,7 @@
  * @module latchkey
  */
 export { SessionManager } from './session/session-manager.js'
+export type { Health, HealthOptions, NodeHealth } from './session/health.js'
 export type { ManagerStats } from './session/manager-stats.js'
 export type { LocalLock } from './lock/session-locker.js'
 export type { ListedSession, UnreadableSession } from './session/session-list.js'
@@ -34,7 +35,7 @@ export type {
 } from './observe/channels.js'
 export type { ObservedEvent, TimedEvent } from './observe/event-channel.js'
 export * from './errors.js'
-export type { Cas, Command, NodeStats, Receiver, Reply, Status, StoreTraits, Value, Wire } from './wire/wire.js'
+export type { Cas, Command, NodeStats, Probe, Receiver, Reply, Status, StoreTraits, Value, Wire } from './wire/wire.js'
 export { FlightError } from './wire/wire.js'
 export type { Clock, Timer } from './system/clock.js'
 export type { Random } from './system/random.js'

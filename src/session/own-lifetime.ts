@@ -14,6 +14,12 @@ export function takeLifetime(data: object): number | undefined {
   return sec
 }
 
+/** What was stored, for who does not ask for it. */
+export function withoutLifetime<T extends object>(data: T): T {
+  takeLifetime(data)
+  return data
+}
+
 /** The data with it, to be stored. @throws LATCHKEY_UNSERIALIZABLE: data that is a list or a Map has no place for it. */
 export function withLifetime(id: string, data: object, lifetimeSec: number): object {
   if (Object.prototype.toString.call(data) === '[object Object]') {

@@ -7,9 +7,10 @@ import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
 import type { WireWarning } from '../wire/wire.js'
 import type { PhpSettings } from './dialect/php-options.js'
+import { type Health, HealthCheck, type HealthOptions } from './health.js'
 import { LockedRecord, type ReadOptions } from './locked-record.js'
 import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
-import { takeLifetime } from './own-lifetime.js'
+import { withoutLifetime } from './own-lifetime.js'
 import { type ManagerStats, statsOf } from './manager-stats.js'
 import { decode, encode } from './serializer.js'
 import { type LostEvent, SessionEngine } from './session-engine.js'
@@ -33,24 +34,17 @@ export class SessionManager extends EventEmitter<{
 }> {
   private readonly engine: SessionEngine
   private readonly nesting = new Nesting('session')
+  private readonly healthCheck: HealthCheck
 
   /** @throws LATCHKEY_INVALID_OPTION, LATCHKEY_INVALID_SAVE_PATH. Connects to nothing yet. */
   constructor(options: SessionManagerOptions = {}) {
     super()
     this.engine = new SessionEngine(settingsOf(options))
+    this.healthCheck = new HealthCheck(this.engine)
     // Later, so that a listener that throws does not do so in the middle of the lock protocol.
-    this.engine.onLost = (event) => {
-      queueMicrotask(() => this.emit('lost', event))
-    }
-    this.engine.onSlow = (event) => {
-      queueMicrotask(() => this.emit('slow', event))
-    }
-    this.engine.onWarning = (warning) => {
-      queueMicrotask(() => {
-        if (this.emit('warning', warning)) return
-        process.emitWarning(warning.message, { type: 'LatchkeyWarning', code: warning.code })
-      })
-    }
+    this.engine.onLost = (event) => queueMicrotask(() => this.emit('lost', event))
+    this.engine.onSlow = (event) => queueMicrotask(() => this.emit('slow', event))
+    this.engine.onWarning = (warning) => queueMicrotask(() => this.emit('warning', warning) || warnProcess(warning))
     logToDebug()
   }
 
@@ -110,11 +104,8 @@ export class SessionManager extends EventEmitter<{
   }
 
   /**
-   * A lock by name, for whatever else must not happen twice at once: the session's lock without a session. One name is one
-   * lock, in all processes with these servers and this prefix. Sends nothing yet.
-   *
-   * @param name visible ASCII, up to about 200 characters. It is shown in errors: no secrets.
-   * @throws LATCHKEY_INVALID_ID
+   * A lock by name, for whatever else must not happen twice at once: one name is one lock, in all processes with these servers
+   * and this prefix. Visible ASCII, up to about 200 characters, shown in errors. Sends nothing. @throws LATCHKEY_INVALID_ID
    */
   mutex(name: string): Mutex {
     return new Mutex(this.engine.mutexes, name)
@@ -123,10 +114,7 @@ export class SessionManager extends EventEmitter<{
   /** The session's data as it is stored now, without a lock and without waiting; undefined when there is none. */
   async peek<T extends object = Record<string, unknown>>(id: string): Promise<Partial<T> | undefined> {
     const text = await this.engine.peek(id)
-    if (text === '') return undefined
-    const data: Partial<T> = decode(this.engine.dialect.serializer, id, text)
-    takeLifetime(data)
-    return data
+    return text === '' ? undefined : withoutLifetime<Partial<T>>(decode(this.engine.dialect.serializer, id, text))
   }
 
   /** As `peek`, as text: for who brings a serializer of his own; '' when there is none. */
@@ -189,6 +177,16 @@ export class SessionManager extends EventEmitter<{
     return this.engine.lockers.flatMap((locker) => locker.locks()).sort((one, other) => other.heldMs - one.heldMs)
   }
 
+  /**
+   * Whether sessions can be had now: one flight to each node, at once, and no longer than `withinMs`. Never throws for a node
+   * that is away. Calls at the same time share one look, so that an endpoint can be asked by everybody.
+   *
+   * @throws LATCHKEY_INVALID_OPTION: `withinMs` (default 500) is not 1 to 60 000.
+   */
+  health(options: HealthOptions = {}): Promise<Health> {
+    return this.healthCheck.look(options)
+  }
+
   /** Tells its events on node:diagnostics_channel from those of other managers: `manager-1` and so on, as they are made. */
   get name(): string {
     return this.engine.name
@@ -245,5 +243,7 @@ export class SessionManager extends EventEmitter<{
     await this.engine.close(checkedCloseGraceMs(options.graceMs ?? 5000))
   }
 }
+
+const warnProcess = ({ message, code }: WireWarning): void => process.emitWarning(message, { type: 'LatchkeyWarning', code })
 
 brand({ SessionManager })

@@ -77,6 +77,14 @@ export interface NodeStats {
   readonly connections: number
 }
 
+/** Asks one node whether it answers. */
+export interface Probe {
+  /** The name of the node, as in `stats`, without credentials. */
+  readonly name: string
+  /** One flight that changes nothing. Rejects as `flight` does. */
+  readonly ask: () => Promise<unknown>
+}
+
 /** The name and the limits of a store, and advice for people about it. */
 export interface StoreTraits {
   /** The name of the store in messages, and in OpenTelemetry's `db.system.name`: `memcached`. */
@@ -168,6 +176,9 @@ export interface Wire {
 
   /** The node of `route`, for events. Sends nothing. A wire whose store is in this process leaves this out. */
   nodeOf?(route: string): ObservedNode
+
+  /** How each node is asked whether it answers, for health checks. A wire that leaves this out is asked by `flight`, as one. */
+  probes?(): readonly Probe[]
 
   /** The counts of each node so far, by its name. A wire that counts nothing leaves this out. */
   stats?(): Readonly<Record<string, NodeStats>>

@@ -9,6 +9,7 @@ import { channels } from '../../observe/channels.js'
 import { processWide } from '../../system/process-wide.js'
 import { VERSION } from '../../system/version.js'
 import type { ManagerStats } from '../../session/manager-stats.js'
+import type { NodeStats } from '../../wire/wire.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>
@@ -41,13 +42,19 @@ const GAUGES = {
   latchkey_waiting: ['waiting', 'Requests of this process that wait for a session now.'],
 } as const satisfies Record<string, readonly [keyof ManagerStats, string]>
 
+/** The numbers of each node, with the label `node`. */
+const NODE_COUNTERS = {
+  latchkey_node_flights_total: ['flights', 'Round trips to this node.'],
+  latchkey_node_failed_flights_total: ['failed', 'Round trips to this node that brought no reply: never sent, or not answered in time.'],
+} as const satisfies Record<string, readonly [keyof NodeStats, string]>
+
 /** Seconds: from one round trip to `waitMs` and `maxHoldMs`. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60]
 
 /**
  * Registers a manager's metrics: histograms `latchkey_wait_seconds` (from asking for a session until it is locked or
  * refused, by `outcome`) and `latchkey_hold_seconds`, the counters of `manager.stats()`, gauges `latchkey_held` and
- * `latchkey_waiting`. Each has the label `manager`. Returns what ends it for this manager. Sends nothing.
+ * `latchkey_waiting`, and flights and failed flights of each node. Each has the label `manager`. Returns what ends it for this manager. Sends nothing.
  *
  * @throws LATCHKEY_INVALID_OPTION: the name is taken in this registry.
  */
@@ -101,6 +108,15 @@ class Exposition {
         for (const [manager, source] of managers) counter.inc({ manager }, source.stats()[field])
       }
       const counter = new Counter({ name, help, labelNames: ['manager'], registers, collect })
+    }
+    for (const [name, [field, help]] of Object.entries(NODE_COUNTERS)) {
+      const collect = (): void => {
+        counter.reset()
+        for (const [manager, source] of managers) {
+          for (const [node, stats] of Object.entries(source.stats().nodes)) counter.inc({ manager, node }, stats[field])
+        }
+      }
+      const counter = new Counter({ name, help, labelNames: ['manager', 'node'], registers, collect })
     }
     for (const [name, [field, help]] of Object.entries(GAUGES)) {
       const collect = (): void => {

@@ -52,6 +52,9 @@ export interface MemcachedWire extends Wire {
   stats(): Readonly<Record<string, NodeStats>>
 }
 
+/** No session's: ids are not empty. */
+const HEALTH_KEY = '-health'
+
 interface Place {
   readonly node: ServerNode
   readonly version: RegExp
@@ -148,6 +151,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     store: traitsOf(servers[0]?.via),
     meetingPlace: defaultDirectory(),
     nodeOf: (route) => placeOf(route).node.observed,
+    probes: () => nodes.map((node) => ({ name: node.name, ask: () => node.flight([{ op: 'get', key: HEALTH_KEY }]) })),
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }
   if (!isPlaced) return wire

@@ -1,0 +1,104 @@
+import { InvalidOptionError } from '../errors.js'
+import type { Clock } from '../system/clock.js'
+import { FlightError, type Probe, type Wire } from '../wire/wire.js'
+import { checkNames, shown } from './option-checks.js'
+
+export interface HealthOptions {
+  /** Milliseconds after which a node that has not answered counts as away. 1 to 60 000. Default 500. */
+  readonly withinMs?: number
+}
+
+/** Whether sessions can be had now. Plain data, without credentials: it can be sent as JSON. */
+export interface Health {
+  /**
+   * `ready`: every node answers. `degraded`: at least one does not, so the sessions that live there cannot be had.
+   * `closing`: the manager is being closed, or is; nothing was asked.
+   */
+  readonly state: 'ready' | 'degraded' | 'closing'
+  readonly nodes: readonly NodeHealth[]
+}
+
+export interface NodeHealth {
+  /** As in `manager.stats().nodes`; `memory` or `file`, say, where there is one store alone. */
+  readonly name: string
+  readonly isUp: boolean
+  /** How long the answer took; undefined of one that is away. */
+  readonly latencyMs: number | undefined
+  /** When the first of the looks in a row found it away, in milliseconds since 1970. */
+  readonly awaySinceMs: number | undefined
+  /** What was wrong. */
+  readonly reason: string | undefined
+}
+
+/** What is looked at. */
+interface Patient {
+  readonly wire: Wire
+  readonly isClosed: boolean
+  readonly settings: { readonly clock: Clock }
+}
+
+/** Looks whether the nodes answer, and remembers since when one does not. */
+export class HealthCheck {
+  private looking: Promise<Health> | undefined
+  private readonly awaySinceMs = new Map<string, number>()
+
+  constructor(private readonly patient: Patient) {}
+
+  async look(options: HealthOptions): Promise<Health> {
+    checkNames(options, OPTIONS)
+    const { withinMs = 500 } = options
+    if (!(typeof withinMs === 'number' && withinMs >= 1 && withinMs <= 60_000)) {
+      throw new InvalidOptionError(`withinMs is ${shown(withinMs)}; it must be a number from 1 to 60000.`)
+    }
+    if (this.patient.isClosed) return { state: 'closing', nodes: [] }
+    this.looking ??= this.lookNow(withinMs).finally(() => {
+      this.looking = undefined
+    })
+    return this.looking
+  }
+
+  private async lookNow(withinMs: number): Promise<Health> {
+    const nodes = await Promise.all(probesOf(this.patient.wire).map((probe) => this.ask(probe, withinMs)))
+    return { state: nodes.every(({ isUp }) => isUp) ? 'ready' : 'degraded', nodes }
+  }
+
+  private async ask({ name, ask }: Probe, withinMs: number): Promise<NodeHealth> {
+    const { clock } = this.patient.settings
+    const sinceMs = clock.nowMs()
+    const reason = await within(withinMs, clock, ask)
+    if (reason === undefined) {
+      this.awaySinceMs.delete(name)
+      return { name, isUp: true, latencyMs: clock.nowMs() - sinceMs, awaySinceMs: undefined, reason }
+    }
+    const awaySinceMs = this.awaySinceMs.get(name) ?? clock.wallMs()
+    this.awaySinceMs.set(name, awaySinceMs)
+    return { name, isUp: false, latencyMs: undefined, awaySinceMs, reason }
+  }
+}
+
+const OPTIONS = new Set(['withinMs'])
+
+/** A wire that does not say how its nodes are asked is one store: a look at a key that no session has. */
+const probesOf = (wire: Wire): readonly Probe[] =>
+  wire.probes?.() ?? [{ name: wire.store?.name ?? 'store', ask: () => wire.flight('-health', [{ op: 'get', key: '-health' }]) }]
+
+/** Why there was no answer in time; undefined: there was one. */
+function within(ms: number, clock: Clock, ask: () => Promise<unknown>): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(() => {
+      resolve(`no answer within ${String(ms)} ms`)
+    }, ms)
+    ask()
+      .then(() => undefined, reasonOf)
+      .then((reason) => {
+        timer.cancel()
+        resolve(reason)
+      }, reject)
+  })
+}
+
+/** Anything but a FlightError is a bug of the wire. */
+function reasonOf(error: unknown): string {
+  if (error instanceof FlightError) return error.message
+  throw error
+}
