@@ -108,24 +108,18 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       })
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
+      const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
+      const requestStore = new ExpressStore(held, sessions)
+      const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
+      const locked = sessionIn(requestStore)
       const arriving = bodyToArrive(req, isReading)
-      if (arriving === undefined) {
-        const { plain, proceed } = lockedFor(req, res, next, isReading)
-        plain(req, res, proceed)
-      } else {
+      if (arriving === undefined) locked(req, res, proceed)
+      else {
         arriving.then(() => {
-          const { plain, proceed } = lockedFor(req, res, next, isReading)
-          plain(req, res, proceed)
+          locked(req, res, proceed)
         }).catch(next)
       }
     }
-  }
-  /** express-session with a store that is this request's, and what it calls then. */
-  const lockedFor = (req: Request, res: Response, next: Next, isReading: boolean): Pick<ExpressRequest, 'proceed'> & { plain: typeof bareSession } => {
-    const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
-    const requestStore = new ExpressStore(held, sessions)
-    const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
-    return { plain: sessionIn(requestStore), proceed }
   }
   refuseToBeTheStore(store)
   return Object.assign(middleware, { store })
