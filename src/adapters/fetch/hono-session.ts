@@ -1,4 +1,3 @@
-import { processWide } from '../../system/process-wide.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
 import { RequestSession } from '../../request/request-session.js'
@@ -17,9 +16,6 @@ export interface HonoContext<T extends object> {
   set(name: 'session', session: RequestSession<T>): void
 }
 
-/** Requests whose session is there, as long as their handlers run. */
-const served = processWide('hono-requests', () => new WeakSet<Request>())
-
 /**
  * A middleware for Hono: the session is `c.get('session')` below it, and stored and free when those have run. Else as
  * `withSession`; when a handler throws, nothing is stored, and Hono's `onError` answers.
@@ -32,16 +28,16 @@ export function honoSession<T extends object = Record<string, unknown>>(
   const locked = new LockedHandler<T>(options)
   return async (c, next) => {
     const request = c.req.raw
-    // Mounted twice on the way of one request: the session is locked already.
-    if (served.has(request)) {
+    const around = locked.around(request)
+    if (around !== undefined) {
+      c.set('session', around)
       await next()
       return undefined
     }
     const session = await locked.begin(request, c.env)
     if (!(session instanceof RequestSession)) return session
     c.set('session', session)
-    served.add(request)
-    await next().finally(() => served.delete(request)).catch(async (thrown: unknown) => {
+    await locked.within(request, session, next).catch(async (thrown: unknown) => {
       await session.life.finish()
       throw thrown
     })

@@ -3,13 +3,14 @@ import { bodyToArrive } from '../http/body-arrival.js'
 import { ClientGoneError } from '../../request/leaving.js'
 import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { RequestSession } from '../../request/request-session.js'
+import { processWide } from '../../system/process-wide.js'
 import { tellBrowser } from '../http/own-cookie.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
 import { nameOf, SessionCookie } from './session-cookie.js'
 
 /** Requests whose sessions are there, as long as their handlers run. */
-const served = new WeakMap<Request, readonly Served[]>()
+const served = processWide('served-requests', () => new WeakMap<Request, readonly Served[]>())
 
 interface Served {
   readonly manager: SessionOptions['manager']
@@ -51,12 +52,12 @@ export class LockedHandler<T extends object> {
     }
   }
 
-  /** The session that this request has already: the same handlers, mounted or wrapped twice on its way. */
+  /** The session that this request has locked already: handlers and middlewares of one cookie, wrapped or mounted twice on its way. */
   around(request: Request): RequestSession<T> | undefined {
     const { manager } = this.options
     const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === nameOf(this.options))?.session
     // What is in a session, the application says.
-    return found instanceof RequestSession ? (found as RequestSession<T>) : undefined
+    return found as RequestSession<T> | undefined
   }
 
   /** Runs `work` as the handler of a request that has its session. */

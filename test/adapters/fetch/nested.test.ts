@@ -1,5 +1,6 @@
+import { Hono } from 'hono'
 import { SessionManager } from 'latchkey'
-import { withSession } from 'latchkey/fetch'
+import { honoSession, type RequestSession, withSession } from 'latchkey/fetch'
 import { afterEach, describe, expect, it } from 'vitest'
 
 interface Visit {
@@ -48,5 +49,41 @@ describe('withSession within withSession', () => {
     const first = await outer(ask())
     expect(first.headers.getSetCookie()).toHaveLength(2)
     expect(await (await outer(ask(cookiesOf(first)))).json()).toEqual({ n: 2 })
+  })
+})
+
+describe('within honoSession', () => {
+  const app = (): Hono<{ Variables: { session: RequestSession<Visit> } }> => new Hono()
+
+  it('withSession of the same cookie has its session, and does not wait for it', async () => {
+    const options = { manager, secret: 's' }
+    const inner = withSession<Visit>(options, (_request, session) => {
+      session.data.n = (session.data.n ?? 0) + 1
+      return Response.json(session.data)
+    })
+    const site = app().use(honoSession<Visit>(options)).get('/', (c) => {
+      const { data } = c.get('session')
+      data.outer = (data.outer ?? 0) + 1
+      return inner(c.req.raw)
+    })
+    const first = await site.request(ask())
+    expect(first.headers.getSetCookie()).toHaveLength(1)
+    expect(await (await site.request(ask(cookiesOf(first)))).json()).toEqual({ n: 2, outer: 2 })
+  })
+
+  it('honoSession of another cookie has a session of its own', async () => {
+    const [outer, inner] = ['outer', 'inner'].map((cookieName) => honoSession<Visit>({ manager, secret: 's', cookieName }))
+    if (outer === undefined || inner === undefined) throw new Error('none')
+    const site = app().use(outer).use('/inner', inner).get('*', (c) => {
+      const { data } = c.get('session')
+      data.n = (data.n ?? 0) + 1
+      return c.json(data)
+    })
+    const first = await site.request(ask())
+    const both = cookiesOf(first)
+    const second = await site.request(new Request('http://shop.test/inner', { headers: { cookie: both } }))
+    expect(await second.json()).toEqual({ n: 1 })
+    expect(cookiesOf(second)).toMatch(/^inner=/)
+    expect(await (await site.request(ask(both))).json()).toEqual({ n: 2 })
   })
 })
