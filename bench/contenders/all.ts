@@ -88,7 +88,7 @@ async function makeLatchkeyExpress(setup: Setup): Promise<readonly Contender[]> 
   const own = new SessionManager({ savePath: `tcp://${setup.server.address}`, prefix: 'exrq:' })
   const ofRequests = adapter.latchkey({ manager: own, secret: 'bench', resave: false, saveUninitialized: false })
   const { BareSessions, ExpressStore: RequestStore, HeldSession, recordOf } = await loadExpressInternals()
-  const record = recordOf(own, { ttl: undefined, touchAfterSec: 0, cookie: undefined })
+  const record = recordOf(own, {})
   const sessions = new BareSessions(own, record, () => undefined)
   const newStore = (): InstanceType<typeof RequestStore> => new RequestStore(new HeldSession(own, sessions, 'GET /', undefined), sessions)
   const seeds = expressStore(LATCHKEY_REQUEST, ofRequests.store, setup, () => own.close())

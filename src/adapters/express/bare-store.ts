@@ -3,7 +3,7 @@ import { MisuseError } from '../../errors.js'
 import { inherit } from '../../php/memory.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { BareStore as CommonStore } from '../http/bare-store.js'
-import { hasCookie, lacksCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
+import { hasCookie, type KeepingOptions, lacksCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
 import { completeCookie, defaultCookie } from './default-cookie.js'
 
 /** What the adapter needs to know of a session; applications add to SessionData as they please. */
@@ -15,19 +15,17 @@ export type Ttl = TtlOf<AnySession>
 export type ExpressRecord = SessionRecord<AnySession, SessionData>
 
 /** What express-session's sessions need to become records. */
-export interface Storing {
-  readonly ttl: Ttl | undefined
-  readonly touchAfterSec: number
-  readonly cookie: SessionOptions['cookie']
+interface Storing extends KeepingOptions<AnySession> {
+  readonly cookie?: SessionOptions['cookie']
 }
 
-export function recordOf(manager: SessionManager, { ttl, touchAfterSec, cookie }: Storing): ExpressRecord {
+export function recordOf(manager: SessionManager, storing: Storing): ExpressRecord {
   const isSession = (data: object): data is SessionData => hasCookie(data)
   const asSession = (data: object): SessionData | undefined => {
-    if (lacksCookie(data)) return { ...data, cookie: defaultCookie(cookie) }
+    if (lacksCookie(data)) return { ...data, cookie: defaultCookie(storing.cookie) }
     return isSession(data) ? data : undefined
   }
-  return new SessionRecord(manager, ttl, asSession, touchAfterSec, (name) => OWN_NAMES.has(name) || name in session.Session.prototype)
+  return new SessionRecord(manager, storing, asSession, (name) => OWN_NAMES.has(name) || name in session.Session.prototype)
 }
 
 /**

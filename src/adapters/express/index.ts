@@ -65,15 +65,14 @@ export interface LatchkeyMiddleware {
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
-  const { manager, ttl, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, touchAfter = 0, disableTouch = false, ...rest } = options
+  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const php = phpCookieOf(manager)
   const unsigned = php === undefined ? undefined : new UnsignedCookie(php)
   const { secret } = rest
   const given = { ...rest, genid, ...(unsigned?.options ?? { secret: secret === false ? '' : secret }) }
-  const record = recordOf(manager, { ttl, touchAfterSec: disableTouch ? Infinity : touchAfter, cookie: given.cookie })
   const onLateFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
-  const sessions = new BareSessions(manager, record, onLateFailure)
+  const sessions = new BareSessions(manager, recordOf(manager, given), onLateFailure)
   const store = new BareStore(sessions)
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionOptions } from 'express-session'
-import type { KeepingOptions, LockOptions } from '../http/options.js'
+import type { LockOptions } from '../http/options.js'
+import type { KeepingOptions } from '../http/session-record.js'
 import type { AnySession } from './bare-store.js'
 
 /** express-session's options, but for `store`, and these. */

@@ -18,10 +18,10 @@ export class UnsignedCookie {
   /** Nobody else ever sees a signature made with it. */
   private readonly secret = randomBytes(32).toString('hex')
 
-  constructor({ name, attributes, maxAgeSec }: PhpCookie) {
+  constructor({ name, inMs: cookie }: PhpCookie) {
     this.name = name
     const { secret } = this
-    this.options = { name, secret, cookie: { ...attributes, ...(maxAgeSec === undefined ? {} : { maxAge: maxAgeSec * 1000 }) } }
+    this.options = { name, secret, cookie }
   }
 
   /** The middleware, which reads the cookie while it is called, and not later. */

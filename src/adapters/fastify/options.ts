@@ -1,7 +1,8 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifySessionOptions } from '@fastify/session'
 import type { FastifyRequest, Session } from 'fastify'
-import type { KeepingOptions, LockOptions } from '../http/options.js'
+import type { LockOptions } from '../http/options.js'
+import type { KeepingOptions } from '../http/session-record.js'
 
 /** @fastify/session's options, but for `store`, and these. */
 export interface LatchkeyOptions

@@ -1,7 +1,8 @@
 import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import { SessionManager } from '../../session/session-manager.js'
-import type { KeepingOptions, LockOptions } from './options.js'
+import type { LockOptions } from './options.js'
+import type { KeepingOptions } from './session-record.js'
 import { checkPhpOptions } from './php-cookie.js'
 
 const MAX_CLIENT_GONE_MS = 3_600_000

@@ -1,5 +1,4 @@
 import type { SessionManager } from '../../session/session-manager.js'
-import type { AnySession, Ttl } from './session-record.js'
 
 /** What adapters have of their own, beside the options of their framework's sessions. */
 export interface LockOptions<Request> {
@@ -22,20 +21,3 @@ export interface LockOptions<Request> {
 }
 
 export const DEFAULT_CLIENT_GONE_MS = 10_000
-
-/** For how long sessions are kept that carry their cookie. */
-export interface KeepingOptions<S extends AnySession> {
-  /**
-   * Seconds that a session without a cookie expiry lives, or a function that says them; 0 or less destroys it.
-   * Default: the manager's lifetimeSec if given, else 86 400.
-   */
-  readonly ttl?: Ttl<S>
-  /**
-   * Seconds within which a session that a request left as it was is not prolonged again: one flight that only lets go.
-   * It may then end that much earlier than its `ttl` says. Of use with `resave: false` in Express, with `rolling` in
-   * Fastify. At least 0. Default 0: always prolonged.
-   */
-  readonly touchAfter?: number
-  /** `true`: a session that a request left as it was is never prolonged. Default false. */
-  readonly disableTouch?: boolean
-}

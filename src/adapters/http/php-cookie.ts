@@ -13,6 +13,8 @@ export interface PhpCookie {
   }
   /** Undefined: until the browser is closed. */
   readonly maxAgeSec: number | undefined
+  /** The attributes, with a maxAge in milliseconds, as most frameworks have it. */
+  readonly inMs: PhpCookie['attributes'] & { readonly maxAge?: number }
 }
 
 /** Undefined where the manager shares nothing with PHP. */
@@ -20,7 +22,9 @@ export function phpCookieOf({ php }: SessionManager): PhpCookie | undefined {
   if (php === undefined) return undefined
   const { lifetimeSec, path, domain, secure, httpOnly, sameSite } = php.cookie
   const named = { ...(domain === undefined ? {} : { domain }), ...(sameSite === undefined ? {} : { sameSite }) }
-  return { name: php.cookieName, attributes: { path, secure, httpOnly, ...named }, maxAgeSec: lifetimeSec === 0 ? undefined : lifetimeSec }
+  const attributes = { path, secure, httpOnly, ...named }
+  if (lifetimeSec === 0) return { name: php.cookieName, attributes, maxAgeSec: undefined, inMs: attributes }
+  return { name: php.cookieName, attributes, maxAgeSec: lifetimeSec, inMs: { ...attributes, maxAge: lifetimeSec * 1000 } }
 }
 
 const COOKIE = 'the cookie is PHP\'s: say php.cookieName and php.cookie to the manager'

@@ -16,22 +16,42 @@ export interface AnySession {
 /** Seconds, or a function that says them for a session; undefined of it is the default. */
 export type Ttl<S extends AnySession> = number | ((session: S) => number | undefined)
 
+/** For how long sessions are kept that carry their cookie. */
+export interface KeepingOptions<S extends AnySession> {
+  /**
+   * Seconds that a session without a cookie expiry lives, or a function that says them; 0 or less destroys it.
+   * Default: the manager's lifetimeSec if given, else 86 400.
+   */
+  readonly ttl?: Ttl<S>
+  /**
+   * Seconds within which a session that a request left as it was is not prolonged again: one flight that only lets go.
+   * It may then end that much earlier than its `ttl` says. Of use with `resave: false` in Express, with `rolling` in
+   * Fastify. At least 0. Default 0: always prolonged.
+   */
+  readonly touchAfter?: number
+  /** `true`: a session that a request left as it was is never prolonged. Default false. */
+  readonly disableTouch?: boolean
+}
+
 /** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `asSession` vouches for. */
 export class SessionRecord<S extends AnySession, Loaded extends S = S> {
   /** Shared with PHP, which knows no cookie in a session, and says for how long it lives. */
   private readonly isPhp: boolean
+  private readonly ttl: Ttl<S> | undefined
+  /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
+  private readonly touchAfterSec: number
 
   constructor(
     private readonly manager: SessionManager,
-    private readonly ttl: Ttl<S> | undefined,
+    { ttl, touchAfter = 0, disableTouch = false }: KeepingOptions<S>,
     /** Stored data as a session of the framework; undefined where it cannot be one. */
     private readonly asSession: (data: object) => Loaded | undefined,
-    /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
-    private readonly touchAfterSec = 0,
     /** Names that the framework's session has for itself. */
     private readonly isTaken: (name: string) => boolean = () => false,
   ) {
     this.isPhp = manager.php !== undefined
+    this.ttl = ttl
+    this.touchAfterSec = disableTouch ? Infinity : touchAfter
   }
 
   encode(sid: string, session: S): string {

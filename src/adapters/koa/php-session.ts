@@ -16,18 +16,17 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
  * koa-session with PHP's cookie, which is percent-encoded and not signed. It is set with every response, and the session
  * prolonged as PHP prolongs it, also where nothing was changed.
  */
-export function phpSettings({ name, attributes, maxAgeSec }: PhpCookie): CreateSessionOptions {
-  const maxAgeMs = maxAgeSec === undefined ? undefined : maxAgeSec * 1000
-  const options = { ...attributes, signed: false, overwrite: true }
+export function phpSettings({ name, inMs }: PhpCookie): CreateSessionOptions {
+  const options = { ...inMs, signed: false, overwrite: true }
   return {
     ...options,
     key: name,
     rolling: true,
-    maxAge: maxAgeMs ?? 'session',
+    maxAge: inMs.maxAge ?? 'session',
     externalKey: {
       get: (ctx: Context) => decoded(ctx.cookies.get(name, { signed: false }) ?? ''),
       set: (ctx: Context, id: string) => {
-        ctx.cookies.set(name, encodeURIComponent(id), maxAgeMs === undefined ? options : { ...options, maxAge: maxAgeMs })
+        ctx.cookies.set(name, encodeURIComponent(id), options)
       },
     },
   }

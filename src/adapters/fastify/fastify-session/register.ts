@@ -14,12 +14,11 @@ import { HookedRequest } from './hooked-request.js'
 
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
-  const { manager, ttl, touchAfter = 0, disableTouch = false, ...others } = options
-  const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = others
+  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = options
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given
-  const sessions = new BareSessions(manager, recordOf(manager, ttl, disableTouch ? Infinity : touchAfter), (error) => {
+  const sessions = new BareSessions(manager, recordOf(manager, options), (error) => {
     app.log.warn(error, 'a session was left out of the list')
   })
   const bareStore = new BareStore(sessions)
@@ -56,13 +55,7 @@ function cookieOptionsOf(manager: SessionManager, { secret }: Pick<LatchkeyOptio
   const php = phpCookieOf(manager)
   // @fastify/session says that it lacks a secret.
   if (php === undefined) return { secret: secret === false ? '' : secret }
-  const { name, attributes, maxAgeSec } = php
-  return {
-    secret: UNSIGNED,
-    cookieName: name,
-    // In milliseconds, as @fastify/session has it.
-    cookie: { ...attributes, ...(maxAgeSec === undefined ? {} : { maxAge: maxAgeSec * 1000 }) },
-  }
+  return { secret: UNSIGNED, cookieName: php.name, cookie: php.inMs }
 }
 
 const UNSIGNED = {
