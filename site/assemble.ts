@@ -38,4 +38,6 @@ function forSite(file: string, text: string): string {
     .replace(/\]\(([^)\s]*)README\.md/g, ']($1index.md')
     .replace(/\]\((?:\.\.\/)+(CHANGELOG|CONTRIBUTING|SECURITY)\.md/g, `](${toProject}$1.md`)
     .replace(/\]\(docs\//g, '](../')
+    // VitePress takes a file of this ending for a page.
+    .replace(/\[([^\]]*)\]\((?!\w+:)([^)]*\.sh)\)/g, '<a href="$2" download>$1</a>')
 }

@@ -28,8 +28,6 @@ export default defineConfig({
   lang: 'en',
   srcDir: '../.cache/site/pages',
   outDir: '../.cache/site/dist',
-  // Files to download whose ending VitePress does not know; the test of the site looks whether they are there.
-  ignoreDeadLinks: [/\/monitoring\//],
   cacheDir: '../.cache/site/vitepress',
   // Opened from any folder of any server.
   base: process.env['DOCS_BASE'] ?? '/',

@@ -76,6 +76,7 @@ export class MutexHold {
     }
   }
 
+  /** As `release()`: `await using hold = await mutex.lock()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release()
   }

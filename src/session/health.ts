@@ -3,6 +3,7 @@ import type { Clock } from '../system/clock.js'
 import { FlightError, type Probe, type Wire } from '../wire/wire.js'
 import { checkNames, shown } from './option-checks.js'
 
+/** How `manager.health()` looks. */
 export interface HealthOptions {
   /** Milliseconds after which a node that has not answered counts as away. 1 to 60 000. Default 500. */
   readonly withinMs?: number
@@ -18,6 +19,7 @@ export interface Health {
   readonly nodes: readonly NodeHealth[]
 }
 
+/** Whether one node answers. */
 export interface NodeHealth {
   /** As in `manager.stats().nodes`; `memory` or `file`, say, where there is one store alone. */
   readonly name: string

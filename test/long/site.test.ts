@@ -41,6 +41,7 @@ describe('the site', () => {
       [...text.matchAll(/<a [^>]*href="(?!\w+:)([^"#]*)(?:#([^"]*))?"/g)].flatMap(([, path = '', anchor = '']) => {
         const file = path === '' ? page : join(path.startsWith('/') ? '.' : dirname(page), plain(path), path.endsWith('/') ? 'index.html' : '')
         const found = anchors.get(file)
+        if (found === undefined && !file.endsWith('.html') && existsSync(join(SITE, file))) return []
         return found !== undefined && (anchor === '' || found.has(plain(anchor))) ? [] : [`${page}: ${path}#${anchor}`]
       }),
     )
