@@ -109,6 +109,21 @@ describe('several processes', () => {
     expect(value.polls).toBeLessThan(12)
   })
 
+  it.each(STORES)('on %s: the holder of a named lock is killed: the next one has it, with a greater token, long before the lease is over', async (_store, options) => {
+    const [victim, next] = await Promise.all([start({ ...options(), leaseSec: 30 }), start({ ...options(), leaseSec: 30 })])
+    const first = await victim.call({ do: 'hold', mutex: 'report', label: 'victim' })
+    using lag = new LagMeter()
+    const waiting = next.call({ do: 'hold', mutex: 'report', label: 'next' })
+    while (!(await isStill(next, 'waiting', 1))) await sleep(5)
+    const killedMs = performance.now()
+    void victim.kill()
+    const second = await waiting
+    const seenMs = performance.now()
+    expect(seenMs - killedMs - lag.between(killedMs, seenMs)).toBeLessThan(DEATH_SEEN_MS)
+    if (!('value' in first) || !('value' in second)) throw new Error('one of them did not have it')
+    expect(Number(second.value)).toBeGreaterThan(Number(first.value))
+  })
+
   it('a holder stopped past its lease is refused when its successor has committed, whose data stands', async () => {
     const [sleeper, successor] = await Promise.all([start({ leaseSec: 2 }), start({ leaseSec: 2 })])
     await sleeper.call({ do: 'read', id: 'stopped' })

@@ -24,6 +24,8 @@ async function perform(call: Call): Promise<unknown> {
         session.data.n = n + 1
       })
       return process.pid
+    case 'hold':
+      return (await manager.mutex(call.mutex).lock({ label: call.label })).fencingToken()
     case 'count':
       return count(call)
     case 'loop':

@@ -12,6 +12,7 @@ export type Call =
   | { readonly do: 'increment'; readonly id: string; readonly holdMs: number }
   | { readonly do: 'loop'; readonly id: string; readonly holdMs: number; readonly forMs: number }
   | ({ readonly do: 'count' } & CountJob)
+  | { readonly do: 'hold'; readonly mutex: string; readonly label?: string }
   | { readonly do: 'close' | 'stats' | 'end' }
 
 /** Increments `n` of sessions, `atOnce` requests at a time, until so many were acknowledged or the time is over. */
