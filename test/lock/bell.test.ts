@@ -47,6 +47,13 @@ describe('the bell', () => {
     for (const line of town.lines) expect(line).toMatch(/^(wait [0-9a-f-]+ [0-9a-f-]+ sid|left [0-9a-f-]+ [0-9a-f-]+|(held|free) [0-9a-f-]+)$/)
   })
 
+  it('who was told that the session is free asks its holder nothing more', async () => {
+    const { town, handOffMs } = makeNeighbours()
+    await handOffMs(100)
+    const said = town.lines.map((line) => line.split(' ')[0])
+    expect(said.slice(said.indexOf('free'))).toEqual(['free', 'left'])
+  })
+
   it('a ring that is lost costs a question, and no more time than a poll would', async () => {
     const { town, handOffMs } = makeNeighbours()
     town.lost = 'free'
@@ -140,6 +147,8 @@ describe('the bell', () => {
     await world.until(waiter.manager.run('sid', () => undefined))
     expect(world.clock.nowMs() - beganMs).toBeLessThan(1500)
     expect(holder.manager.stats().grants).toBe(1)
+    // Who was granted the session stands in line for it no more.
+    expect(waiter.wire.flights.flat().filter(({ op, key }) => key === 'sess:sid-line' && op !== 'get')).toEqual([])
     isOver = true
     await world.until(Promise.all(busy))
   })

@@ -31,9 +31,11 @@ export class HostVisit implements Visit {
   }
 
   isStillHeld(): boolean {
+    // The store is asked next, and says who has it then.
+    if (this.hasNews) return false
     const { isAnswered } = this
     this.ask()
-    return isAnswered && !this.hasNews
+    return isAnswered
   }
 
   leave(): void {

@@ -274,8 +274,10 @@ export class Poller implements Receiver {
     // A server without memory is not a locked session: to wait would not help.
     if (added.status !== 'ok' && added.status !== 'exists') throw serverRefused(this.context, this.session.id, added)
     this.seesRecord = isSession(this.context, found)
-    if (poll.asksLine) this.turn.standInLine()
-    return this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
+    const taking = this.meet(poll, poll.asksWho ? replyAt(replies, 1) : added)
+    // Who was granted it stands in line no more.
+    if (taking === undefined && poll.asksLine) this.turn.standInLine()
+    return taking
   }
 
   /**

@@ -19,8 +19,8 @@ export interface FlightQueueOptions {
 
 /** A transaction takes some 10 µs a flight, and all that time nothing else runs. */
 const MOST_AT_ONCE = 64
-/** Another process has the write lock for some 50 µs, of which a turn or two of the event loop pass the most. */
-const TURNS = 8
+/** Half a millisecond: another process has the write lock for 50 to 300 µs, and a timer fires after 1.1 to 2 ms. */
+const TURNS = 24
 const PAUSE_MS = 1
 
 /**
