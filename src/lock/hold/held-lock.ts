@@ -29,7 +29,7 @@ export interface Acquisition {
 
 const NO_COMMANDS: readonly Command[] = []
 
-/** What a call may take, the renewal under way that it waits for included; so that one is left, that takes less. */
+/** The most flights that a call takes, with those of a renewal that it waits for; a renewal takes fewer, so that one is left. */
 const CALL_FLIGHTS = 3
 const RENEWAL_FLIGHTS = 2
 
@@ -52,7 +52,7 @@ export class HeldLock implements Alarm {
   earlier: Alarm | undefined
   later: Alarm | undefined
   isSet = false
-  /** Somebody got it. One that nobody wanted any more is let go without a word. */
+  /** A request has it. A lock whose request has given up meanwhile is let go of without an event. */
   isTaken = false
   private busy: Promise<void> | undefined
   private controller: AbortController | undefined
@@ -80,7 +80,7 @@ export class HeldLock implements Alarm {
     return this.state === 'lost'
   }
 
-  /** It was given up. */
+  /** Its holder has let go of it. */
   get isLeft(): boolean {
     return this.state === 'left'
   }
@@ -111,7 +111,7 @@ export class HeldLock implements Alarm {
     return this.controller.signal
   }
 
-  /** Throws why this lock is no longer ours, or a MisuseError after it was given up. */
+  /** Throws why this lock is no longer ours, or a MisuseError after its holder has let go of it. */
   assertUsable(): void {
     if (this.state === 'lost') throw this.lossError()
     if (this.state === 'left') throw alreadyLeft(this.id)
@@ -176,7 +176,7 @@ export class HeldLock implements Alarm {
     this.assertUsable()
     this.state = 'left'
     this.context.alarms.cancel(this)
-    // A process that was busy all the while has had no time for the alarm.
+    // The alarm does not ring in a process that is busy all the while.
     this.reportIfSlow(nowMs)
     return this.transact(order, nowMs)
   }
@@ -194,7 +194,7 @@ export class HeldLock implements Alarm {
     return true
   }
 
-  /** The last exchange is under way already: what is to be told how its flight ends, and what came of it. */
+  /** Takes over a last exchange that another has sent: returns who is to be told of its replies, and what will have come of it. */
   adoptDeparture({ change, stamp, sentAtMs }: Departed): { readonly told: Receiver; readonly outcome: Promise<Outcome> } {
     this.state = 'left'
     this.context.alarms.cancel(this)
@@ -220,7 +220,7 @@ export class HeldLock implements Alarm {
     return isObserved(order.change, order.exit) ? this.observed(transaction, order, nowMs) : transaction.run(nowMs)
   }
 
-  /** What is cleared away after a loss is no release. */
+  /** Taking a lost lock off the server is no release: nobody is told of it. */
   private observed(transaction: Transaction, { change, exit }: Order, nowMs: number): Promise<Outcome> {
     if (this.state === 'lost' || !this.isTaken) return transaction.run(nowMs)
     return traceTransaction(this.context, this, change, exit, () => transaction.run(nowMs))
@@ -294,11 +294,11 @@ export class HeldLock implements Alarm {
   private afterProlonging({ error, sentAtMs }: Outcome, lifetimeSec: number): void {
     const { record } = this.known
     if (error === undefined) this.times.livesFrom(sentAtMs, lifetimeSec)
-    // Not ours to prolong any more: what is written will be refused for the same reason.
+    // Another has changed or ended the session: the next write will be refused for the same reason.
     else if (error instanceof FencedError || error instanceof SessionGoneError) this.times.neverProlong()
     else {
       this.times.retryProlonging(this.context.clock.nowMs(), lifetimeSec)
-      // It may have got another version.
+      // It may have been prolonged, which gave the record a version that is not known here.
       if (error instanceof OutcomeUnknownError && record !== undefined) this.known.record = { ...record, cas: undefined }
     }
   }
@@ -325,7 +325,7 @@ export class HeldLock implements Alarm {
     this.schedule()
   }
 
-  /** With a full lease from now. */
+  /** Keeps the lock, with a full lease from now. */
   private keeping(change: Change, dueAtMs: number): Order {
     const exit: Exit = { kind: 'keep', token: this.token, ttlSec: this.context.limits.leaseSec }
     return { change, exit, extra: NO_COMMANDS, dueAtMs }

@@ -54,12 +54,12 @@ export class Timetable {
     this.renewAtMs = sentAtMs + renewAfterMs(this.limits.leaseSec)
   }
 
-  /** A renewal that could not be made, or brought nothing. */
+  /** After a renewal that failed, or could not be sent: when the next one is due. */
   retryFrom(nowMs: number): void {
     this.renewAtMs = nowMs + this.retryMs
   }
 
-  /** The record as well. */
+  /** As retryFrom, and the same for the record. */
   retryAllFrom(nowMs: number): void {
     this.prolongAtMs = Math.max(this.prolongAtMs, nowMs + this.retryMs)
     this.retryFrom(nowMs)
@@ -82,7 +82,7 @@ export class Timetable {
     this.prolongAtMs = sentAtMs + prolongAfterMs(lifetimeSec)
   }
 
-  /** Not ours to prolong any more. */
+  /** The record is another's by now. */
   neverProlong(): void {
     this.prolongAtMs = Infinity
   }

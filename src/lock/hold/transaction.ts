@@ -28,9 +28,9 @@ interface LockSubject {
 export interface Order {
   readonly change: Change
   readonly exit: Exit
-  /** Commands that ride along. */
+  /** Commands that are sent in the same flight, behind those of record and lock. */
   readonly extra: readonly Command[]
-  /** No flight but the first is sent that might come back after this. */
+  /** By the clock: another flight than the first is sent only if it is sure to be back by then. */
   readonly dueAtMs: number
 }
 
@@ -38,7 +38,7 @@ const NO_REPLIES: readonly Reply[] = []
 const NO_TIME = new FlightError('not-sent', 'no time is left to ask the server')
 const VERSION_UNKNOWN = new FlightError('not-sent', 'the version of the record is not known yet', { untrusted: true })
 
-/** A CAS too old for its connection costs a read and another try; more in a row means that no connection lasts. */
+/** A version that the connection is too young for costs a read and another try. After so many in a row, no connection lasts. */
 const MAX_TRIES = 4
 
 /**
@@ -190,7 +190,7 @@ export class Transaction implements Receiver {
     return {
       error: this.error,
       lock: done && !isHidden ? 'done' : isElsewhere && !this.known.clouded ? 'lost' : 'unclear',
-      // Passed on beside an old record, the lock is taken over by its next holder, who then reads.
+      // Its next holder must read first where the record may have been destroyed since it was stored: without this version it does.
       lockCas: done && this.exit.kind !== 'free' && !this.passesOldRecord ? lock.cas : undefined,
       sentAtMs: this.sentAtMs,
       extra: this.extra.length === 0 ? NO_REPLIES : replies.slice(changes + 1),
@@ -205,7 +205,7 @@ export class Transaction implements Receiver {
   private judgeChange(reply: Reply): LatchkeyError | undefined | Promise<LatchkeyError | undefined> {
     switch (reply.status) {
       case 'ok':
-        // What was asked for was a look, and somebody has stored a session there.
+        // No record was known, so this was a read in place of a delete: somebody has stored a session there meanwhile.
         if (this.change.kind === 'delete' && reply.value !== undefined) return this.isBurial ? this.bury() : this.fencedOff(fenced(this.id))
         this.recordIsNow(reply.cas)
         return undefined
@@ -223,19 +223,19 @@ export class Transaction implements Receiver {
     }
   }
 
-  /** There is nothing to delete: who destroys has what it wanted, who was to end this very record comes too late. */
+  /** There is nothing to delete: a destroy has what it wants, and a deletion of the record that was read comes too late. */
   private missedByDelete({ isFenced }: Change & { kind: 'delete' }): LatchkeyError | undefined {
     const wasThere = this.known.record !== undefined
     this.known.record = undefined
     return isFenced && wasThere ? this.maybe(this.fencedOff(gone(this.id))) : undefined
   }
 
-  /** Whether what stands there is to go as well, if it is not what was read. */
+  /** Whether the session is to end whatever stands there by now, and not only the record that was read. */
   private get isBurial(): boolean {
     return this.change.kind === 'destroy' || (this.change.kind === 'delete' && !this.change.isFenced)
   }
 
-  /** A definite no to this sending is none to an earlier one that went unanswered. */
+  /** The server refused this attempt; an earlier attempt that was never answered may still have been stored. */
   private maybe(error: LatchkeyError): LatchkeyError {
     return this.unanswered && this.change.kind !== 'touch' ? outcomeUnknown(this.id) : error
   }
@@ -277,7 +277,7 @@ export class Transaction implements Receiver {
     }
   }
 
-  /** After a touch that may have been carried out, or by another: that the session lives on is all that it is for. */
+  /** A touch only wants the session to live on: whoever has stored it since, the touch fails only if it is gone. */
   private deathOf(now: StoredRecord | undefined): LatchkeyError | undefined {
     return isSession(this.context, now) ? undefined : this.fencedOff(gone(this.id))
   }
@@ -336,7 +336,7 @@ export class Transaction implements Receiver {
   private isStored({ record, mine }: Seen): boolean {
     const { change } = this
     if (change.kind === 'delete') return record === undefined && !change.isFenced
-    // Without stamps another one may have written the same bytes, unless it would have needed the lock that is ours.
+    // Records without stamps (PHP's) do not say who wrote them. While the lock is ours nobody else has written these bytes.
     if (!this.context.dialect.hasStamps && !(mine && this.unanswered)) return false
     if (record?.flags !== this.stamp) return false
     return change.kind === 'write' ? areSameBytes(record.bytes, change.bytes) : change.kind === 'destroy'

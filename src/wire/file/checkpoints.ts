@@ -32,7 +32,7 @@ parentPort.on('message', () => {
     const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
     if (log > most) database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
   } catch {
-    // The next one is due soon, and whoever writes learns for himself what is wrong.
+    // The next copy is due soon, and the next write has its own error if something is wrong.
   }
   try {
     database?.close()

@@ -119,7 +119,7 @@ export class Connection {
       return result
     } catch (error) {
       this.undo()
-      // Without room its last page was not written, and without that nothing counts. Of other errors SQLite says no more.
+      // On a full disk the commit's last page was not written, so nothing was done. Other errors do not say what was.
       throw troubleOf(error) === 'full' ? error : new UncertainCommit('', { cause: error })
     }
   }

@@ -87,7 +87,7 @@ export class FileStore {
       const { items } = connection
       const page = items.page(from, count)
       const now = this.options.clock.now()
-      // Of one that is damaged the dates are no reason to end a session.
+      // The dates of a damaged item may be wrong, and are no reason to end a session.
       const dead = page.filter((row) => isWhole(row) && !isAlive(headOf(row), now))
       const last = page.length < count ? undefined : page.at(-1)?.key
       const removed =
@@ -206,7 +206,7 @@ export class FileStore {
     throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${this.path}; try again`) : failure
   }
 
-  /** Who writes to a file that nobody else finds any more writes into the void, and locks nobody out. */
+  /** A file that was moved or deleted no other process finds: writes to it would be lost, and its locks would keep nobody out. */
   private isWhole({ identity }: Connection): boolean {
     if (isSame(this.path, identity)) return true
     this.close()

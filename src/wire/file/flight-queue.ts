@@ -75,7 +75,7 @@ export class FlightQueue {
     if (busy.length > 0) this.waiting.push(...busy)
     this.isGoing = false
     if (this.waiting.length > 0) this.goLater()
-    // Last: who is told sends the next flight, which then finds the queue in order.
+    // Receivers are told last: one that sends another flight at once must find the queue in order.
     for (const [receiver, outcome] of told) {
       if (outcome instanceof FlightError) receiver.failed(outcome)
       else receiver.landed(outcome)

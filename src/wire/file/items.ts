@@ -143,7 +143,7 @@ export class Items {
     const mustFit = command.value.length > (this.options.isOfProcesses(key) ? MOST_LOCK_BYTES : 0)
     if (mustFit && !this.options.room.take(command)) return NO_ROOM
     const table = this.tableOf(key)
-    // Who finds the key taken is answered without the write lock; who has it anyway asks as he stores.
+    // A key that is taken is answered without the write lock; with it, the statement that stores finds out.
     if (command.op === 'add' && !this.isLocked && table.isThere.get(key) !== undefined) {
       const occupant = this.find(key, clock)
       if (occupant !== undefined) return whole('exists', occupant)
