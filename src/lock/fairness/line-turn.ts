@@ -19,7 +19,12 @@ const STALE_MS = 30_000
  */
 const GRANT_TTL_SEC = 2
 
+/** How often a change of the line is tried that others come before: all who wait may change it at the same time. */
+const AMENDMENTS = 8
+
 const NO_COMMANDS: readonly Command[] = []
+
+type LineChange = (line: WaitingLine) => Command | undefined
 
 /** The turn of this process with one session, and this process's place in the line of those that wait for a turn. */
 export class LineTurn implements Turn {
@@ -28,6 +33,7 @@ export class LineTurn implements Turn {
   private startMs: number
   private lookedAtMs = -Infinity
   private inLine = false
+  private amended: Promise<void> = Promise.resolve()
 
   constructor(
     private readonly context: LockContext,
@@ -55,7 +61,7 @@ export class LineTurn implements Turn {
 
   /** Whether this attempt should read the line: after some time of waiting, or late in a turn. */
   wantsLook(waitedMs: number, nowMs: number): boolean {
-    if (waitedMs >= JOIN_AFTER_MS) return nowMs - this.lookedAtMs >= RECHECK_MS
+    if (waitedMs >= JOIN_AFTER_MS) return !this.inLine || nowMs - this.lookedAtMs >= RECHECK_MS
     return waitedMs === 0 && this.isLookDue(nowMs)
   }
 
@@ -83,7 +89,7 @@ export class LineTurn implements Turn {
     const instance = this.nextInLine(nowMs) ?? this.context.bell?.guestOf(this.session.instance)
     if (instance === undefined) return undefined
     this.context.counters.grants++
-    this.advise(this.line?.remove(instance))
+    this.amend((line) => line.remove(instance), this.line)
     this.line = undefined
     return { instance, extra: [], exit: { kind: 'pass', token: this.context.mint.grantTo(instance, this.session.instance), ttlSec: GRANT_TTL_SEC } }
   }
@@ -102,45 +108,64 @@ export class LineTurn implements Turn {
 
   standInLine(): void {
     this.inLine = true
-    const line = this.lineOf()
-    if (!line.isJoined) this.advise(line.join())
+    this.amend((line) => line.join(), this.lineOf())
   }
 
   leaveLine(): void {
     if (!this.inLine) return
     this.inLine = false
-    void this.stepOut()
+    this.amend((line) => line.remove(this.session.instance))
   }
 
   private isLookDue(nowMs: number): boolean {
     return nowMs - this.startMs >= TURN_MS / 2 && nowMs - this.lookedAtMs >= TURN_MS / 2
   }
 
-  private async stepOut(): Promise<void> {
-    const line = new WaitingLine(this.session.keys.line, this.session.instance)
-    const [reply] = await this.quietly([line.look()])
-    if (reply === undefined) return
+  /**
+   * Changes the line, as it was read last or as it is read now. Where another process has changed it in the meantime, the
+   * server refuses that, and the line is read again: one that was left in it would be granted a turn in place of the next,
+   * and one that is missing from it would wait for a turn of each of the others. One change after the other: who is served
+   * while it joins would be left in the line.
+   */
+  private amend(change: LineChange, known?: WaitingLine): void {
+    this.amended = this.amended.then(() => this.amendUntilDone(change, known))
+  }
+
+  private async amendUntilDone(change: LineChange, known: WaitingLine | undefined): Promise<void> {
+    let line = known
+    for (let tries = 0; tries < AMENDMENTS; tries++) {
+      line ??= await this.read()
+      const command = line && change(line)
+      if (command === undefined) return
+      const reply = await this.quietly(command)
+      if (reply?.status !== 'exists' && reply?.status !== 'missing') return
+      line = undefined
+    }
+  }
+
+  private async read(): Promise<WaitingLine | undefined> {
+    const line = this.newLine()
+    const reply = await this.quietly(line.look())
+    if (reply === undefined) return undefined
     line.learn(reply)
-    this.advise(line.remove(this.session.instance))
+    return line
   }
 
   private lineOf(): WaitingLine {
-    this.line ??= new WaitingLine(this.session.keys.line, this.session.instance)
+    this.line ??= this.newLine()
     return this.line
   }
 
-  private advise(command: Command | undefined): void {
-    if (command !== undefined) void this.quietly([command])
+  private newLine(): WaitingLine {
+    return new WaitingLine(this.session.keys.line, this.session.instance)
   }
 
-  /**
-   * Sends a flight whose failure nobody needs to know: the line is advice, and a failure costs fairness for a moment.
-   */
-  private async quietly(commands: readonly Command[]): Promise<readonly Reply[]> {
+  /** Sends a command whose failure nobody needs to know: the line is advice, and a failure costs fairness for a moment. */
+  private async quietly(command: Command): Promise<Reply | undefined> {
     try {
-      return await fly(this.context, this.session.id, commands)
+      return (await fly(this.context, this.session.id, [command]))[0]
     } catch {
-      return []
+      return undefined
     }
   }
 }

@@ -34,21 +34,17 @@ export class WaitingLine {
     this.instances = reply.value === undefined ? [] : parse(reply.value)
   }
 
-  get isJoined(): boolean {
-    return this.instances.includes(this.self)
-  }
-
   /** The first other process in line. */
   get next(): string | undefined {
     return this.instances.find((instance) => instance !== this.self)
   }
 
   /**
-   * Puts this process at the end of the line. If the line has changed in the
-   * meantime, the server refuses it, without harm.
+   * Puts this process at the end of the line; undefined when it stands there. If the line has changed in the meantime, the
+   * server refuses it, without harm.
    */
-  join(): Command {
-    return this.replace([...this.instances, this.self])
+  join(): Command | undefined {
+    return this.instances.includes(this.self) ? undefined : this.replace([...this.instances, this.self])
   }
 
   /** Takes `instance` out of the line; undefined when it does not stand there. */
