@@ -100,6 +100,7 @@ cut off (ctrl-C) is gone on with by the same command. One that differs there is 
 
   --mirror   the other store becomes what this one is: what differs is overwritten, and what is gone is removed.
              Until the application uses the other store, and never after.
+  --php      both stores have PHP's sessions (php-memcached); a session is not turned from one product's into another's
 
 Exit code 0: all are there. 1: some stayed locked, or failed; run it again.
 

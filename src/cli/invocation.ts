@@ -83,7 +83,6 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   for (const flag of ['yes', 'values', 'ids', 'count', 'mirror'] as const) {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
-  if (values.php !== undefined && command === 'copy') throw new UsageError('copy has no option --php.')
   if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
   if (values.for !== undefined && takes !== 'proxy') throw new UsageError(`${command} has no option --for.`)
   const [id, ...excess] = rest
@@ -104,6 +103,10 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     }
     return { kind: 'command', command: 'doctor', phpFile: values.php, json }
   }
+  const php = values.php === undefined ? undefined : phpOf(values.php, values.prefix)
+  if (command === 'copy' && php?.extension === 'memcache') {
+    throw new UsageError('copy --php memcache: the keys of these sessions have no prefix, so that any other key of the server could be taken for one.')
+  }
   return {
     kind: 'command',
     command,
@@ -111,7 +114,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     address: first ?? addressOf(values.servers, values['save-path'], env),
     to: second,
     prefix: values.prefix ?? 'sess:',
-    php: values.php === undefined ? undefined : phpOf(values.php, values.prefix),
+    php,
     deadlineMs: deadlineOf(values['deadline-ms']),
     json,
     proxyFile: values['proxy-file'],

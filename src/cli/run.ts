@@ -87,7 +87,7 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
     const encryption = encryptionOf(keys)
     // Not for longer: after ctrl-C those that wait are waited for.
     const locking = { waitMs: COPY_WAIT_MS, ...(encryption === undefined ? {} : { encryption }) }
-    const common = { format, prefix, deadlineMs, signal, wallMs: () => terminal.wallMs(), locking }
+    const common = { format, prefix, php: invocation.php, deadlineMs, signal, wallMs: () => terminal.wallMs(), locking }
     await using from = new Place({ ...common, address })
     await using to = new Place({ ...common, address: invocation.to, mayMake: true })
     // What has begun when ctrl-C comes is brought to its end: no session stays locked, or is copied by half.

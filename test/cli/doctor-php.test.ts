@@ -148,7 +148,7 @@ describe('doctor --php, of anything', () => {
       expect(exitCode).toBe(2)
       return err
     }
-    expect(await refused(['copy', '--php', '-', 'tcp://a', 'tcp://b'])).toContain('no option --php')
+    expect(await refused(['copy', '--php', '-', 'tcp://a', 'tcp://b'])).toContain('php.extension is -')
     expect(await refused(['doctor', '--php', '-', '--servers', '127.0.0.1'])).toContain('asks no server')
     expect(await refused(['doctor', '--php', '-'])).toContain('No setting of PHP')
     expect(await refused(['doctor', '--php', '-'], 'memcached -p 11211\n')).toContain('No setting of PHP')

@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
@@ -22,13 +25,17 @@ const tool = (args: readonly string[], isRead = false): Promise<Outcome> =>
 beforeAll(async () => {
   servers = [await MemcachedServer.start(), await MemcachedServer.start()]
   manager = new SessionManager({ savePath: `tcp://${addresses().replace(',', ',tcp://')}`, php: { extension: 'memcached' } })
-  const store = 'session_start(); $_SESSION = ["user" => "ada", "cart" => ["pen" => 2], "raw" => "\\xff", "big" => PHP_INT_MAX]; $_SESSION["again"] = &$_SESSION["cart"]; $ids[] = session_id(); session_write_close(); session_id("");'
-  ids = php(`for ($i = 0; $i < 6; $i++) { ${store} } echo implode(' ', $ids);`).split(' ')
+  ids = storeSix()
 })
 afterAll(async () => {
   await manager.close()
   for (const server of servers) await server.stop()
 })
+
+function storeSix(): string[] {
+  const store = 'session_start(); $_SESSION = ["user" => "ada", "cart" => ["pen" => 2], "raw" => "\\xff", "big" => PHP_INT_MAX]; $_SESSION["again"] = &$_SESSION["cart"]; $ids[] = session_id(); session_write_close(); session_id("");'
+  return php(`for ($i = 0; $i < 6; $i++) { ${store} } echo implode(' ', $ids);`).split(' ')
+}
 
 describe('with --php', () => {
   it('inspect shows names and types, values when asked, on whichever server they are', async () => {
@@ -87,6 +94,39 @@ describe('with --php', () => {
     expect((await latchkey(['--php', 'igbinary', ...args])).err).toContain('php.extension is igbinary')
     expect((await latchkey(['--php', '{', ...args])).err).toContain('--php is memcached, memcache, or')
     expect(await latchkey(['--php', '{"extension":"memcached","rnig":"modula"}', ...args])).toMatchObject({ exitCode: 2 })
-    expect((await latchkey(['copy', '--php', 'memcached', 'tcp://a', 'tcp://b'])).err).toContain('copy has no option --php')
+  })
+
+  it('copy takes the sessions to more servers, where PHP goes on with them; to disk and back; and another run finds them there', async () => {
+    const more = [await MemcachedServer.start(), await MemcachedServer.start(), await MemcachedServer.start()]
+    const disk = mkdtempSync(join(tmpdir(), 'latchkey-php-copy-'))
+    try {
+      const [from, to] = [addresses(), more.map(({ address }) => address).join(',')].map((list) => `tcp://${list.replaceAll(',', ',tcp://')}`) as [string, string]
+      await manager.clear()
+      const six = storeSix()
+      const empty = php('session_start(); echo session_id();')
+      const copy = async (...paths: string[]): Promise<unknown> => jsonOf(await latchkey(['copy', '--php', 'memcached', ...paths]))
+      expect(await copy(from, to)).toMatchObject({ sessions: 7, copied: 7, failed: 0 })
+      expect(await copy(from, to)).toMatchObject({ copied: 0, same: 7 })
+      const there = `session.save_path="${more.map(({ address }) => address).join(',')}"`
+      for (const id of six) {
+        expect(php(`session_id("${id}"); session_start(); echo $_SESSION["user"], ++$_SESSION["cart"]["pen"];`, there, 'session.use_strict_mode=1')).toBe('ada3')
+      }
+      expect(php(`session_id("${empty}"); session_start(); echo session_id();`, there, 'session.use_strict_mode=1')).toBe(empty)
+      // Kept as they are there, but for the last one, in which nothing was stored.
+      expect(await copy(from, to)).toMatchObject({ kept: 6, same: 1 })
+      expect(await copy(to, `file:${disk}`)).toMatchObject({ copied: 7 })
+      for (const server of more) await server.restart()
+      expect(await copy(`file:${disk}`, to)).toMatchObject({ copied: 7 })
+      expect(php(`session_id("${six[0] ?? ''}"); session_start(); echo $_SESSION["cart"]["pen"];`, there)).toBe('3')
+      await manager.destroy(empty)
+      expect(await copy('--mirror', from, to)).toMatchObject({ copied: 6, removed: 1 })
+    } finally {
+      for (const server of more) await server.stop()
+      rmSync(disk, { recursive: true, force: true })
+    }
+  })
+
+  it('copy refuses sessions whose keys nothing tells from others', async () => {
+    expect(await latchkey(['copy', '--php', 'memcache', 'tcp://127.0.0.1:1', 'tcp://127.0.0.1:2'])).toMatchObject({ exitCode: 2, err: expect.stringContaining('have no prefix') as string })
   })
 })

@@ -95,15 +95,16 @@ async function copyOne(from: Place, to: Place, id: string, mirrors: boolean): Pr
   return locked(from, id, async () => {
     const source = await read(from, id)
     const target = await read(to, id)
-    // No bytes: it was destroyed, and this keeps it from coming back.
-    if (source.value === undefined || (source.value.length === 0 && target.value === undefined)) return 'gone'
+    // No bytes: it was destroyed, and this keeps it from coming back. To PHP it is a session in which nothing is stored yet.
+    const isTombstone = source.value?.length === 0 && from.manager.php === undefined
+    if (source.value === undefined || (isTombstone && target.value === undefined)) return 'gone'
     if (target.value !== undefined && areSameBytes(source.value, target.value)) return 'same'
     if (target.cas !== undefined && !mirrors) return 'kept'
     const { record: key } = to.layout.keysOf(id)
     const ttlSec = (await from.store.nodeOf(id).ttlSec(from.layout.keysOf(id).record)) ?? UNKNOWN_TTL_SEC
     const item = { key, value: source.value, flags: source.flags, ttlSec: Math.max(1, ttlSec) }
     const [reply] = await to.wire.flight(id, [target.cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas: target.cas, ...item }])
-    return stored(reply?.status, source.value.length === 0 ? 'removed' : 'copied')
+    return stored(reply?.status, isTombstone ? 'removed' : 'copied')
   })
 }
 
