@@ -82,7 +82,7 @@ export class RequestLife {
     return this.letGo('complete')
   }
 
-  /** Lets go of what is still held, without storing it. Throws nothing but what `protect` does. */
+  /** Lets go of what is still held, without storing it. Throws nothing. */
   finish(): Promise<void> {
     clearTimeout(this.goneTimer)
     return this.letGo('finish')
@@ -92,8 +92,9 @@ export class RequestLife {
     this.isLetGo = true
     try {
       this.protect?.()
-    } finally {
-      await this.held[how]()
+    } catch {
+      // A Proxy of the application's that throws. What is changed in it is not stored any more, and nobody waits for an error.
     }
+    await this.held[how]()
   }
 }

@@ -109,3 +109,13 @@ it('a client that leaves a response in which nothing is held any more costs no t
   life.clientGone(() => false)
   expect(vi.getTimerCount()).toBe(timers)
 })
+
+it('data that cannot be protected (a Proxy of the application that throws) ends no process when its client leaves', async () => {
+  const life = new RequestLife(held, 5000, () => {
+    throw new Error('a trap of the application')
+  })
+  await held.read('a')
+  life.begin()
+  life.clientGone(() => true)
+  await vi.waitUntil(isFree)
+})
