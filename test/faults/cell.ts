@@ -1,12 +1,32 @@
 /** One cell of the matrix: plays a hook under a fault and judges everything that came of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LatchkeyError } from 'latchkey'
-import { expected, isDefinite, type Verdict } from './expectations.js'
-import type { FaultKind, Struck } from './fault-kinds.js'
+import { isDefinite, type Verdict } from './expectations.js'
 import type { HookKind, Stage } from './hooks.js'
 import { AnsweredError } from './express-hooks.js'
 import type { LagMeter } from './lag-meter.js'
 import { marksOf, type Marked, type Rig, textOf } from './rig.js'
+
+/** A fault that has been set up. */
+export interface Struck {
+  /** Whether it has happened: a cell in which nothing broke proves nothing. */
+  happened(): boolean
+  /** Makes everything whole again. */
+  heal(): Promise<void>
+}
+
+/** A column of the matrix: what breaks. */
+export interface Trouble<R extends Rig> {
+  readonly name: string
+  /** For how many flights' deadlines after the call what was sent may still be carried out. */
+  readonly zombieFlights: number
+  /** The store loses its data: in flight, or before the call. */
+  readonly empties: 'no' | 'in flight' | 'before'
+  /** The verdicts that are right for a hook; more than one where it depends on who is quicker. */
+  expected(hook: HookKind): readonly Verdict[]
+  /** Breaks the next exchange (or the store). Resolves when that is set up. */
+  strike(rig: R): Promise<Struck>
+}
 
 export interface CellResult {
   readonly verdict: Verdict
@@ -33,12 +53,12 @@ async function giveUpAfter(ms: number, signal: AbortSignal): Promise<never> {
 /** The sweeper passes twice in a flight's deadline; a lock that it finds goes with the next pass. */
 const SWEEP_FLIGHTS = 7
 
-export async function playCell(rig: Rig, hook: HookKind, fault: FaultKind, lag: LagMeter): Promise<CellResult> {
+export async function playCell<R extends Rig>(rig: R, hook: HookKind, fault: Trouble<R>, lag: LagMeter): Promise<CellResult> {
   const play = new CellPlay(rig, hook, fault, lag)
   return play.run()
 }
 
-class CellPlay {
+class CellPlay<R extends Rig> {
   private readonly wrong: string[] = []
   private readonly odd: string[] = []
   private struck: Struck | undefined
@@ -46,9 +66,9 @@ class CellPlay {
   private bystanding: Promise<void> | undefined
 
   constructor(
-    private readonly rig: Rig,
+    private readonly rig: R,
     private readonly hook: HookKind,
-    private readonly fault: FaultKind,
+    private readonly fault: Trouble<R>,
     private readonly lag: LagMeter,
   ) {}
 
@@ -57,9 +77,9 @@ class CellPlay {
     const verdict = await this.verdictOf(play.outcome)
     const endMs = performance.now()
     const tookMs = endMs - this.fromMs
-    const limitMs = this.rig.deadlineMs + SLACK_MS * this.rig.options.patience + this.lag.between(this.fromMs, endMs)
+    const limitMs = this.rig.deadlineMs + SLACK_MS * this.rig.patience + this.lag.between(this.fromMs, endMs)
     if (tookMs > limitMs) this.odd.push(`settled after ${tookMs.toFixed(0)} ms, not within ${limitMs.toFixed(0)}`)
-    const right = expected(this.hook, this.fault)
+    const right = this.fault.expected(this.hook)
     if (!right.includes(verdict)) this.odd.push(`${verdict}, not ${right.join(' or ')}`)
     if (this.struck?.happened() !== true) this.odd.push('the fault never struck')
     await this.bystanding

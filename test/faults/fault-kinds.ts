@@ -1,29 +1,16 @@
 /** The columns of the matrix: what breaks, as the caller sees it, and how it is mended. */
 import type { Fault } from '../support/proxy.js'
-import type { Rig } from './rig.js'
+import type { Struck, Trouble } from './cell.js'
+import { expected } from './expectations.js'
+import type { ServerRig } from './server-ground.js'
 
-/** A fault that has been set up. */
-export interface Struck {
-  /** Whether it has happened: a cell in which nothing broke proves nothing. */
-  happened(): boolean
-  /** Makes everything whole again. */
-  heal(): Promise<void>
-}
-
-export interface FaultKind {
-  readonly name: string
+export interface FaultKind extends Trouble<ServerRig> {
   /** What the caller of the broken exchange sees: its answer all the same, the connection's end, or nothing. */
   readonly seen: 'answer' | 'end' | 'silence'
   /** Nothing is answered before it is mended; otherwise the very next exchange is whole. */
   readonly lasts: boolean
-  /** For how many flights' deadlines after the call what was sent may still be carried out. */
-  readonly zombieFlights: number
   /** It strikes the server itself, which the cell therefore has to itself. */
   readonly ownServer: boolean
-  /** The server starts again without its data: in flight, or before the call. */
-  readonly empties: 'no' | 'in flight' | 'before'
-  /** Breaks the next exchange (or the server). Resolves when that is set up. */
-  strike(rig: Rig): Promise<Struck>
 }
 
 /** In flights' deadlines: past the call's own deadline, and in time for its second try. */
@@ -32,7 +19,10 @@ const LATE_FLIGHT = 1.5
 
 type Traits = Partial<Pick<FaultKind, 'lasts' | 'zombieFlights' | 'ownServer' | 'empties'>>
 
-const traits = (given: Traits): Required<Traits> => ({
+const traits = (given: Traits): Required<Traits> & Pick<FaultKind, 'expected'> => ({
+  expected(this: FaultKind, hook) {
+    return expected(hook, this)
+  },
   lasts: false,
   zombieFlights: 0,
   ownServer: false,
@@ -44,13 +34,13 @@ const traits = (given: Traits): Required<Traits> => ({
 const passing = (
   name: string,
   seen: FaultKind['seen'],
-  what: Fault | ((rig: Rig) => Fault),
+  what: Fault | ((rig: ServerRig) => Fault),
   given: Traits = {},
 ): FaultKind => ({
   name,
   seen,
   ...traits(given),
-  async strike(rig) {
+  async strike(rig): Promise<Struck> {
     const before = rig.proxy.counts.faults
     const fault = typeof what === 'function' ? what(rig) : what
     // What a confused proxy would hand out next is then another session's record.

@@ -2,14 +2,14 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { QUICK_FAULTS } from './fault-kinds.js'
 import { HOOKS } from './all-hooks.js'
-import { cellKey, Matrix, type MatrixOptions } from './matrix.js'
-
-const options: MatrixOptions = { transports: ['tcp text'], hooks: HOOKS, faults: QUICK_FAULTS }
+import { cellKey, Matrix } from './matrix.js'
+import { ServerGround } from './server-ground.js'
 
 describe('every hook settles in time, with the truth, under every kind of fault', () => {
-  let matrix: Matrix
+  let matrix: Awaited<ReturnType<typeof play>>
+  const play = async () => Matrix.play({ ground: await ServerGround.lay(['tcp text']), hooks: HOOKS, faults: QUICK_FAULTS })
   beforeAll(async () => {
-    matrix = await Matrix.play(options)
+    matrix = await play()
   }, 60_000)
 
   const cells = HOOKS.flatMap((hook) => QUICK_FAULTS.map((fault) => [hook.name, fault.name] as const))

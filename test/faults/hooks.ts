@@ -86,7 +86,7 @@ const renewal: HookKind = {
   play({ rig, strikeWithin }) {
     const store = rig.manager.store()
     const outcome = readMarks(rig, store).then(async (marks) => {
-      await strikeWithin(1000 * rig.options.patience + 50)
+      await strikeWithin(1000 * rig.patience + 50)
       return store.write(rig.id, textOf(rig.id, ...marks, 'mine'))
     })
     return { outcome, after: () => store.close() }

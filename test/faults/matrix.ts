@@ -1,32 +1,33 @@
-/** Plays the whole product hook x fault x transport, many cells at a time, and draws the table of what came of it. */
-import type { MemcachedServer } from '../support/memcached-server.js'
-import { type CellResult, playCell } from './cell.js'
-import type { FaultKind } from './fault-kinds.js'
+/** Plays the whole product hook x fault x road to the store, many cells at a time. */
+import { type CellResult, playCell, type Trouble } from './cell.js'
 import type { HookKind } from './hooks.js'
 import { LagMeter } from './lag-meter.js'
-import { Rig, Truth } from './rig.js'
-import { Roads, type Transport } from './transports.js'
+import type { Rig, RigOptions } from './rig.js'
 
-export interface MatrixOptions {
-  readonly transports: readonly Transport[]
+/** Where cells are played. */
+export interface Ground<R extends Rig, F extends Trouble<R> = Trouble<R>, Road extends string = string> {
+  /** The ways to the store. */
+  readonly roads: readonly Road[]
+  /** How many cells of a fault may be under way at a time; undefined: as many as of any. */
+  atOnce(fault: F): number | undefined
+  rig(road: Road, fault: F, options: RigOptions): Promise<R>
+  /** Ends what the cells had in common. */
+  close(): Promise<void>
+}
+
+export interface MatrixOptions<R extends Rig, F extends Trouble<R>, Road extends string> {
+  readonly ground: Ground<R, F, Road>
   readonly hooks: readonly HookKind[]
-  readonly faults: readonly FaultKind[]
+  readonly faults: readonly F[]
 }
 
-/** Cells under way at a time. Those that start servers are few: a process that forks stands still for a while. */
+/** Cells under way at a time. */
 const AT_ONCE = 24
-const AT_ONCE_WITH_SERVERS = 5
 
-interface Cell {
-  readonly transport: Transport
+interface Cell<F, Road> {
+  readonly road: Road
   readonly hook: HookKind
-  readonly fault: FaultKind
-}
-
-/** A server that the cells of one transport share, with its road past the proxies. */
-interface Ground {
-  readonly server: MemcachedServer
-  readonly truth: Truth
+  readonly fault: F
 }
 
 /** How cells that came out odd, though not wrong, are played again before that counts: with longer deadlines. */
@@ -35,36 +36,28 @@ const REPLAYS = [
   { patience: 6, atOnce: 1 },
 ]
 
-export const cellKey = (transport: string, hook: string, fault: string): string => `${transport} | ${hook} | ${fault}`
+export const cellKey = (road: string, hook: string, fault: string): string => `${road} | ${hook} | ${fault}`
 
-export class Matrix {
+export class Matrix<R extends Rig, F extends Trouble<R>, Road extends string> {
   readonly results = new Map<string, CellResult>()
   /** How many times a cell was played again that a busy machine may have made odd. */
   replayed = 0
   /** What was odd at first, whatever came of it when played again. */
   readonly oddities: string[] = []
-  private readonly grounds = new Map<Transport, Ground>()
-  /** Servers that belonged to one cell and may belong to the next. */
-  private readonly idle: (Ground & { readonly transport: Transport })[] = []
   private plays = 0
 
   private constructor(
-    private readonly options: MatrixOptions,
-    private readonly roads: Roads,
+    private readonly options: MatrixOptions<R, F, Road>,
     private readonly lag: LagMeter,
   ) {}
 
-  static async play(options: MatrixOptions): Promise<Matrix> {
-    await using roads = await Roads.prepare(options.transports)
+  static async play<R extends Rig, F extends Trouble<R>, Road extends string>(options: MatrixOptions<R, F, Road>): Promise<Matrix<R, F, Road>> {
     using lag = new LagMeter()
-    const matrix = new Matrix(options, roads, lag)
+    const matrix = new Matrix(options, lag)
     try {
       await matrix.playAll()
     } finally {
-      for (const { server, truth } of [...matrix.grounds.values(), ...matrix.idle]) {
-        await truth.close()
-        await server.stop()
-      }
+      await options.ground.close()
     }
     return matrix
   }
@@ -74,20 +67,19 @@ export class Matrix {
     return this.product().map((cell) => keyOf(cell))
   }
 
-  private product(): Cell[] {
-    const { transports, hooks, faults } = this.options
-    return transports.flatMap((transport) =>
-      hooks.flatMap((hook) => faults.map((fault) => ({ transport, hook, fault }))),
-    )
+  private product(): Cell<F, Road>[] {
+    const { ground, hooks, faults } = this.options
+    return ground.roads.flatMap((road) => hooks.flatMap((hook) => faults.map((fault) => ({ road, hook, fault }))))
   }
 
   private async playAll(): Promise<void> {
-    for (const transport of this.options.transports) this.grounds.set(transport, await this.lay(transport))
-    const all = this.product()
-    let odd = [
-      ...(await this.playSome(all.filter(({ fault }) => !fault.ownServer), AT_ONCE)),
-      ...(await this.playSome(all.filter(({ fault }) => fault.ownServer), AT_ONCE_WITH_SERVERS)),
-    ]
+    const byPace = new Map<number, Cell<F, Road>[]>()
+    for (const cell of this.product()) {
+      const atOnce = this.options.ground.atOnce(cell.fault) ?? AT_ONCE
+      byPace.set(atOnce, [...(byPace.get(atOnce) ?? []), cell])
+    }
+    let odd: Cell<F, Road>[] = []
+    for (const [atOnce, cells] of byPace) odd.push(...(await this.playSome(cells, atOnce)))
     for (const { patience, atOnce } of REPLAYS) {
       this.replayed += odd.length
       odd = await this.playSome(odd, atOnce, patience)
@@ -95,9 +87,9 @@ export class Matrix {
   }
 
   /** Returns the odd ones. */
-  private async playSome(cells: readonly Cell[], atOnce: number, patience = 1): Promise<Cell[]> {
+  private async playSome(cells: readonly Cell<F, Road>[], atOnce: number, patience = 1): Promise<Cell<F, Road>[]> {
     const waiting = [...cells]
-    const odd: Cell[] = []
+    const odd: Cell<F, Road>[] = []
     const worker = async (): Promise<void> => {
       for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
         const result = await this.playOne(cell, patience)
@@ -110,35 +102,22 @@ export class Matrix {
     return odd
   }
 
-  private async playOne(cell: Cell, patience: number): Promise<CellResult> {
-    const { transport, hook, fault } = cell
-    const shared = fault.ownServer ? undefined : this.grounds.get(transport)
-    const ground = shared ?? (await this.take(transport))
+  private async playOne(cell: Cell<F, Road>, patience: number): Promise<CellResult> {
+    const { road, hook, fault } = cell
     const name = String(++this.plays)
+    let rig: R | undefined
     let result: CellResult
     try {
-      const { leaseSec } = hook
-      await using rig = await Rig.start({ roads: this.roads, transport, ...ground, name, leaseSec, patience })
+      rig = await this.options.ground.rig(road, fault, { name, leaseSec: hook.leaseSec, patience })
       result = await playCell(rig, hook, fault, this.lag)
     } catch (error) {
       result = { verdict: 'none', tookMs: 0, wrong: [], odd: [`the cell could not be played: ${String(error)}`] }
+    } finally {
+      await rig?.close()
     }
-    if (shared === undefined) this.idle.push({ ...ground, transport })
     this.results.set(keyOf(cell), result)
     return result
   }
-
-  /** A server that nobody else uses. */
-  private async take(transport: Transport): Promise<Ground> {
-    const at = this.idle.findIndex((ground) => ground.transport === transport && ground.server.running)
-    const [ground] = at < 0 ? [] : this.idle.splice(at, 1)
-    return ground ?? this.lay(transport)
-  }
-
-  private async lay(transport: Transport): Promise<Ground> {
-    const server = await this.roads.startServer(transport)
-    return { server, truth: new Truth(this.roads.savePath(transport, server.address)) }
-  }
 }
 
-const keyOf = ({ transport, hook, fault }: Cell): string => cellKey(transport, hook.name, fault.name)
+const keyOf = <F extends { readonly name: string }>({ road, hook, fault }: Cell<F, string>): string => cellKey(road, hook.name, fault.name)

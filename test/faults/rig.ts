@@ -1,12 +1,6 @@
-/** What one cell of the matrix is played on: a manager, a proxy that breaks things, a server, and a road past the proxy. */
+/** What one cell of the matrix is played on: a manager, what breaks things for it, and a road past that. */
 import { SessionManager } from 'latchkey'
-import { systemClock } from '../../src/system/clock.js'
-import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { Command, Reply, Wire } from '../../src/wire/wire.js'
-import type { MemcachedServer } from '../support/memcached-server.js'
-import { FaultProxy } from '../support/proxy.js'
-import { serversOf } from '../support/servers.js'
-import type { Roads, Transport } from './transports.js'
 
 /** Of any call; a flight is a third of it. Multiplied by the rig's patience. */
 const DEADLINE_MS = 600
@@ -30,14 +24,9 @@ export function marksOf(id: string, text: string): readonly string[] {
   return data.marks
 }
 
-/** Reads and writes past the proxy, on connections that no fault touches. */
+/** Reads and writes past what breaks, on connections that no fault touches. */
 export class Truth {
-  private readonly wire: Wire
-
-  constructor(savePath: string) {
-    const servers = serversOf(savePath)
-    this.wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 10_000, connections: 2 })
-  }
+  constructor(private readonly wire: Wire) {}
 
   async get(key: string): Promise<string | undefined> {
     const reply = await this.command({ op: 'get', key })
@@ -66,11 +55,7 @@ export class Truth {
 }
 
 export interface RigOptions {
-  readonly roads: Roads
-  readonly transport: Transport
-  readonly server: MemcachedServer
-  readonly truth: Truth
-  /** Unique among the cells of one server. */
+  /** Unique among the cells of one store. */
   readonly name: string
   /** Short, where the renewal is what is broken; multiplied by the patience. */
   readonly leaseSec?: number | undefined
@@ -78,38 +63,43 @@ export interface RigOptions {
   readonly patience: number
 }
 
-export class Rig implements AsyncDisposable {
+/** A manager on `savePath`, for one cell. */
+export function managerFor({ leaseSec, patience }: RigOptions, savePath: string): SessionManager {
+  return new SessionManager({
+    savePath,
+    deadlineMs: DEADLINE_MS * patience,
+    leaseSec: leaseSec === undefined ? LONG_LEASE_SEC : leaseSec * patience,
+    waitMs: 5000 * patience,
+    prefix: '',
+  })
+}
+
+export class Rig {
   readonly id: string
   /** A session that nobody writes, read beside the faults: its bytes must never turn up as another's. */
   readonly bystander: string
   /** A session whose reply a confused proxy hands out in place of others. */
   readonly stranger: string
+  readonly patience: number
 
-  private constructor(
-    readonly options: RigOptions,
-    readonly proxy: FaultProxy,
+  constructor(
+    options: RigOptions,
     readonly manager: SessionManager,
+    readonly truth: Truth,
   ) {
     this.id = `cell-${options.name}`
     this.bystander = `other-${options.name}`
     this.stranger = `stranger-${options.name}`
+    this.patience = options.patience
   }
 
-  static async start(options: RigOptions): Promise<Rig> {
-    const { roads, transport, server, patience } = options
-    const leaseSec = options.leaseSec === undefined ? LONG_LEASE_SEC : options.leaseSec * patience
-    const deadlineMs = DEADLINE_MS * patience
-    const proxy = await FaultProxy.start(server)
-    const savePath = roads.savePath(transport, proxy.address)
-    const manager = new SessionManager({ savePath, deadlineMs, leaseSec, waitMs: 5000 * patience, prefix: '' })
-    const rig = new Rig(options, proxy, manager)
-    await rig.truth.set(rig.id, textOf(rig.id, 'base'), 1000)
-    for (const id of [rig.bystander, rig.stranger]) await rig.truth.set(id, textOf(id, 'other'), 1000)
-    return rig
+  async prepare(): Promise<void> {
+    await this.truth.set(this.id, textOf(this.id, 'base'), 1000)
+    for (const id of [this.bystander, this.stranger]) await this.truth.set(id, textOf(id, 'other'), 1000)
   }
 
   get deadlineMs(): number {
-    return DEADLINE_MS * this.options.patience
+    return DEADLINE_MS * this.patience
   }
 
   /** The deadline of a flight. */
@@ -117,15 +107,7 @@ export class Rig implements AsyncDisposable {
     return this.deadlineMs / 3
   }
 
-  get truth(): Truth {
-    return this.options.truth
-  }
-
-  get server(): MemcachedServer {
-    return this.options.server
-  }
-
-  /** The marks that the server holds for the session; undefined where there is no record, or a tombstone. */
+  /** The marks that the store holds for the session; undefined where there is no record, or a tombstone. */
   async stored(): Promise<readonly string[] | undefined> {
     const text = await this.truth.get(this.id)
     return text === undefined || text === '' ? undefined : marksOf(this.id, text)
@@ -135,8 +117,8 @@ export class Rig implements AsyncDisposable {
     return (await this.truth.get(`${this.id}-lck`)) !== undefined
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends what belongs to this cell alone. */
+  async close(): Promise<void> {
     await this.manager.close({ graceMs: 0 })
-    await this.proxy.stop()
   }
 }

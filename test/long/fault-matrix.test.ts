@@ -3,17 +3,21 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FAULTS } from '../faults/fault-kinds.js'
 import { HOOKS } from '../faults/all-hooks.js'
-import { cellKey, Matrix, type MatrixOptions } from '../faults/matrix.js'
+import { cellKey, Matrix } from '../faults/matrix.js'
+import { ServerGround } from '../faults/server-ground.js'
 import { tableOf } from '../faults/table.js'
 import { TRANSPORTS } from '../faults/transports.js'
 
-const options: MatrixOptions = { transports: TRANSPORTS, hooks: HOOKS, faults: FAULTS }
+const optionsOf = async () => ({ ground: await ServerGround.lay(TRANSPORTS), hooks: HOOKS, faults: FAULTS })
+const play = async (options: Awaited<ReturnType<typeof optionsOf>>) => Matrix.play(options)
 
 describe('hook x fault x transport', () => {
-  let matrix: Matrix
+  let matrix: Awaited<ReturnType<typeof play>>
+  let options: Awaited<ReturnType<typeof optionsOf>>
   const startMs = performance.now()
   beforeAll(async () => {
-    matrix = await Matrix.play(options)
+    options = await optionsOf()
+    matrix = await play(options)
   }, 400_000)
 
   afterAll(() => {
