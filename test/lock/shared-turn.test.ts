@@ -127,6 +127,21 @@ describe('a session that strangers use as well', () => {
     expect({ flights: wire.flights.length - before.flights, commands: wire.commandCount - before.commands }).toEqual({ flights: 2, commands: 4 })
   })
 
+  it('a long pause of the strangers is left to them, also by a request that comes in the middle of it', async () => {
+    const world = new World()
+    const { manager } = world.process({ php: { ...PHP, standBackMs: 5000 } })
+    const turn = Promise.all([manager.run(ID, () => world.pause(400)), manager.run(ID, () => undefined)])
+    await world.until(world.pause(401))
+    expect(await world.get(LOCK)).toBeUndefined()
+    await world.until(turn, 60_000)
+    const [endMs, again] = [world.clock.nowMs(), manager.run(ID, () => world.pause(600))]
+    expect(endMs).toBeGreaterThan(5000)
+    await world.until(again)
+    await world.until(world.pause(3000))
+    await world.until(manager.run(ID, () => undefined), 60_000)
+    expect(world.clock.nowMs() - endMs).toBeGreaterThan(5000)
+  })
+
   it('where no stranger comes a turn is as long as half a second, and standing back costs a third of the time at most', async () => {
     const world = new World()
     const one = world.process({ php: PHP })

@@ -57,7 +57,7 @@ export class SharedTurn implements Turn {
 
   /** Whether it is still good for the session's next queue here. */
   get isRemembered(): boolean {
-    return this.nowMs - this.metAtMs < REMEMBERED_MS
+    return this.nowMs - Math.max(this.metAtMs, this.restsUntilMs) < REMEMBERED_MS
   }
 
   began({ holder, theirsMs, sentAtMs }: Found): void {
@@ -138,7 +138,6 @@ export class SharedTurn implements Turn {
 
   private rest(share: number): void {
     const { nowMs } = this
-    this.metAtMs = nowMs
     this.theirsSinceMs = nowMs
     this.restsUntilMs = nowMs + this.standBackMs * share
   }

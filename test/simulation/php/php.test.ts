@@ -101,7 +101,7 @@ const A_TURN_EACH: readonly Mutant[] = [
   {
     name: 'forgottenTurn',
     flaw: 'What a process knows of the turn ends with its queue.',
-    edits: [{ find: 'return this.nowMs - this.metAtMs < REMEMBERED_MS', replace: 'return this.nowMs < this.metAtMs' }],
+    edits: [{ find: 'return this.nowMs - Math.max(this.metAtMs, this.restsUntilMs) < REMEMBERED_MS', replace: 'return false' }],
   },
 ]
 
