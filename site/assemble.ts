@@ -24,7 +24,7 @@ execFileSync(join(ROOT, 'node_modules/.bin/typedoc'), ['--options', 'site/typedo
 for (const file of readdirSync(PAGES, { recursive: true, encoding: 'utf8' })) {
   const path = join(PAGES, file)
   // What a page offers to download: VitePress passes on only what stands in `public`.
-  if (/\.(yml|json|sh|conf)$/.test(file)) cpSync(path, join(PAGES, 'public', file))
+  if (/\.(ya?ml|json|sh|conf|service)$/.test(file)) cpSync(path, join(PAGES, 'public', file))
   if (!file.endsWith('.md')) continue
   writeFileSync(path, forSite(file, readFileSync(path, 'utf8')))
   if (file.endsWith('README.md')) renameSync(path, path.replace(/README\.md$/, 'index.md'))
@@ -38,6 +38,6 @@ function forSite(file: string, text: string): string {
     .replace(/\]\(([^)\s]*)README\.md/g, ']($1index.md')
     .replace(/\]\((?:\.\.\/)+(CHANGELOG|CONTRIBUTING|SECURITY)\.md/g, `](${toProject}$1.md`)
     .replace(/\]\(docs\//g, '](../')
-    // VitePress takes a file of this ending for a page.
-    .replace(/\[([^\]]*)\]\((?!\w+:)([^)]*\.sh)\)/g, '<a href="$2" download>$1</a>')
+    // VitePress takes files of these endings for pages.
+    .replace(/\[([^\]]*)\]\((?!\w+:)([^)]*\.(?:sh|service))\)/g, '<a href="$2" download>$1</a>')
 }

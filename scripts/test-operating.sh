@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# For `npm run test:all`: promtool, munin's node and monit, which test docs/guide/monitoring. Those tests are skipped without.
+# For `npm run test:all`: promtool, munin's node, monit and nginx, which test docs/guide/monitoring and docs/guide/deploying.
+# Those tests are skipped without.
 set -eu
 missing=()
 command -v promtool >/dev/null 2>&1 || missing+=(prometheus)
 [ -x /usr/sbin/munin-run ] || missing+=(munin-node)
 command -v monit >/dev/null 2>&1 || missing+=(monit)
 command -v curl >/dev/null 2>&1 || missing+=(curl)
+[ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "missing: ${missing[*]}; installing with apt-get" >&2
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq >&2
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || echo "could not install ${missing[*]}: the tests of monitoring are skipped" >&2
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || echo "could not install ${missing[*]}: the tests of monitoring and deploying are skipped" >&2
 else
-  echo "missing: ${missing[*]}; without them the tests of monitoring are skipped" >&2
+  echo "missing: ${missing[*]}; without them the tests of monitoring and deploying are skipped" >&2
 fi

