@@ -46,6 +46,6 @@ export async function loadExpressInternals(dist = DIST) {
   const { BareSessions } = await load<typeof Sessions>('http/bare-sessions.js')
   const { HeldSession } = await load<typeof Held>('http/held-session.js')
   const { ExpressStore } = await load<typeof RequestStore>('express/express-store.js')
-  const { recordOf } = await load<typeof Records>('express/bare-store.js')
-  return { BareSessions, HeldSession, ExpressStore, recordOf }
+  const { expressRecordOf } = await load<typeof Records>('express/bare-store.js')
+  return { BareSessions, HeldSession, ExpressStore, expressRecordOf }
 }

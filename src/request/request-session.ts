@@ -162,12 +162,12 @@ export class RequestSession<T extends object = Record<string, unknown>> {
    * LATCHKEY_READ_ONLY. One flight; does nothing a second time. Errors as of Session.release().
    */
   release(): Promise<void> {
-    if (!this.isReadOnly) this.releasing = quiet(this.store())
+    if (!this.isReadOnly) this.releasing = quiet(this.storeAndLetGo())
     return this.releasing ?? Promise.resolve()
   }
 
   /** What the end of a response stores. @internal */
-  readonly store = async (): Promise<void> => {
+  readonly storeAndLetGo = async (): Promise<void> => {
     if (this.isCutShort) throw this.refusal()
     if (this.isReadOnly) return this.releasing
     if (this.manager.php !== undefined) this.lastText = this.textNow()

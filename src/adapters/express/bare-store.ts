@@ -2,8 +2,8 @@ import session, { type SessionData, type SessionOptions } from 'express-session'
 import { MisuseError } from '../../errors.js'
 import { inherit } from '../../php/memory.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { BareStore as CommonStore } from '../http/bare-store.js'
-import { hasCookie, type KeepingOptions, lacksCookie, type Ttl as TtlOf, SessionRecord } from '../http/session-record.js'
+import { CommonStore } from '../http/common-store.js'
+import { hasCookie, type KeepingOptions, lacksCookie, type TtlOf, SessionRecord } from '../http/session-record.js'
 import { completeCookie, defaultCookie } from './default-cookie.js'
 
 /** What the adapter needs to know of a session; applications add to SessionData as they please. */
@@ -19,7 +19,7 @@ interface Storing extends KeepingOptions<AnySession> {
   readonly cookie?: SessionOptions['cookie']
 }
 
-export function recordOf(manager: SessionManager, storing: Storing): ExpressRecord {
+export function expressRecordOf(manager: SessionManager, storing: Storing): ExpressRecord {
   const isSession = (data: object): data is SessionData => hasCookie(data)
   const asSession = (data: object): SessionData | undefined => {
     if (lacksCookie(data)) return { ...data, cookie: defaultCookie(storing.cookie) }

@@ -1,5 +1,5 @@
 import type { CookieOptions } from 'express-session'
-import { ANY_COOKIE, checkCookie, checkOptions as checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf } from '../http/check-options.js'
+import { ANY_COOKIE, checkCookie, checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf } from '../http/check-options.js'
 import { defaultCookie } from './default-cookie.js'
 import type { LatchkeyOptions } from './options.js'
 
@@ -18,7 +18,7 @@ export function checkOptions(options: LatchkeyOptions): void {
   checkCommonOptions(options, KNOWN, 'latchkey({ manager, ... })')
   const { cookie } = options
   // A function's are known with its request.
-  if (typeof cookie !== 'function') checkCookie(cookie, KNOWN_OF_COOKIE, () => serialized(nameOf(options), cookie))
+  if (typeof cookie !== 'function') checkCookie(cookie, KNOWN_OF_COOKIE, () => serialized(cookieNameOf(options), cookie))
 }
 
 /** By express-session, as for every response. */
@@ -28,7 +28,7 @@ function serialized(name: string, options: CookieOptions | undefined): unknown {
 }
 
 /** As express-session names it. */
-export function nameOf(options: object): string {
+export function cookieNameOf(options: object): string {
   const given: readonly unknown[] = ['name' in options && options.name, 'key' in options && options.key]
   return String(given.find(Boolean) ?? 'connect.sid')
 }

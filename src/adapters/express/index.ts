@@ -12,9 +12,9 @@ import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
 import { toHttpError } from '../http/http-error.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../http/options.js'
-import { phpCookieOf } from '../http/php-cookie.js'
-import { checkOptions, nameOf } from './check-options.js'
-import { BareStore, recordOf, refuseToBeTheStore } from './bare-store.js'
+import { sharedCookieOf } from '../http/shared-cookie.js'
+import { checkOptions, cookieNameOf } from './check-options.js'
+import { BareStore, expressRecordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
 import { ExpressRequest } from './express-request.js'
 import type { Next, Request, Response } from './middleware.js'
@@ -67,12 +67,12 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
   const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
-  const php = phpCookieOf(manager)
+  const php = sharedCookieOf(manager)
   const unsigned = php === undefined ? undefined : new UnsignedCookie(php)
   const { secret } = rest
   const given = { ...rest, genid, ...(unsigned?.options ?? { secret: secret === false ? '' : secret }) }
   const onLateFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
-  const sessions = new BareSessions(manager, recordOf(manager, given), onLateFailure)
+  const sessions = new BareSessions(manager, expressRecordOf(manager, given), onLateFailure)
   const store = new BareStore(sessions)
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given
@@ -86,7 +86,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   let isReady = true
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
-  const cookieName = nameOf(given)
+  const cookieName = cookieNameOf(given)
   const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned, onLateFailure }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {

@@ -3,7 +3,7 @@ import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type session from 'express-session'
 import type { SessionOptions } from 'express-session'
-import type { PhpCookie } from '../http/php-cookie.js'
+import type { SharedCookie } from '../http/shared-cookie.js'
 
 type Middleware = ReturnType<typeof session>
 
@@ -18,7 +18,7 @@ export class UnsignedCookie {
   /** Nobody else ever sees a signature made with it. */
   private readonly secret = randomBytes(32).toString('hex')
 
-  constructor({ name, inMs: cookie }: PhpCookie) {
+  constructor({ name, inMs: cookie }: SharedCookie) {
     this.name = name
     const { secret } = this
     this.options = { name, secret, cookie }

@@ -3,7 +3,7 @@ import type { FastifyInstance, RegisterOptions } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
 import {
-  ANY_COOKIE, checkCookie, checkOptions as checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf, OWN_COOKIE,
+  ANY_COOKIE, checkCookie, checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf, OWN_COOKIE,
 } from '../http/check-options.js'
 import type { LatchkeyOptions, OwnSessionOptions } from './options.js'
 

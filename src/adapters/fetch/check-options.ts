@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
-import { checkCookie, checkOptions as checkCommonOptions, namesOf, OWN_COOKIE } from '../http/check-options.js'
+import { checkCookie, checkCommonOptions, namesOf, OWN_COOKIE } from '../http/check-options.js'
 import type { CookieOptions, SessionOptions } from './options.js'
 
 const KNOWN = namesOf<SessionOptions>({

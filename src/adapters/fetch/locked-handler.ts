@@ -7,7 +7,7 @@ import { processWide } from '../../system/process-wide.js'
 import { tellBrowser } from '../http/own-cookie.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
-import { nameOf, SessionCookie } from './session-cookie.js'
+import { cookieNameOf, FetchCookie } from './session-cookie.js'
 
 /** Requests whose sessions are there, as long as their handlers run. */
 const served = processWide('served-requests', () => new WeakMap<Request, readonly Served[]>())
@@ -22,7 +22,7 @@ interface Served {
 export class LockedHandler<T extends object> {
   constructor(private readonly options: SessionOptions) {
     checkOptions(options, () => {
-      new SessionCookie(options).set('')
+      new FetchCookie(options).set('')
     })
   }
 
@@ -42,7 +42,7 @@ export class LockedHandler<T extends object> {
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort)
     try {
-      await session.read(new SessionCookie(this.options, request).id)
+      await session.read(new FetchCookie(this.options, request).id)
       session.life.begin()
       return session
     } catch (error) {
@@ -55,7 +55,7 @@ export class LockedHandler<T extends object> {
   /** The session that this request has locked already: handlers and middlewares of one cookie, wrapped or mounted twice on its way. */
   around(request: Request): RequestSession<T> | undefined {
     const { manager } = this.options
-    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === nameOf(this.options))?.session
+    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === cookieNameOf(this.options))?.session
     // What is in a session, the application says.
     return found as RequestSession<T> | undefined
   }
@@ -63,7 +63,7 @@ export class LockedHandler<T extends object> {
   /** Runs `work` as the handler of a request that has its session. */
   async within<R>(request: Request, session: RequestSession<T>, work: () => R | Promise<R>): Promise<R> {
     const before = served.get(request) ?? []
-    served.set(request, [...before, { manager: this.options.manager, cookieName: nameOf(this.options), session }])
+    served.set(request, [...before, { manager: this.options.manager, cookieName: cookieNameOf(this.options), session }])
     try {
       return await work()
     } finally {
@@ -74,12 +74,12 @@ export class LockedHandler<T extends object> {
   /** Stores the session and lets go; then the Response as it may be sent. */
   async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
     try {
-      await session.life.decide(() => response.status, session.store)
+      await session.life.decide(() => response.status, session.storeAndLetGo)
     } catch (error) {
       await response.body?.cancel(error).catch(() => undefined)
       return this.refuse(error, request)
     }
-    const cookie = new SessionCookie(this.options, request)
+    const cookie = new FetchCookie(this.options, request)
     tellBrowser(session, cookie)
     return cookie.header === undefined ? response : withCookie(response, cookie.header)
   }

@@ -1,23 +1,23 @@
 import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import { COOKIE_DEFAULTS, type OwnCookie } from '../http/own-cookie.js'
-import { type PhpCookie, phpCookieOf } from '../http/php-cookie.js'
+import { type SharedCookie, sharedCookieOf } from '../http/shared-cookie.js'
 import type { SessionOptions } from './options.js'
 
 /** The cookie that holds a session's id, signed unless it is PHP's: of one request, and of the response to it. */
-export class SessionCookie implements OwnCookie {
+export class FetchCookie implements OwnCookie {
   /** The Set-Cookie header, where there is one to send. */
   header: string | undefined
   private readonly value: string | undefined
-  private readonly php: PhpCookie | undefined
+  private readonly php: SharedCookie | undefined
   private readonly name: string
 
   constructor(
     private readonly options: SessionOptions,
     request?: Request,
   ) {
-    this.php = phpCookieOf(options.manager)
-    this.name = nameOf(options)
+    this.php = sharedCookieOf(options.manager)
+    this.name = cookieNameOf(options)
     this.value = parse(request?.headers.get('cookie') ?? '')[this.name]
   }
 
@@ -65,5 +65,5 @@ export class SessionCookie implements OwnCookie {
   }
 }
 
-export const nameOf = ({ manager, cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName' | 'manager'>): string =>
+export const cookieNameOf = ({ manager, cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName' | 'manager'>): string =>
   manager.php?.cookieName ?? cookieName

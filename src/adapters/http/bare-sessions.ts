@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import type { AnySession, SessionRecord } from './session-record.js'
+import type { CookieSession, SessionRecord } from './session-record.js'
 
 /** A session of a list, which otherwise could not be told from the others. */
 export type Listed<S> = S & { readonly id: string }
@@ -15,7 +15,7 @@ interface Source {
  * A manager's sessions in a framework's form, outside of any request: what a call locks, the same call lets go.
  * No session has an id that no key can be made of.
  */
-export class BareSessions<S extends AnySession, Loaded extends S = S> {
+export class BareSessions<S extends CookieSession, Loaded extends S = S> {
   /** What was stored when `peek` made the object, or when it was last stored. */
   private readonly sources = new WeakMap<object, Source>()
 

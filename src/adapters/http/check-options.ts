@@ -3,7 +3,7 @@ import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } 
 import { SessionManager } from '../../session/session-manager.js'
 import type { LockOptions } from './options.js'
 import type { KeepingOptions } from './session-record.js'
-import { checkPhpOptions } from './php-cookie.js'
+import { checkPhpOptions } from './shared-cookie.js'
 
 const MAX_CLIENT_GONE_MS = 3_600_000
 /** Later than this is no date. */
@@ -34,7 +34,7 @@ export const namesOf = <Options>(names: Names<Options>, others: object = {}): Re
  * @param example how the adapter is called: 'latchkey({ manager, ... })'
  * @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with the value and the limit, or the nearest name.
  */
-export function checkOptions(options: Given, known: ReadonlySet<string>, example: string): void {
+export function checkCommonOptions(options: Given, known: ReadonlySet<string>, example: string): void {
   // Called from plain JavaScript, it may be given none.
   const given: Given | null | undefined = options
   if (!(given?.manager instanceof SessionManager)) {

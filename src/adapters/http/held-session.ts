@@ -4,13 +4,13 @@ import type { SessionManager } from '../../session/session-manager.js'
 import type { BareSessions } from './bare-sessions.js'
 import { type SessionHttpError, toHttpError } from './http-error.js'
 import { HeldText } from '../../request/held-text.js'
-import type { AnySession } from './session-record.js'
+import type { CookieSession } from './session-record.js'
 
 /**
  * The session of a request in a framework's form: HeldText, with its cookie. Of any other session, which it has no lock
  * of, each call is by itself (BareSessions).
  */
-export class HeldSession<S extends AnySession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
+export class HeldSession<S extends CookieSession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
   /** What was read last, before the framework made an object of its own of it. */
   origin: Loaded | null = null
 

@@ -3,26 +3,26 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { MAX_TTL_SEC, shown } from '../../session/option-checks.js'
 import { inherit } from '../../php/memory.js'
 import { hashOf } from '../../system/session-hash.js'
-import { assertNamesAreFree } from './php-cookie.js'
+import { assertNamesAreFree } from './shared-cookie.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
 const DEFAULT_TTL_SEC = 86_400
 
 /** What an adapter needs to know of a framework's session: that it carries its cookie. */
-export interface AnySession {
+export interface CookieSession {
   readonly cookie: { readonly expires?: Date | string | number | null | undefined }
 }
 
 /** Seconds, or a function that says them for a session; undefined of it is the default. */
-export type Ttl<S extends AnySession> = number | ((session: S) => number | undefined)
+export type TtlOf<S extends CookieSession> = number | ((session: S) => number | undefined)
 
 /** For how long sessions are kept that carry their cookie. */
-export interface KeepingOptions<S extends AnySession> {
+export interface KeepingOptions<S extends CookieSession> {
   /**
    * Seconds that a session without a cookie expiry lives, or a function that says them; 0 or less destroys it.
    * Default: the manager's lifetimeSec if given, else 86 400.
    */
-  readonly ttl?: Ttl<S>
+  readonly ttl?: TtlOf<S>
   /**
    * Seconds within which a session that a request left as it was is not prolonged again: one flight that only lets go.
    * It may then end that much earlier than its `ttl` says. Of use with `resave: false` in Express, with `rolling` in
@@ -34,10 +34,10 @@ export interface KeepingOptions<S extends AnySession> {
 }
 
 /** How the session objects of express-session and its kind become records, and for how long. `Loaded` is what `asSession` vouches for. */
-export class SessionRecord<S extends AnySession, Loaded extends S = S> {
+export class SessionRecord<S extends CookieSession, Loaded extends S = S> {
   /** Shared with PHP, which knows no cookie in a session, and says for how long it lives. */
   private readonly isPhp: boolean
-  private readonly ttl: Ttl<S> | undefined
+  private readonly ttl: TtlOf<S> | undefined
   /** Seconds within which a record needs no prolonging; with more than 0 a record says when it was stored. */
   private readonly touchAfterSec: number
 
@@ -104,13 +104,13 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
    *
    * @throws LATCHKEY_INVALID_OPTION
    */
-  assertCookie(session: Partial<AnySession>): void {
+  assertCookie(session: Partial<CookieSession>): void {
     const flaw = this.flawOfCookie(session)
     if (flaw !== undefined) throw new InvalidOptionError(flaw)
   }
 
   /** Why no cookie can be made of the session's; undefined when one can. */
-  flawOfCookie({ cookie }: Partial<AnySession>): string | undefined {
+  flawOfCookie({ cookie }: Partial<CookieSession>): string | undefined {
     const expires: unknown = cookie?.expires
     if (!Boolean(expires) || (expires instanceof Date && !Number.isNaN(expires.getTime()))) return undefined
     const what = expires instanceof Date ? 'an invalid Date' : shown(expires)
@@ -173,7 +173,7 @@ export class SessionRecord<S extends AnySession, Loaded extends S = S> {
     throw new FencedError('The session was changed since it was read here: reload() it, change it, save() it.', details)
   }
 
-  private written(cookie: AnySession['cookie']): unknown {
+  private written(cookie: CookieSession['cookie']): unknown {
     const data: unknown = plain(cookie)
     if (typeof data !== 'object' || data === null) return data
     const written: Record<string, unknown> = { ...data }
@@ -203,7 +203,7 @@ const isNothing = (value: unknown): boolean =>
 const DRIFT_MS = 1000
 
 /** What a cookie says, its times apart. */
-function settingsOf(cookie: AnySession['cookie']): { settings: string; maxAgeMs: number | undefined; storedMs: number | undefined } {
+function settingsOf(cookie: CookieSession['cookie']): { settings: string; maxAgeMs: number | undefined; storedMs: number | undefined } {
   const data: unknown = JSON.parse(JSON.stringify(plain(cookie)))
   const settings = typeof data === 'object' && data !== null ? new Map<string, unknown>(Object.entries(data)) : new Map<string, unknown>()
   const numberAt = (name: string): number | undefined => {
@@ -219,7 +219,7 @@ function settingsOf(cookie: AnySession['cookie']): { settings: string; maxAgeMs:
 }
 
 /** When the cookie expires, if it says so. */
-function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
+function expiryMs({ cookie }: Partial<CookieSession>): number | undefined {
   const expires: unknown = cookie?.expires
   // A number is milliseconds since 1970, as other stores take it.
   if (!(expires instanceof Date) && typeof expires !== 'string' && typeof expires !== 'number') return undefined
@@ -230,9 +230,9 @@ function expiryMs({ cookie }: Partial<AnySession>): number | undefined {
 /** Stored by code that knows of no cookies, or not given one yet. */
 export const lacksCookie = (data: object): boolean => !('cookie' in data) || data.cookie === undefined || data.cookie === null
 
-export const hasCookie = (data: object): data is AnySession =>
+export const hasCookie = (data: object): data is CookieSession =>
   'cookie' in data && typeof data.cookie === 'object' && data.cookie !== null
 
-function plain(cookie: AnySession['cookie'] | undefined): unknown {
+function plain(cookie: CookieSession['cookie'] | undefined): unknown {
   return cookie !== undefined && 'toJSON' in cookie && typeof cookie.toJSON === 'function' ? (cookie.toJSON() as unknown) : cookie
 }

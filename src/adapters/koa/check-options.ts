@@ -4,7 +4,7 @@ import type Koa from 'koa'
 import { InvalidOptionError } from '../../errors.js'
 import { checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import {
-  checkCookieCanBeMade, checkOptions as checkCommonOptions, LOCK_OPTIONS, namesOf, OWN_COOKIE,
+  checkCookieCanBeMade, checkCommonOptions, LOCK_OPTIONS, namesOf, OWN_COOKIE,
 } from '../http/check-options.js'
 import type { LatchkeyOptions } from './options.js'
 

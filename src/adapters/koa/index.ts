@@ -12,7 +12,7 @@ import { tellRetry } from '../http/http-error.js'
 import { checkOptions } from './check-options.js'
 import { KoaRequest } from './koa-request.js'
 import { endEarlyLook, KoaStore, served, TWO_SESSIONS } from './koa-store.js'
-import { type LatchkeyOptions, settingsOf } from './options.js'
+import { type LatchkeyOptions, koaSettingsOf } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { LatchkeyOptions } from './options.js'
@@ -50,7 +50,7 @@ export interface LatchkeySession {
  */
 export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
   checkOptions(options, app)
-  const settings = settingsOf(options)
+  const settings = koaSettingsOf(options)
   const given: unknown = app
   if (typeof given !== 'object' || given === null || !('context' in given)) {
     throw new InvalidOptionError('app is missing: app.use(latchkey({ manager, ... }, app)).')

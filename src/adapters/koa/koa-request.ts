@@ -8,8 +8,8 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { quiet } from '../../request/quiet.js'
 import { RequestLife } from '../../request/request-life.js'
 import { checkMaxAge } from './check-options.js'
-import { type Callback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
-import type { Settings } from './options.js'
+import { type CommitCallback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
+import type { KoaSettings } from './options.js'
 import { phpData } from './php-session.js'
 import type { Stored } from './koa-store.js'
 
@@ -41,7 +41,7 @@ export class KoaRequest implements Stored {
 
   constructor(
     private readonly ctx: Context,
-    private readonly settings: Settings,
+    private readonly settings: KoaSettings,
     isReading: boolean,
   ) {
     const { manager, form, labelOf, clientGoneMs } = settings
@@ -53,7 +53,7 @@ export class KoaRequest implements Stored {
   }
 
   /** Whether another middleware with these settings keeps the same session. */
-  keepsSameAs({ manager, key }: Settings): boolean {
+  keepsSameAs({ manager, key }: KoaSettings): boolean {
     return manager === this.settings.manager && key === this.settings.key
   }
 
@@ -197,7 +197,7 @@ export class KoaRequest implements Stored {
     if (this.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.origin) })
     giveMethods(session, {
       release: () => quiet(this.release()),
-      commit: (options?: CommitOptions | Callback, callback?: Callback) => {
+      commit: (options?: CommitOptions | CommitCallback, callback?: CommitCallback) => {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback]
         const work = this.counted(async () => {
           this.assertChangeable()

@@ -6,7 +6,7 @@ export interface CommitOptions {
   readonly regenerate?: boolean
 }
 
-export type Callback = (error?: unknown) => void
+export type CommitCallback = (error?: unknown) => void
 
 /** koa-session's session object, which it does not export. */
 export interface KoaSession {
@@ -18,7 +18,7 @@ export interface KoaSession {
   _requireSave: boolean
   toJSON(): Record<string, unknown>
   /** save(), regenerate() and manuallyCommit() are made of it. */
-  commit(options?: CommitOptions | Callback, callback?: Callback): Promise<void> | undefined
+  commit(options?: CommitOptions | CommitCallback, callback?: CommitCallback): Promise<void> | undefined
 }
 
 /** From now on the session, and what was taken from it before, can only be read. Returns what to use in its place. */

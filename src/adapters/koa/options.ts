@@ -4,7 +4,7 @@ import { checkedIds } from '../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS, type LockOptions } from '../http/options.js'
 import { formOf } from './koa-store.js'
 import type { Form } from '../../request/held-text.js'
-import { phpCookieOf } from '../http/php-cookie.js'
+import { sharedCookieOf } from '../http/shared-cookie.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { phpSettings } from './php-session.js'
 
@@ -12,7 +12,7 @@ import { phpSettings } from './php-session.js'
 export interface LatchkeyOptions extends Omit<CreateSessionOptions, 'store' | 'ContextStore'>, LockOptions<Context> {}
 
 /** What koa-session is given, and what is latchkey's own. */
-export interface Settings {
+export interface KoaSettings {
   readonly manager: SessionManager
   readonly form: Form<object>
   readonly isReadOnly: (ctx: Context) => boolean
@@ -26,10 +26,10 @@ export interface Settings {
 }
 
 /** Of options that are right (checkOptions). */
-export function settingsOf(options: LatchkeyOptions): Settings {
+export function koaSettingsOf(options: LatchkeyOptions): KoaSettings {
   const { manager, readOnly, label, clientGoneMs = DEFAULT_CLIENT_GONE_MS, ...rest } = options
   const createSid = (): string => `${rest.prefix ?? ''}${manager.createSid()}`
-  const php = phpCookieOf(manager)
+  const php = sharedCookieOf(manager)
   const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
   return {
     manager,

@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { CreateSessionOptions } from 'koa-session'
 import { inherit } from '../../php/memory.js'
-import { assertNamesAreFree, type PhpCookie } from '../http/php-cookie.js'
+import { assertNamesAreFree, type SharedCookie } from '../http/shared-cookie.js'
 
 /** What koa-session writes beside the data, for itself. */
 const OWN_FIELDS = ['_expire', '_maxAge', '_session'] as const
@@ -16,7 +16,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
  * koa-session with PHP's cookie, which is percent-encoded and not signed. It is set with every response, and the session
  * prolonged as PHP prolongs it, also where nothing was changed.
  */
-export function phpSettings({ name, inMs }: PhpCookie): CreateSessionOptions {
+export function phpSettings({ name, inMs }: SharedCookie): CreateSessionOptions {
   const options = { ...inMs, signed: false, overwrite: true }
   return {
     ...options,

@@ -1,7 +1,7 @@
 import type { Session } from 'fastify'
 import { ReadOnlyError } from '../../../errors.js'
 import type { BareSessions } from '../../http/bare-sessions.js'
-import { BareStore } from '../../http/bare-store.js'
+import { CommonStore } from '../../http/common-store.js'
 import type { HeldSession } from '../../http/held-session.js'
 import { quiet } from '../../../request/quiet.js'
 import { type Callback, settle } from '../../http/settle.js'
@@ -10,7 +10,7 @@ import { type Callback, settle } from '../../http/settle.js'
  * One request's store, as @fastify/session sees it: the lock of the request's session is taken by `get` (or by the
  * first `set` of a new one) and let go by the last call of the request.
  */
-export class FastifyStore extends BareStore<Session> {
+export class FastifyStore extends CommonStore<Session> {
   private readonly destroyed = new Set<string>()
   /** The next write is the last, and lets go. */
   isLast = false

@@ -1,6 +1,6 @@
 import type { Session } from 'fastify'
 import type { SessionManager } from '../../../session/session-manager.js'
-import { hasCookie, type KeepingOptions, lacksCookie, SessionRecord, type Ttl as TtlOf } from '../../http/session-record.js'
+import { hasCookie, type KeepingOptions, lacksCookie, SessionRecord, type TtlOf } from '../../http/session-record.js'
 
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<Session>
@@ -12,7 +12,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
 ])
 
 /** How @fastify/session's sessions become records. It takes a session without a cookie, and gives it one. */
-export function recordOf(manager: SessionManager, keeping: KeepingOptions<Session>): SessionRecord<Session> {
+export function fastifyRecordOf(manager: SessionManager, keeping: KeepingOptions<Session>): SessionRecord<Session> {
   const isSession = (data: object): data is Session => lacksCookie(data) || hasCookie(data)
   return new SessionRecord<Session>(manager, keeping, (data) => (isSession(data) ? data : undefined), (name) => OWN_NAMES.has(name))
 }

@@ -2,13 +2,13 @@ import type { FastifySessionObject, FastifySessionOptions } from '@fastify/sessi
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BareSessions } from '../../http/bare-sessions.js'
 import type { SessionManager } from '../../../session/session-manager.js'
-import { BareStore } from '../../http/bare-store.js'
-import { phpCookieOf } from '../../http/php-cookie.js'
+import { CommonStore } from '../../http/common-store.js'
+import { sharedCookieOf } from '../../http/shared-cookie.js'
 import { checkedIds } from '../../http/checked-id.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
-import { recordOf } from './record.js'
+import { fastifyRecordOf } from './record.js'
 import { loadFastifySession } from './hooks.js'
 import { HookedRequest } from './hooked-request.js'
 
@@ -18,10 +18,10 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given
-  const sessions = new BareSessions(manager, recordOf(manager, options), (error) => {
+  const sessions = new BareSessions(manager, fastifyRecordOf(manager, options), (error) => {
     app.log.warn(error, 'a session was left out of the list')
   })
-  const bareStore = new BareStore(sessions)
+  const bareStore = new CommonStore(sessions)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
   const kept = { manager, sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
@@ -52,7 +52,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
 
 /** What @fastify/session is told of the cookie: what it was given, or PHP's own, which nobody signs. */
 function cookieOptionsOf(manager: SessionManager, { secret }: Pick<LatchkeyOptions, 'secret'>): Pick<FastifySessionOptions, 'secret' | 'cookie' | 'cookieName'> {
-  const php = phpCookieOf(manager)
+  const php = sharedCookieOf(manager)
   // @fastify/session says that it lacks a secret.
   if (php === undefined) return { secret: secret === false ? '' : secret }
   return { secret: UNSIGNED, cookieName: php.name, cookie: php.inMs }

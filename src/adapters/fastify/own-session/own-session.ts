@@ -4,8 +4,8 @@ import { toHttpError } from '../../http/http-error.js'
 import { tellBrowser } from '../../http/own-cookie.js'
 import type { LivingSession } from '../life-cycle.js'
 import type { OwnSessionOptions } from '../options.js'
-import { SessionCookie } from './session-cookie.js'
-import { type Data, withMethods } from './session-methods.js'
+import { FastifyCookie } from './session-cookie.js'
+import { type Data, withSessionMethods } from './session-methods.js'
 
 /** One request's session without @fastify/session: its data, with its methods, is on `request.session`. */
 export class OwnSession extends RequestSession<Data> implements LivingSession {
@@ -15,7 +15,7 @@ export class OwnSession extends RequestSession<Data> implements LivingSession {
     private readonly options: OwnSessionOptions,
     settings: Pick<RequestSettings, 'label' | 'lifetimeSec' | 'readOnly' | 'clientGoneMs'>,
   ) {
-    super(options.manager, { ...settings, errorOf: toHttpError, dressed: (data, isOwn) => withMethods(data, isOwn, this) })
+    super(options.manager, { ...settings, errorOf: toHttpError, dressed: (data, isOwn) => withSessionMethods(data, isOwn, this) })
   }
 
   /** @fastify/cookie has parsed the cookies by now. */
@@ -24,11 +24,11 @@ export class OwnSession extends RequestSession<Data> implements LivingSession {
   }
 
   async decide(): Promise<void> {
-    await this.life.decide(() => this.reply.statusCode, this.store)
+    await this.life.decide(() => this.reply.statusCode, this.storeAndLetGo)
     tellBrowser(this, this.cookie)
   }
 
-  private get cookie(): SessionCookie {
-    return new SessionCookie(this.options, this.request, this.reply)
+  private get cookie(): FastifyCookie {
+    return new FastifyCookie(this.options, this.request, this.reply)
   }
 }

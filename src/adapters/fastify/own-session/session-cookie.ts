@@ -1,14 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { COOKIE_DEFAULTS, type OwnCookie } from '../../http/own-cookie.js'
-import { type PhpCookie, phpCookieOf } from '../../http/php-cookie.js'
+import { type SharedCookie, sharedCookieOf } from '../../http/shared-cookie.js'
 import type { OwnSessionOptions } from '../options.js'
 
 /** The cookie that holds the session's id, signed by @fastify/cookie unless it is PHP's: of one request, and of the response to it. */
-export class SessionCookie implements OwnCookie {
+export class FastifyCookie implements OwnCookie {
   private readonly name: string
   private readonly attributes: NonNullable<OwnSessionOptions['cookie']>
   private readonly isOutdated: boolean
-  private readonly php: PhpCookie | undefined
+  private readonly php: SharedCookie | undefined
   /** Undefined without a cookie, and with one that nobody here has signed. */
   readonly id: string | undefined
   readonly isSent: boolean
@@ -18,7 +18,7 @@ export class SessionCookie implements OwnCookie {
     request: FastifyRequest,
     private readonly reply: FastifyReply,
   ) {
-    const php = phpCookieOf(manager)
+    const php = sharedCookieOf(manager)
     this.php = php
     this.name = php?.name ?? cookieName
     // Without a word @fastify/cookie says `lax`.

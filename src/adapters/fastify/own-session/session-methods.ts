@@ -12,7 +12,7 @@ const ACCESS = ['get', 'set'] as const
 type Owner = Omit<LatchkeySession, (typeof ACCESS)[number]> & { readonly data: Data }
 
 /** The data, or a copy of what may be another request's as well, with the methods on it, where no serializer sees them. */
-export function withMethods(given: object, isOwn: boolean, owner: Owner): object {
+export function withSessionMethods(given: object, isOwn: boolean, owner: Owner): object {
   const data = isOwn && Object.isExtensible(given) ? given : own({ ...given })
   for (const name of ['id', 'maxAge', ...METHODS, ...ACCESS]) {
     if (!Object.prototype.propertyIsEnumerable.call(data, name)) continue

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { BareSessions, Listed } from './bare-sessions.js'
-import type { AnySession } from './session-record.js'
+import type { CookieSession } from './session-record.js'
 import { type Callback, settle } from './settle.js'
 
 /**
@@ -14,7 +14,7 @@ import { type Callback, settle } from './settle.js'
  * Emits `failure` (SessionHttpError) for what no error handler could answer: a stream whose session was not stored, a
  * `set`, `touch` or `destroy` without a callback; and for each record that `all` cannot read.
  */
-export class BareStore<S extends AnySession, Loaded extends S = S> extends EventEmitter {
+export class CommonStore<S extends CookieSession, Loaded extends S = S> extends EventEmitter {
   constructor(protected readonly sessions: BareSessions<S, Loaded>) {
     super()
   }

@@ -2,7 +2,7 @@ import { InvalidOptionError, MisuseError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
 /** The cookie of sessions that are shared with PHP: PHP's own, and not signed. */
-export interface PhpCookie {
+export interface SharedCookie {
   readonly name: string
   readonly attributes: {
     readonly path: string
@@ -14,11 +14,11 @@ export interface PhpCookie {
   /** Undefined: until the browser is closed. */
   readonly maxAgeSec: number | undefined
   /** The attributes, with a maxAge in milliseconds, as most frameworks have it. */
-  readonly inMs: PhpCookie['attributes'] & { readonly maxAge?: number }
+  readonly inMs: SharedCookie['attributes'] & { readonly maxAge?: number }
 }
 
 /** Undefined where the manager shares nothing with PHP. */
-export function phpCookieOf({ php }: SessionManager): PhpCookie | undefined {
+export function sharedCookieOf({ php }: SessionManager): SharedCookie | undefined {
   if (php === undefined) return undefined
   const { lifetimeSec, path, domain, secure, httpOnly, sameSite } = php.cookie
   const named = { ...(domain === undefined ? {} : { domain }), ...(sameSite === undefined ? {} : { sameSite }) }
