@@ -2,7 +2,7 @@
 import { Checkpoints } from './checkpoints.js'
 import { type FileIdentity, fileIn, openFile } from './database-file.js'
 import { Items } from './items.js'
-import { Room } from './room.js'
+import { PAGE_BYTES, Room } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
 import { type Database, type Sqlite, type Statement, troubleOf } from './sqlite.js'
 
@@ -82,7 +82,8 @@ export class Connection {
       ;(isLocked ? this.beginWriting : this.beginReading).run()
       this.items.begin(isLocked)
       const result = this.ending(work)
-      this.checkpoints.note(this.items.writtenBytes - writtenBytes)
+      const bytes = this.items.writtenBytes - writtenBytes
+      if (bytes > 0) this.checkpoints.note(bytes + PAGE_BYTES)
       return result
     } catch (error) {
       if (troubleOf(error) === 'busy') return 'busy'

@@ -3,7 +3,7 @@ import type { Cas, Command, Reply, Status } from '../wire.js'
 import { valueBytes } from '../wire.js'
 import { bodySum, DamagedRecordError, headSum, headText } from './checksum.js'
 import { aliveAt, isAlive, type Lifetime } from './lifetime.js'
-import { PAGE_BYTES, type Room } from './room.js'
+import type { Room } from './room.js'
 import type { Database, Statement } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
 import { headOf, isSound, isWhole, type KeyRow, preparePage, prepareNeighbours, Table } from './table.js'
@@ -56,7 +56,7 @@ export class Items {
   private readonly neighboursStatement: Statement<KeyRow>
   /** Whether the transaction has the write lock, as far as is known here. */
   private isLocked = false
-  /** By all commands so far, as it adds to the log: a page each, and values. */
+  /** By all commands so far, as it adds to the log, beside one page a transaction. */
   writtenBytes = 0
 
   constructor(private readonly options: ItemsOptions) {
@@ -104,14 +104,19 @@ export class Items {
         if (item === undefined) return MISSING
         const { version, flags } = item
         const head = { version, flags, ...this.lifetime(key, command.ttlSec, clock.now()) }
-        this.hasChanged(this.tableOf(key).touch.run(head.boot, head.expires, head.ttl, headSum(headText(key, head)), key, version))
+        const table = this.tableOf(key)
+        this.hasChanged(table, table.touch.run(head.boot, head.expires, head.ttl, headSum(headText(key, head)), key, version))
         return { ...OK, cas: casOf(version) }
       }
-      case 'delete':
-        return this.hasChanged(this.tableOf(key).delete.run(key, ...aliveAt(clock.now()))) ? OK : MISSING
-      case 'cad':
-        if (this.hasChanged(this.tableOf(key).cad.run(key, command.cas.version, ...aliveAt(clock.now())))) return OK
+      case 'delete': {
+        const table = this.tableOf(key)
+        return this.hasChanged(table, table.delete.run(key, ...aliveAt(clock.now()))) ? OK : MISSING
+      }
+      case 'cad': {
+        const table = this.tableOf(key)
+        if (this.hasChanged(table, table.cad.run(key, command.cas.version, ...aliveAt(clock.now())))) return OK
         return this.find(key, clock) === undefined ? MISSING : EXISTS
+      }
     }
   }
 
@@ -122,7 +127,8 @@ export class Items {
 
   /** Removes an item if it has expired; whether it did. */
   remove(key: string, now: Instant): boolean {
-    return this.hasChanged(this.tableOf(key).removeDead.run(key, ...aliveAt(now)))
+    const table = this.tableOf(key)
+    return this.hasChanged(table, table.removeDead.run(key, ...aliveAt(now)))
   }
 
   /** Milliseconds that an item has left. */
@@ -157,18 +163,18 @@ export class Items {
     this.writtenBytes += value.length
     switch (command.op) {
       case 'add':
-        if (!this.hasChanged(table.add.run(key, version, flags, boot, expires, ttl, head, body, value))) {
+        if (!this.hasChanged(table, table.add.run(key, version, flags, boot, expires, ttl, head, body, value))) {
           const occupant = this.find(key, clock)
           if (occupant !== undefined) return whole('exists', occupant)
-          this.hasChanged(table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
+          this.hasChanged(table, table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
         }
         return { ...OK, cas: casOf(version) }
       case 'set':
-        this.hasChanged(table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
+        this.hasChanged(table, table.set.run(key, version, flags, boot, expires, ttl, head, body, value))
         return OK
       case 'cas': {
         const { cas, wantCas } = command
-        if (this.hasChanged(table.cas.run(version, flags, boot, expires, ttl, head, body, value, key, cas.version, ...aliveAt(now)))) {
+        if (this.hasChanged(table, table.cas.run(version, flags, boot, expires, ttl, head, body, value, key, cas.version, ...aliveAt(now)))) {
           return wantCas === true ? { ...OK, cas: casOf(version) } : OK
         }
         return this.find(key, clock) === undefined ? MISSING : EXISTS
@@ -213,11 +219,11 @@ export class Items {
     throw new DamagedRecordError('the checksum of a session beside the one that is looked for is another one')
   }
 
-  private hasChanged({ changes }: { readonly changes: number | bigint }): boolean {
+  private hasChanged({ rowLogBytes }: Table, { changes }: { readonly changes: number | bigint }): boolean {
     // Also a statement that finds nothing to change has taken it.
     this.isLocked = true
     if (changes === 0) return false
-    this.writtenBytes += PAGE_BYTES
+    this.writtenBytes += rowLogBytes
     return true
   }
 

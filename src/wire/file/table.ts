@@ -1,6 +1,7 @@
 /** The two tables of a store, and the statements on one of them. */
 import { bodySum, type Checksums, headSum, type RecordHead } from './checksum.js'
 import { ALIVE } from './lifetime.js'
+import { PAGE_BYTES } from './room.js'
 import type { Database, Statement } from './sqlite.js'
 
 /**
@@ -66,6 +67,7 @@ const ZERO = '0'.charCodeAt(0)
 /** Negative of a space, NaN behind the end. */
 const digitAt = (text: string, at: number): number => text.charCodeAt(at) - ZERO
 
+const LOCK_BYTES = 256
 const NAMES = ['version', 'flags', 'boot', 'expires', 'ttl', 'head', 'body', 'value']
 const VALUES = `VALUES (?${', ?'.repeat(NAMES.length)})`
 const GIVEN = NAMES.map((name) => `${name} = ?`).join(', ')
@@ -84,8 +86,11 @@ export class Table {
   readonly delete: Statement<unknown>
   readonly cad: Statement<unknown>
   readonly removeDead: Statement<unknown>
+  /** What a row that is changed adds to the log, beside its value: a record takes its page along, locks share theirs. */
+  readonly rowLogBytes: number
 
   constructor(database: Database, name: (typeof TABLES)[number]) {
+    this.rowLogBytes = name === 'lock' ? LOCK_BYTES : PAGE_BYTES
     const columns = ['key', ...NAMES].join(', ')
     this.get = database.prepare(`SELECT ${SAID}, value FROM ${name} WHERE key = ?`)
     this.isThere = database.prepare(`SELECT 1 FROM ${name} WHERE key = ?`)
