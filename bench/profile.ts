@@ -1,6 +1,6 @@
 /**
- * `npx tsx bench/profile.ts [latchkey|floor|http|http-peer] [in flight] [seconds]`: where a cycle's CPU time goes, or
- * that of a request through Express with latchkey or with connect-memcached.
+ * `npx tsx bench/profile.ts [latchkey|floor|request|http|http-peer] [in flight] [seconds]`: where a cycle's CPU time goes, of
+ * a request's own store by express-session (`request`), or of a request through Express with latchkey or with connect-memcached.
  *
  * Prints self time by file and by function, and writes bench/results/<name>.cpuprofile for a flame graph. Samples are
  * wall time: `write*` includes the time in which the kernel ran memcached instead.
@@ -8,8 +8,8 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MemcachedServer } from '../test/support/memcached-server.js'
-import { makeFloor, makeLatchkey } from './contenders/all.js'
-import { RECORD_BYTES } from './contenders/contender.js'
+import { LATCHKEY_REQUEST, makeFloor, makeLatchkey, makeOwn, type Setup } from './contenders/all.js'
+import { type Contender, RECORD_BYTES } from './contenders/contender.js'
 import { loadSite, startSite } from './rows/http.js'
 import { drive, seedAll } from './support/drive.js'
 import { profiled, selfTimes } from './support/profiler.js'
@@ -27,7 +27,7 @@ process.exit()
 
 async function profileCycle(): Promise<string[]> {
   const setup = { server, recordBytes: RECORD_BYTES }
-  const contender = which === 'floor' ? await makeFloor(setup) : await makeLatchkey(setup)
+  const contender = await contenderOf(setup)
   const load = { inFlight: Number(inFlight), forMs: Number(seconds) * 1000, sessions: SESSIONS }
   await seedAll(contender, SESSIONS)
   await drive(contender, { ...load, forMs: 2000 })
@@ -38,6 +38,14 @@ async function profileCycle(): Promise<string[]> {
     ...['', '% of self time, by file', ...selfTimes(profile, 'file', SHOWN)],
     ...['', '% of self time, by function', ...selfTimes(profile, 'function', SHOWN)],
   ]
+}
+
+async function contenderOf(setup: Setup): Promise<Contender> {
+  if (which === 'floor') return makeFloor(setup)
+  if (which !== 'request') return makeLatchkey(setup)
+  const request = (await makeOwn(setup, undefined)).find(({ name }) => name === LATCHKEY_REQUEST)
+  if (request === undefined) throw new Error('latchkey/express is missing in this build')
+  return request
 }
 
 async function profileHttp(): Promise<string[]> {

@@ -6,11 +6,12 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import session, { type Store } from 'express-session'
 import { RECORD_BYTES } from '../contenders/contender.js'
 import { serve } from '../support/child.js'
-import { loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
+import { leaveShapes, loadExpressAdapter, loadLatchkey } from '../support/latchkey.js'
 import { profiled, selfTimes } from '../support/profiler.js'
 import { sessionOf } from '../support/record.js'
 
-export type Kind = 'latchkey' | 'connect-memcached' | 'connect-memjs' | 'connect-redis'
+/** `latchkey-unshaped`: without what it does to Express's objects (shared-shape.ts), which V8 needs from 13 on no more. */
+export type Kind = 'latchkey' | 'latchkey-unshaped' | 'connect-memcached' | 'connect-memjs' | 'connect-redis'
 
 interface Setup {
   readonly kind: Kind
@@ -34,14 +35,15 @@ let cpuBefore = process.cpuUsage()
 let heapBefore = 0
 
 async function middlewareOf({ kind, address }: Setup): Promise<RequestHandler> {
-  if (kind !== 'latchkey') return session({ ...COMMON, store: await storeOf(kind, address) })
+  if (kind !== 'latchkey' && kind !== 'latchkey-unshaped') return session({ ...COMMON, store: await storeOf(kind, address) })
+  if (kind === 'latchkey-unshaped') leaveShapes()
   const [{ SessionManager }, adapter] = await Promise.all([loadLatchkey(), loadExpressAdapter()])
   if (adapter === undefined) throw new Error('latchkey/express is missing in this build')
   const manager = new SessionManager({ savePath: `tcp://${address}`, prefix: 'sess:', waitMs: 600_000, maxWaiters: 1000 })
   return adapter.latchkey({ manager, ...COMMON })
 }
 
-async function storeOf(kind: Exclude<Kind, 'latchkey'>, address: string): Promise<Store> {
+async function storeOf(kind: Exclude<Kind, 'latchkey' | 'latchkey-unshaped'>, address: string): Promise<Store> {
   switch (kind) {
     case 'connect-memcached': {
       const { default: connect } = await import('connect-memcached')

@@ -9,6 +9,8 @@ import { num, type Row, type RowContext, type RowResult } from '../support/resul
 import { median, ratioOf, spreadPct } from '../support/statistics.js'
 
 const CONNECTIONS = 64
+/** V8 before version 13 is made faster by what latchkey does to Express's objects: there the row shows it without that, too. */
+const HAS_SHAPES = Number.parseInt(process.versions.v8) < 13
 
 interface Slice {
   readonly requestsPerSecond: number
@@ -26,6 +28,8 @@ interface Site {
   readonly slices: Slice[]
 }
 
+const NAMES: Partial<Record<Kind, string>> = { 'latchkey': 'latchkey, locked', 'latchkey-unshaped': 'latchkey, locked, Express as it is' }
+
 export const http: Row = {
   about: 'the same through Express and express-session with real HTTP',
   async run(context) {
@@ -34,7 +38,7 @@ export const http: Row = {
     const notes: string[] = []
     const kinds: Kind[] = context.quick ? ['connect-memcached'] : ['connect-memcached', 'connect-memjs']
     if ((await loadExpressAdapter()) === undefined) notes.push('latchkey/express is missing in this build: no row for it')
-    else kinds.unshift('latchkey')
+    else kinds.unshift('latchkey', ...(HAS_SHAPES && !context.quick ? (['latchkey-unshaped'] as const) : []))
     if (redis === undefined) notes.push('redis-server is not installed: no row for connect-redis')
     else kinds.push('connect-redis')
     const sites: Site[] = []
@@ -108,12 +112,15 @@ export async function loadSite({ kind, child, url, cookies }: Site, seconds: num
 function report(sites: readonly Site[]): Omit<RowResult, 'notes'> {
   const throughputs = (kind: Kind): number[] => slicesOf(sites, kind).map((slice) => slice.requestsPerSecond)
   const has = (kind: Kind): boolean => sites.some((site) => site.kind === kind)
-  const ratio = (kind: Kind): number => ratioOf(throughputs('latchkey'), throughputs(kind))
+  const ratio = (kind: Kind, own: Kind = 'latchkey'): number => ratioOf(throughputs(own), throughputs(kind))
   const figures: Record<string, number> = {}
   if (has('latchkey')) {
     if (has('connect-memcached')) figures['http.ratioToConnectMemcached'] = ratio('connect-memcached')
     if (has('connect-memjs')) figures['http.ratioToConnectMemjs'] = ratio('connect-memjs')
     if (has('connect-redis')) figures['http.ratioToConnectRedis'] = ratio('connect-redis')
+    if (has('connect-redis') && has('latchkey-unshaped')) {
+      figures['http.unshapedRatioToConnectRedis'] = ratio('connect-redis', 'latchkey-unshaped')
+    }
   }
   return {
     figures,
@@ -122,7 +129,7 @@ function report(sites: readonly Site[]): Omit<RowResult, 'notes'> {
         title: `http: Express, ${String(CONNECTIONS)} connections, a session each`,
         head: ['', 'requests/s', '± %', 'latchkey is ×', 'CPU µs/request', 'p50 ms', 'p99 ms'],
         rows: sites.map(({ kind, slices }) => [
-          kind === 'latchkey' ? 'latchkey, locked' : kind,
+          NAMES[kind] ?? kind,
           num(median(throughputs(kind))),
           num(spreadPct(throughputs(kind))),
           num(ratio(kind)),

@@ -1,5 +1,6 @@
 /** latchkey as it is published: the compiled code of dist/, with the types of src/. */
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type * as Records from '../../src/adapters/express/bare-store.js'
@@ -38,6 +39,17 @@ export async function loadExpressAdapter(dist = DIST): Promise<typeof Express | 
   if (!existsSync(path)) return undefined
   const loaded: typeof Express = await import(pathToFileURL(path).href)
   return loaded
+}
+
+/** From now on the Express adapter leaves Express's objects as they are. */
+export function leaveShapes(dist = DIST): void {
+  const shapes = createRequire(import.meta.url)(join(dist, 'adapters/express/shared-shape.js')) as Shapes
+  // The compiled module is CommonJS: whoever uses it looks the function up at each call.
+  shapes.shareShape = () => undefined
+}
+
+interface Shapes {
+  shareShape: (object: object, key: string) => void
 }
 
 /** What a request of Express is made of. */
