@@ -17,7 +17,8 @@ it, next to a second browser, and shows what was kept.
            (npm adds a banner of its own: npm run --silent demo -- --json)
   --help   print this
 
-MEMCACHE_SERVERS=host:port[,host:port...]   keep the sessions on memcached;
+MEMCACHE_SERVERS=host:port[,host:port...]   keep the sessions on memcached, or on
+                                            Redis (redis://host:port);
                                             without it in a file, or in this process
 NO_COLOR=1                                  no colours
 

@@ -22,7 +22,7 @@ export function storeOf(memcacheServers: string | undefined): Store {
   const list = memcacheServers?.trim() ?? ''
   const servers = list === '' || list.startsWith('memory:') ? [] : list.split(',').map((server) => server.trim())
   return {
-    label: servers.length === 0 ? 'memory' : `memcached ${servers.map(withoutCredentials).join(', ')}`,
+    label: servers.length === 0 ? 'memory' : `${kindOf(list)} ${servers.map(withoutCredentials).join(', ')}`,
     servers,
     options: {
       savePath: servers.length === 0 ? 'memory:' : servers.join(','),
@@ -33,6 +33,8 @@ export function storeOf(memcacheServers: string | undefined): Store {
     },
   }
 }
+
+const kindOf = (savePath: string): string => (/^redis/i.test(savePath) ? 'redis' : 'memcached')
 
 /** Without a server: on disk, in a directory that goes with the run, where SQLite is to be had; else in this process. */
 export async function embedded(store: Store): Promise<Store & AsyncDisposable> {
@@ -66,7 +68,7 @@ export async function checkStore(store: Store, signal: AbortSignal, advice: stri
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error
       throw new StoreUnreachableError(
-        `no memcached answers at ${withoutCredentials(server)} (MEMCACHE_SERVERS)${reasonOf(error)}. ${advice}`,
+        `no ${kindOf(server)} answers at ${withoutCredentials(server)} (MEMCACHE_SERVERS)${reasonOf(error)}. ${advice}`,
         { cause: error },
       )
     } finally {

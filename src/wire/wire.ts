@@ -13,10 +13,11 @@ export * from './command.js'
 /**
  * A flight that got no replies.
  *
- * `outcome` 'not-sent': no byte left this process, and nothing happened. 'unknown': the flight may have been carried
+ * `outcome` 'not-sent': nothing happened. No byte left this process, or the server refused all that would have changed
+ * something, and said so (`answer`). 'unknown': the flight may have been carried
  * out, in part or as a whole, or may still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in the
- * flight is older than every connection at hand; read again and use the fresh CAS. `answer` (always 'unknown'): the
- * server, or a proxy, answered with this error, which does not say what was carried out; the connection still works.
+ * flight is older than every connection at hand; read again and use the fresh CAS. `answer`: the server, or a proxy,
+ * answered with this error. With 'unknown' it does not say what was carried out; the connection still works.
  */
 export class FlightError extends Error {
   override readonly name = 'FlightError'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { paintFor } from '../../examples/demo/paint.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
 
 /** What the three page views of the demo change. */
@@ -63,6 +64,15 @@ describe('npm run demo', () => {
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
       expectProof(stdout, `memcached ${server.address}`)
     }
+  })
+})
+
+describe.skipIf(!hasRedis)('the demo on Redis', () => {
+  it('loses nothing with the lock there either', async () => {
+    await using server = await RedisProcess.start()
+    const { exitCode, stdout, stderr } = await runExample('demo', ['--json'], { MEMCACHE_SERVERS: server.savePath })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expectProof(stdout, `redis ${server.savePath}`)
   })
 })
 

@@ -5,11 +5,13 @@ import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
 import { AuthenticationError, type Codec, ProtocolError } from '../../src/wire/socket/codec.js'
 import { CommandFlight } from '../../src/wire/socket/flight.js'
 import { createPortableCodec, createTextCodec } from '../../src/wire/memcached/text-codec.js'
+import { RedisCodec } from '../../src/wire/redis/redis-codec.js'
+import { systemRandom } from '../../src/system/random.js'
 import { type Cas, type Command, type Reply, areSameBytes } from '../../src/wire/wire.js'
 import { binaryReply } from '../wire/memcached-scripted-server.js'
 import { garbage, mutate, pieces, shuffle } from './mutate.js'
 
-export type Dialect = 'binary' | 'text' | 'portable'
+export type Dialect = 'binary' | 'text' | 'portable' | 'redis'
 
 const KEYS = ['session-one-and-only', 'session-number-two', 'another-visitor', 'another-visitor-lck']
 /** What the server holds under a key: its name, so that a value in the wrong hands is known. */
@@ -30,6 +32,7 @@ export interface CodecRun {
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
   const context = { socket, credentials: undefined, clock: new VirtualClock() }
+  if (dialect === 'redis') return new RedisCodec(context, { database: 0, random: systemRandom })
   return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec(() => 'probe') }[dialect](context)
 }
 
@@ -56,7 +59,7 @@ export function playCodec(dialect: Dialect, random: SeededRandom, how: How): Cod
   })
   const request = codec.encode(flights)
   const sent = typeof request === 'string' ? Buffer.from(request, 'latin1') : request
-  const answers = dialect === 'binary' ? binaryAnswers(sent) : textAnswers(sent.toString('latin1'), random)
+  const answers = answersTo(dialect, sent, random)
   let thrown: unknown
   try {
     for (const piece of pieces(bytesOf(answers, how, random), random)) codec.feed(piece)
@@ -87,7 +90,7 @@ export const isForeign = ({ command, reply }: Played): boolean =>
 
 function commandOf(dialect: Dialect, random: SeededRandom): Command {
   const key = random.pick(KEYS)
-  const cas: Cas = { version: dialect === 'binary' ? '0000000000000007' : '7', asOf: 0 }
+  const cas: Cas = { version: VERSIONS[dialect], asOf: 0 }
   const item = { key, value: valueOf(key), ttlSec: 9, flags: 0 }
   const op = random.pick(['get', 'get', 'get', 'add', 'set', 'cas', 'touch', 'delete', 'cad'] as const)
   switch (op) {
@@ -103,6 +106,52 @@ function commandOf(dialect: Dialect, random: SeededRandom): Command {
     default:
       return { op, ...item }
   }
+}
+
+const VERSIONS: Readonly<Record<Dialect, string>> = { binary: '0000000000000007', text: '7', portable: '7', redis: 'AAAAAAAAAA7' }
+
+function answersTo(dialect: Dialect, sent: Buffer, random: SeededRandom): Buffer[] {
+  switch (dialect) {
+    case 'binary':
+      return binaryAnswers(sent)
+    case 'redis':
+      return redisAnswers(sent.toString('latin1'), random)
+    case 'text':
+    case 'portable':
+      return textAnswers(sent.toString('latin1'), random)
+  }
+}
+
+/** An answer to each command, which is a list of strings that begin with their lengths. */
+function redisAnswers(requests: string, random: SeededRandom): Buffer[] {
+  const answers: string[] = []
+  for (const request of requests.split(/(?=\*\d+\r\n\$\d+\r\n(?:SET|GET|DEL|EVALSHA)\r\n)/)) {
+    const [, , verb, , first = '', , count, , ...rest] = request.split('\r\n')
+    const bulk = (key: string): string => {
+      const value = `~AAAAAAAAAA7:${valueOf(key).toString('latin1')}`
+      return `$${String(value.length)}\r\n${value}\r\n`
+    }
+    switch (verb) {
+      case 'GET':
+        answers.push(random.pick([bulk(first), '$-1\r\n']))
+        break
+      case 'SET':
+        answers.push(request.includes('\r\nNX\r\n') ? random.pick(['+OK\r\n', '$-1\r\n']) : '+OK\r\n')
+        break
+      case 'DEL':
+        answers.push(random.pick([':0\r\n', ':1\r\n']))
+        break
+      case 'EVALSHA': {
+        const keys = rest.filter((_, index) => index % 2 === 0).slice(0, Number(count))
+        // A touch is answered with the item, which any of the answers may be where it is told apart by its arguments.
+        const heads = rest.filter((_, index) => index % 2 === 0).slice(Number(count)).filter((_, index) => index % 3 === 0)
+        const one = (key: string, index: number): string => (heads[index] === '' ? random.pick([bulk(key), '$-1\r\n']) : random.pick([':0\r\n', ':1\r\n', ':2\r\n']))
+        answers.push(`*${count ?? ''}\r\n${keys.map(one).join('')}`)
+        break
+      }
+    }
+  }
+  return answers.map((answer) => Buffer.from(answer, 'latin1'))
 }
 
 /** A message for each request, with the value of its key where it asks for one. */

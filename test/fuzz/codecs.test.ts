@@ -5,7 +5,9 @@ import { type Dialect, isExpected, isForeign, makeCodec, playCodec } from './cod
 import { garbage, pieces } from './mutate.js'
 import { timesLonger } from './times.js'
 
-const DIALECTS: readonly Dialect[] = ['binary', 'text', 'portable']
+const DIALECTS: readonly Dialect[] = ['binary', 'text', 'portable', 'redis']
+/** Replies of Redis name no key and no request: only their order on the connection tells whose they are. */
+const namesNothing = (dialect: Dialect): boolean => dialect === 'redis'
 const RUNS = 1500 * timesLonger()
 
 describe.each(DIALECTS)('the %s codec', (dialect) => {
@@ -23,7 +25,7 @@ describe.each(DIALECTS)('the %s codec', (dialect) => {
       const { played, thrown, isRight } = playCodec(dialect, new SeededRandom(seed), how)
       if (!isExpected(thrown)) throw new Error(`seed ${String(seed)}`, { cause: thrown })
       expect(isRight, `seed ${String(seed)}`).toBe(true)
-      expect(played.filter(isForeign), `seed ${String(seed)}`).toEqual([])
+      if (!namesNothing(dialect)) expect(played.filter(isForeign), `seed ${String(seed)}`).toEqual([])
       if (thrown !== undefined) seen.refused++
       if (played.length > 0) seen.answered++
     }

@@ -212,7 +212,7 @@ export class MemcachedServer implements AsyncDisposable {
 }
 
 /** Starts a shell that sees its input close when this process dies, however it dies, and then kills and cleans up. */
-function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
+export function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
   if (pid === undefined) return undefined
   const cleanUp = ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory]
   const watchdog = spawn('sh', cleanUp, { stdio: ['pipe', 'ignore', 'ignore'] })
@@ -221,7 +221,7 @@ function killWithThisProcess(pid: number | undefined, directory: string): ChildP
   return watchdog
 }
 
-async function poll(failure: string, done: () => boolean | Promise<boolean>): Promise<void> {
+export async function poll(failure: string, done: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + START_DEADLINE_MS
   while (!(await done())) {
     if (performance.now() > deadline) throw new Error(`${failure} within ${START_DEADLINE_MS} ms`)

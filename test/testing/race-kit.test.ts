@@ -6,6 +6,7 @@ import { SessionManager } from 'latchkey'
 import { latchkey } from 'latchkey/express'
 import { playRaces } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
+import { hasRedis, RedisProcess } from '../support/redis-server.js'
 
 const options = { secret: 's', resave: false, saveUninitialized: false }
 
@@ -25,6 +26,14 @@ describe('the race kit', () => {
     expect(results.filter(({ survived }) => !survived)).toEqual([])
     await manager.close()
     rmSync(directory, { recursive: true })
+  })
+
+  it.skipIf(!hasRedis)('and on Redis', async () => {
+    await using server = await RedisProcess.start()
+    const manager = new SessionManager({ savePath: server.savePath })
+    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }), patienceMs: 200 })
+    expect(results.filter(({ survived }) => !survived)).toEqual([])
+    await manager.close()
   })
 
   it("says what express-session's own store loses", async () => {

@@ -6,6 +6,8 @@ import { run, text, type WireSubject } from '../../src/testing/wire-conformance/
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import type { Cas, Command, Reply, Wire } from '../../src/wire/wire.js'
 import { memcachedSubject, PROTOCOLS } from '../support/memcached-subject.js'
+import { hasRedis } from '../support/redis-server.js'
+import { redisSubject } from '../support/redis-subject.js'
 
 /**
  * One step of a sequence: `key` is one of three, `version` chooses among the versions that the key had so far (0: the
@@ -124,26 +126,33 @@ function promisesVersion(command: Command): boolean {
   return command.op === 'get' || command.op === 'touch' || (command.op === 'cas' && command.wantCas === true)
 }
 
-describe.concurrent.each(PROTOCOLS)('the memory wire does what memcached does (%s)', (protocol) => {
+/** `keepsRefused`: a `set` that is refused leaves the old item, as it may. */
+const STORES: readonly (readonly [string, () => Promise<WireSubject>, keepsRefused: boolean])[] = [
+  ...PROTOCOLS.map((protocol) => [`memcached, ${protocol}`, () => memcachedSubject(protocol), false] as const),
+  ...(hasRedis ? [['redis', () => redisSubject(), true] as const] : []),
+]
+
+describe.concurrent.each(STORES)('the memory wire does what the others do (%s)', (_name, make, keepsRefused) => {
   let real: WireSubject
   let runs = 0
   beforeAll(async () => {
-    real = await memcachedSubject(protocol)
+    real = await make()
   })
   afterAll(() => real.close())
 
   it('same commands, same statuses, values and flags', async () => {
     await fc.assert(
-      fc.asyncProperty(sequence, async (flights) => {
+      fc.asyncProperty(sequence, async (drawn) => {
         const prefix = `run${runs++}-`
+        const flights = keepsRefused ? drawn.map((steps) => steps.filter(({ op, value }) => op !== 'set' || value !== 'too large')) : drawn
         const players = [new Player(real.wire, prefix), new Player(createMemoryWire(), prefix)]
-        const [onMemcached, inMemory] = await Promise.all(
+        const [there, inMemory] = await Promise.all(
           players.map(async (player) => {
             await player.begin()
             return player.play(flights)
           }),
         )
-        expect(inMemory).toEqual(onMemcached)
+        expect(inMemory).toEqual(there)
       }),
       { numRuns: 200 },
     )

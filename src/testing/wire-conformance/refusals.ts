@@ -63,6 +63,7 @@ export const tooLargeCases: Plays = [
 
 interface Full {
   readonly wire: Wire
+  readonly comparesWhenFull: boolean
   /** A record that no other case uses, stored before there was no room left. */
   readonly record: { readonly key: string; readonly cas: Cas; readonly stale: Cas }
 }
@@ -73,12 +74,12 @@ const filled = new WeakMap<WireSubject, Promise<Full['record'][]>>()
 const whenFull =
   (play: (full: Full) => Promise<void>): Plays[number][1] =>
     async (subject) => {
-      const { wire } = subject
+      const { wire, comparesWhenFull = false } = subject
       const records = filled.get(subject) ?? fillWithRecords(wire)
       filled.set(subject, records)
       const record = (await records).pop()
       if (record === undefined) return assert.fail('no record is left')
-      await play({ wire, record })
+      await play({ wire, comparesWhenFull, record })
     }
 
 async function fillWithRecords(wire: Wire): Promise<Full['record'][]> {
@@ -89,13 +90,14 @@ async function fillWithRecords(wire: Wire): Promise<Full['record'][]> {
 }
 
 export const outOfMemoryCases: Plays = [
-  ...(['right', 'stale'] as const).map((which): Plays[number] => [`by cas with the ${which} version`, whenFull(async ({ wire, record: { key, cas, stale } }) => {
+  ...(['right', 'stale'] as const).map((which): Plays[number] => [`by cas with the ${which} version`, whenFull(async ({ wire, comparesWhenFull, record: { key, cas, stale } }) => {
+    const refused = comparesWhenFull && which === 'stale' ? 'exists' : 'outOfMemory'
     const replies = await wire.flight(key, [
       casOver(key, FILLING, which === 'right' ? cas : stale),
       { op: 'get', key },
       { ...casOver(key, FILLING, which === 'right' ? cas : stale), wantCas: true },
     ])
-    assert.deepEqual(statusesOf(replies), ['outOfMemory', 'ok', 'outOfMemory'])
+    assert.deepEqual(statusesOf(replies), [refused, 'ok', refused])
     await expectStored(wire, key, FILLING, cas)
   })]),
 

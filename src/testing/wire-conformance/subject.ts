@@ -23,6 +23,8 @@ export interface WireSubject {
   restart?(): Promise<void>
   /** Whether the store gives the same versions out again after a restart, as memcached does. Default false. */
   readonly repeatsVersions?: boolean
+  /** Whether a store that is full still compares versions, and says `exists` of a stale one. Default false: it says that it is full. */
+  readonly comparesWhenFull?: boolean
 }
 
 /** Makes a subject. Without `options` any kind will do. */

@@ -5,8 +5,9 @@
  * from its first byte on: nothing of an anomaly is judged here.
  */
 import type { CycleKeys, CycleStart } from '../cycle.js'
-import type { EndFlight, StartFlight } from '../socket/flight.js'
-import { type Arrived, numberIn, SPACE, valueIn, versionIn } from './text-bytes.js'
+import type { EndFlight, StartFlight } from '../socket/cycle-flights.js'
+import { type Arrived, numberIn, SPACE, valueIn } from '../socket/arrived.js'
+import { versionIn } from './version.js'
 import type { TextWords } from './text-words.js'
 
 const LOCKED = 'STORED\r\nVALUE '

@@ -2,7 +2,7 @@
 import type { Cas, Command, Reply } from '../wire.js'
 import { ProtocolError, replyOf } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
-import { areDigits, type Arrived, CR, LF, numberIn, SPACE, valueIn } from './text-bytes.js'
+import { areDigits, type Arrived, CR, LF, numberIn, SPACE, valueIn } from '../socket/arrived.js'
 import { casOf } from './version.js'
 
 // memcached closes a connection whose line is longer than 2048 bytes; seven of the longest keys fit.

@@ -1,8 +1,19 @@
 /** Versions as memcached prints them. */
+import { areDigits, type Arrived, ZERO } from '../socket/arrived.js'
 import type { Cas } from '../wire.js'
+
+// A CAS has 64 bits.
+const MOST_VERSION_DIGITS = 20
 
 /** Whether the server counts versions: one that runs without them (`-C`) prints 0 for all. */
 export const isVersion = (version: string): boolean => !version.startsWith('0') || !/^0+$/.test(version)
 
 /** The CAS that a server printed; undefined where it counts none. */
 export const casOf = (version: string, asOf: number): Cas | undefined => (isVersion(version) ? { version, asOf } : undefined)
+
+/** The version that stands there; undefined when there is none, also where the server gives the same one to all. */
+export function versionIn({ bytes, text }: Arrived, from: number, to: number): string | undefined {
+  if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined
+  const version = text.slice(from, to)
+  return bytes[from] !== ZERO || isVersion(version) ? version : undefined
+}

@@ -37,6 +37,9 @@ export interface Codec {
    */
   feed(chunk: Buffer): void
 
+  /** Whether the connection should not be used again after what was answered last: the server is none to write to any more. */
+  readonly isSpent?: boolean
+
   /** How many answers are still due; 0 means that anything that arrives is unexpected. */
   readonly due: number
 }

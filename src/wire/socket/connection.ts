@@ -163,11 +163,15 @@ export class Connection {
   /** Gives the connection up; flights under way fail as 'unknown'. Idempotent. */
   destroy(cause: Error): void {
     if (this.#death !== undefined) return
+    this.#giveUp(cause)
+    this.#failOpening?.(cause)
+    this.#finish(cause)
+  }
+
+  #giveUp(cause: Error): void {
     this.#death = cause
     this.#timer?.cancel()
     this.#socket.destroy()
-    this.#failOpening?.(cause)
-    this.#finish(cause)
   }
 
   #greet(readyEvent: 'connect' | 'secureConnect', date: ConnectionOptions['date']): Promise<void> {
@@ -207,6 +211,7 @@ export class Connection {
     if (this.#codec.due > 0 || this.#done === undefined) return
     this.#socket.unref()
     this.#answeredAtMs = this.#clock.nowMs()
+    if (this.#codec.isSpent === true) this.#giveUp(new Error('the server refuses to be written to'))
     this.#finish(undefined)
   }
 

@@ -1,23 +1,11 @@
 /** What a connection is asked for by one caller: who is told, by when, and what was answered so far. */
-import {
-  type CycleEnd,
-  type CycleFound,
-  type CycleKeys,
-  type CycleSeat,
-  type CycleStart,
-  endCommands,
-  startCommands,
-  tellEnd,
-  tellStart,
-} from '../cycle.js'
-import { problemOfItem } from './framing.js'
-import { type Cas, type Command, failLater, FlightError, type Receiver, type Reply, type Value } from '../wire.js'
+import { type Command, failLater, FlightError, type Receiver, type Reply } from '../wire.js'
 
 /** What is repeated of an error, in characters. */
 const LONGEST_ANSWER = 100
 
 /** About what the words of a command take on the wire. */
-const COMMAND_BYTES = 64
+export const COMMAND_BYTES = 64
 
 /** Settles once, whatever is called afterwards. */
 export abstract class Flight {
@@ -40,6 +28,8 @@ export abstract class Flight {
   #replies: Reply[] | undefined
   #answered = 0
   #settled = false
+  /** The first error by which the server refused a command. */
+  #refusal: string | undefined
 
   get settled(): boolean {
     return this.#settled
@@ -55,6 +45,10 @@ export abstract class Flight {
     this.#replies ??= new Array<Reply>(this.size)
     this.#replies[this.#answered++] = reply
     if (this.#answered < this.size || this.#settled) return
+    if (this.#refusal !== undefined) {
+      this.#failRefused(this.#refusal)
+      return
+    }
     this.#settled = true
     this.land(this.#replies)
   }
@@ -65,8 +59,28 @@ export abstract class Flight {
    */
   answerUnclear(text: string): void {
     this.#answered++
-    const answer = text.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
+    const answer = shown(text)
     this.fail(new FlightError('unknown', `The server answered with an error: ${answer}`, { answer }))
+  }
+
+  /**
+   * Takes an error by which the server says for certain that it did not carry the command out. The flight fails when all
+   * of it is answered: then it is known whether something else of it was.
+   */
+  answerRefused(text: string): void {
+    this.#refusal ??= text
+    this.#answered++
+    if (this.isAnswered) this.#failRefused(this.#refusal)
+  }
+
+  #failRefused(refusal: string): void {
+    const answer = shown(refusal)
+    const hasChanged = this.commands.some(({ op }, index) => op !== 'get' && this.#replies?.[index]?.status === 'ok')
+    this.fail(
+      hasChanged
+        ? new FlightError('unknown', `A part of it was carried out, and the server refused the rest: ${answer}`, { answer })
+        : new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer }),
+    )
   }
 
   fail(error: FlightError): void {
@@ -82,6 +96,8 @@ export abstract class Flight {
     return (this.#settled = true)
   }
 }
+
+const shown = (answer: string): string => answer.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
 
 /** Any commands. */
 export class CommandFlight extends Flight {
@@ -114,132 +130,5 @@ export class CommandFlight extends Flight {
 
   protected land(replies: Reply[]): void {
     this.receiver.landed(replies)
-  }
-}
-
-/** Where flights are put to be sent. */
-interface Outlet {
-  queue(flight: Flight): void
-}
-
-/** What the second flight of a cycle goes by: both versions were read by one flight. */
-interface Versions {
-  readonly lockVersion: string
-  readonly recordVersion: string
-  readonly asOf: number
-}
-
-/** [add the lock, get the record]; what it has found, and the seat for what comes next. */
-export class StartFlight extends Flight implements CycleSeat, CycleFound, Versions {
-  readonly #outlet: Outlet
-  lockVersion = ''
-  recordVersion = ''
-  value: Value | undefined
-  flags = 0
-
-  constructor(
-    readonly receiver: CycleStart,
-    outlet: Outlet,
-  ) {
-    super()
-    this.#outlet = outlet
-  }
-
-  get kind(): 'start' {
-    return 'start'
-  }
-
-  get size(): number {
-    return 2
-  }
-
-  get oldestAsOf(): number {
-    return Infinity
-  }
-
-  get commands(): readonly Command[] {
-    return startCommands(this.receiver)
-  }
-
-  get bytes(): number {
-    const { lockKey, recordKey, tokenName, tokenRest } = this.receiver
-    return 2 * COMMAND_BYTES + lockKey.length + recordKey.length + tokenName.length + tokenRest.length
-  }
-
-  get lockCas(): Cas {
-    return { version: this.lockVersion, asOf: this.asOf }
-  }
-
-  get recordCas(): Cas | undefined {
-    return this.value === undefined ? undefined : { version: this.recordVersion, asOf: this.asOf }
-  }
-
-  /** In place of all replies. */
-  started(lockVersion: string, recordVersion = '', value?: Value, flags = 0): void {
-    if (this.answerAll()) this.#tellStarted(lockVersion, recordVersion, value, flags)
-  }
-
-  end(end: CycleEnd): void {
-    const problem = this.value === undefined ? 'This cycle has found no record to end with.' : problemOfItem(end)
-    if (problem === undefined) this.#outlet.queue(new EndFlight(this.receiver, this, end))
-    else failLater(end, new FlightError('not-sent', problem))
-  }
-
-  protected land(replies: Reply[]): void {
-    const landed = (all: Reply[]): void => this.receiver.landed(all)
-    const started = ({ lockCas, recordCas, value, flags }: CycleFound): void =>
-      this.#tellStarted(lockCas.version, recordCas?.version ?? '', value, flags)
-    tellStart({ started, landed }, replies)
-  }
-
-  #tellStarted(lockVersion: string, recordVersion: string, value: Value | undefined, flags: number): void {
-    this.lockVersion = lockVersion
-    this.recordVersion = recordVersion
-    this.value = value
-    this.flags = flags
-    this.receiver.started(this)
-  }
-}
-
-/** [compare-and-set the record, compare-and-delete the lock] */
-export class EndFlight extends Flight {
-  constructor(
-    readonly keys: CycleKeys,
-    readonly versions: Versions,
-    readonly receiver: CycleEnd,
-  ) {
-    super()
-  }
-
-  get kind(): 'end' {
-    return 'end'
-  }
-
-  get size(): number {
-    return 2
-  }
-
-  get commands(): readonly Command[] {
-    const { lockVersion, recordVersion, asOf } = this.versions
-    const versions = { lockCas: { version: lockVersion, asOf }, recordCas: { version: recordVersion, asOf } }
-    return endCommands(this.keys, versions, this.receiver)
-  }
-
-  get bytes(): number {
-    const { lockKey, recordKey } = this.keys
-    return 2 * COMMAND_BYTES + lockKey.length + recordKey.length + this.receiver.value.length
-  }
-
-  get oldestAsOf(): number {
-    return this.versions.asOf
-  }
-
-  /** In place of all replies. */
-  ended(): void {
-    if (this.answerAll()) this.receiver.ended()
-  }
-
-  protected land(replies: Reply[]): void {
-    tellEnd(this.receiver, replies)
   }
 }

@@ -1,16 +1,13 @@
-/** What arrived of the text protocol, and how numbers, versions and values are read out of it. */
+/** What arrived of a protocol in text, and how numbers and values are read out of it. */
 import type { Value } from '../wire.js'
-import { isVersion } from './version.js'
 
 export const SPACE = 32
 export const CR = 13
 export const LF = 10
-const ZERO = 48
+export const ZERO = 48
 const NINE = 57
 // A safe integer has them, and no item is longer.
 const MOST_DIGITS = 15
-// A CAS has 64 bits.
-const MOST_VERSION_DIGITS = 20
 
 /** What came from the server and was not taken yet, in both its forms. */
 export interface Arrived {
@@ -35,13 +32,6 @@ export function areDigits(bytes: Buffer, from: number, to: number): boolean {
     if (!(code >= ZERO && code <= NINE)) return false
   }
   return to > from
-}
-
-/** The version that stands there; undefined when there is none, also where the server gives the same one to all. */
-export function versionIn({ bytes, text }: Arrived, from: number, to: number): string | undefined {
-  if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined
-  const version = text.slice(from, to)
-  return bytes[from] !== ZERO || isVersion(version) ? version : undefined
 }
 
 /** A copy: the bytes are overwritten by what arrives next, and a slice of the text would keep all of it in memory. */

@@ -1,0 +1,70 @@
+/** What is said to a server before the first flight: who we are, which database, and the script. */
+import type { Credentials } from '../socket/address.js'
+import { AuthenticationError, ProtocolError } from '../socket/codec.js'
+import type { Greeting } from '../socket/greeting.js'
+import { SCRIPT, SCRIPT_SHA } from './script.js'
+import { Bulk, commandOf, isError, type RespReply } from './resp.js'
+
+/** As strings of Latin-1 characters, a byte each. */
+const bytesOf = (text: string): string => Buffer.from(text).toString('latin1')
+
+/** What the server shows its operators (`CLIENT LIST`). */
+const CLIENT_NAME = 'latchkey'
+
+export interface Handshake {
+  /** The commands, in Latin-1. */
+  readonly text: string
+  /** For each of them, takes its answer. Throws if the connection is of no use. */
+  readonly takes: readonly ((reply: RespReply) => void)[]
+  /** To be asked for when all answers were taken. */
+  greeting(): Greeting
+}
+
+export function handshakeOf(credentials: Credentials | undefined, database: number): Handshake {
+  const login = credentials === undefined ? [] : ['AUTH', bytesOf(credentials.username), bytesOf(credentials.password)]
+  let mode = ''
+  const takeHello = (reply: RespReply): void => {
+    if (isError(reply)) throw whyRefused(reply.error)
+    const fields = fieldsOf(reply)
+    mode = fields.get('mode') ?? ''
+    if (flawOf(mode) === undefined && fields.get('role') !== 'master') {
+      throw new Error('it is a replica, and takes no writes: name the primary in the save path, by an address that moves with it')
+    }
+  }
+  const takeOk = (what: string) => (reply: RespReply): void => {
+    if (isError(reply)) throw new ProtocolError(`it refuses ${what} (${reply.error})`)
+  }
+  const takeSha = (reply: RespReply): void => {
+    takeOk('SCRIPT LOAD, which the user of the save path must be allowed, as EVALSHA')(reply)
+    if (!(reply instanceof Bulk) || String(reply) !== SCRIPT_SHA) throw new ProtocolError('it knows the script by another name')
+  }
+  const select = database === 0 ? [] : [commandOf('SELECT', database)]
+  return {
+    text: [commandOf('HELLO', 2, ...login, 'SETNAME', CLIENT_NAME), ...select, commandOf('SCRIPT', 'LOAD', SCRIPT)].join(''),
+    takes: [takeHello, ...select.map(() => takeOk(`the database ${String(database)}`)), takeSha],
+    greeting: () => ({ process: undefined, itemSizeMaxBytes: undefined, flaw: flawOf(mode) }),
+  }
+}
+
+function flawOf(mode: string): string | undefined {
+  if (mode === 'sentinel') return 'a Sentinel answers here, which keeps no data. Name the Redis that it watches'
+  if (mode === 'cluster') return 'it is a node of a Redis Cluster, where the keys of one session may lie on several. Name a Redis that runs by itself'
+  return undefined
+}
+
+function whyRefused(error: string): Error {
+  if (/^(?:NOAUTH|WRONGPASS|NOPERM)\b/.test(error) || /without any password configured/.test(error)) {
+    return new AuthenticationError(/^NOAUTH/.test(error) ? 'the server wants credentials' : `the server refused the credentials (${error})`)
+  }
+  if (/unknown command/i.test(error)) return new Error('it is older than Redis 6, and does not know HELLO')
+  if (/max number of clients/i.test(error)) return new Error('all its connections are in use: raise its maxclients')
+  return new ProtocolError(`it answered with an error (${error})`)
+}
+
+/** A map, which RESP2 writes as a list. */
+function fieldsOf(reply: RespReply): ReadonlyMap<string, string> {
+  if (!Array.isArray(reply)) throw new ProtocolError('an answer to HELLO that is no map')
+  const fields = new Map<string, string>()
+  for (let at = 0; at + 1 < reply.length; at += 2) fields.set(String(reply[at]), String(reply[at + 1]))
+  return fields
+}

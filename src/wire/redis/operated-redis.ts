@@ -1,0 +1,156 @@
+/** A Redis as its operators see it. */
+import { bytes, duration } from '../../system/format.js'
+import type { OpenOptions } from '../open-options.js'
+import type { Examination, Figures, Finding, OperatedNode, OperatedStore, OperateOptions } from '../operated-store.js'
+import { AuthenticationError } from '../socket/codec.js'
+import type { ServerNode } from '../socket/node.js'
+import { FlightError, type Wire } from '../wire.js'
+import { ask } from './ask.js'
+import { createRedisNode, createRedisWire } from './redis-wire.js'
+import { peerOf, type RedisServer } from './save-path.js'
+import { keysOf } from './scan.js'
+import { findingsOf, type ServerFacts } from './server-rules.js'
+import { REDIS } from './traits.js'
+
+export function operateRedis(server: RedisServer, options: OperateOptions): OperatedStore {
+  const node = new OperatedRedis(server, options)
+  return { nodes: [node], nodeOf: () => node }
+}
+
+class OperatedRedis implements OperatedNode {
+  readonly name: string
+  readonly #server: RedisServer
+  readonly #options: OperateOptions
+
+  constructor(server: RedisServer, options: OperateOptions) {
+    this.#server = server
+    this.#options = options
+    this.name = peerOf(server).name
+  }
+
+  open(options: OpenOptions): Wire {
+    return createRedisWire({ ...options, server: this.#server })
+  }
+
+  keys(prefix: string): Promise<readonly string[]> {
+    return this.#asking(async (node) => {
+      const keys = new Set<string>()
+      for await (const key of keysOf(node, prefix)) keys.add(key)
+      return [...keys]
+    })
+  }
+
+  async ttlSec(key: string): Promise<number | undefined> {
+    const ttlMs = await this.#asking((node) => ask(node, 'PTTL', key))
+    return typeof ttlMs === 'number' && ttlMs >= 0 ? Math.ceil(ttlMs / 1000) : undefined
+  }
+
+  figures(): Promise<Figures> {
+    return this.#asking(async (node) => {
+      const facts = await factsOf(node)
+      const { memory, evicted, connections, hits, misses, version, uptimeSec, replicas } = facts
+      return {
+        data: { version, uptimeSec, memory, evicted, connections, reads: { hits, misses }, replicas },
+        about: aboutOf(facts),
+        rows: [
+          ['memory', `${bytes(memory.usedBytes)} of ${memory.limitBytes === 0 ? 'any' : bytes(memory.limitBytes)}, ${memory.policy}`],
+          ['evictions', String(evicted)],
+          ['connections', `${String(connections.now)} of ${String(connections.limit)}`],
+          ['reads', `${String(hits)} hits, ${String(misses)} misses`],
+          ['replicas', String(replicas)],
+        ],
+      }
+    })
+  }
+
+  async examine(): Promise<Examination> {
+    const access = { tls: this.#server.tls !== undefined, authenticated: this.#server.credentials !== undefined }
+    try {
+      const facts = await this.#asking(factsOf)
+      const { version, uptimeSec, memory, evicted, replicas, appendOnly } = facts
+      return {
+        data: { ...access, version, uptimeSec, memory, evicted, replicas, appendOnly },
+        about: aboutOf(facts),
+        findings: findingsOf(facts),
+        hasAnswered: true,
+      }
+    } catch (error) {
+      this.#options.signal.throwIfAborted()
+      return { data: access, about: REDIS.name, findings: [this.notReached(error)], hasAnswered: false }
+    }
+  }
+
+  /** There is one server, so processes cannot differ in their lists of servers. */
+  examineUse(): Promise<readonly Finding[]> {
+    return Promise.resolve([])
+  }
+
+  notReached(error: unknown): Finding {
+    const message = error instanceof Error ? error.message : String(error)
+    return isAboutCredentials(error)
+      ? {
+          code: 'credentials-refused',
+          severity: 'problem',
+          message,
+          advice: 'Check user name and password (ACL LIST on the server); a password alone is written redis://:password@host.',
+        }
+      : {
+          code: 'unreachable',
+          severity: 'problem',
+          message,
+          advice: 'Check that it runs and is the primary, that the address is right, and what stands between: a firewall, bind and protected-mode, TLS (rediss://).',
+        }
+  }
+
+  /** Over a connection of its own, which is closed when `question` is answered. */
+  async #asking<T>(question: (node: ServerNode) => Promise<T>): Promise<T> {
+    const { clock, silenceMs, signal } = this.#options
+    signal.throwIfAborted()
+    const node = createRedisNode({ server: this.#server, clock, flightMs: Math.max(silenceMs, 10), connections: 1 })
+    let closing: Promise<void> | undefined
+    const close = (): Promise<void> => (closing ??= node.close())
+    const giveUp = (): void => void close()
+    signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      return await question(node)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+      await close()
+    }
+  }
+}
+
+/** Asks the server about itself. @throws FlightError */
+async function factsOf(node: ServerNode): Promise<ServerFacts> {
+  // Opens the connection, so that what takes time then is the question.
+  await ask(node, 'PING')
+  const info = await ask(node, 'INFO')
+  if (typeof info !== 'string') throw new FlightError('unknown', `${node.name} does not tell about itself: its user may not use INFO.`)
+  const fields = new Map([...info.matchAll(/^([a-z_0-9]+):([^\r\n]*)/gm)].map(([, name = '', value = '']) => [name, value]))
+  const number = (name: string): number => Number(fields.get(name) ?? 0)
+  const settings = await ask(node, 'CONFIG', 'GET', 'maxclients')
+  const told = Array.isArray(settings) ? Number(settings[1]) : number('maxclients')
+  return {
+    version: fields.get('valkey_version') ?? fields.get('redis_version') ?? '?',
+    product: fields.has('valkey_version') ? 'valkey' : REDIS.name,
+    uptimeSec: number('uptime_in_seconds'),
+    memory: { usedBytes: number('used_memory'), limitBytes: number('maxmemory'), policy: fields.get('maxmemory_policy') ?? '?' },
+    evicted: number('evicted_keys'),
+    connections: { now: number('connected_clients'), limit: told },
+    hits: number('keyspace_hits'),
+    misses: number('keyspace_misses'),
+    replicas: number('connected_slaves'),
+    appendOnly: fields.get('aof_enabled') === '1',
+  }
+}
+
+const aboutOf = ({ product, version, uptimeSec, memory }: ServerFacts): string =>
+  `${product} ${version}, up for ${duration(uptimeSec * 1000)}, ${memory.limitBytes === 0 ? 'no limit of memory' : `${bytes(memory.limitBytes)} of memory`}`
+
+function isAboutCredentials(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AuthenticationError) return true
+  return false
+}

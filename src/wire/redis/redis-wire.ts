@@ -1,0 +1,96 @@
+/** The Redis wire: one server, and nothing let through that would break its framing. */
+import { InvalidOptionError } from '../../errors.js'
+import { defaultDirectory } from '../../neighbours/door-directory.js'
+import type { Clock } from '../../system/clock.js'
+import { systemRandom } from '../../system/random.js'
+import type { CycleSeat, CycleStart } from '../cycle.js'
+import { problemOfKey, problemOfTtl } from '../problems.js'
+import { problemOf } from '../socket/framing.js'
+import { ServerNode } from '../socket/node.js'
+import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
+import { VERSION } from './item.js'
+import { RedisCodec } from './redis-codec.js'
+import { peerOf, type RedisServer } from './save-path.js'
+import { keysOf } from './scan.js'
+import { largestValueBytes, REDIS } from './traits.js'
+
+export interface RedisWireOptions {
+  readonly server: RedisServer
+  readonly clock: Clock
+  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, 10 to 600 000. */
+  readonly flightMs?: number
+  /** The most connections. Default 3, minimum 1. */
+  readonly connections?: number
+  /** Told what an operator should know, each thing once. */
+  readonly onWarning?: ((warning: WireWarning) => void) | undefined
+}
+
+export interface RedisWire extends Wire {
+  send(route: string, commands: readonly Command[], receiver: Receiver): void
+  startCycle(route: string, start: CycleStart): CycleSeat
+  keys(prefix: string): AsyncIterable<string>
+  stats(): Readonly<Record<string, NodeStats>>
+}
+
+/** One server, and how it is spoken to. */
+export function createRedisNode({ server, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined }: RedisWireOptions): ServerNode {
+  if (!(flightMs >= 10 && flightMs <= 600_000)) {
+    throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
+  }
+  if (!(Number.isInteger(connections) && connections >= 1)) {
+    throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
+  }
+  return new ServerNode({
+    peer: peerOf(server),
+    trust: 'always',
+    clock,
+    makeCodec: (context) => new RedisCodec(context, { database: server.database, random: systemRandom }),
+    flightMs,
+    connections,
+    warn,
+  })
+}
+
+/**
+ * Makes a wire; it connects when the first flight leaves.
+ *
+ * @throws {InvalidOptionError} when an option is out of its range.
+ */
+export function createRedisWire(options: RedisWireOptions): RedisWire {
+  const node = createRedisNode(options)
+  let closing: Promise<void> | undefined
+
+  function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
+    const problem = problemIn(commands)
+    if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
+    else if (commands.length > 0 || closing !== undefined) node.send(commands, receiver)
+    else queueMicrotask(() => receiver.landed([]))
+  }
+
+  return {
+    flight: (route, commands) =>
+      new Promise((landed, failed) => {
+        send(route, commands, { landed, failed })
+      }),
+    send,
+    startCycle: (_route, start) =>
+      node.start(start, problemOfKey(start.lockKey) ?? problemOfKey(start.recordKey) ?? problemOfTtl(start.leaseSec)),
+    maxValueBytes: (_route, key) => largestValueBytes(key),
+    keys: (prefix) => keysOf(node, prefix),
+    // Redis expires its items by itself.
+    sweep: () => 0,
+    close: () => (closing ??= node.close()),
+    store: REDIS,
+    meetingPlace: defaultDirectory(),
+    nodeOf: () => node.observed,
+    stats: () => ({ [node.name]: node.stats }),
+  }
+}
+
+function problemIn(commands: readonly Command[]): string | undefined {
+  for (const command of commands) {
+    const problem = problemOf(command, VERSION)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}

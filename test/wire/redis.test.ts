@@ -1,0 +1,258 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { InvalidSavePathError } from 'latchkey'
+import { describe, expect, it } from 'vitest'
+import { SeededRandom } from '../../src/testing/seeded-random.js'
+import { casOf, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
+import { readSavePath } from '../../src/wire/open-wire.js'
+import { Versions } from '../../src/wire/redis/item.js'
+import { type Command, FlightError, type Wire } from '../../src/wire/wire.js'
+import { FaultProxy } from '../support/proxy.js'
+import { hasRedis, RedisProcess } from '../support/redis-server.js'
+import { redisServerOf, redisSubject, redisWireTo } from '../support/redis-subject.js'
+import { itConforms } from './conformance.js'
+import { ScriptedServer } from './memcached-scripted-server.js'
+
+const GET: Command = { op: 'get', key: 'k' }
+const ADD: Command = { op: 'add', key: 'k', value: 'mine', ttlSec: 9 }
+
+async function failureOf(wire: Wire, commands: readonly Command[] = [GET]): Promise<FlightError> {
+  const error: unknown = await wire.flight('r', commands).then(
+    (replies) => new Error(`it flew: ${JSON.stringify(replies)}`),
+    (failure: unknown) => failure,
+  )
+  if (error instanceof FlightError) return error
+  throw error
+}
+
+describe.skipIf(!hasRedis)('on a redis-server of its own', () => {
+  itConforms('redis', redisSubject)
+})
+
+describe.skipIf(!hasRedis).concurrent('redis', () => {
+  it('reads replies that come byte by byte', async () => {
+    await using server = await RedisProcess.start()
+    await using proxy = await FaultProxy.start(server)
+    proxy.always('trickle')
+    const wire = redisWireTo(`redis://${proxy.address}`)
+    const { key } = await stored(wire, Buffer.from('\r\n+OK\r\n'))
+    expect((await run(wire, { op: 'get', key })).value?.toString()).toBe('\r\n+OK\r\n')
+    await wire.close()
+  })
+
+  it('over a unix socket, in a database of its own', async () => {
+    await using server = await RedisProcess.start({ unixSocket: true })
+    const wire = redisWireTo(`${server.savePath}?db=3`)
+    const { key } = await stored(wire, 'x')
+    expect((await run(wire, { op: 'get', key })).status).toBe('ok')
+    const other = redisWireTo(server.savePath)
+    expect((await run(other, { op: 'get', key })).status).toBe('missing')
+    await Promise.all([wire.close(), other.close()])
+  })
+
+  it('as a user who may use the keys of sessions and no others, and not at all with a wrong password', async () => {
+    await using server = await RedisProcess.start({ args: ['--requirepass', 'of default'] })
+    const { address } = server
+    const admin = redisWireTo(`redis://:of%20default@${address}`)
+    await stored(admin, 'x')
+    await admin.close()
+    expect(await server.command('AUTH "of default"\r\nACL SETUSER shop on >pass:w@rd ~shop:* resetchannels +get +set +del +exists +expire +getrange +evalsha +script|load +scan +select')).toContain('OK')
+    const wire = redisWireTo(`redis://shop:pass%3Aw%40rd@${address}`)
+    expect((await run(wire, { ...ADD, key: 'shop:a' })).status).toBe('ok')
+    const cas = casOf(await run(wire, { op: 'get', key: 'shop:a' }))
+    expect((await run(wire, { op: 'cad', key: 'shop:a', cas })).status).toBe('ok')
+    expect(await failureOf(wire)).toMatchObject({ outcome: 'not-sent', answer: expect.stringMatching(/^NOPERM /) })
+    await wire.close()
+    for (const path of [`redis://shop:wrong@${address}`, `redis://${address}`]) {
+      const refused = redisWireTo(path)
+      const { outcome, message } = await failureOf(refused)
+      expect([outcome, message]).toEqual(['not-sent', expect.stringMatching(/credentials.*Check the user name and password of the save path\./)])
+      expect(message).not.toContain('wrong@')
+      await refused.close()
+    }
+  })
+
+  it('over TLS, with a certificate that is checked', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'latchkey-tls-'))
+    try {
+      const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'], { stdio: 'ignore' })
+      const port = 15_000 + Math.floor(Math.random() * 17_000)
+      await using server = await RedisProcess.start({
+        args: ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no'],
+      })
+      expect(server.running).toBe(true)
+      const wire = redisWireTo(`rediss://127.0.0.1:${String(port)}?ca=${cert}`)
+      expect((await run(wire, ADD)).status).toBe('ok')
+      const stranger = redisWireTo(`rediss://127.0.0.1:${String(port)}`)
+      expect((await failureOf(stranger)).message).toContain('self-signed certificate')
+      await Promise.all([wire.close(), stranger.close()])
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+
+  it('what others have stored is read, and replaced by its content only', async () => {
+    await using server = await RedisProcess.start()
+    const wire = redisWireTo(server.savePath)
+    await server.command(String.raw`SET sess:a "{\"cookie\":{}}" EX 100`)
+    const read = await run(wire, { op: 'get', key: 'sess:a' })
+    expect([read.value, read.flags]).toEqual(['{"cookie":{}}', 0])
+    const cas = casOf(read)
+    await server.command('SET sess:a changed EX 100')
+    const write = { op: 'cas', key: 'sess:a', value: text('ours'), ttlSec: 100, cas } as const
+    expect((await run(wire, write)).status).toBe('exists')
+    const fresh = casOf(await run(wire, { op: 'get', key: 'sess:a' }))
+    expect((await run(wire, { op: 'cad', key: 'sess:a', cas })).status).toBe('exists')
+    expect(casOf(await run(wire, { op: 'touch', key: 'sess:a', ttlSec: 50 })).version).toBe(fresh.version)
+    expect((await run(wire, { ...write, cas: fresh })).status).toBe('ok')
+    expect(await server.command('GET sess:a')).toMatch(/^\$\d+\r\n~[\w-]{11}:ours$/)
+    expect((await run(wire, { ...write, cas: fresh })).status).toBe('exists')
+    await wire.close()
+  })
+
+  it('a server that was made to forget its scripts is taught again', async () => {
+    await using server = await RedisProcess.start()
+    const wire = redisWireTo(server.savePath, { connections: 1 })
+    const { key, cas } = await stored(wire, 'one')
+    await server.command('SCRIPT FLUSH')
+    const lock = casOf(await run(wire, { ...ADD, key: `${key}-lck` }))
+    const replies = await wire.flight(key, [
+      { op: 'cas', key, value: text('two'), ttlSec: 100, cas },
+      { op: 'cad', key: `${key}-lck`, cas: lock },
+    ])
+    expect(replies.map(({ status }) => status)).toEqual(['ok', 'ok'])
+    await server.command('SCRIPT FLUSH')
+    // What comes behind it was carried out already, so nothing can be put in its place.
+    const again = casOf(await run(wire, { op: 'get', key }))
+    const failure = await failureOf(wire, [{ op: 'cas', key, value: text('three'), ttlSec: 100, cas: again }, { op: 'get', key }])
+    expect(failure).toMatchObject({ outcome: 'not-sent', answer: expect.stringMatching(/^NOSCRIPT/) })
+    await wire.close()
+  })
+
+  it('a replica is no place for sessions, nor is a primary that became one; it is known by what it answers', async () => {
+    await using primary = await RedisProcess.start()
+    await using server = await RedisProcess.start()
+    const wire = redisWireTo(server.savePath, { connections: 1 })
+    const { key, cas } = await stored(wire, 'x')
+    await server.command(`REPLICAOF 127.0.0.1 ${String(primary.port)}`)
+    for (const commands of [[{ op: 'cas', key, value: text('y'), ttlSec: 9, cas }, { op: 'cad', key, cas }], [ADD, GET]] as const) {
+      const { outcome, answer, message } = await failureOf(wire, commands)
+      expect([outcome, answer ?? message]).toEqual(['not-sent', expect.stringMatching(/^READONLY |it is a replica/)])
+    }
+    expect((await failureOf(wire)).message).toContain('it is a replica, and takes no writes: name the primary')
+    await server.command('REPLICAOF NO ONE')
+    expect((await run(wire, ADD)).status).toBe('ok')
+    await wire.close()
+  })
+
+  it('a primary without the copies that it wants refuses for certain, and reads on', async () => {
+    await using server = await RedisProcess.start({ args: ['--min-replicas-to-write', '1'] })
+    const wire = redisWireTo(server.savePath)
+    expect(await failureOf(wire, [ADD, GET])).toMatchObject({ outcome: 'not-sent', answer: expect.stringMatching(/^NOREPLICAS/) })
+    const cas = { version: 'A'.repeat(11), asOf: 0 }
+    await server.command('CONFIG SET min-replicas-to-write 0')
+    await run(wire, ADD)
+    await server.command('CONFIG SET min-replicas-to-write 1')
+    const held = casOf(await run(wire, GET))
+    const refused = await failureOf(wire, [{ op: 'cas', key: 'k', value: text('y'), ttlSec: 9, cas: held }, { op: 'cad', key: 'l', cas }])
+    expect(refused).toMatchObject({ outcome: 'not-sent', answer: expect.stringMatching(/^NOREPLICAS/) })
+    await wire.close()
+  })
+
+  it('another kind of value under a key is an error and no session', async () => {
+    await using server = await RedisProcess.start()
+    await server.command('HSET k field value')
+    const wire = redisWireTo(server.savePath)
+    expect(await failureOf(wire)).toMatchObject({ outcome: 'not-sent', answer: expect.stringMatching(/^WRONGTYPE/) })
+    expect((await run(wire, ADD)).status).toBe('exists')
+    await wire.close()
+  })
+
+  it('a Cluster and a Sentinel are refused, as keys would lie on several nodes or on none', async () => {
+    await using server = await RedisProcess.start({ args: ['--cluster-enabled', 'yes'] })
+    const wire = redisWireTo(server.savePath)
+    expect((await failureOf(wire, [ADD])).message).toContain('Redis Cluster')
+    await wire.close()
+  })
+
+  it('a server that stands still costs the flight its deadline, and its late replies reach nobody', async () => {
+    await using server = await RedisProcess.start()
+    const wire = redisWireTo(server.savePath, { flightMs: 1000 })
+    await run(wire, { ...ADD, key: 'other', value: 'of another' })
+    await server.pause()
+    const late = await failureOf(wire, [{ op: 'get', key: 'other' }])
+    expect(late.outcome).toBe('unknown')
+    const adding = failureOf(wire, [ADD])
+    await delay(50)
+    server.resume()
+    const outcome = await adding.catch(() => 'answered')
+    expect(['unknown', 'not-sent', 'answered']).toContain(outcome instanceof FlightError ? outcome.outcome : outcome)
+    expect((await run(wire, { op: 'get', key: 'nothing' })).status).toBe('missing')
+    await wire.close()
+  })
+
+  it('cut off after the server has carried it out: unknown', async () => {
+    await using server = await RedisProcess.start()
+    await using proxy = await FaultProxy.start(server)
+    const wire = redisWireTo(`redis://${proxy.address}`, { connections: 1 })
+    await run(wire, { ...ADD, key: 'first' })
+    const struck = proxy.next('rst')
+    expect((await failureOf(wire, [ADD])).outcome).toBe('unknown')
+    await struck
+    expect((await run(wire, GET)).value?.toString()).toBe('mine')
+    await wire.close()
+  })
+
+  it('does not take another protocol for Redis', async () => {
+    await using server = await ScriptedServer.start({ onRequest: () => undefined })
+    const wire = redisWireTo(`redis://127.0.0.1:${String(server.port)}`)
+    expect((await failureOf(wire)).message).toContain('this is no reply of Redis (VERSION 1.6.18)')
+    await wire.close()
+  })
+})
+
+describe('versions', () => {
+  it('never repeat, within a draw and across draws', () => {
+    const random = new SeededRandom(7)
+    const versions = new Versions({ bytes: (count) => Uint8Array.from({ length: count }, () => random.integer(256)) })
+    const seen = new Set<string>()
+    for (let batch = 0; batch < 50; batch++) {
+      versions.begin()
+      for (let i = 0; i < 300; i++) seen.add(versions.next())
+    }
+    expect(seen.size).toBe(15_000)
+    for (const version of seen) expect(version).toMatch(/^[\w-]{11}$/)
+  })
+})
+
+describe('the save path of a Redis', () => {
+  it.each([
+    ['redis://cache', { endpoint: { kind: 'tcp', host: 'cache', port: 6379 }, tls: undefined, credentials: undefined, database: 0 }],
+    ['redis://cache:6380/2', { endpoint: { kind: 'tcp', host: 'cache', port: 6380 }, database: 2 }],
+    ['redis://:s%40crt@[::1]/0', { endpoint: { kind: 'tcp', host: '::1', port: 6379 }, credentials: { username: 'default', password: 's@crt' } }],
+    ['rediss://shop:secret@cache?ca=/ca.pem&verify=on', { tls: { ca: '/ca.pem', verify: true }, credentials: { username: 'shop' } }],
+    ['redis+unix:///run/redis.sock', { endpoint: { kind: 'unix', path: '/run/redis.sock' }, database: 0 }],
+    ['redis+unix://shop:secret@/run/redis.sock?db=4', { endpoint: { kind: 'unix', path: '/run/redis.sock' }, database: 4 }],
+  ])('%s', (path, expected) => {
+    expect(redisServerOf(path)).toMatchObject(expected)
+  })
+
+  it.each([
+    ['redis://a,redis://b', 'name one server'],
+    ['redis://a/x', 'a database is a number'],
+    ['redis://a?db=1', 'the database stands behind the host'],
+    ['redis://a?ca=/x', 'the parameter ca needs rediss://'],
+    ['redis://secret@a', 'credentials are user:password, or :password'],
+    ['redis://a?dbb=1', 'did you mean db?'],
+    ['redis://', 'not a host name'],
+    ['redis+unix://run/redis.sock', 'a socket needs an absolute path'],
+    ['redis:/a', 'did you mean redis://'],
+  ])('%s is refused: %s', (path, problem) => {
+    expect(() => readSavePath(path)).toThrow(InvalidSavePathError)
+    expect(() => readSavePath(path)).toThrow(problem)
+  })
+})
