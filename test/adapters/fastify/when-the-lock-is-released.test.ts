@@ -213,6 +213,26 @@ describe.each(KINDS)('%s', (kind) => {
     socket.destroy()
   })
 
+  it('a change after that is an error at once', async () => {
+    const seen: unknown[] = []
+    const site = await Site.start(kind, (app) => {
+      app.get('/events', (request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream' })
+        try {
+          visit(request).n = 1
+        } catch (error) {
+          seen.push((error as { code: string }).code)
+        }
+        reply.raw.end('data: 1\n\n')
+      })
+    })
+    const visitor = await site.visitor()
+    await visitor.get('/events')
+    expect(seen).toEqual(['LATCHKEY_READ_ONLY'])
+    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada' })
+  })
+
   it('a WebSocket upgrade reads its session, takes no lock, and cannot change it', async () => {
     const seen: unknown[] = []
     const site = await Site.start(kind, (app) => {
