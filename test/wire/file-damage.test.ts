@@ -20,7 +20,7 @@ let file: string
 let sqlite: Sqlite
 let whole: Buffer
 
-function openStore(): FileStore {
+function openStore(isOfProcesses = (key: string): boolean => key.endsWith('-lck')): FileStore {
   let last = 0
   return new FileStore({
     sqlite,
@@ -28,7 +28,7 @@ function openStore(): FileStore {
     directory,
     clock: storeClock(systemClock),
     nextVersion: () => `version-${String(++last)}`,
-    isOfProcesses: (key) => key.endsWith('-lck'),
+    isOfProcesses,
     mayMake: true,
   })
 }
@@ -134,6 +134,11 @@ describe('a store whose file the disk has changed', () => {
     expect(withStore((store) => store.damagedRecords())).toBe(1)
     writeFileSync(file, whole)
     expect(withStore((store) => store.damagedRecords())).toBe(0)
+    // The doctor opens it without knowing which keys are locks.
+    const doctors = openStore(() => false)
+    expect(doctors.damagedRecords()).toBe(0)
+    expect(doctors.ttlMs(`${keyOf(3)}-lck`)).toBeGreaterThan(0)
+    doctors.close()
   })
 
   it('is mended by a copy that is put back, without a new process', () => {

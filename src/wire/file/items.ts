@@ -187,7 +187,8 @@ export class Items {
     let damaged = 0
     for (let page = this.page('', EXAMINED_AT_ONCE); page.length > 0; page = this.page(`${page.at(-1)?.key ?? ''}\0`, EXAMINED_AT_ONCE)) {
       for (const { key } of page) {
-        const item = this.tableOf(key).get.get(key)
+        // Whoever examines a store need not know which keys are locks.
+        const item = this.records.get.get(key) ?? this.locks.get.get(key)
         if (item === undefined || !isSound(item)) damaged++
       }
     }
