@@ -42,7 +42,8 @@ export class GreetingReader {
   #hasVersions = true
 
   take(name: string, text: string): void {
-    if (name.startsWith('proxy_')) this.#isProxy = true
+    // A memcached that is built with the proxy and does not run as one tells that it does not (1.6.38: `proxy_enabled no`).
+    if (name.startsWith('proxy_') && (!name.endsWith('_enabled') || text === 'yes')) this.#isProxy = true
     if (name === 'cas_enabled') this.#hasVersions = text !== 'no'
     if (name !== 'item_size_max' && name !== 'pid' && name !== 'time' && name !== 'uptime') return
     const value = Number(text)
