@@ -3,7 +3,7 @@ import session from 'express-session'
 import type { MemcachedServer } from '../../test/support/memcached-server.js'
 import { loadExpressAdapter, loadExpressInternals, loadLatchkey } from '../support/latchkey.js'
 import { changed, changedText, sessionOf } from '../support/record.js'
-import { startRedis } from '../support/redis-server.js'
+import { type RedisServer, startRedis } from '../support/redis-server.js'
 import type { RowContext } from '../support/result.js'
 import type { Contender } from './contender.js'
 import { ExpressRequests } from './express-request.js'
@@ -109,7 +109,11 @@ async function makeConnectMemjs(setup: Setup): Promise<Contender> {
 
 async function makeConnectRedis(setup: Setup): Promise<Contender | undefined> {
   const server = await startRedis()
-  if (server === undefined) return undefined
+  return server === undefined ? undefined : connectRedisTo(server, setup)
+}
+
+/** It stops the server when it is closed. */
+export async function connectRedisTo(server: RedisServer, setup: Pick<Setup, 'recordBytes'>): Promise<Contender> {
   const [{ RedisStore }, { createClient }] = await Promise.all([import('connect-redis'), import('redis')])
   const client = createClient({ url: `redis://127.0.0.1:${String(server.port)}` })
   client.on('error', (error) => {
@@ -130,6 +134,6 @@ async function makeMemoryStore(setup: Setup): Promise<Contender> {
 
 type Store = ConstructorParameters<typeof ExpressStore>[1]
 
-function expressStore(name: string, store: Store, setup: Setup, end: () => void | Promise<void>): ExpressStore {
+function expressStore(name: string, store: Store, setup: Pick<Setup, 'recordBytes'>, end: () => void | Promise<void>): ExpressStore {
   return new ExpressStore(name, store, sessionOf(setup.recordBytes), end)
 }

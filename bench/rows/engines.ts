@@ -1,17 +1,20 @@
-/** engines: the locked cycle on what keeps the sessions: memcached directly, and through proxies. */
+/** engines: the locked cycle on what keeps the sessions: memcached directly and through proxies, and Redis; beside connect-redis, which locks nothing. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { configurationOf, missingProxy, type Proxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
+import { CONNECT_REDIS, connectRedisTo } from '../contenders/all.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
 import { changed, sessionOf } from '../support/record.js'
+import { startRedis } from '../support/redis-server.js'
 import { num, type Row, type RowContext, type Table } from '../support/result.js'
 import { median, ratioOf, spreadPct } from '../support/statistics.js'
 
 const SESSIONS = 4096
 const IN_FLIGHT = 64
 const DIRECT = 'memcached'
+const REDIS = 'redis'
 
 /** One way to keep sessions, made for this row: its contender, or why there is none. */
 interface Engine {
@@ -23,10 +26,14 @@ interface Engine {
 const RATIOS: readonly { readonly figure: string; readonly of: string; readonly to: string }[] = [
   { figure: 'engines.twemproxyRatioToDirect', of: 'twemproxy', to: DIRECT },
   { figure: 'engines.memcachedProxyRatioToDirect', of: "memcached's proxy", to: DIRECT },
+  { figure: 'engines.redisRatioToConnectRedis', of: REDIS, to: CONNECT_REDIS },
 ]
 
+/** How long a cycle takes on Redis, one at a time, over one of connect-redis. */
+const SEQUENTIAL = 'engines.redisSequentialRatioToConnectRedis'
+
 export const engines: Row = {
-  about: `load, change, save one of ${String(SESSIONS)} sessions, on memcached and through proxies`,
+  about: `load, change, save one of ${String(SESSIONS)} sessions, on memcached, through proxies, and on Redis`,
   async run(context) {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })
     const list: Contender[] = []
@@ -36,6 +43,9 @@ export const engines: Row = {
       if ('missing' in made) notes.push(`no row for ${engine.name}: ${made.missing}`)
       else list.push(made)
     }
+    const redis = await onRedis()
+    list.push(...redis)
+    if (redis.length === 0) notes.push('no rows for Redis: redis-server is not installed')
     for (const contender of list) {
       context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
       await seedAll(contender, SESSIONS)
@@ -46,7 +56,7 @@ export const engines: Row = {
     const known = RATIOS.filter(({ of, to }) => many.has(of) && many.has(to))
     const ratio = ({ of, to }: (typeof RATIOS)[number]): number => ratioOf(ratesOf(many.get(of)), ratesOf(many.get(to)))
     return {
-      figures: Object.fromEntries(known.map((one) => [one.figure, ratio(one)])),
+      figures: { ...Object.fromEntries(known.map((one) => [one.figure, ratio(one)])), ...sequentialOf(single) },
       tables: [tableOf(`engines, ${String(IN_FLIGHT)} in flight`, many), tableOf('engines, one at a time', single)],
       charts: [],
       notes,
@@ -61,6 +71,18 @@ const enginesOf = (server: MemcachedServer): readonly Engine[] => [
     return { name, make: () => behind(kind, name, server) }
   }),
 ]
+
+/** Ours and connect-redis, both on one server, which ends with connect-redis. */
+async function onRedis(): Promise<readonly Contender[]> {
+  const server = await startRedis()
+  if (server === undefined) return []
+  return [await latchkey(REDIS, `redis://127.0.0.1:${String(server.port)}`), await connectRedisTo(server, { recordBytes: RECORD_BYTES })]
+}
+
+function sequentialOf(single: Slices): Record<string, number> {
+  const [ours, theirs] = [single.get(REDIS), single.get(CONNECT_REDIS)]
+  return ours === undefined || theirs === undefined ? {} : { [SEQUENTIAL]: ratioOf(latenciesOf(ours), latenciesOf(theirs)) }
+}
 
 async function behind(kind: ProxyKind, name: string, server: MemcachedServer): Promise<Contender | { readonly missing: string }> {
   if (missingProxy(kind) !== '') return { missing: 'scripts/test-proxies.sh brings it' }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { InvalidSavePathError } from 'latchkey'
+import { InvalidSavePathError, SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { casOf, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
@@ -112,6 +112,19 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
     expect(await server.command('GET sess:a')).toMatch(/^\$\d+\r\n~[\w-]{11}:ours$/)
     expect((await run(wire, { ...write, cas: fresh })).status).toBe('exists')
     await wire.close()
+  })
+
+  it('sessions that connect-redis stored are read on, and are written with a version from then on', async () => {
+    await using server = await RedisProcess.start()
+    const stored = JSON.stringify({ cookie: { originalMaxAge: null, path: '/' }, user: 'ada' }).replaceAll('"', '\\"')
+    await server.command(`SET sess:an-id "${stored}" EX 100`)
+    const manager = new SessionManager({ savePath: server.savePath })
+    expect(await manager.peek('an-id')).toMatchObject({ user: 'ada' })
+    await manager.run('an-id', ({ data }) => {
+      data['basket'] = 1
+    })
+    expect(await server.command('GET sess:an-id')).toMatch(/~[\w-]{11}[0-9a-f]*:\{"cookie":.*"user":"ada","basket":1\}$/)
+    await manager.close()
   })
 
   it('a server that was made to forget its scripts is taught again', async () => {
