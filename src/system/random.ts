@@ -39,6 +39,11 @@ export class Nonce {
     return `${this.text}-${String(++this.count)}`
   }
 
+  /** A new number of 64 bits. */
+  wide(): bigint {
+    return BigInt.asUintN(64, BigInt(`0x${this.text.slice(0, 16)}`) + BigInt(++this.count))
+  }
+
   /** A new number of 32 bits. */
   number(): number {
     return (this.bits + ++this.count) >>> 0

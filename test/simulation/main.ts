@@ -36,7 +36,7 @@ const LEAST_SHARE = 0.01
 const REQUIRED = [
   ...['expiryWhileHeld', 'zombieExecuted', 'unknownOutcome', 'handoff', 'eviction', 'restart', 'untrustedCas', 'pause'],
   ...['crash', 'destroy', 'grant', 'takeover', 'stall', 'partial', 'mute', 'delay', 'abort', 'fenced', 'gone', 'lost'],
-  ...['heldTooLong', 'lockTimeout', 'outOfMemory', 'regenerate', 'shutdown', 'uncontended', 'deaf', 'prolonged', 'unclear', 'cloned', 'unseenRestart', 'overtaken'],
+  ...['heldTooLong', 'lockTimeout', 'outOfMemory', 'regenerate', 'shutdown', 'uncontended', 'deaf', 'prolonged', 'unclear', 'cloned', 'unseenRestart', 'quickUnseenRestart', 'overtaken'],
 ]
 const MUTANT_RUNS = 150_000
 const workers = natural('workers', values.workers, 1)

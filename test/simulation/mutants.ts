@@ -96,6 +96,19 @@ export const mutants: readonly Mutant[] = [
     ``,
   ),
 
+  one(
+    'ownVersionComesAgain',
+    'A version of our own making is one that was there before.',
+    `String(LEAST + (nonceOf(random).wide() % COUNT))`,
+    `String(LEAST + (nonceOf(random).wide() % 3n))`,
+  ),
+  one(
+    'revisedIsAnothers',
+    'Whoever was fenced off gives the record another version, and the holder takes it for a stranger’s.',
+    `if (this.change.kind === 'write' && this.known.record !== undefined && isSame`,
+    `if (this.change.kind === 'write' && this.known.record === undefined && isSame`,
+  ),
+
   // Requests that meet nobody
   one(
     'takenUnlocked',

@@ -66,6 +66,8 @@ export interface Scenario {
   readonly isProxied: boolean
   /** That proxy has several connections to the server, so that the commands of a flight overtake each other. */
   readonly isUnordered: boolean
+  /** Through that proxy versions are of the processes' own making. */
+  readonly hasOwnVersions: boolean
 }
 
 /** Whether a lifetime is short enough to end during a run. */
@@ -110,10 +112,12 @@ export function makeScenario(random: SeededRandom): Scenario {
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
   const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
   const isCloned = chance(0.08)
-  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false, isUnordered: false }
+  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false, isUnordered: false, hasOwnVersions: false }
   if (isCalm || !chance(0.1)) return made
   const proxied = behindProxy(made, random)
-  return { ...proxied, isUnordered: chance(0.3) }
+  // Versions of our own are asked for where the order is kept.
+  const hasOwnVersions = chance(0.4)
+  return { ...proxied, hasOwnVersions, isUnordered: !hasOwnVersions && chance(0.3) }
 }
 
 /** A server that restarts behind a proxy, while requests hold what they have read before and come with it afterwards. */

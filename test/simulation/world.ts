@@ -81,6 +81,7 @@ export class World {
       (truth) => this.rules.recordExpires(truth),
       (actor) => this.processes.find((one) => one.actor === actor)?.host.isDead === true,
     )
+    this.server.onUnlinked = (key) => this.history.evicted(key)
     this.server.onExecuted = (command, reply, origin) => this.history.executed(command, reply, origin)
     this.time.afterEach = () => this.rules.held()
     this.memorySeed = scenario.isCloned ? random.uint32() : undefined
@@ -166,7 +167,7 @@ export class World {
       case 'restart':
         this.cover('restart')
         this.history.restarted()
-        if (this.scenario.isProxied) this.cover('unseenRestart')
+        if (this.scenario.isProxied) this.cover(this.scenario.hasOwnVersions ? 'quickUnseenRestart' : 'unseenRestart')
         server.restart(this.awayMs)
         this.disturb(time.nowMs + this.awayMs + 2 * flightMs)
         return
@@ -187,10 +188,11 @@ export class World {
 
   /**
    * How long a server is away when it restarts. Behind a proxy: for longer than a version is trusted that came through, and
-   * a flight takes on its way. That is what latchkey asks of such servers, and without it nothing is promised.
+   * a flight takes on its way. That is what latchkey asks of such servers, and without it nothing is promised; but where
+   * versions are of our own making, nothing is asked of them.
    */
   private get awayMs(): number {
-    return this.scenario.isProxied ? 3 * this.flightMs + 100 : 0
+    return this.scenario.isProxied && !this.scenario.hasOwnVersions ? 3 * this.flightMs + 100 : 0
   }
 
   /**
@@ -219,6 +221,7 @@ export class World {
       connections: scenario.connections,
       knowsProcess: scenario.knowsProcess,
       isProxied: scenario.isProxied,
+      hasOwnVersions: scenario.hasOwnVersions,
       fateOf: (commands) => this.fateOf(process, commands),
       onUntrusted: () => this.cover('untrustedCas'),
       onSent: (route, commands) => {

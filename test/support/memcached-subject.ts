@@ -4,7 +4,7 @@ import type { WireSubject, WireSubjectOptions } from '../../src/testing/wire-con
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import type { ServerAddress } from '../../src/wire/memcached/save-path.js'
 import { MemcachedServer } from './memcached-server.js'
-import { configurationOf, type ProxyKind, startProxy } from './proxies.js'
+import { configurationOf, memcachedWithExplicitVersions, type ProxyKind, startProxy } from './proxies.js'
 import { serversOf } from './servers.js'
 
 /** The protocols that the memcached wire speaks. */
@@ -24,6 +24,21 @@ export function serverAddresses(address: string, protocol: Protocol): readonly S
 export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}): Promise<WireSubject> {
   const server = await startServer(options)
   return { ...subjectTo(serverAddresses(server.address, protocol), PATIENCE_MS, options, [server]), restart: () => server.restart() }
+}
+
+/** Through memcached's proxy, with versions of our own: a server may be back as soon as it likes. */
+export async function ownVersionsSubject(options: WireSubjectOptions = {}): Promise<WireSubject> {
+  const server = await startServer(options, memcachedWithExplicitVersions)
+  const proxy = await startProxy('proxy', configurationOf('proxy', [server.address]))
+  const servers = serversOf(`tcp://${proxy.address}?via=proxy&versions=own`)
+  return {
+    ...subjectTo(servers, PATIENCE_MS, options, [proxy, server]),
+    restart: async () => {
+      await server.restart()
+      await proxy.serves()
+    },
+    repeatsVersions: false,
+  }
 }
 
 /** The same through a proxy, or as if there was one where `kind` is undefined. */
@@ -46,8 +61,8 @@ export async function proxiedSubject(kind: ProxyKind | undefined, options: WireS
 /** A version that came through a proxy is trusted for as long, and a server that is restarted must stay away for longer. */
 const PROXIED_FLIGHT_MS = 4000
 
-const startServer = ({ small = false }: WireSubjectOptions): Promise<MemcachedServer> =>
-  MemcachedServer.start({ args: small ? ['-m', '8', '-M'] : [] })
+const startServer = ({ small = false }: WireSubjectOptions, binary?: string): Promise<MemcachedServer> =>
+  MemcachedServer.start({ args: small ? ['-m', '8', '-M'] : [], ...(binary === undefined ? {} : { binary }) })
 
 function subjectTo(
   servers: readonly ServerAddress[],

@@ -1,6 +1,6 @@
 /** The portable words: to memcached itself, and through the proxies that are to be had. */
 import { describe } from 'vitest'
-import { proxiedSubject } from '../support/memcached-subject.js'
+import { ownVersionsSubject, proxiedSubject } from '../support/memcached-subject.js'
 import { missingProxy, PROXY_KINDS } from '../support/proxies.js'
 import { itConforms } from './conformance.js'
 
@@ -12,3 +12,7 @@ for (const kind of PROXY_KINDS) {
     itConforms(`memcached behind ${kind}`, (options) => proxiedSubject(kind, options))
   })
 }
+
+describe.skipIf(missingProxy('proxy') !== '')(`through proxy, versions of our own${missingProxy('proxy')}`, () => {
+  itConforms('memcached behind its proxy, versions of our own', (options) => ownVersionsSubject(options))
+})

@@ -50,6 +50,7 @@ describe('a save path', () => {
       weight: 1,
       protocol: undefined,
       via: undefined,
+      hasOwnVersions: false,
     })
   })
 

@@ -62,6 +62,8 @@ export class Transaction implements Receiver {
   /** The record was stored in an earlier flight: since then it may have been destroyed. */
   private isRecordOld = false
   private sentAtMs = 0
+  /** The lock was ours when the change was sent, by the answer to its exit. */
+  private wasHeld = false
   private settle: (outcome: Outcome | Promise<Outcome>) => void = ignore
 
   constructor(
@@ -142,6 +144,7 @@ export class Transaction implements Receiver {
 
   private judge(replies: readonly Reply[]): Outcome | Promise<Outcome> {
     if (this.change.kind === 'none') return this.outcomeOf(replies)
+    this.wasHeld = replyAt(replies, 1).status === 'ok'
     const error = this.judgeChange(replyAt(replies, 0))
     if (error instanceof Promise) {
       return error.then((found) => {
@@ -246,7 +249,7 @@ export class Transaction implements Receiver {
     if (seen instanceof FlightError) {
       // Whether it was stored by somebody, or only prolonged, is not known: by an earlier renewal of this very lock, say.
       const isUnclear = this.unanswered || this.change.kind === 'touch'
-      return isUnclear ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id))
+      return isUnclear ? outcomeUnknown(this.id, seen) : this.fencedOff(fenced(this.id, seen))
     }
     if (this.isStored(seen)) {
       this.recordIsNow(seen.record?.cas)
@@ -258,22 +261,31 @@ export class Transaction implements Receiver {
       // Its version has moved on, and the next write is to go by that. What somebody has stored is for the next holder
       // to start from: this one has not read it, and must not overwrite it.
       if (isProlonged || this.exit.kind === 'pass') this.known.record = seen.record
-      if (isProlonged) return this.touchAgain(this.change)
+      if (isProlonged) return this.again(this.change)
       if (this.unanswered) return this.deathOf(seen.record)
+    }
+    // Its version alone has moved on: by a renewal of ours that was carried out late, or, through a proxy, by one whose
+    // own write was refused.
+    if (this.change.kind === 'write' && this.known.record !== undefined && isSame(this.known.record, seen.record)) {
+      if (!this.wasHeld) return this.maybe(lossError(this.id, 'taken', this.context.limits.maxHoldMs))
+      this.known.record = seen.record
+      return this.again(this.change)
     }
     return this.unanswered ? outcomeUnknown(this.id) : this.refusedBy(seen.record)
   }
 
   /**
-   * Another one, whose lifetime may be shorter than ours, has prolonged the record meanwhile: by its new version it is
-   * given the time that was asked for. Without this it would run out while its holder believes that it was prolonged.
+   * The record is the same under another version, and is changed by that. Without this a record that another one, whose
+   * lifetime may be shorter, has prolonged would run out while its holder believes that it was prolonged.
    */
-  private async touchAgain(change: Change & { kind: 'touch' }): Promise<LatchkeyError | undefined> {
-    if (!this.hasTime || this.isVersionUnknown) return outcomeUnknown(this.id, NO_TIME)
+  private async again(change: Change & { kind: 'touch' | 'write' }): Promise<LatchkeyError | undefined> {
+    const mayBeDone = this.unanswered || change.kind === 'touch'
+    if (!this.hasTime || this.isVersionUnknown) return mayBeDone ? outcomeUnknown(this.id, NO_TIME) : unavailable(this.context, this.id, NO_TIME)
     try {
       return await this.judgeChange(replyAt(await fly(this.context, this.id, [changeCommand(this.keys.record, change, this.exit, this.fence)]), 0))
     } catch (thrown) {
-      return outcomeUnknown(this.id, asFlightError(thrown))
+      const failure = asFlightError(thrown)
+      return mayBeDone || failure.outcome === 'unknown' ? outcomeUnknown(this.id, failure) : unavailable(this.context, this.id, failure)
     }
   }
 

@@ -58,11 +58,12 @@ export const outcomeUnknown = (id: string, cause?: unknown): OutcomeUnknownError
     { cause, session: hashOf(id) },
   )
 
-export const fenced = (id: string): FencedError =>
+/** @param cause why it was not looked at what stands there now: then its version alone may have moved on. */
+export const fenced = (id: string, cause?: FlightError): FencedError =>
   new FencedError(
     'Another request stored this session first; this change was refused and nothing was overwritten. ' +
       'Read the session again and redo the change.',
-    { session: hashOf(id) },
+    { session: hashOf(id), ...(cause === undefined ? {} : { cause }) },
   )
 
 export const gone = (id: string): SessionGoneError =>

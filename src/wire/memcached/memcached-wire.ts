@@ -6,6 +6,7 @@ import type { Clock } from '../../system/clock.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
 import type { Placement } from '../placement.js'
+import { systemRandom } from '../../system/random.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
 import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
@@ -16,6 +17,7 @@ import { TrustByAge } from '../socket/trust.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createPhpRing } from './php-ring.js'
 import { type PlacedNode, placedOn } from './placed-wire.js'
+import { OwnVersions } from './own-versions.js'
 import { createRendezvous } from './rendezvous.js'
 import { maxValueBytes } from './item-size.js'
 import { peerOf } from './peer.js'
@@ -172,7 +174,10 @@ const trustIn = ({ via }: ServerAddress, flightMs: number): 'process' | TrustByA
   via === undefined ? 'process' : new TrustByAge(flightMs)
 
 function dialectOf(server: ServerAddress, probeKey: () => string): { makeCodec: MakeCodec; version: RegExp } {
-  if (server.via !== undefined) return { makeCodec: createPortableCodec(probeKey), version: TEXT_VERSION }
+  if (server.via !== undefined) {
+    const own = server.hasOwnVersions ? new OwnVersions(systemRandom, probeKey) : undefined
+    return { makeCodec: createPortableCodec(probeKey, own), version: TEXT_VERSION }
+  }
   return protocolOf(server) === 'text'
     ? { makeCodec: createTextCodec, version: TEXT_VERSION }
     : { makeCodec: createBinaryCodec, version: BINARY_VERSION }

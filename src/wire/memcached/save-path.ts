@@ -20,6 +20,8 @@ export interface ServerAddress extends SocketAddress {
   readonly protocol: 'binary' | 'text' | undefined
   /** The proxy that stands at this address, with the servers behind it; undefined: memcached itself. */
   readonly via: Via | undefined
+  /** Whether versions are of our own making; through memcached's own proxy, with servers from 1.6.27 on. */
+  readonly hasOwnVersions: boolean
 }
 
 /** `proxy` is memcached's own. */
@@ -39,8 +41,8 @@ const DEFAULT_PORT = 11211
  *
  * A server is `[scheme://][user:password@]host[:port][?name=value&...]`. The schemes are tcp (the default), tls and
  * unix (`unix:///path`). The port is 11211 by default; an IPv6 address stands in brackets. Parameters: `weight`
- * (1-1000), `protocol` (binary, text), `via` (twemproxy, mcrouter, proxy), and for tls `ca`, `cert`, `key`, `servername`, `verify` (on, off). Anything else
- * is refused, and so is a server that is named twice.
+ * (1-1000), `protocol` (binary, text), `via` (twemproxy, mcrouter, proxy), `versions` (own, with via=proxy), and for tls `ca`,
+ * `cert`, `key`, `servername`, `verify` (on, off). Anything else is refused, and so is a server that is named twice.
  */
 export function parseServers(text: string, refuse: Refuse): readonly ServerAddress[] {
   const pieces = text.split(',').map((piece) => piece.trim())
@@ -96,9 +98,12 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
   const via = parseVia(parameters.via, where, refuse)
   if (via !== undefined && parameters.protocol === 'binary') refuse(where, 'through a proxy the text protocol is spoken')
   if (via !== undefined && credentials !== undefined) refuse(where, 'a proxy takes no credentials')
+  if (parameters.versions !== undefined && parameters.versions !== 'own') refuse(where, 'versions is own, or left out', parameters.versions)
+  if (parameters.versions !== undefined && via !== 'proxy') refuse(where, "versions=own goes through memcached's own proxy (via=proxy)")
   return {
     endpoint,
     via,
+    hasOwnVersions: parameters.versions !== undefined,
     spelledHost: isUnix ? '' : address.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1'),
     tls: kind === 'tls' ? tlsOf(parameters, where, refuse) : undefined,
     credentials,
@@ -121,7 +126,7 @@ function parseCredentials(text: string, where: string, refuse: Refuse): Credenti
   return { username, password }
 }
 
-const ANYWHERE = ['weight', 'protocol', 'via'] as const
+const ANYWHERE = ['weight', 'protocol', 'via', 'versions'] as const
 const PARAMETERS = [...ANYWHERE, 'ca', 'cert', 'key', 'servername', 'verify'] as const
 type Parameters = Partial<Record<(typeof PARAMETERS)[number], string>>
 

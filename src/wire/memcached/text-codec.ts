@@ -21,7 +21,8 @@ import { ReplicationProbe } from './replication-probe.js'
 import { CR } from '../socket/arrived.js'
 import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
-import { DIRECT_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
+import { DIRECT_WORDS, OWN_VERSION_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
+import { isLockLike, OwnVersions } from './own-versions.js'
 import { casOf } from './version.js'
 
 // The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
@@ -44,6 +45,8 @@ type LineDue =
   | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
   | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
   | { readonly kind: 'line' | 'deletion'; readonly flight: Flight; readonly reads: undefined }
+  | { readonly kind: 'own store'; readonly flight: Flight; readonly version: string; readonly own: OwnVersions }
+  | { readonly kind: 'revision'; readonly own: OwnVersions }
   | { readonly kind: 'greeting'; readonly take: (line: string) => boolean }
 
 class TextCodec implements Codec {
@@ -55,14 +58,20 @@ class TextCodec implements Codec {
   /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
   #asksTime = false
   readonly #words: TextWords
+  /** Undefined where the server's versions are taken. */
+  readonly #own: OwnVersions | undefined
 
   readonly #probe: ReplicationProbe | undefined
 
-  /** @param probe undefined: memcached itself is spoken to. */
-  constructor(context: CodecContext, probe: ReplicationProbe | undefined) {
+  /**
+   * @param probe undefined: memcached itself is spoken to.
+   * @param own where versions are of our own making.
+   */
+  constructor(context: CodecContext, probe: ReplicationProbe | undefined, own?: OwnVersions) {
     this.#context = context
     this.#probe = probe
-    this.#words = probe === undefined ? DIRECT_WORDS : PORTABLE_WORDS
+    this.#own = own
+    this.#words = probe === undefined ? DIRECT_WORDS : own === undefined ? PORTABLE_WORDS : OWN_VERSION_WORDS
     this.#serverClock = new ServerClock(context.clock)
   }
 
@@ -110,8 +119,10 @@ class TextCodec implements Codec {
       if (next === true) ready(probe.isReplicated)
       return next === true
     }
-    this.#dues.push({ kind: 'greeting', take: takeProxyVersion }, { kind: 'greeting', take: takeAnswer })
-    socket.write(`version\r\n${probe.question}`, 'latin1')
+    this.#dues.push({ kind: 'greeting', take: takeProxyVersion })
+    if (this.#own !== undefined) this.#dues.push({ kind: 'greeting', take: this.#own.taker() })
+    this.#dues.push({ kind: 'greeting', take: takeAnswer })
+    socket.write(`version\r\n${this.#own?.question ?? ''}${probe.question}`, 'latin1')
   }
 
   /** memcached -Y: the first command is a `set` of anything, with "user password" as its data. */
@@ -191,7 +202,7 @@ class TextCodec implements Codec {
     if (flight instanceof StartFlight && !this.#words.readsAlone) {
       outbox.text(startText(flight.receiver, this.#exptimeOf(flight.receiver.leaseSec)))
       this.#dues.push(flight)
-    } else if (flight instanceof EndFlight) {
+    } else if (flight instanceof EndFlight && this.#own === undefined) {
       const { keys, versions, receiver } = flight
       outbox.text(endHead(flight, this.#exptimeOf(receiver.ttlSec)))
       outbox.value(receiver.value)
@@ -220,11 +231,16 @@ class TextCodec implements Codec {
         case 'add':
         case 'cas':
         case 'set':
+          if (this.#own !== undefined && isLockLike(command)) {
+            this.#encodeLock(command, this.#own, flight, outbox)
+            break
+          }
           if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) {
             open = new Reads(command, commands.length)
           }
           this.#dues.push({ kind: 'store', flight, reads: open })
           this.#encodeStore(command, outbox)
+          if (this.#own !== undefined && command.flags !== undefined) this.#revise(command.key, this.#own, outbox)
           break
         case 'touch': {
           const touch = this.#words.touch(command.key, this.#exptimeOf(command.ttlSec))
@@ -270,6 +286,19 @@ class TextCodec implements Codec {
     outbox.text('\r\n')
   }
 
+  #encodeLock(command: Store & { readonly op: 'add' | 'cas' }, own: OwnVersions, flight: Flight, outbox: Outbox): void {
+    const version = own.next()
+    outbox.text(own.lockStore(command, this.#exptimeOf(command.ttlSec), version))
+    outbox.value(command.value)
+    outbox.text('\r\n')
+    this.#dues.push({ kind: 'own store', flight, version, own })
+  }
+
+  #revise(key: string, own: OwnVersions, outbox: Outbox): void {
+    outbox.text(own.revision(key, own.next()))
+    this.#dues.push({ kind: 'revision', own })
+  }
+
   #exptimeOf(ttlSec: number): number {
     if (isDate(ttlSec) && this.#serverClock.isStale) this.#asksTime = true
     return this.#serverClock.exptimeOf(ttlSec)
@@ -313,6 +342,15 @@ class TextCodec implements Codec {
         else due.flight.answer(reply)
         break
       }
+      case 'own store': {
+        const reply = due.own.lockReply(line, due.version)
+        if (reply === undefined) due.flight.answerUnclear(line)
+        else due.flight.answer(reply)
+        break
+      }
+      case 'revision':
+        due.own.judge(line)
+        break
       case 'line':
         if (isError(line)) due.flight.answerUnclear(line)
         else due.flight.answer(lineReply(line, due.flight.asOf))
@@ -341,10 +379,11 @@ export function createTextCodec(context: CodecContext): Codec {
  * Makes codecs of the words that proxies pass on.
  *
  * @param probeKey makes keys that nobody else uses, and that the proxy routes as it routes sessions.
+ * @param own where versions are of our own making.
  */
 export const createPortableCodec =
-  (probeKey: () => string): MakeCodec =>
-    (context) => new TextCodec(context, new ReplicationProbe(probeKey()))
+  (probeKey: () => string, own?: OwnVersions): MakeCodec =>
+    (context) => new TextCodec(context, new ReplicationProbe(probeKey()), own)
 
 /** The form of the versions that this codec hands out: what `gets` prints. */
 export const TEXT_VERSION = /^\d{1,20}$/

@@ -44,3 +44,11 @@ export const PORTABLE_WORDS: TextWords = {
   touch: (key, exptime) => `touch ${key} ${exptime}\r\n`,
   touchTellsCas: false,
 }
+
+/** Those of memcached's own proxy, which passes meta commands on, where all servers keep versions of ours. */
+export const OWN_VERSION_WORDS: TextWords = {
+  ...PORTABLE_WORDS,
+  cad: (key, version) => DIRECT_WORDS.cad(key, version),
+  deletesByStoring: DIRECT_WORDS.deletesByStoring,
+  deleted: DIRECT_WORDS.deleted,
+}

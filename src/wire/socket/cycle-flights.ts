@@ -84,8 +84,11 @@ export class StartFlight extends Flight implements CycleSeat, CycleFound, Versio
 
   protected land(replies: Reply[]): void {
     const landed = (all: Reply[]): void => this.receiver.landed(all)
-    const started = ({ lockCas, recordCas, value, flags }: CycleFound): void =>
+    const started = ({ lockCas, recordCas, value, flags }: CycleFound): void => {
+      // Versions that come never again are as of any time, whenever they were read.
+      this.asOf = Math.min(lockCas.asOf, recordCas?.asOf ?? Infinity)
       this.#tellStarted(lockCas.version, recordCas?.version ?? '', value, flags)
+    }
     tellStart({ started, landed }, replies)
   }
 

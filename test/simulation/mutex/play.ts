@@ -64,7 +64,7 @@ class Play {
     const { random, time, server, forgets } = this
     const host = new SimulatedHost(time, random.integer(1_000_000), forgets ? 0 : random.integer(10_000) - 5000)
     const wire = new SimulatedWire({
-      ...{ time, host, server, random: random.fork(), actor, flightMs: FLIGHT_MS, connections: 2, knowsProcess: true, isProxied: false },
+      ...{ time, host, server, random: random.fork(), actor, flightMs: FLIGHT_MS, connections: 2, knowsProcess: true, isProxied: false, hasOwnVersions: false },
       fateOf: () => this.fate(),
     })
     const manager = new SessionManager({ wire, clock: host, random: random.fork(), leaseSec: LEASE_SEC, waitMs: 4000, deadlineMs: DEADLINE_MS })

@@ -23,12 +23,16 @@ const LIMITS = { maxItemBytes: 1024 * 1024, maxTotalBytes: undefined }
 export class SimulatedServer {
   /** Called for every command when it is carried out. */
   onExecuted: (command: Command, reply: Reply, origin: Origin) => void = () => undefined
+  /** Called when a store that was refused has taken the old item with it. */
+  onUnlinked: (key: string) => void = () => undefined
   /** Called when the server restarts, and every connection dies. */
   readonly onRestart: (() => void)[] = []
   /** The number of the server's process; each restart makes another. */
   epoch = 1
   isOutOfMemory = false
   private store = new MemoryStore(LIMITS)
+  /** By key: the version that a client has given to an item, and the server's own version of that item. */
+  private readonly given = new Map<string, { readonly own: string; readonly real: string }>()
   private stopped = false
   private stoppedSec = 0
   private staleSec: number | undefined
@@ -75,9 +79,34 @@ export class SimulatedServer {
 
   /** Carries out one command at once. */
   execute(command: Command, origin: Origin): Reply {
-    const reply = this.isOutOfMemory ? this.refuse(command) : this.store.run(command, this.nowSec)
+    const known = this.withRealVersion(command)
+    const ran = this.isOutOfMemory ? this.refuse(known) : this.store.run(known, this.nowSec)
+    const given = this.given.get(command.key)
+    const reply = ran.cas === undefined || ran.cas.version !== given?.real ? ran : { ...ran, cas: { ...ran.cas, version: given.own } }
     this.onExecuted(command, reply, origin)
     return reply
+  }
+
+  /** As memcached's `md ... I E`: what stands there, if anything does, has that version from now on. */
+  giveVersion(key: string, own: string): void {
+    const real = this.store.run({ op: 'get', key }, this.nowSec).cas?.version
+    if (real !== undefined) this.given.set(key, { own, real })
+  }
+
+  /** As memcached's `ms ... E`: stores an item by that version. Where there is no memory the old item goes. */
+  executeWithVersion(command: Command & { readonly op: 'add' | 'cas' }, own: string, origin: Origin): Reply {
+    const reply = this.execute(command, origin)
+    if (reply.status === 'outOfMemory' && this.evict(command.key)) this.onUnlinked(command.key)
+    if (reply.status !== 'ok') return reply
+    this.giveVersion(command.key, own)
+    return { ...reply, cas: { version: own, asOf: Infinity } }
+  }
+
+  private withRealVersion(command: Command): Command {
+    const given = this.given.get(command.key)
+    if (given === undefined || !('cas' in command)) return command
+    const { version } = command.cas
+    return { ...command, cas: { ...command.cas, version: version === given.own ? given.real : version === given.real ? '0' : version } }
   }
 
   /** Stops the server, as SIGSTOP does. Commands that arrive wait. */
@@ -113,6 +142,7 @@ export class SimulatedServer {
     this.staleSec = undefined
     this.waiting = []
     this.store = new MemoryStore(LIMITS)
+    this.given.clear()
     for (const tell of this.onRestart) tell()
   }
 

@@ -1,6 +1,8 @@
 import type { Timer } from '../../../src/system/clock.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { areSameBytes, type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../../src/wire/wire.js'
+import { isLockLike, newVersion } from '../../../src/wire/memcached/own-versions.js'
+import { casOf } from '../../../src/wire/memcached/version.js'
 import { TrustByAge } from '../../../src/wire/socket/trust.js'
 import type { SeededRandom } from '../../../src/testing/seeded-random.js'
 import type { Origin, SimulatedServer } from './server.js'
@@ -55,6 +57,8 @@ export interface SimulatedWireOptions {
   readonly knowsProcess: boolean
   /** Whether a proxy stands before the server: connections lead to the proxy, and outlive a restart of the server. */
   readonly isProxied: boolean
+  /** Whether versions are of the processes' own making. */
+  readonly hasOwnVersions: boolean
   /** Decides what happens to a flight. */
   readonly fateOf: (commands: readonly Command[]) => Fate
   /** Called for every flight that a connection refused because a CAS in it is older than the connection. */
@@ -297,7 +301,9 @@ export class SimulatedWire implements Wire {
     const origin: Origin = { actor: this.o.actor, sentAtMs: time.nowMs, startedAtMs: -1, isZombie: false }
     const isCutShort = fate.kind === 'partial' || fate.kind === 'zombie' || fate.kind === 'unclear'
     const replies: Reply[] = []
-    const steps = fate.shuffle?.(apart(flight.commands, server)) ?? flight.commands.map((command, index) => stepOf(command, index, server))
+    const isApart = fate.shuffle !== undefined || this.o.hasOwnVersions
+    const inOrder = isApart ? this.apart(flight.commands) : flight.commands.map((command, index) => stepOf(command, index, server))
+    const steps = fate.shuffle?.(inOrder) ?? inOrder
     const until = isCutShort ? fate.commands : steps.length
     // A proxy has what waits for a server fail with the connection to it, and begins anew with the next server.
     let epoch = connection.epoch
@@ -336,6 +342,42 @@ export class SimulatedWire implements Wire {
     }
   }
 
+  /**
+   * The steps of a flight in the words that go through a proxy: a store does not tell the version, which is read by a
+   * command of its own. With versions of our own a record is given its version by another, and a lock is stored by it.
+   */
+  private apart(commands: readonly Command[]): readonly Step[] {
+    const { server, hasOwnVersions, random } = this.o
+    return commands.flatMap((command, index): Step[] => {
+      const isStore = command.op === 'add' || command.op === 'cas' || command.op === 'set'
+      if (hasOwnVersions && isStore && isLockLike(command)) {
+        const own = newVersion(random)
+        return [(replies, origin) => (replies[index] = server.executeWithVersion(command, own, origin))]
+      }
+      const isGiven = hasOwnVersions && isStore && command.flags !== undefined
+      const own = isGiven ? newVersion(random) : ''
+      const given: Step[] = isGiven ? [() => server.giveVersion(command.key, own)] : []
+      const isFollowed = command.op === 'add' || command.op === 'touch' || (command.op === 'cas' && command.wantCas === true)
+      if (!isFollowed) return [stepOf(command, index, server), ...given]
+      let stored: Reply | undefined
+      let found: Reply | undefined
+      const join = (replies: Reply[]): void => {
+        if (stored !== undefined && found !== undefined) replies[index] = joined(command, stored, found)
+      }
+      return [
+        (replies, origin) => {
+          stored = server.execute(command, origin)
+          join(replies)
+        },
+        ...given,
+        (replies, origin) => {
+          found = server.execute({ op: 'get', key: command.key }, origin)
+          join(replies)
+        },
+      ]
+    })
+  }
+
   private answer(connection: Connection, flight: Flight, replies: readonly Reply[] | FlightError, downMs: number): void {
     this.o.time.after(downMs, () => {
       this.o.host.deliver(() => {
@@ -366,36 +408,11 @@ export class SimulatedWire implements Wire {
 const BUSY = new FlightError('unknown', 'the server answered with an error', { answer: 'SERVER_ERROR busy' })
 
 const datedBy = (reply: Reply, asOf: number): Reply =>
-  reply.cas === undefined ? reply : { ...reply, cas: { version: reply.cas.version, asOf } }
+  reply.cas === undefined ? reply : { ...reply, cas: casOf(reply.cas.version, asOf) }
 
 const stepOf = (command: Command, index: number, server: SimulatedServer): Step => (replies, origin) => {
   replies[index] = server.execute(command, origin)
 }
-
-/**
- * The steps of a flight in the portable words of the text protocol, whose stores do not tell the version: it is read by a
- * command of its own, which may overtake the store.
- */
-const apart = (commands: readonly Command[], server: SimulatedServer): readonly Step[] =>
-  commands.flatMap((command, index): Step[] => {
-    const isFollowed = command.op === 'add' || command.op === 'touch' || (command.op === 'cas' && command.wantCas === true)
-    if (!isFollowed) return [stepOf(command, index, server)]
-    let stored: Reply | undefined
-    let found: Reply | undefined
-    const join = (replies: Reply[]): void => {
-      if (stored !== undefined && found !== undefined) replies[index] = joined(command, stored, found)
-    }
-    return [
-      (replies, origin) => {
-        stored = server.execute(command, origin)
-        join(replies)
-      },
-      (replies, origin) => {
-        found = server.execute({ op: 'get', key: command.key }, origin)
-        join(replies)
-      },
-    ]
-  })
 
 /**
  * What the text codec makes of the answers to a store and to its read: the version is the store's only if all else is, and

@@ -83,6 +83,7 @@ function memcachedSharding(servers: readonly Backend[]): string {
   return `-- memcached's own proxy (1.6.23 and later, built with it), for sessions that are spread over ${String(servers.length)} servers.
 -- Start: ${LUA_START}
 -- savePath: tcp://127.0.0.1:11211?via=proxy
+-- Where all servers are memcached 1.6.27 or later: tcp://127.0.0.1:11211?via=proxy&versions=own, and RestartSec is not needed.
 -- ${CAN_LOSE}
 -- ${RESTART}
 -- No dist: the default hash is right, and the ring hash of 1.6.38 puts every key on one server. Weights are not known here.
