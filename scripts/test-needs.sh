@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the tests have what they need: memcached (they start their own servers on free loopback ports),
+# Makes sure that the tests have what they need: memcached and Redis (they start their own servers on free loopback ports),
 # openssl (a certificate for TLS), SASL's PLAIN mechanism, PHP with php-memcached and php-memcache, and SQLite.
 set -eu
 # SQLite for the store on disk: Node has it from 22.13 on. Not a dependency, so that `npm ci` compiles nothing.
@@ -24,6 +24,7 @@ bash "$(dirname "$0")/test-proxies.sh"
 
 missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
+command -v redis-server >/dev/null 2>&1 || missing+=(redis-server)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)
 compgen -G '/usr/lib/*/sasl2/libplain.so*' >/dev/null || compgen -G '/usr/lib*/sasl2/libplain.so*' >/dev/null || missing+=(libsasl2-modules)
 # PHP with the two extensions that keep sessions on memcached. Debian loads them into PHP's command line by itself.
