@@ -17,21 +17,24 @@ export * from './command.js'
  * something, and said so (`answer`). 'unknown': the flight may have been carried
  * out, in part or as a whole, or may still be carried out seconds later. `untrusted` (always 'not-sent'): a CAS in the
  * flight is older than every connection at hand; read again and use the fresh CAS. `answer`: the server, or a proxy,
- * answered with this error. With 'unknown' it does not say what was carried out; the connection still works.
+ * answered with this error. With 'unknown' it does not say what was carried out; the connection still works. `isFinal`
+ * (always 'unknown'): it counts only with copies elsewhere, and what the server has says nothing of them.
  */
 export class FlightError extends Error {
   override readonly name = 'FlightError'
   constructor(
     readonly outcome: 'not-sent' | 'unknown',
     message: string,
-    options: { readonly cause?: unknown; readonly untrusted?: boolean; readonly answer?: string } = {},
+    options: { readonly cause?: unknown; readonly untrusted?: boolean; readonly answer?: string; readonly isFinal?: boolean } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.untrusted = options.untrusted === true
     this.answer = options.answer
+    this.isFinal = options.isFinal === true
   }
   readonly untrusted: boolean
   readonly answer: string | undefined
+  readonly isFinal: boolean
 }
 
 brand({ FlightError })

@@ -176,6 +176,44 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
     await wire.close()
   })
 
+  it('with replicas=1 a change is acknowledged when a replica has it, and is else unknown, whatever the primary says', async () => {
+    await using server = await RedisProcess.start()
+    await using replica = await RedisProcess.start({ args: ['--replicaof', '127.0.0.1', String(server.port)] })
+    const until = async (answer: string): Promise<void> => {
+      while (!(await server.command('INFO replication')).includes(answer)) await delay(20)
+    }
+    await until('state=online')
+    const manager = new SessionManager({ savePath: `${server.savePath}?replicas=1`, deadlineMs: 6000 })
+    const count = (): Promise<void> =>
+      manager.run('an-id', ({ data }) => {
+        data['n'] = Number(data['n'] ?? 0) + 1
+      })
+    await count()
+    await Promise.all([count(), count()])
+    expect(await replica.command('GET sess:an-id')).toContain('{"n":3}')
+    await replica.pause()
+    await expect(count()).rejects.toMatchObject({ code: 'LATCHKEY_OUTCOME_UNKNOWN' })
+    expect(await server.command('GET sess:an-id')).toContain('{"n":4}')
+    replica.resume()
+    await count()
+    expect(await replica.command('GET sess:an-id')).toContain('{"n":5}')
+    await server.command('SCRIPT FLUSH')
+    await count().catch(() => undefined)
+    await count()
+    await manager.close()
+    // Cut off, and the primary has it: that says nothing of the replica.
+    await using proxy = await FaultProxy.start(server)
+    const cut = new SessionManager({ savePath: `redis://${proxy.address}?replicas=1`, connections: 1 })
+    await expect(
+      cut.run('an-id', ({ data }) => {
+        data['n'] = 'cut'
+        void proxy.next('rst')
+      }),
+    ).rejects.toMatchObject({ code: 'LATCHKEY_OUTCOME_UNKNOWN' })
+    expect(await server.command('GET sess:an-id')).toContain('{"n":"cut"}')
+    await cut.close({ graceMs: 0 })
+  })
+
   it('another kind of value under a key is an error and no session', async () => {
     await using server = await RedisProcess.start()
     await server.command('HSET k field value')
@@ -257,6 +295,7 @@ describe('the save path of a Redis', () => {
   it.each([
     ['redis://a,redis://b', 'name one server'],
     ['redis://a/x', 'a database is a number'],
+    ['redis://a?replicas=0', 'replicas is a number from 1 to 9'],
     ['redis://a?db=1', 'the database stands behind the host'],
     ['redis://a?ca=/x', 'the parameter ca needs rediss://'],
     ['redis://secret@a', 'credentials are user:password, or :password'],

@@ -124,6 +124,7 @@ export class Transaction implements Receiver {
         this.known.clouded = true
         if (this.unanswered) return this.giveUp(failure)
         this.unanswered = true
+        if (failure.isFinal) return this.giveUp(failure)
       }
       const seen = await this.look()
       if (seen instanceof FlightError) return this.giveUp(seen)

@@ -20,7 +20,7 @@ import { handshakeOf } from './handshake.js'
 import { itemIn } from './item.js'
 import { endsConnection, isNoScript, isRefusal } from './refusals.js'
 import { scriptReply, singleReply, TOO_LARGE } from './replies.js'
-import { type Due, isScripted, RequestWriter, type ScriptDue } from './request-writer.js'
+import { type Copies, type Due, isScripted, RequestWriter, type ScriptDue } from './request-writer.js'
 import { Bulk, commandOf, type ErrorReply, isError, isList, RespReader, type RespReply } from './resp.js'
 import { SCRIPT } from './script.js'
 
@@ -29,6 +29,7 @@ const ENDED = '*2\r\n:1\r\n:1\r\n'
 
 export interface RedisCodecOptions {
   readonly database: number
+  readonly copies?: Copies | undefined
   readonly random: Pick<Random, 'bytes'>
 }
 
@@ -41,10 +42,10 @@ export class RedisCodec implements Codec {
   #head = 0
   isSpent = false
 
-  constructor(context: CodecContext, { database, random }: RedisCodecOptions) {
+  constructor(context: CodecContext, { database, copies, random }: RedisCodecOptions) {
     this.#context = context
     this.#database = database
-    this.#writer = new RequestWriter(random)
+    this.#writer = new RequestWriter(random, copies)
   }
 
   get due(): number {
@@ -93,7 +94,7 @@ export class RedisCodec implements Codec {
 
   /** Takes what answers `due`; false where it is not all there. */
   #takeNext(due: Due, arrived: Arrived, reader: RespReader): boolean {
-    if (due instanceof EndFlight && arrived.text.startsWith(ENDED, reader.at)) {
+    if (due instanceof EndFlight && !due.awaitsCopies && arrived.text.startsWith(ENDED, reader.at)) {
       reader.at += ENDED.length
       this.#advance()
       due.ended()
@@ -107,6 +108,7 @@ export class RedisCodec implements Codec {
     else if (due instanceof Ask) due.tell(reply)
     else if (due.kind === 'greeting') due.take(reply)
     else if (due.kind === 'script') this.#takeScript(due, reply)
+    else if (due.kind === 'copies') takeCopies(due, reply)
     else if (due.kind === 'tooLarge') this.#answer(due.flight, isError(reply) ? reply : TOO_LARGE)
     else this.#answer(due.flight, singleReply(due.op, due.version, reply))
     return true
@@ -139,9 +141,13 @@ export class RedisCodec implements Codec {
 
   #takeScript(due: ScriptDue, reply: RespReply): void {
     const { flight, commands, versions } = due
-    if (isError(reply) && isNoScript(reply.error) && due.mayRepeat) {
-      this.#repeat(due)
-      return
+    if (isError(reply) && isNoScript(reply.error)) {
+      if (due.mayRepeat && !flight.awaitsCopies) {
+        this.#repeat(due)
+        return
+      }
+      // Another connection teaches it to the server again.
+      this.isSpent = true
     }
     const answers = isList(reply) ? reply : undefined
     if (!isError(reply) && answers?.length !== commands.length) {
@@ -178,6 +184,13 @@ export class RedisCodec implements Codec {
     this.#dues = []
     this.#head = 0
   }
+}
+
+function takeCopies({ flights, replicas }: Due & { readonly kind: 'copies' }, reply: RespReply): void {
+  const made = typeof reply === 'number' ? reply : 0
+  const shortage =
+    made >= replicas ? undefined : `The server has stored it, but only ${made} of ${replicas} replicas have it (replicas in the save path).`
+  for (const flight of flights) flight.copied(shortage)
 }
 
 /** The second flight of a cycle as the script's call that it was sent as. */

@@ -10,7 +10,8 @@ export const redisScheme: WireScheme = {
   read(savePath, refuse) {
     const server = readRedisPath(savePath, refuse)
     return {
-      open: ({ clock, flightMs, connections, onWarning }) => createRedisWire({ server, clock, flightMs, connections, onWarning }),
+      open: ({ clock, flightMs, connections, onWarning, isOfProcesses }) =>
+        createRedisWire({ server, clock, flightMs, connections, onWarning, isOfProcesses }),
       operate: (options) => operateRedis(server, options),
     }
   },

@@ -21,6 +21,8 @@ export interface RedisWireOptions {
   readonly flightMs?: number
   /** The most connections. Default 3, minimum 1. */
   readonly connections?: number
+  /** Whether a key tells of running processes alone (a lock), which need no copies. Default: none does. */
+  readonly isOfProcesses?: ((key: string) => boolean) | undefined
   /** Told what an operator should know, each thing once. */
   readonly onWarning?: ((warning: WireWarning) => void) | undefined
 }
@@ -33,7 +35,12 @@ export interface RedisWire extends Wire {
 }
 
 /** One server, and how it is spoken to. */
-export function createRedisNode({ server, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined }: RedisWireOptions): ServerNode {
+export function createRedisNode(options: RedisWireOptions): ServerNode {
+  const { server, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined, isOfProcesses = () => false } = options
+  const { database, replicas } = server
+  // Half of the deadline, so that the answer to it comes before it.
+  const copies = replicas === 0 ? undefined : { replicas, waitMs: Math.ceil(flightMs / 2), isOfProcesses }
+
   if (!(flightMs >= 10 && flightMs <= 600_000)) {
     throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
   }
@@ -44,7 +51,7 @@ export function createRedisNode({ server, clock, flightMs = 2000, connections = 
     peer: peerOf(server),
     trust: 'always',
     clock,
-    makeCodec: (context) => new RedisCodec(context, { database: server.database, random: systemRandom }),
+    makeCodec: (context) => new RedisCodec(context, { database, copies, random: systemRandom }),
     flightMs,
     connections,
     warn,

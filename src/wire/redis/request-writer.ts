@@ -19,6 +19,7 @@ export type Due =
   | Ask
   | { readonly kind: 'single'; readonly flight: Flight; readonly op: Single['op']; readonly version: string | undefined }
   | { readonly kind: 'tooLarge'; readonly flight: Flight }
+  | { readonly kind: 'copies'; readonly flights: readonly Flight[]; readonly replicas: number }
   | ScriptDue
   | { readonly kind: 'greeting'; readonly take: (reply: RespReply) => void }
 
@@ -31,6 +32,14 @@ export interface ScriptDue {
   readonly mayRepeat: boolean
 }
 
+/** That a change of a record is acknowledged only when so many replicas have it. */
+export interface Copies {
+  readonly replicas: number
+  /** How long they are waited for, in milliseconds. */
+  readonly waitMs: number
+  readonly isOfProcesses: (key: string) => boolean
+}
+
 /** Where a batch is written to, and what becomes due by it. */
 export interface Request {
   readonly outbox: Outbox
@@ -41,8 +50,10 @@ const PING = commandOf('PING')
 
 export class RequestWriter {
   readonly #versions: Versions
+  readonly #copies: Copies | undefined
 
-  constructor(random: Pick<Random, 'bytes'>) {
+  constructor(random: Pick<Random, 'bytes'>, copies: Copies | undefined) {
+    this.#copies = copies
     this.#versions = new Versions(random)
   }
 
@@ -54,6 +65,16 @@ export class RequestWriter {
       else if (flight instanceof Ask) this.#writeAsk(flight, request)
       else this.#writeCommands(flight, request)
     }
+    if (this.#copies !== undefined) this.#writeWait(flights, this.#copies, request)
+  }
+
+  /** One WAIT for all that the batch has changed. */
+  #writeWait(flights: readonly Flight[], { replicas, waitMs, isOfProcesses }: Copies, { outbox, dues }: Request): void {
+    const changing = flights.filter(({ commands }) => commands.some(({ op, key }) => op !== 'get' && !isOfProcesses(key)))
+    if (changing.length === 0) return
+    for (const flight of changing) flight.awaitCopies()
+    outbox.text(commandOf('WAIT', replicas, waitMs))
+    dues.push({ kind: 'copies', flights: changing, replicas })
   }
 
   #writeStart(flight: StartFlight, { outbox, dues }: Request): void {

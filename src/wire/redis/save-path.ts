@@ -17,6 +17,8 @@ import { REDIS } from './traits.js'
 /** One Redis, or one Valkey. */
 export interface RedisServer extends SocketAddress {
   readonly database: number
+  /** How many replicas must have a change before it is acknowledged; 0: the server's own word suffices. */
+  readonly replicas: number
 }
 
 export const FORM = 'redis://user:password@host:6379/0'
@@ -27,8 +29,8 @@ const DEFAULT_PORT = 6379
 const DEFAULT_USER = 'default'
 const WHERE = 'server'
 const OF_TLS = ['ca', 'cert', 'key', 'servername', 'verify'] as const
-const PARAMETERS = ['db', ...OF_TLS] as const
-type Parameters = TlsTexts & { db?: string }
+const PARAMETERS = ['db', 'replicas', ...OF_TLS] as const
+type Parameters = TlsTexts & { db?: string; replicas?: string }
 
 /** Reads the path strictly; what it does not know is refused. */
 export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
@@ -43,8 +45,9 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
   const sign = location.slice(0, end).lastIndexOf('@')
   const credentials = sign < 0 ? undefined : credentialsOf(location.slice(0, sign), refuse)
   const address = location.slice(sign + 1)
+  const replicas = replicasOf(parameters.replicas, refuse)
   if (isUnix) {
-    return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse) }
+    return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse), replicas }
   }
   if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server')
   const slash = address.indexOf('/')
@@ -54,6 +57,7 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
     tls: scheme === 'rediss' ? tlsOf(parameters, WHERE, refuse) : undefined,
     credentials,
     database: databaseOf(path === '' ? undefined : path, refuse),
+    replicas,
   }
 }
 
@@ -82,6 +86,11 @@ function credentialsOf(text: string, refuse: Refuse): Credentials {
 function databaseOf(text: string | undefined, refuse: Refuse): number {
   if (text === undefined) return 0
   return /^(?:0|[1-9]\d{0,4})$/.test(text) ? Number(text) : refuse(WHERE, 'a database is a number', text)
+}
+
+function replicasOf(text: string | undefined, refuse: Refuse): number {
+  if (text === undefined) return 0
+  return /^[1-9]$/.test(text) ? Number(text) : refuse(WHERE, 'replicas is a number from 1 to 9', text)
 }
 
 function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters {

@@ -28,6 +28,8 @@ export abstract class Flight {
   #replies: Reply[] | undefined
   #answered = 0
   #settled = false
+  /** Whether word of enough copies is awaited besides the replies. */
+  #awaitsCopies = false
   /** The first error by which the server refused a command. */
   #refusal: string | undefined
 
@@ -47,6 +49,27 @@ export abstract class Flight {
     if (this.#answered < this.size || this.#settled) return
     if (this.#refusal !== undefined) {
       this.#failRefused(this.#refusal)
+      return
+    }
+    if (this.#awaitsCopies) return
+    this.#settled = true
+    this.land(this.#replies)
+  }
+
+  get awaitsCopies(): boolean {
+    return this.#awaitsCopies
+  }
+
+  /** From now on the flight is not over when it is answered, but when `copied` was called as well. */
+  awaitCopies(): void {
+    this.#awaitsCopies = true
+  }
+
+  /** Takes word of the copies, behind the replies. @param shortage why they do not suffice. */
+  copied(shortage: string | undefined): void {
+    if (this.#settled || this.#replies === undefined) return
+    if (shortage !== undefined) {
+      this.fail(new FlightError('unknown', shortage, { isFinal: true }))
       return
     }
     this.#settled = true
@@ -86,7 +109,9 @@ export abstract class Flight {
   fail(error: FlightError): void {
     if (this.#settled) return
     this.#settled = true
-    failLater(this.receiver, error)
+    // The server could only say whether it has the change itself.
+    const isFinal = this.#awaitsCopies && error.outcome === 'unknown' && !error.isFinal
+    failLater(this.receiver, isFinal ? new FlightError('unknown', error.message, { cause: error, isFinal }) : error)
   }
 
   /** Every command was answered, and nobody built the replies. False when it was settled before. */
