@@ -26,10 +26,10 @@ describe(OPTIONS, () => {
     ['## Koa', 'src/adapters/http/options.ts', 'LockOptions', 3],
     ['## Fetch', 'src/adapters/fetch/options.ts', 'SessionOptions', 3],
     ['## Fastify', 'src/adapters/http/options.ts', 'LockOptions', 3],
-    ['## Fastify', 'src/adapters/http/options.ts', 'KeepingOptions', 2],
+    ['## Fastify', 'src/adapters/http/session-record.ts', 'KeepingOptions', 2],
     ['## Fastify', 'src/adapters/fastify/options.ts', 'OwnSessionOptions', 2],
     ['## Express', 'src/adapters/http/options.ts', 'LockOptions', 3],
-    ['## Express', 'src/adapters/http/options.ts', 'KeepingOptions', 2],
+    ['## Express', 'src/adapters/http/session-record.ts', 'KeepingOptions', 2],
   ])('%s has a row for every option of %s, %s', (heading, file, type, more) => {
     const options = fieldsOf(file, type)
     expect(options.length).toBeGreaterThan(more)
