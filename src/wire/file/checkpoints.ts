@@ -2,6 +2,7 @@
  * Copies the log into the file, on a thread of its own: it ends with a flush of the disk, which takes 5 to 100 ms, and
  * SQLite's own way is to have a commit now and then do that, on the thread of the event loop.
  */
+import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { Sqlite } from './sqlite.js'
 
@@ -44,12 +45,15 @@ parentPort.on('message', () => {
 export class Checkpoints {
   private worker: Worker | undefined
   private isBusy = false
-  private bytesSinceLast = 0
+  /** From the log that is there: processes that are killed before they have written so much would never copy it. */
+  private bytesSinceLast: number
 
   constructor(
     private readonly sqlite: Sqlite,
     private readonly path: string,
-  ) {}
+  ) {
+    this.bytesSinceLast = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  }
 
   /** After each transaction that wrote: about how much it added to the log. */
   note(bytes: number): void {
