@@ -22,15 +22,20 @@ const CONNECTIONS_SHARE = 0.8
 
 export function findingsOf({ memory, evicted, connections, replicas, appendOnly }: ServerFacts): Finding[] {
   const findings: Finding[] = []
-  if (evicted > 0 || (memory.limitBytes > 0 && memory.policy !== 'noeviction')) {
+  const advice = 'Set maxmemory-policy noeviction, so that a full server refuses writes, and keep caches on another server.'
+  if (evicted > 0) {
     findings.push({
-      code: evicted > 0 ? 'evicting-sessions' : 'may-evict',
-      severity: evicted > 0 ? 'problem' : 'advice',
-      message:
-        evicted > 0
-          ? `It has evicted ${String(evicted)} keys (${memory.policy}): sessions are lost, and locks of requests that still run.`
-          : `When its memory is full it evicts sessions and locks (maxmemory-policy ${memory.policy}).`,
-      advice: 'Set maxmemory-policy noeviction, so that a full server refuses writes, and keep caches on another server.',
+      code: 'evicting-sessions',
+      severity: 'problem',
+      message: `It has evicted ${String(evicted)} keys (${memory.policy}): sessions are lost, and locks of requests that still run.`,
+      advice,
+    })
+  } else if (memory.limitBytes > 0 && memory.policy !== 'noeviction') {
+    findings.push({
+      code: 'may-evict',
+      severity: 'advice',
+      message: `When its memory is full it evicts sessions and locks (maxmemory-policy ${memory.policy}).`,
+      advice,
     })
   }
   if (memory.limitBytes > 0 && memory.usedBytes > memory.limitBytes * FULL_SHARE) {

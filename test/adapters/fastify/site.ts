@@ -116,6 +116,14 @@ export class Site {
     return data === undefined ? undefined : withoutCookie(data)
   }
 
+  /** As another process that stores the same: the record's version and stamp are others from now on. */
+  async storeAgain(sid: string): Promise<void> {
+    const key = `sess:${sid}`
+    const [found] = (await this.wire?.inner.flight('', [{ op: 'get', key }])) ?? []
+    if (found?.value === undefined) throw new Error('nothing is stored')
+    await this.wire?.inner.flight('', [{ op: 'set', key, value: found.value, ttlSec: 1000, flags: found.flags + 1 }])
+  }
+
   /** The commands of each flight since the visitor came, by their names. */
   get ops(): string[][] {
     const { wire } = this

@@ -41,14 +41,17 @@ describe('rolling: false', () => {
 
 describe.each(KINDS)('%s', (kind) => {
   it.each(['outOfMemory', 'exists', 'missing'] as const)('a save that is answered "%s": an error without Set-Cookie', async (status) => {
+    let beforeTheSave = (): Promise<unknown> => Promise.resolve()
     const site = await Site.start(kind, (app) => {
       app.get('/change', async (request, reply) => {
         visit(request).n = 1
+        await beforeTheSave()
         return reply.setCookie('other', 'x').header('cache-control', 'max-age=60').redirect('/show')
       })
     })
     const visitor = await site.visitor()
-    site.wire?.refuse(storesRecord, status)
+    if (status === 'exists') beforeTheSave = () => site.storeAgain(visitor.sid)
+    else site.wire?.refuse(storesRecord, status)
     const { status: answered, setCookies, headers } = await visitor.get('/change')
     expect(answered).toBe(status === 'missing' ? 409 : 503)
     expect(setCookies).toEqual([])
