@@ -11,7 +11,8 @@ import { problemOfKey, problemOfTtl } from '../problems.js'
 import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from '../socket/codec.js'
-import { problemOf } from '../socket/framing.js'
+import { problemIn } from '../socket/framing.js'
+import { checkNodeLimits } from '../socket/limits.js'
 import { ServerNode } from '../socket/node.js'
 import { TrustByAge } from '../socket/trust.js'
 import { dumpKeys } from './operator/key-dump.js'
@@ -72,12 +73,7 @@ interface Place {
 export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWire {
   const { servers, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined } = options
   if (servers.length === 0) throw new InvalidOptionError('servers: a memcached wire needs at least one server.')
-  if (!(flightMs >= 10 && flightMs <= 600_000)) {
-    throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
-  }
-  if (!(Number.isInteger(connections) && connections >= 1)) {
-    throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
-  }
+  checkNodeLimits(flightMs, connections)
   const { placement } = options
   if (placement !== undefined && servers.some(({ via }) => via !== undefined)) {
     throw new InvalidOptionError('php: through a proxy (via) the lock of a session would be on another server than its record.')
@@ -159,14 +155,6 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   if (!isPlaced) return wire
   const placed = places.map(({ node, version }): PlacedNode => ({ node, problemOf: (commands) => problemIn(commands, version) }))
   return { ...wire, ...placedOn(placed, placement, createPhpRing(servers, placement.ring)) }
-}
-
-function problemIn(commands: readonly Command[], version: RegExp): string | undefined {
-  for (const command of commands) {
-    const problem = problemOf(command, version)
-    if (problem !== undefined) return problem
-  }
-  return undefined
 }
 
 /** Behind a proxy a server restarts unseen: see `trust.ts`. */

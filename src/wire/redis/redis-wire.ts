@@ -1,11 +1,11 @@
 /** The Redis wire: one server, and nothing let through that would break its framing. */
-import { InvalidOptionError } from '../../errors.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import type { Clock } from '../../system/clock.js'
 import { systemRandom } from '../../system/random.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
-import { problemOf } from '../socket/framing.js'
+import { problemIn } from '../socket/framing.js'
+import { checkNodeLimits } from '../socket/limits.js'
 import { ServerNode } from '../socket/node.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { VERSION } from './item.js'
@@ -40,13 +40,7 @@ export function createRedisNode(options: RedisWireOptions): ServerNode {
   const { database, replicas } = server
   // Half of the deadline, so that the answer to it comes before it.
   const copies = replicas === 0 ? undefined : { replicas, waitMs: Math.ceil(flightMs / 2), isOfProcesses }
-
-  if (!(flightMs >= 10 && flightMs <= 600_000)) {
-    throw new InvalidOptionError(`flightMs: ${String(flightMs)} is not between 10 and 600000 (milliseconds).`)
-  }
-  if (!(Number.isInteger(connections) && connections >= 1)) {
-    throw new InvalidOptionError(`connections: ${String(connections)} is not an integer of at least 1.`)
-  }
+  checkNodeLimits(flightMs, connections)
   return new ServerNode({
     peer: peerOf(server),
     trust: 'always',
@@ -68,7 +62,7 @@ export function createRedisWire(options: RedisWireOptions): RedisWire {
   let closing: Promise<void> | undefined
 
   function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
-    const problem = problemIn(commands)
+    const problem = problemIn(commands, VERSION)
     if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
     else if (commands.length > 0 || closing !== undefined) node.send(commands, receiver)
     else queueMicrotask(() => receiver.landed([]))
@@ -92,12 +86,4 @@ export function createRedisWire(options: RedisWireOptions): RedisWire {
     nodeOf: () => node.observed,
     stats: () => ({ [node.name]: node.stats }),
   }
-}
-
-function problemIn(commands: readonly Command[]): string | undefined {
-  for (const command of commands) {
-    const problem = problemOf(command, VERSION)
-    if (problem !== undefined) return problem
-  }
-  return undefined
 }

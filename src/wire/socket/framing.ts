@@ -3,7 +3,7 @@ import { problemOfKey, problemOfTtl } from '../problems.js'
 import type { Cas, Command, Value } from '../wire.js'
 
 /** Why a command must not reach a socket: it would break the framing, or mean something else than it says. */
-export function problemOf(command: Command, version: RegExp): string | undefined {
+function problemOf(command: Command, version: RegExp): string | undefined {
   const problem = problemOfKey(command.key)
   if (problem !== undefined) return problem
   switch (command.op) {
@@ -20,6 +20,15 @@ export function problemOf(command: Command, version: RegExp): string | undefined
     case 'set':
       return problemOfItem(command)
   }
+}
+
+/** Why a flight with these commands must not be sent. */
+export function problemIn(commands: readonly Command[], version: RegExp): string | undefined {
+  for (const command of commands) {
+    const problem = problemOf(command, version)
+    if (problem !== undefined) return problem
+  }
+  return undefined
 }
 
 interface Item {
