@@ -1,30 +1,14 @@
-import { rmSync } from 'node:fs'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterAll, expect, it } from 'vitest'
-import { bundleOf } from '../bundle.js'
+import { expect, it } from 'vitest'
 import type { Mutant } from '../mutants.js'
+import { firstFlaw, mutantsOf } from '../plays.js'
 import * as shipped from './play.js'
 
-const FIRST_SEED = 1
-const RUNS = 300
-const PLAY = fileURLToPath(new URL('./play.ts', import.meta.url))
-const BUNDLES = fileURLToPath(new URL(`../../../.cache/simulation-mutex-${String(process.pid)}/`, import.meta.url))
-
-afterAll(() => {
-  rmSync(BUNDLES, { recursive: true, force: true })
-})
-
-/** The first thing that is wrong in so many runs. */
-async function firstFlaw(play: typeof shipped.play, runs: number): Promise<string | undefined> {
-  for (let run = 0; run < runs; run++) {
-    const flaw = await play(FIRST_SEED + run)
-    if (flaw !== undefined) return flaw
-  }
-  return undefined
-}
+const firstSeed = 1
+const runs = 300
+const mutated = mutantsOf<typeof shipped>('mutex', new URL('./play.ts', import.meta.url))
 
 it('a named lock under lost and late flights, pauses, and a server that forgets: one holder, tokens that grow, nothing that is guarded is lost', async () => {
-  expect(await firstFlaw(shipped.play, RUNS)).toBeUndefined()
+  expect(await firstFlaw(shipped.play, { firstSeed, runs })).toBeUndefined()
 })
 
 const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
@@ -54,8 +38,6 @@ const MUTANTS: readonly Mutant[] = [
 ]
 
 it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
-  const outfile = `${BUNDLES}${mutant.name}.mjs`
-  await bundleOf(PLAY, outfile, mutant)
-  const { play } = (await import(pathToFileURL(outfile).href)) as typeof shipped
-  expect(await firstFlaw(play, 2000)).toMatch(/^seed /)
+  const { play } = await mutated(mutant)
+  expect(await firstFlaw(play, { firstSeed, runs: 2000 })).toMatch(/^seed /)
 })

@@ -1,30 +1,14 @@
-import { rmSync } from 'node:fs'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterAll, expect, it } from 'vitest'
-import { bundleOf } from '../bundle.js'
+import { expect, it } from 'vitest'
 import type { Mutant } from '../mutants.js'
+import { firstFlaw, mutantsOf } from '../plays.js'
 import * as shipped from './play.js'
 
-const FIRST_SEED = 20_261_128
-const RUNS = 150
-const PLAY = fileURLToPath(new URL('./play.ts', import.meta.url))
-const BUNDLES = fileURLToPath(new URL(`../../../.cache/simulation-php-${String(process.pid)}/`, import.meta.url))
-
-afterAll(() => {
-  rmSync(BUNDLES, { recursive: true, force: true })
-})
-
-/** The first thing that is wrong in so many runs. */
-async function firstFlaw(play: typeof shipped.play, runs: number): Promise<string | undefined> {
-  for (let run = 0; run < runs; run++) {
-    const flaw = await play(FIRST_SEED + run)
-    if (flaw !== undefined) return flaw
-  }
-  return undefined
-}
+const firstSeed = 20_261_128
+const runs = 150
+const mutated = mutantsOf<typeof shipped>('php', new URL('./play.ts', import.meta.url))
 
 it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
-  expect(await firstFlaw(shipped.play, RUNS)).toBeUndefined()
+  expect(await firstFlaw(shipped.play, { firstSeed, runs })).toBeUndefined()
 })
 
 const MUTANTS: readonly Mutant[] = [
@@ -105,28 +89,22 @@ const A_TURN_EACH: readonly Mutant[] = [
   },
 ]
 
-async function mutated(mutant: Mutant): Promise<typeof shipped> {
-  const outfile = `${BUNDLES}${mutant.name}.mjs`
-  await bundleOf(PLAY, outfile, mutant)
-  return (await import(pathToFileURL(outfile).href)) as typeof shipped
-}
-
 it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { play } = await mutated(mutant)
-  expect(await firstFlaw(play, 2000)).toMatch(/^seed /)
+  expect(await firstFlaw(play, { firstSeed, runs: 2000 })).toMatch(/^seed /)
 })
 
 it('PHP has its turns beside a crowd of Node; without standing back it has none', async () => {
-  expect(await firstFlaw(shipped.playCrowd, 5)).toBeUndefined()
+  expect(await firstFlaw(shipped.playCrowd, { firstSeed, runs: 5 })).toBeUndefined()
   const { playCrowd } = await mutated(NO_STAND_BACK)
-  expect(await playCrowd(FIRST_SEED)).toMatch(/PHP had \d turns/)
+  expect(await playCrowd(firstSeed)).toMatch(/PHP had \d turns/)
 })
 
 it('Node and PHP have a share each, where no process of Node has more than one request', async () => {
-  expect(await firstFlaw(shipped.playShares, 5)).toBeUndefined()
+  expect(await firstFlaw(shipped.playShares, { firstSeed, runs: 5 })).toBeUndefined()
 })
 
 it.each(A_TURN_EACH.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { playShares } = await mutated(mutant)
-  expect(await firstFlaw(playShares, 5)).toMatch(/Node had \d+ turns, PHP \d+/)
+  expect(await firstFlaw(playShares, { firstSeed, runs: 5 })).toMatch(/Node had \d+ turns, PHP \d+/)
 })
