@@ -3,7 +3,8 @@ import session from 'express-session'
 import type { MemcachedServer } from '../../test/support/memcached-server.js'
 import { loadExpressAdapter, loadExpressInternals, loadLatchkey } from '../support/latchkey.js'
 import { changed, changedText, sessionOf } from '../support/record.js'
-import { type RedisServer, startRedis } from '../support/redis-server.js'
+import type { RedisProcess } from '../../test/support/redis-server.js'
+import { startRedis } from '../support/redis-server.js'
 import type { RowContext } from '../support/result.js'
 import type { Contender } from './contender.js'
 import { ExpressRequests } from './express-request.js'
@@ -113,7 +114,7 @@ async function makeConnectRedis(setup: Setup): Promise<Contender | undefined> {
 }
 
 /** It stops the server when it is closed. */
-export async function connectRedisTo(server: RedisServer, setup: Pick<Setup, 'recordBytes'>): Promise<Contender> {
+export async function connectRedisTo(server: RedisProcess, setup: Pick<Setup, 'recordBytes'>): Promise<Contender> {
   const [{ RedisStore }, { createClient }] = await Promise.all([import('connect-redis'), import('redis')])
   const client = createClient({ url: `redis://127.0.0.1:${String(server.port)}` })
   client.on('error', (error) => {
@@ -122,7 +123,7 @@ export async function connectRedisTo(server: RedisServer, setup: Pick<Setup, 're
   await client.connect()
   return expressStore(CONNECT_REDIS, new RedisStore({ client, prefix: 'sess:' }), setup, () => {
     client.destroy()
-    server.stop()
+    return server.stop()
   })
 }
 

@@ -49,7 +49,7 @@ export const http: Row = {
     }
     await measure(sites, context)
     for (const { child } of sites) child.stop()
-    redis?.stop()
+    await redis?.stop()
     return { ...report(sites), notes }
   },
 }

@@ -116,7 +116,7 @@ async function redlocks(): Promise<Lock[]> {
       },
       async close() {
         for (const client of clients) client.disconnect()
-        redis.stop()
+        await redis.stop()
       },
     },
   ]

@@ -63,7 +63,7 @@ for (const { name, middleware, close } of contestants) {
   columns.push({ name, results: await playRaces({ middleware }) })
   await close()
 }
-redis?.stop()
+await redis?.stop()
 await server.stop()
 
 console.log(`| race | ${columns.map(({ name }) => name).join(' | ')} |`)

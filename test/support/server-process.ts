@@ -1,0 +1,212 @@
+/** A real server for tests and benchmarks: a process on a loopback port or a unix socket of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What every kind of server is asked for. */
+export interface ServerOptions {
+  /** Added to the command line. */
+  readonly args?: readonly string[]
+  /** Whether to listen on a unix socket instead of a port. Default false. */
+  readonly unixSocket?: boolean
+  /** The port that must be used. Default: a free port. */
+  readonly port?: number
+}
+
+/** Where a server lives. */
+export interface Place {
+  /** For its files; removed when it is stopped. */
+  readonly directory: string
+  /** 0 when the server listens on a unix socket. */
+  readonly port: number
+}
+
+export interface CommandLine {
+  readonly binary: string
+  readonly args: readonly string[]
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export const HOST = '127.0.0.1'
+const START_DEADLINE_MS = 10_000
+const POLL_MS = 2
+// The ports are below Linux's ephemeral range, so that while a server is down no outgoing connection can take its port,
+// or connect to itself.
+const PORTS = { from: 15_000, to: 32_000 }
+
+export abstract class ServerProcess implements AsyncDisposable {
+  private child: ChildProcess | undefined
+  private exited: Promise<void> = Promise.resolve()
+  protected readonly directory: string
+  readonly port: number
+
+  protected constructor(
+    private readonly name: string,
+    { directory, port }: Place,
+  ) {
+    this.directory = directory
+    this.port = port
+  }
+
+  /** Resolves when the server that `make` makes answers. */
+  protected static async started<S extends ServerProcess>(name: string, options: ServerOptions, make: (place: Place) => S): Promise<S> {
+    const directory = mkdtempSync(join(tmpdir(), `latchkey-${name}-`))
+    let failure: unknown
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const port = options.unixSocket === true ? 0 : (options.port ?? randomInt(PORTS.from, PORTS.to))
+      const server = make({ directory, port })
+      try {
+        await server.launch()
+        return server
+      } catch (error) {
+        failure = error
+        // Only a port that is in use is worth another try, and only where the port was our choice.
+        if (!String(error).includes('in use') || options.port !== undefined) break
+      }
+    }
+    rmSync(directory, { recursive: true, force: true })
+    throw failure
+  }
+
+  /** How it is started anew; what an earlier run has left is removed. */
+  protected abstract commandLine(): CommandLine
+
+  /** Whether it can be used, soon after it was started. */
+  protected abstract isReady(): boolean | Promise<boolean>
+
+  get socketPath(): string {
+    return join(this.directory, `${this.name}.sock`)
+  }
+
+  /** The address for a save path: `127.0.0.1:21212`, or the path of the unix socket. */
+  get address(): string {
+    return this.port === 0 ? this.socketPath : `${HOST}:${String(this.port)}`
+  }
+
+  /** The server's process id; undefined while the server is down. */
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
+  get running(): boolean {
+    return this.child !== undefined
+  }
+
+  /** Opens a plain connection; the socket returned is not connected yet. */
+  connect(): Socket {
+    return this.port === 0 ? connect(this.socketPath) : connect(this.port, HOST)
+  }
+
+  /** Ends the process for good, whatever state it is in, and resolves when it has ended. May be called again. */
+  async stop(): Promise<void> {
+    await this.kill()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /**
+   * Kills the process, and resolves when it has ended. SIGTERM takes
+   * memcached 0.8 s; SIGKILL is quick, and loses nothing.
+   */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    this.child?.kill(signal)
+    await this.exited
+  }
+
+  /** Restarts the server at the same address, with an empty store, and memcached's CAS numbers from 1. */
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.launch()
+  }
+
+  /**
+   * Pauses the server by SIGSTOP, and resolves when it stands still. The kernel still accepts connections, but nothing
+   * is answered.
+   */
+  async pause(): Promise<void> {
+    this.child?.kill('SIGSTOP')
+    await poll(`${this.name} did not stop`, () => this.isStopped())
+  }
+
+  /** Resumes the server by SIGCONT. It now carries out what was sent in the meantime. */
+  resume(): void {
+    this.child?.kill('SIGCONT')
+  }
+
+  /** Sends `line` on a connection of its own, then `quit`, and returns everything the server answers, latin1. */
+  protected async answerTo(line: string, quit: string): Promise<string> {
+    const socket = this.connect()
+    socket.setEncoding('latin1')
+    // The server closes after that, so the answer's end needs no parsing.
+    socket.write(`${line}\r\n${quit}\r\n`, 'latin1')
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    return answer
+  }
+
+  private async launch(): Promise<void> {
+    rmSync(this.socketPath, { force: true })
+    const { binary, args, env } = this.commandLine()
+    const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env === undefined ? {} : { env }) })
+    let complaint = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)))
+    }
+    const watchdog = killWithThisProcess(child.pid, this.directory)
+    this.child = child
+    this.exited = new Promise((resolve) => {
+      const gone = (): void => {
+        watchdog?.kill('SIGKILL')
+        if (this.child === child) this.child = undefined
+        resolve()
+      }
+      child.once('close', gone)
+      child.once('error', (error) => {
+        complaint += error.message
+        gone()
+      })
+    })
+    try {
+      await poll(`${this.name} did not start`, async () => {
+        if (this.child !== child) throw new Error(`${this.name} exited: ${complaint.trim()}`)
+        return this.isReady()
+      })
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
+  }
+
+  private isStopped(): boolean {
+    const { pid } = this
+    if (pid === undefined) throw new Error(`${this.name} is not running`)
+    // A signal may be delivered after kill() has returned. On Linux /proc shows when; elsewhere nothing does.
+    if (process.platform !== 'linux') return true
+    return /\) T /.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'))
+  }
+}
+
+/** Starts a shell that sees its input close when this process dies, however it dies, and then kills and cleans up. */
+function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
+  if (pid === undefined) return undefined
+  const cleanUp = ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory]
+  const watchdog = spawn('sh', cleanUp, { stdio: ['pipe', 'ignore', 'ignore'] })
+  watchdog.on('error', () => undefined)
+  watchdog.unref()
+  return watchdog
+}
+
+async function poll(failure: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + START_DEADLINE_MS
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error(`${failure} within ${String(START_DEADLINE_MS)} ms`)
+    await delay(POLL_MS)
+  }
+}
