@@ -1,11 +1,12 @@
 /** cycle: load, change, save one of 4,096 sessions of 400 bytes; 64 in flight, and one at a time. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import * as names from '../contenders/all.js'
-import { type Contender, idOf, RECORD_BYTES } from '../contenders/contender.js'
-import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
+import { idOf, RECORD_BYTES } from '../contenders/contender.js'
+import type { Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
+import { type Slices, underBothLoads } from '../support/loads.js'
 import { changed, sessionOf } from '../support/record.js'
-import { num, type Chart, type Row, type RowContext, type RowResult, type Table } from '../support/result.js'
+import { num, type Chart, type Row, type RowResult, type Table } from '../support/result.js'
 import { median, ratioOf, spreadPct, thinned } from '../support/statistics.js'
 import { startTap } from '../support/tap.js'
 
@@ -18,26 +19,9 @@ export const cycle: Row = {
     await using server = await MemcachedServer.start({ args: ['-m', '256'] })
     const setup = { server, recordBytes: RECORD_BYTES }
     const { list, missing } = await names.makeContenders(setup, context)
-    for (const contender of list) {
-      context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
-      await seedAll(contender, SESSIONS)
-    }
-    const many = await measure(list, IN_FLIGHT, context)
-    const single = await measure(list, 1, context)
-    for (const contender of list) await contender.close()
+    const { many, single } = await underBothLoads(list, { sessions: SESSIONS, inFlight: IN_FLIGHT }, context)
     return { ...report(many, single, await countPerCycle(server)), notes: missing }
   },
-}
-
-type Slices = ReadonlyMap<string, readonly Slice[]>
-
-function measure(list: readonly Contender[], inFlight: number, context: RowContext): Promise<Slices> {
-  const [rounds, forMs] = context.quick ? [5, inFlight === 1 ? 150 : 320] : [11, inFlight === 1 ? 600 : 1000]
-  const about = `${String(inFlight)} in flight`
-  const slice = (contender: Contender): Promise<Slice> => drive(contender, { inFlight, forMs, sessions: SESSIONS })
-  return inRounds(list, rounds, slice, (text) => {
-    context.progress(`${about}: ${text}`)
-  })
 }
 
 interface PerCycle {

@@ -4,11 +4,12 @@ import { configurationOf, missingProxy, type Proxy, type ProxyKind, REAL_PROXY_K
 import { CONNECT_REDIS, connectRedisTo } from '../contenders/all.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
-import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
+import type { Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
+import { type Slices, underBothLoads } from '../support/loads.js'
 import { changed, sessionOf } from '../support/record.js'
 import { startRedis } from '../support/redis-server.js'
-import { num, type Row, type RowContext, type Table } from '../support/result.js'
+import { num, type Row, type Table } from '../support/result.js'
 import { median, ratioOf, spreadPct } from '../support/statistics.js'
 
 const SESSIONS = 4096
@@ -46,13 +47,7 @@ export const engines: Row = {
     const redis = await onRedis()
     list.push(...redis)
     if (redis.length === 0) notes.push('no rows for Redis: redis-server is not installed')
-    for (const contender of list) {
-      context.progress(`storing ${String(SESSIONS)} sessions, ${contender.name}`)
-      await seedAll(contender, SESSIONS)
-    }
-    const many = await measure(list, IN_FLIGHT, context)
-    const single = await measure(list, 1, context)
-    for (const contender of list) await contender.close()
+    const { many, single } = await underBothLoads(list, { sessions: SESSIONS, inFlight: IN_FLIGHT }, context)
     const known = RATIOS.filter(({ of, to }) => many.has(of) && many.has(to))
     const ratio = ({ of, to }: (typeof RATIOS)[number]): number => ratioOf(ratesOf(many.get(of)), ratesOf(many.get(to)))
     return {
@@ -100,16 +95,6 @@ async function latchkey(name: string, savePath: string, proxy?: Proxy): Promise<
     await proxy?.stop()
   }
   return { name, seed: (index) => hooks.seed(index), cycle: (index) => hooks.cycle(index), close }
-}
-
-type Slices = ReadonlyMap<string, readonly Slice[]>
-
-function measure(list: readonly Contender[], inFlight: number, { quick, progress }: RowContext): Promise<Slices> {
-  const [rounds, forMs] = quick ? [5, 200] : [11, inFlight === 1 ? 600 : 1000]
-  const about = `${String(inFlight)} in flight`
-  return inRounds(list, rounds, (contender) => drive(contender, { inFlight, forMs, sessions: SESSIONS }), (text) => {
-    progress(`${about}: ${text}`)
-  })
 }
 
 const ratesOf = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map(({ cyclesPerSecond }) => cyclesPerSecond)
