@@ -43,6 +43,7 @@ const project = (name: string, include: string[], exclude: string[], isolate = t
 
 export default defineConfig({
   test: {
+    globalSetup: 'test/support/programs.ts',
     // Vitest leaves one core free, which on two leaves one: a file waits for servers and processes for a third of its time.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { Browser } from './express/browser.js'
+import { builtProgram } from '../support/programs.js'
 import { until } from './express/site.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Starts an example as a user would, and ends it with SIGTERM: it must end by itself then, with nothing held. */
 export async function serving(example: string, servers: string | undefined, use: (port: number) => Promise<void>): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', example], {
+  const child = spawn(process.execPath, [await builtProgram(join(ROOT, example))], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], ...(servers === undefined ? {} : { MEMCACHE_SERVERS: servers }) },
     stdio: ['ignore', 'pipe', 'inherit'],

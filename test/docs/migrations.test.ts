@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { blocksOf, PAGES, read, ROOT } from '../support/pages.js'
+import { builtProgram } from '../support/programs.js'
 
 /** What docs/guide/migrating/ tells who comes from another store, done to a small application: test/docs/migrating/. */
 
@@ -66,7 +67,7 @@ const isShop = (found: unknown): found is Shop =>
 
 /** A visitor whose page adds eight things to a list at once, after a login; what is in the list then. After a logout nothing is. */
 async function shopAt(file: string): Promise<Shop> {
-  const child = spawn(process.execPath, ['--import', 'tsx', file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [await builtProgram(file)], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   try {
     const port = await new Promise<string>((resolve, reject) => {
       child.stdout.once('data', (chunk: Buffer) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { blocksOf, read, ROOT } from '../support/pages.js'
+import { builtProgram } from '../support/programs.js'
 
 const SCRATCH = join(ROOT, '.cache/readme')
 
@@ -19,7 +20,7 @@ it('the Express example of README.md counts visits on memcached', async () => {
       .replace('127.0.0.1:11211', server.address)
       .replace('app.listen(3000)', 'const s = app.listen(0, "127.0.0.1", () => console.log(s.address().port))'),
   )
-  const child = spawn(process.execPath, ['--import', 'tsx', file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [await builtProgram(file)], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   try {
     const [line] = (await once(child.stdout, 'data')) as [Buffer]
     const url = `http://127.0.0.1:${line.toString().trim()}/`

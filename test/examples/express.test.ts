@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { builtProgram } from '../support/programs.js'
 
 /** examples/express, as a process of its own on a real memcached. */
 
@@ -16,7 +18,7 @@ const said: string[] = []
 beforeAll(async () => {
   server = await MemcachedServer.start()
   const env = { ...process.env, MEMCACHE_SERVERS: `127.0.0.1:${String(server.port)}`, PORT: '0' }
-  const child = spawn(process.execPath, ['--import', 'tsx', 'examples/express/main.ts'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [await builtProgram(join(ROOT, 'examples/express/main.ts'))], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
   example = child
   const lines = createInterface(child.stdout)
   lines.on('line', (line) => said.push(line))

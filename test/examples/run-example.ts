@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { builtProgram } from '../support/programs.js'
 
 export interface Run {
   readonly child: ChildProcess
@@ -26,12 +28,22 @@ type Environment = Readonly<Record<string, string | undefined>>
  * As `tsx main.ts`, but without the process that tsx puts before it: that one kills a program which does not answer
  * a signal within 60 ms, which a busy machine cannot promise.
  */
-export function startExample(example: 'demo' | 'cluster' | 'php', args: readonly string[], env: Environment = {}): Run {
+export function startExample(example: 'cluster' | 'php', args: readonly string[], env: Environment = {}): Run {
   return start(process.execPath, ['--import', 'tsx', `examples/${example}/main.ts`, ...args], env)
 }
 
-export const runExample = (example: 'demo' | 'cluster' | 'php', args: readonly string[], env?: Environment): Promise<Ended> =>
+export const runExample = (example: 'cluster' | 'php', args: readonly string[], env?: Environment): Promise<Ended> =>
   startExample(example, args, env).ended
+
+/** The demo as one file: it is started so often here that the compiler would take longer than what is tested. */
+export async function startDemo(args: readonly string[], env: Environment = {}): Promise<Run> {
+  return start(process.execPath, [await builtProgram(join(root, 'examples/demo/main.ts')), ...args], env)
+}
+
+export async function runDemo(args: readonly string[], env?: Environment): Promise<Ended> {
+  const { ended } = await startDemo(args, env)
+  return ended
+}
 
 export const runNpm = (args: readonly string[], env: Environment = {}): Promise<Ended> => start('npm', args, env).ended
 

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../adapters/express/site.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { builtProgram } from '../support/programs.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const SESSIONS = Array.from({ length: 8 }, (_, at) => `visitor-${String(at)}`)
@@ -19,7 +21,7 @@ afterAll(() => memcached.stop())
 
 describe('examples/sigterm', () => {
   it('is stopped under load: every change that was acknowledged is stored, no other, and no lock is left', async () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/sigterm/main.ts'], {
+    const child = spawn(process.execPath, [await builtProgram(join(ROOT, 'examples/sigterm/main.ts'))], {
       cwd: ROOT,
       env: { PATH: process.env['PATH'], MEMCACHE_SERVERS: memcached.address },
       stdio: ['ignore', 'pipe', 'inherit'],

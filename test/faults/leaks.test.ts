@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { SeededRandom } from 'latchkey/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { builtProgram } from '../support/programs.js'
 import { type Fault, FaultProxy } from '../support/proxy.js'
 import type { Holdings, Order, Report } from './leak-child.js'
 
@@ -32,7 +33,7 @@ beforeEach(async () => {
   // What `foreignReply` hands out before any other reply has passed.
   for (const proxy of proxies) proxy.passed(Buffer.from('END\r\n'))
   const savePath = proxies.map(({ address }) => `tcp://${address}`).join(',')
-  child = fork(MAIN, { execArgv: ['--import', 'tsx'], env: { ...process.env, SAVE_PATH: savePath } })
+  child = fork(await builtProgram(MAIN), { execArgv: [], env: { ...process.env, SAVE_PATH: savePath } })
   child.on('message', (report: Report) => {
     if ('bug' in report) bugs.push(report.bug)
   })

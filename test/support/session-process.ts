@@ -1,10 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { SessionManagerOptions } from '../../src/index.js'
-import { buildPrograms } from './programs.js'
+import { builtProgram } from './programs.js'
 
 export type Call =
   | { readonly do: 'read'; readonly id: string; readonly label?: string }
@@ -34,16 +32,11 @@ export interface Counted {
 export type Result = { readonly value: unknown } | { readonly code: string }
 
 const MAIN = fileURLToPath(new URL('./session-process-main.ts', import.meta.url))
-const BUILT = fileURLToPath(new URL(`../../.cache/session-process-${String(process.pid)}`, import.meta.url))
 
 const alive = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
-  rmSync(BUILT, { recursive: true, force: true })
 })
-
-/** The program, once it is built. */
-let program: Promise<void> | undefined
 
 /** A real process with a manager of its own. A test tells it what to do, and can stop and kill it. */
 export class SessionProcess {
@@ -61,8 +54,7 @@ export class SessionProcess {
   }
 
   static async start(options: SessionManagerOptions): Promise<SessionProcess> {
-    await (program ??= buildPrograms([MAIN], BUILT))
-    const child = fork(join(BUILT, 'session-process-main.mjs'), { execArgv: [], env: { ...process.env, MANAGER_OPTIONS: JSON.stringify(options) } })
+    const child = fork(await builtProgram(MAIN), { execArgv: [], env: { ...process.env, MANAGER_OPTIONS: JSON.stringify(options) } })
     alive.add(child)
     child.once('exit', () => alive.delete(child))
     const started = new SessionProcess(child)

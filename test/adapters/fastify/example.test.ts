@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../../support/memcached-server.js'
+import { builtProgram } from '../../support/programs.js'
 import { FastifyBrowser } from './browser.js'
 import { until } from './site.js'
 
@@ -12,7 +14,7 @@ describe('examples/fastify', () => {
   it.each(['memory', 'memcached'])('a cart that is filled by twenty requests at once, paid once, on %s', async (store) => {
     await using memcached = await MemcachedServer.start()
     const servers = store === 'memory' ? {} : { MEMCACHE_SERVERS: memcached.address }
-    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/fastify/main.ts'], {
+    const child = spawn(process.execPath, [await builtProgram(join(ROOT, 'examples/fastify/main.ts'))], {
       cwd: ROOT,
       env: { PATH: process.env['PATH'], ...servers },
       stdio: ['ignore', 'pipe', 'inherit'],
