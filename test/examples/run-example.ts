@@ -22,17 +22,18 @@ export interface Ended {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
+type Example = 'cluster' | 'php' | 'deployment'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * As `tsx main.ts`, but without the process that tsx puts before it: that one kills a program which does not answer
  * a signal within 60 ms, which a busy machine cannot promise.
  */
-export function startExample(example: 'cluster' | 'php', args: readonly string[], env: Environment = {}): Run {
+export function startExample(example: Example, args: readonly string[], env: Environment = {}): Run {
   return start(process.execPath, ['--import', 'tsx', `examples/${example}/main.ts`, ...args], env)
 }
 
-export const runExample = (example: 'cluster' | 'php', args: readonly string[], env?: Environment): Promise<Ended> =>
+export const runExample = (example: Example, args: readonly string[], env?: Environment): Promise<Ended> =>
   startExample(example, args, env).ended
 
 /** The demo as one file: it is started so often here that the compiler would take longer than what is tested. */
