@@ -9,25 +9,15 @@ import { FlightError, UnsupportedStoreError } from '../wire.js'
 import { AuthenticationError, type Codec, type MakeCodec } from './codec.js'
 import type { Flight } from './flight.js'
 import type { Greeting } from './greeting.js'
-import type { Peer } from './address.js'
-import type { Opening } from './opening.js'
+import { type Peer, placeName } from './address.js'
+import { ConnectError, type Opening } from './opening.js'
 import { dial, readPemFiles } from './dial.js'
-
-/** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
-export class ConnectError extends Error {
-  override readonly name = 'ConnectError'
-  constructor(
-    message: string,
-    /** When the attempt began; the clock's monotonic milliseconds. */
-    readonly beganAtMs: number,
-    options?: { readonly cause: unknown },
-  ) {
-    super(message, options)
-  }
-}
+import type { Whereabouts } from './whereabouts.js'
 
 export interface ConnectionOptions {
   readonly peer: Peer
+  /** Where the server is. Default: always at the peer's address. */
+  readonly whereabouts?: Pick<Whereabouts, 'locate' | 'hasLeft'> | undefined
   readonly clock: Clock
   readonly makeCodec: MakeCodec
   /** How long connecting and the handshake may take together. */
@@ -51,20 +41,23 @@ export class Connection {
   #timer: Timer | undefined
   #death: Error | undefined
 
+  /** Where it leads to. */
+  readonly place: string
   readonly #name: string
   readonly #socket: Socket
   readonly #codec: Codec
   readonly #clock: Clock
 
   private constructor(
-    name: string,
+    place: string,
     socket: Socket,
     codec: Codec,
     clock: Clock,
     opening: Opening,
   ) {
     this.#opening = opening
-    this.#name = name
+    this.#name = opening.name
+    this.place = place
     this.#socket = socket
     this.#codec = codec
     this.#clock = clock
@@ -80,25 +73,26 @@ export class Connection {
    * @throws {ConnectError} within `openMs`, whatever happens.
    */
   static async open(
-    { peer, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
+    { peer, whereabouts, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
     opening: Opening,
   ): Promise<Connection> {
-    const { name, address: server } = peer
     try {
+      const server = whereabouts === undefined ? peer.address : await opening.find(whereabouts.locate())
       const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
       signal.throwIfAborted()
       // Nothing arrives before this function has made the connection of it.
       const receive = (chunk: Buffer): void => connection.#receive(chunk)
       const { socket, readyEvent } = dial(server, pem, receive)
       const codec = makeCodec({ socket, credentials: server.credentials, clock })
-      const connection = new Connection(name, socket, codec, clock, opening)
+      const connection = new Connection(placeName(server), socket, codec, clock, opening)
       const giveUp = (): void => connection.destroy(new Error('the wire was closed'))
       // After the turn's I/O, as in #watch().
       const expire = (): void => {
         if (connection.#opening === undefined) return
         connection.destroy(new Error(`no answer within ${String(openMs)} ms: ${opening.awaited}`))
       }
-      const timer = clock.setTimer(() => setImmediate(expire), openMs)
+      const leftMs = Math.max(1, openMs - (clock.nowMs() - opening.beganAtMs))
+      const timer = clock.setTimer(() => setImmediate(expire), leftMs)
       signal.addEventListener('abort', giveUp, { once: true })
       try {
         await connection.#greet(readyEvent, date)
@@ -106,11 +100,15 @@ export class Connection {
         timer.cancel()
         signal.removeEventListener('abort', giveUp)
       }
+      if (whereabouts?.hasLeft(server) === true) {
+        connection.destroy(new Error('it has moved'))
+        throw new Error('it has moved to another server in the meantime')
+      }
       return connection
     } catch (error) {
       const reason = error instanceof Error ? opening.reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''
-      const failed = error instanceof UnsupportedStoreError ? reason : `Cannot connect to ${name}: ${reason}`
+      const failed = error instanceof UnsupportedStoreError ? reason : `Cannot connect to ${opening.name}: ${reason}`
       throw new ConnectError(`${failed}.${hint}`, opening.beganAtMs, { cause: error })
     }
   }

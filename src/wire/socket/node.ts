@@ -6,17 +6,21 @@ import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
 import { FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
-import type { Peer } from './address.js'
+import { type Peer, placeName, type SocketAddress } from './address.js'
 import type { MakeCodec } from './codec.js'
-import { ConnectError, type Connection } from './connection.js'
+import type { Connection } from './connection.js'
 import { StartFlight } from './cycle-flights.js'
 import { CommandFlight, type Flight } from './flight.js'
 import type { Greeting } from './greeting.js'
+import { ConnectError } from './opening.js'
 import { ConnectionPool } from './pool.js'
 import { TrustByAge } from './trust.js'
+import type { Whereabouts } from './whereabouts.js'
 
 export interface NodeOptions {
   readonly peer: Peer
+  /** Where the server is. Default: always at the peer's address. */
+  readonly whereabouts?: Whereabouts | undefined
   /**
    * Which versions may be sent on which connection. `process`: those that were read over a connection to the same process
    * of the server, which counts from 1 again when it is restarted. `always`: the server's versions never repeat.
@@ -40,13 +44,14 @@ const BATCH_FLIGHTS = 256
 
 export class ServerNode {
   readonly name: string
-  readonly observed: ObservedNode
+  #observed: ObservedNode
   readonly #counters = { flights: 0, commands: 0, failed: 0, batches: 0, connectionsOpened: 0 }
   readonly #clock: Clock
   readonly #flightMs: number
   /** What is left of a deadline when a flight is not worth sending any more: a quarter, for the server to answer in. */
   readonly #answerMs: number
   readonly #pool: ConnectionPool
+  readonly #whereabouts: Whereabouts | undefined
   #pending: Flight[] = []
   #scheduled = false
   #borrowing = false
@@ -64,23 +69,33 @@ export class ServerNode {
   readonly #trust: NodeOptions['trust']
   readonly #system: string
 
-  constructor({ peer, trust, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
+  constructor({ peer, whereabouts, trust, clock, makeCodec, flightMs, connections, warn }: NodeOptions) {
     this.#warn = warn
     this.name = peer.name
-    this.observed = observedOf(peer)
+    this.#observed = observedOf(peer, peer.address)
+    this.#whereabouts = whereabouts
     this.#clock = clock
     this.#flightMs = flightMs
     this.#trust = trust
     this.#system = peer.system
     this.#answerMs = flightMs / 4
+    const seen = (address: SocketAddress): SocketAddress => {
+      this.#observed = observedOf(peer, address)
+      return address
+    }
     this.#pool = new ConnectionPool({
       peer,
+      whereabouts: whereabouts && {
+        locate: async () => seen(await whereabouts.locate()),
+        hasLeft: (address) => whereabouts.hasLeft(address),
+      },
       clock,
       makeCodec,
       openMs: flightMs - this.#answerMs,
       max: connections,
       date: (greeting) => this.#date(greeting),
     })
+    whereabouts?.follow((address) => this.#pool.leaveOthers(placeName(seen(address))))
   }
 
   send(commands: readonly Command[], receiver: Receiver): void {
@@ -114,6 +129,11 @@ export class ServerNode {
     })
   }
 
+  /** For events: where it is, as far as is known. */
+  get observed(): ObservedNode {
+    return this.#observed
+  }
+
   get isConnected(): boolean {
     return this.#pool.size > 0
   }
@@ -134,7 +154,7 @@ export class ServerNode {
     this.#failPending(`The connections to ${this.name} were closed.`)
     if (this.#kept !== undefined) this.#pool.giveBack(this.#kept)
     this.#kept = undefined
-    await this.#pool.close()
+    await Promise.all([this.#pool.close(), this.#whereabouts?.close()])
   }
 
   /**
@@ -320,7 +340,7 @@ export class ServerNode {
   }
 }
 
-function observedOf({ address: { endpoint }, name, system }: Peer): ObservedNode {
+function observedOf({ name, system }: Peer, { endpoint }: SocketAddress): ObservedNode {
   if (endpoint.kind === 'unix') return { name, system, address: endpoint.path, port: undefined }
   return { name, system, address: endpoint.host, port: endpoint.port }
 }

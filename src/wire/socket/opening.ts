@@ -1,12 +1,26 @@
 /** An attempt to connect, which can say what it waits for, or why it failed. */
 import * as net from 'node:net'
-import type { Peer } from './address.js'
+import { type Peer, placeName, type SocketAddress } from './address.js'
 
-type Stage = 'files' | 'name' | 'connection' | 'tls' | 'handshake'
+/** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError'
+  constructor(
+    message: string,
+    /** When the attempt began; the clock's monotonic milliseconds. */
+    readonly beganAtMs: number,
+    options?: { readonly cause: unknown },
+  ) {
+    super(message, options)
+  }
+}
+
+type Stage = 'place' | 'files' | 'name' | 'connection' | 'tls' | 'handshake'
 
 export class Opening {
   #stage: Stage = 'files'
   readonly #peer: Peer
+  #address: SocketAddress
 
   constructor(
     peer: Peer,
@@ -14,11 +28,26 @@ export class Opening {
     readonly beganAtMs: number,
   ) {
     this.#peer = peer
+    this.#address = peer.address
+  }
+
+  /** The server's name, and where it is where that changes. */
+  get name(): string {
+    const { name, address } = this.#peer
+    return this.#address === address ? name : `${name}, now at ${placeName(this.#address)}`
+  }
+
+  /** Waits until somebody tells where the server is. */
+  async find(told: Promise<SocketAddress>): Promise<SocketAddress> {
+    this.#stage = 'place'
+    this.#address = await told
+    this.#stage = 'files'
+    return this.#address
   }
 
   /** Follows the steps of a socket that has begun to connect. */
   follow(socket: net.Socket): void {
-    const { endpoint, tls } = this.#peer.address
+    const { endpoint, tls } = this.#address
     this.#stage = endpoint.kind === 'tcp' && net.isIP(endpoint.host) === 0 ? 'name' : 'connection'
     socket.once('lookup', () => (this.#stage = 'connection'))
     socket.once('connect', () => (this.#stage = tls === undefined ? 'handshake' : 'tls'))
@@ -28,6 +57,8 @@ export class Opening {
   /** What the attempt still waits for, as the end of a sentence. */
   get awaited(): string {
     switch (this.#stage) {
+      case 'place':
+        return 'nobody has told yet where it is'
       case 'files':
         return 'its PEM files could not be read yet'
       case 'name':
@@ -54,8 +85,8 @@ export class Opening {
 
   /** The likely reasons why the server closed the connection. */
   get whyClosed(): string {
-    const { address, mayWant, orElse = '' } = this.#peer
-    const wants = `${address.tls === undefined ? 'TLS' : 'a client certificate'}, or ${mayWant}`
+    const { mayWant, orElse = '' } = this.#peer
+    const wants = `${this.#address.tls === undefined ? 'TLS' : 'a client certificate'}, or ${mayWant}`
     return this.#stage === 'tls'
       ? 'the server closed the connection in the TLS handshake (it may not speak TLS)'
       : `the server closed the connection in the handshake (it may want ${wants}${orElse})`

@@ -1,8 +1,8 @@
 /** The connections of one node, kept by generic-pool: last in, first out, so that few connections do all the work. */
 import { createPool, type Pool } from 'generic-pool'
 import type { Clock } from '../../system/clock.js'
-import { ConnectError, Connection, type ConnectionOptions } from './connection.js'
-import { Opening } from './opening.js'
+import { Connection, type ConnectionOptions } from './connection.js'
+import { ConnectError, Opening } from './opening.js'
 
 export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
   readonly clock: Clock
@@ -103,6 +103,7 @@ export class ConnectionPool {
       this.#opening = opening
       const connection = await Connection.open({ ...this.#options, signal: this.#closing.signal }, opening)
       this.#connections.add(connection)
+      this.leaveOthers(connection.place)
       return connection
     } catch (cause) {
       const error = cause instanceof ConnectError ? cause : new ConnectError(String(cause), clock.nowMs(), { cause })
@@ -123,8 +124,8 @@ export class ConnectionPool {
   obstacleSince(thenMs: number): ConnectError | undefined {
     if (this.#lastFailure !== undefined && this.#lastFailure.atMs >= thenMs) return this.#lastFailure.error
     if (this.#opening === undefined || this.size > 0) return undefined
-    const { awaited, beganAtMs } = this.#opening
-    return new ConnectError(`Cannot connect to ${this.#options.peer.name}: ${awaited}.`, beganAtMs)
+    const { name, awaited, beganAtMs } = this.#opening
+    return new ConnectError(`Cannot connect to ${name}: ${awaited}.`, beganAtMs)
   }
 
   /**
@@ -154,6 +155,13 @@ export class ConnectionPool {
   forgetOthers(process: string): void {
     for (const connection of this.#connections) {
       if (connection.greeting?.process !== process) this.#discard(connection, 'the server was restarted or replaced')
+    }
+  }
+
+  /** Gives up all connections that do not lead to that place: what is done elsewhere counts no more. */
+  leaveOthers(place: string): void {
+    for (const connection of this.#connections) {
+      if (connection.place !== place) this.#discard(connection, `the primary is at ${place} now`)
     }
   }
 
