@@ -1,3 +1,5 @@
+import type { KeyMarks } from './wire.js'
+
 /** The longest key of memcached (protocol.txt, "Keys"), and of the memory that stands in for it. */
 export const MOST_KEY_BYTES = 250
 const SPACE = 32
@@ -11,3 +13,6 @@ const FORBIDDEN = /[^\x21-\x7e]/
  */
 export const isKey = (key: string): boolean =>
   key.length <= MOST_KEY_BYTES && key.charCodeAt(0) > SPACE && !FORBIDDEN.test(key)
+
+/** Only what is between the first braces of a key says which server keeps it: of a Redis Cluster, and behind some proxies. */
+export const BRACES: KeyMarks = { open: '{', close: '}', stop: '', refusedInId: /^\}/, refusedInPrefix: /\{/ }

@@ -4,11 +4,12 @@ import { nearestName } from '../system/nearest-name.js'
 import { fileScheme } from './file/file-scheme.js'
 import { memcachedScheme } from './memcached/memcached-scheme.js'
 import { memoryScheme } from './memory/memory-scheme.js'
+import { redisClusterScheme } from './redis/cluster/cluster-scheme.js'
 import { redisScheme } from './redis/redis-scheme.js'
 import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
 
 /** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
-const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme, redisScheme]
+const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme, redisScheme, redisClusterScheme]
 
 /** Where the command-line tool finds the save path, if it is not told: the first that is set. */
 export const SAVE_PATH_VARIABLES: readonly string[] = [

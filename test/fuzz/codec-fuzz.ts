@@ -32,7 +32,7 @@ export interface CodecRun {
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
   const context = { socket, credentials: undefined, clock: new VirtualClock() }
-  if (dialect === 'redis') return new RedisCodec(context, { database: 0, random: systemRandom })
+  if (dialect === 'redis') return new RedisCodec(context, { database: 0, isOfCluster: false, random: systemRandom })
   return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec(() => 'probe') }[dialect](context)
 }
 

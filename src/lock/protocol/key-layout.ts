@@ -63,8 +63,8 @@ class SuffixKeys implements SessionKeys {
 }
 
 /**
- * The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. Through a proxy the
- * keys have its marks: `<prefix>{<id>}-lck`, or `<prefix><id>|#|-lck`.
+ * The record is kept under `<prefix><id>`, and the lock and the line under the same key with a suffix. Through a proxy, and on a
+ * Redis Cluster, the keys have marks: `<prefix>{<id>}-lck`, or `<prefix><id>|#|-lck`.
  */
 export class SuffixLayout implements KeyLayout {
   /** What stands before and behind an id in the key of its record, and behind it in the keys of its lock and its line. */
@@ -86,7 +86,7 @@ export class SuffixLayout implements KeyLayout {
   ) {
     const { open, close, stop, refusedInPrefix } = store.keyMarks ?? NO_MARKS
     if (refusedInPrefix?.test(prefix) === true) {
-      throw new InvalidOptionError('prefix: it has what the proxy looks for in a key, so that sessions would lose their locks.')
+      throw new InvalidOptionError('prefix: it has what the proxy looks for in a key, or the cluster, so that sessions would lose their locks.')
     }
     this.marks = store.keyMarks
     this.before = prefix + open
@@ -130,7 +130,7 @@ export class SuffixLayout implements KeyLayout {
       if (id.charCodeAt(id.length - suffix.length) === DASH && id.endsWith(suffix)) return `it ends in "${suffix}", which names a key of the lock protocol`
     }
     if (id.charCodeAt(0) === LESS && id.startsWith(MUTEX_MARK)) return `it begins with "${MUTEX_MARK}", which names a lock of its own`
-    if (this.marks?.refusedInId.test(id) === true) return 'it has what the proxy looks for in a key, so that its lock would be on another server'
+    if (this.marks?.refusedInId.test(id) === true) return 'it has what the proxy looks for in a key, or the cluster, so that its lock would be on another server'
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-import { MOST_KEY_BYTES } from '../key.js'
+import { BRACES, MOST_KEY_BYTES } from '../key.js'
 import type { KeyMarks, StoreTraits } from '../wire.js'
 import type { Via } from './save-path.js'
 
@@ -11,12 +11,10 @@ export const MEMCACHED: StoreTraits = {
   },
 }
 
-/** twemproxy's `hash_tag: "{}"`, and `filter = "tags"` of memcached's proxy: only what is between the first braces is hashed. */
-const BRACES: KeyMarks = { open: '{', close: '}', stop: '', refusedInId: /^\}/, refusedInPrefix: /\{/ }
-
 /** mcrouter hashes what stands before the first `|#|`; what begins with a slash it takes for the name of a route. */
 const HASH_STOP: KeyMarks = { open: '', close: '', stop: '|#|', refusedInId: /^\/|\|#/, refusedInPrefix: /\|#|\|$/ }
 
+/** twemproxy with `hash_tag: "{}"`, and memcached's proxy with `filter = "tags"`, go by braces. */
 const MARKS: Readonly<Record<Via, KeyMarks>> = { twemproxy: BRACES, proxy: BRACES, mcrouter: HASH_STOP }
 
 /** memcached as it is reached: by itself, or through a proxy. */

@@ -20,14 +20,20 @@ export interface Handshake {
   greeting(): Greeting
 }
 
-export function handshakeOf(credentials: Credentials | undefined, database: number): Handshake {
+/** `isOfCluster`: a node of a cluster is wanted, whatever its role. */
+export interface Wanted {
+  readonly database: number
+  readonly isOfCluster: boolean
+}
+
+export function handshakeOf(credentials: Credentials | undefined, { database, isOfCluster }: Wanted): Handshake {
   const login = credentials === undefined ? [] : ['AUTH', bytesOf(credentials.username), bytesOf(credentials.password)]
   let mode = ''
   const takeHello = (reply: RespReply): void => {
     if (isError(reply)) throw whyRefused(reply.error)
     const fields = fieldsOf(reply)
     mode = fields.get('mode') ?? ''
-    if (flawOf(mode) === undefined && fields.get('role') !== 'master') {
+    if (!isOfCluster && flawOf(mode, isOfCluster) === undefined && fields.get('role') !== 'master') {
       throw new Error('it is a replica, and takes no writes: name the primary in the save path, by an address that moves with it')
     }
   }
@@ -42,13 +48,14 @@ export function handshakeOf(credentials: Credentials | undefined, database: numb
   return {
     text: [commandOf('HELLO', 2, ...login, 'SETNAME', CLIENT_NAME), ...select, commandOf('SCRIPT', 'LOAD', SCRIPT)].join(''),
     takes: [takeHello, ...select.map(() => takeOk(`the database ${String(database)}`)), takeSha],
-    greeting: () => ({ process: undefined, itemSizeMaxBytes: undefined, flaw: flawOf(mode) }),
+    greeting: () => ({ process: undefined, itemSizeMaxBytes: undefined, flaw: flawOf(mode, isOfCluster) }),
   }
 }
 
-function flawOf(mode: string): string | undefined {
+function flawOf(mode: string, isOfCluster: boolean): string | undefined {
   if (mode === 'sentinel') return 'a Sentinel answers here, which keeps no data. Name the Redis that it watches'
-  if (mode === 'cluster') return 'it is a node of a Redis Cluster, where the keys of one session may lie on several. Name a Redis that runs by itself'
+  if (mode === 'cluster' && !isOfCluster) return 'it is a node of a Redis Cluster. Write redis+cluster:// (with TLS rediss+cluster://) in the save path'
+  if (mode !== 'cluster' && isOfCluster) return 'it is no node of a Redis Cluster. Write redis:// (with TLS rediss://) in the save path'
   return undefined
 }
 

@@ -53,7 +53,7 @@ class OperatedRedis implements OperatedNode {
         data: { version, uptimeSec, memory, evicted, connections, reads: { hits, misses }, replicas },
         about: aboutOf(facts),
         rows: [
-          ['memory', `${bytes(memory.usedBytes)} of ${memory.limitBytes === 0 ? 'any' : bytes(memory.limitBytes)}, ${memory.policy}`],
+          ['memory', memoryOf(facts)],
           ['evictions', String(evicted)],
           ['connections', `${String(connections.now)} of ${String(connections.limit)}`],
           ['reads', `${String(hits)} hits, ${String(misses)} misses`],
@@ -86,20 +86,7 @@ class OperatedRedis implements OperatedNode {
   }
 
   notReached(error: unknown): Finding {
-    const message = error instanceof Error ? error.message : String(error)
-    return isAboutCredentials(error)
-      ? {
-          code: 'credentials-refused',
-          severity: 'problem',
-          message,
-          advice: 'Check user name and password (ACL LIST on the server); a password alone is written redis://:password@host.',
-        }
-      : {
-          code: 'unreachable',
-          severity: 'problem',
-          message,
-          advice: 'Check that it runs and is the primary, that the address is right, and what stands between: a firewall, bind and protected-mode, TLS (rediss://).',
-        }
+    return notReached(error)
   }
 
   /** Over a connection of its own, which is closed when `question` is answered. */
@@ -123,8 +110,26 @@ class OperatedRedis implements OperatedNode {
   }
 }
 
+/** What to look at when it was not reached, or turned us away. */
+export function notReached(error: unknown): Finding {
+  const message = error instanceof Error ? error.message : String(error)
+  return isAboutCredentials(error)
+    ? {
+        code: 'credentials-refused',
+        severity: 'problem',
+        message,
+        advice: 'Check user name and password (ACL LIST on the server); a password alone is written redis://:password@host.',
+      }
+    : {
+        code: 'unreachable',
+        severity: 'problem',
+        message,
+        advice: 'Check that it runs and is the primary, that the address is right, and what stands between: a firewall, bind and protected-mode, TLS (rediss://).',
+      }
+}
+
 /** Asks the server about itself. @throws FlightError */
-async function factsOf(node: ServerNode): Promise<ServerFacts> {
+export async function factsOf(node: ServerNode): Promise<ServerFacts> {
   // Opens the connection, so that what takes time then is the question.
   await ask(node, 'PING')
   const info = await ask(node, 'INFO')
@@ -147,7 +152,10 @@ async function factsOf(node: ServerNode): Promise<ServerFacts> {
   }
 }
 
-const aboutOf = ({ product, version, uptimeSec, memory }: ServerFacts): string =>
+export const memoryOf = ({ memory: { usedBytes, limitBytes, policy } }: ServerFacts): string =>
+  `${bytes(usedBytes)} of ${limitBytes === 0 ? 'any' : bytes(limitBytes)}, ${policy}`
+
+export const aboutOf = ({ product, version, uptimeSec, memory }: ServerFacts): string =>
   `${product} ${version}, up for ${duration(uptimeSec * 1000)}, ${memory.limitBytes === 0 ? 'no limit of memory' : `${bytes(memory.limitBytes)} of memory`}`
 
 function isAboutCredentials(error: unknown): boolean {

@@ -16,7 +16,7 @@ import { Inbox } from '../socket/inbox.js'
 import { Outbox } from '../socket/outbox.js'
 import type { Reply } from '../wire.js'
 import { Ask } from './ask.js'
-import { handshakeOf } from './handshake.js'
+import { handshakeOf, type Wanted } from './handshake.js'
 import { itemIn } from './item.js'
 import { endsConnection, isNoScript, isRefusal } from './refusals.js'
 import { scriptReply, singleReply, TOO_LARGE } from './replies.js'
@@ -27,25 +27,24 @@ import { SCRIPT } from './script.js'
 const LOCKED = '+OK\r\n'
 const ENDED = '*2\r\n:1\r\n:1\r\n'
 
-export interface RedisCodecOptions {
-  readonly database: number
+export interface RedisCodecOptions extends Wanted {
   readonly copies?: Copies | undefined
   readonly random: Pick<Random, 'bytes'>
 }
 
 export class RedisCodec implements Codec {
   readonly #context: CodecContext
-  readonly #database: number
+  readonly #wanted: Wanted
   readonly #writer: RequestWriter
   readonly #inbox = new Inbox()
   #dues: Due[] = []
   #head = 0
   isSpent = false
 
-  constructor(context: CodecContext, { database, copies, random }: RedisCodecOptions) {
+  constructor(context: CodecContext, options: RedisCodecOptions) {
     this.#context = context
-    this.#database = database
-    this.#writer = new RequestWriter(random, copies)
+    this.#wanted = options
+    this.#writer = new RequestWriter(options.random, options.copies)
   }
 
   get due(): number {
@@ -54,7 +53,7 @@ export class RedisCodec implements Codec {
 
   greet(ready: (greeting: Greeting) => void): void {
     const { socket, credentials } = this.#context
-    const handshake = handshakeOf(credentials, this.#database)
+    const handshake = handshakeOf(credentials, this.#wanted)
     const { text, takes } = handshake
     takes.forEach((take, index) => {
       const isLast = index === takes.length - 1

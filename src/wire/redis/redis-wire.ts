@@ -37,7 +37,7 @@ export interface RedisWire extends Wire {
 /** One server, and how it is spoken to. */
 export function createRedisNode(options: RedisWireOptions): ServerNode {
   const { server, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined, isOfProcesses = () => false } = options
-  const { database, replicas } = server
+  const { database, isOfCluster, replicas } = server
   // Half of the deadline, so that the answer to it comes before it.
   const copies = replicas === 0 ? undefined : { replicas, waitMs: Math.ceil(flightMs / 2), isOfProcesses }
   checkNodeLimits(flightMs, connections)
@@ -45,7 +45,7 @@ export function createRedisNode(options: RedisWireOptions): ServerNode {
     peer: peerOf(server),
     trust: 'always',
     clock,
-    makeCodec: (context) => new RedisCodec(context, { database, copies, random: systemRandom }),
+    makeCodec: (context) => new RedisCodec(context, { database, isOfCluster, copies, random: systemRandom }),
     flightMs,
     connections,
     warn,

@@ -6,6 +6,7 @@ import type { Flight } from '../socket/flight.js'
 import type { Outbox } from '../socket/outbox.js'
 import type { Command, Value } from '../wire.js'
 import { Ask } from './ask.js'
+import { LegFlight } from './cluster/leg-flight.js'
 import { headOf, prefixOf, Versions } from './item.js'
 import type { Scripted, Single } from './replies.js'
 import { commandOf, type RespReply } from './resp.js'
@@ -47,6 +48,7 @@ export interface Request {
 }
 
 const PING = commandOf('PING')
+const ASKING = commandOf('ASKING')
 
 export class RequestWriter {
   readonly #versions: Versions
@@ -126,8 +128,17 @@ export class RequestWriter {
     })
   }
 
-  #writeSingle(flight: Flight, command: Single, { outbox, dues }: Request): void {
+  /** Where the slot of the next command is on its way to this node: only then does the node carry it out. */
+  #writeAsking(flight: Flight, { outbox, dues }: Request): void {
+    if (!(flight instanceof LegFlight) || !flight.isAsking) return
+    outbox.text(ASKING)
+    dues.push({ kind: 'greeting', take: () => undefined })
+  }
+
+  #writeSingle(flight: Flight, command: Single, request: Request): void {
+    const { outbox, dues } = request
     const { op, key } = command
+    this.#writeAsking(flight, request)
     if (op === 'get' || op === 'delete') {
       outbox.text(`*2\r\n$3\r\n${op === 'get' ? 'GET' : 'DEL'}\r\n${bulk(key)}`)
       dues.push({ kind: 'single', flight, op, version: undefined })
@@ -141,7 +152,9 @@ export class RequestWriter {
   }
 
   /** Calls the script for neighbouring commands of a flight. */
-  writeScript(flight: Flight, commands: readonly Scripted[], mayRepeat: boolean, { outbox, dues }: Request): void {
+  writeScript(flight: Flight, commands: readonly Scripted[], mayRepeat: boolean, request: Request): void {
+    const { outbox, dues } = request
+    this.#writeAsking(flight, request)
     let keys = ''
     for (const { key } of commands) keys += bulk(key)
     outbox.text(scriptHead(commands.length) + keys)

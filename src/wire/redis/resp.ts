@@ -25,8 +25,7 @@ export class Bulk {
 }
 
 /** A reply that does not lean on what arrived. */
-export type PlainReply = PlainLeaf | readonly (PlainLeaf | readonly PlainLeaf[])[]
-type PlainLeaf = string | number | null | ErrorReply
+export type PlainReply = string | number | null | ErrorReply | readonly PlainReply[]
 
 export type RespReply = string | number | null | Bulk | ErrorReply | readonly RespReply[]
 
@@ -112,13 +111,10 @@ export class RespReader {
   }
 }
 
-/** A copy: the bytes are overwritten by what arrives next. Lists in lists of lists are of no question that is asked. */
-export const plain = (reply: RespReply): PlainReply =>
-  isList(reply) ? reply.map((one) => (isList(one) ? one.map(leafOf) : leafOf(one))) : leafOf(reply)
-
-function leafOf(reply: RespReply): PlainLeaf {
-  if (reply instanceof Bulk) return String(reply)
-  return isList(reply) ? null : reply
+/** A copy: the bytes are overwritten by what arrives next. */
+export function plain(reply: RespReply): PlainReply {
+  if (isList(reply)) return reply.map(plain)
+  return reply instanceof Bulk ? String(reply) : reply
 }
 
 /** Array.isArray does not know read-only arrays. */

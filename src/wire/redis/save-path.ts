@@ -19,15 +19,17 @@ export interface RedisServer extends SocketAddress {
   readonly database: number
   /** How many replicas must have a change before it is acknowledged; 0: the server's own word suffices. */
   readonly replicas: number
+  /** Whether it is a node of a Redis Cluster. */
+  readonly isOfCluster: boolean
 }
 
 export const FORM = 'redis://user:password@host:6379/0'
 export const BEGINNINGS = ['redis://', 'rediss://', 'redis+unix://'] as const
 
-const DEFAULT_PORT = 6379
+export const DEFAULT_PORT = 6379
 /** The user whom a server knows that has been told no other. */
 const DEFAULT_USER = 'default'
-const WHERE = 'server'
+export const WHERE = 'server'
 const OF_TLS = ['ca', 'cert', 'key', 'servername', 'verify'] as const
 const PARAMETERS = ['db', 'replicas', ...OF_TLS] as const
 type Parameters = TlsTexts & { db?: string; replicas?: string }
@@ -47,9 +49,9 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
   const address = location.slice(sign + 1)
   const replicas = replicasOf(parameters.replicas, refuse)
   if (isUnix) {
-    return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse), replicas }
+    return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse), replicas, isOfCluster: false }
   }
-  if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server')
+  if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server, or a cluster by redis+cluster://')
   const slash = address.indexOf('/')
   const [place, path] = slash < 0 ? [address, ''] : [address.slice(0, slash), address.slice(slash + 1)]
   return {
@@ -58,12 +60,14 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
     credentials,
     database: databaseOf(path === '' ? undefined : path, refuse),
     replicas,
+    isOfCluster: false,
   }
 }
 
 /** The server in words for people. */
 export function peerOf(server: RedisServer): Peer {
-  const scheme = server.endpoint.kind === 'unix' ? 'redis+unix' : server.tls === undefined ? 'redis' : 'rediss'
+  const plain = server.tls === undefined ? 'redis' : 'rediss'
+  const scheme = server.endpoint.kind === 'unix' ? 'redis+unix' : server.isOfCluster ? `${plain}+cluster` : plain
   return {
     address: server,
     name: `${scheme}://${placeName(server)}`,
@@ -73,7 +77,7 @@ export function peerOf(server: RedisServer): Peer {
   }
 }
 
-function credentialsOf(text: string, refuse: Refuse): Credentials {
+export function credentialsOf(text: string, refuse: Refuse): Credentials {
   const [user = '', secret, ...more] = text.split(':')
   if (secret === undefined || secret === '' || more.length > 0) {
     return refuse(WHERE, 'credentials are user:password, or :password for the default user, both percent-encoded')
@@ -88,12 +92,12 @@ function databaseOf(text: string | undefined, refuse: Refuse): number {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) ? Number(text) : refuse(WHERE, 'a database is a number', text)
 }
 
-function replicasOf(text: string | undefined, refuse: Refuse): number {
+export function replicasOf(text: string | undefined, refuse: Refuse): number {
   if (text === undefined) return 0
   return /^[1-9]$/.test(text) ? Number(text) : refuse(WHERE, 'replicas is a number from 1 to 9', text)
 }
 
-function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters {
+export function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters {
   const found: Parameters = {}
   for (const pair of query === '' ? [] : query.split('&')) {
     const equals = pair.indexOf('=')
@@ -104,7 +108,7 @@ function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters
       return refuse(WHERE, `unknown parameter; ${meant === undefined ? `known are ${PARAMETERS.join(', ')}` : `did you mean ${meant}?`}`, given)
     }
     if (name === 'db' && scheme !== 'redis+unix') refuse(WHERE, 'the database stands behind the host: redis://host/1')
-    if (OF_TLS.some((one) => one === name) && scheme !== 'rediss') refuse(WHERE, `the parameter ${name} needs rediss://`)
+    if (OF_TLS.some((one) => one === name) && !scheme.startsWith('rediss')) refuse(WHERE, `the parameter ${name} needs rediss${scheme.slice('redis'.length)}://`)
     if (found[name] !== undefined) refuse(WHERE, `the parameter ${name} is there twice`)
     const value = equals < 0 ? '' : decode(pair.slice(equals + 1), WHERE, `parameter ${name}`, refuse)
     if (value === '') refuse(WHERE, `the parameter ${name} has no value`)

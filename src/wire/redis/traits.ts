@@ -1,4 +1,4 @@
-import { MOST_KEY_BYTES } from '../key.js'
+import { BRACES, MOST_KEY_BYTES } from '../key.js'
 import type { StoreTraits } from '../wire.js'
 
 export const REDIS: StoreTraits = {
@@ -9,6 +9,9 @@ export const REDIS: StoreTraits = {
     outOfMemory: 'look at its maxmemory and maxmemory-policy',
   },
 }
+
+/** What is between the braces of a key says which slot it is in, so that record, lock and line of a session share one. */
+export const REDIS_CLUSTER: StoreTraits = { ...REDIS, keyMarks: BRACES }
 
 /** Redis itself would take 512 MiB, and answer nobody else while it reads them. */
 const LARGEST_ITEM_BYTES = 1024 * 1024

@@ -25,6 +25,8 @@ export abstract class Flight {
   asOf = 0
   /** The moment by which it must have settled; the clock's monotonic milliseconds. */
   dueAtMs = 0
+  /** It must have settled by then, however late it is queued: the rest of a deadline that began elsewhere. */
+  latestMs = Infinity
   #replies: Reply[] | undefined
   #answered = 0
   #settled = false
@@ -96,7 +98,21 @@ export abstract class Flight {
     if (this.isAnswered) this.#failRefused(this.#refusal)
   }
 
+  /**
+   * The server refused this flight: nothing was carried out but the commands of `replies`, its first. True: what is left is
+   * seen to elsewhere, and nobody is told of a failure.
+   */
+  protected takesRefusal(_replies: Reply[], _answer: string): boolean {
+    return false
+  }
+
   #failRefused(refusal: string): void {
+    if (this.#settled) return
+    const replies = this.#repliesBeforeRefusal()
+    if (replies !== undefined && this.takesRefusal(replies, refusal)) {
+      this.#settled = true
+      return
+    }
     const answer = shown(refusal)
     const hasChanged = this.commands.some(({ op }, index) => op !== 'get' && this.#replies?.[index]?.status === 'ok')
     this.fail(
@@ -104,6 +120,20 @@ export abstract class Flight {
         ? new FlightError('unknown', `A part of it was carried out, and the server refused the rest: ${answer}`, { answer })
         : new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer }),
     )
+  }
+
+  /** Undefined where something was changed behind the first refusal, or may lack its copies. */
+  #repliesBeforeRefusal(): Reply[] | undefined {
+    const replies: Reply[] = []
+    let isBehind = false
+    for (const [index, { op }] of this.commands.entries()) {
+      const reply = this.#replies?.[index]
+      const hasChanged = op !== 'get' && reply?.status === 'ok'
+      if (hasChanged && (isBehind || this.#awaitsCopies)) return undefined
+      if (reply === undefined) isBehind = true
+      else if (!isBehind) replies.push(reply)
+    }
+    return replies
   }
 
   fail(error: FlightError): void {

@@ -119,7 +119,7 @@ export class ServerNode {
     this.#counters.flights += 1
     this.#counters.commands += flight.size
     this.#schedule()
-    flight.dueAtMs = this.#turnMs + this.#flightMs
+    flight.dueAtMs = Math.min(this.#turnMs + this.#flightMs, flight.latestMs)
     this.#pending.push(flight)
   }
 
@@ -245,7 +245,7 @@ export class ServerNode {
       return
     }
     this.#counters.batches += 1
-    connection.run(batch, first.dueAtMs, () => {
+    connection.run(batch, earliest(batch), () => {
       if (!connection.alive) this.#unanswered(batch, connection.sentAtMs)
       // Not if a batch waits for one.
       if (!connection.alive || this.#borrowing || this.#kept !== undefined || this.#closed) this.#pool.giveBack(connection)
@@ -324,8 +324,7 @@ export class ServerNode {
 
   /** One timer for all that is pending: set again when it fires, only while something waits. */
   #watch(): void {
-    const [first] = this.#pending
-    if (this.#timer !== undefined || first === undefined) return
+    if (this.#timer !== undefined || this.#pending.length === 0) return
     const expire = (): void => {
       this.#timer = undefined
       const nowMs = this.#clock.nowMs()
@@ -335,9 +334,16 @@ export class ServerNode {
     // After the turn's I/O: a process that was held up finds timers due before it has seen that it is connected.
     const check = (): void => void setImmediate(expire)
     // In the background: what a borrow waits for (an attempt to connect, a batch) keeps the process alive.
-    const leftMs = Math.max(1, first.dueAtMs - this.#answerMs - this.#clock.nowMs())
+    const leftMs = Math.max(1, earliest(this.#pending) - this.#answerMs - this.#clock.nowMs())
     this.#timer = this.#clock.setTimer(check, leftMs, { background: true })
   }
+}
+
+/** When the first of them must have settled. */
+function earliest(flights: readonly Flight[]): number {
+  let dueAtMs = Infinity
+  for (const flight of flights) if (flight.dueAtMs < dueAtMs) dueAtMs = flight.dueAtMs
+  return dueAtMs
 }
 
 function observedOf({ name, system }: Peer, { endpoint }: SocketAddress): ObservedNode {

@@ -1,0 +1,90 @@
+/** The wire to a Redis Cluster: each flight goes to the node that serves the slot of its keys. */
+import { defaultDirectory } from '../../../neighbours/door-directory.js'
+import type { Clock } from '../../../system/clock.js'
+import { legsOf, sendLegs } from '../../legs.js'
+import { problemIn } from '../../socket/framing.js'
+import { checkNodeLimits } from '../../socket/limits.js'
+import type { ServerNode } from '../../socket/node.js'
+import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../../wire.js'
+import { ask } from '../ask.js'
+import { VERSION } from '../item.js'
+import { createRedisNode } from '../redis-wire.js'
+import { isError } from '../resp.js'
+import { largestValueBytes, REDIS_CLUSTER } from '../traits.js'
+import { ClusterFlight } from './cluster-flight.js'
+import { ClusterNodes } from './cluster-nodes.js'
+import { keysOfCluster } from './cluster-scan.js'
+import type { Seeds } from './cluster-path.js'
+import { slotOf } from './slot.js'
+
+export interface ClusterWireOptions {
+  readonly seeds: Seeds
+  readonly clock: Clock
+  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, 10 to 600 000. */
+  readonly flightMs?: number
+  /** The most connections to one node. Default 3, minimum 1. */
+  readonly connections?: number
+  /** Whether a key tells of running processes alone (a lock), which need no copies. Default: none does. */
+  readonly isOfProcesses?: ((key: string) => boolean) | undefined
+  /** Told what an operator should know, each thing once. */
+  readonly onWarning?: ((warning: WireWarning) => void) | undefined
+}
+
+export interface ClusterWire extends Wire {
+  send(route: string, commands: readonly Command[], receiver: Receiver): void
+  keys(prefix: string): AsyncIterable<string>
+  stats(): Readonly<Record<string, NodeStats>>
+}
+
+/**
+ * Makes a wire; it connects when the first flight leaves.
+ *
+ * @throws {InvalidOptionError} when an option is out of its range.
+ */
+export function createClusterWire(options: ClusterWireOptions): ClusterWire {
+  const { seeds, clock, flightMs = 2000, connections = 3, onWarning, isOfProcesses } = options
+  checkNodeLimits(flightMs, connections)
+  const nodes = new ClusterNodes({
+    seeds,
+    clock,
+    flightMs,
+    makeNode: (server) => createRedisNode({ server, clock, flightMs, connections, onWarning, isOfProcesses }),
+  })
+  const ground = { nodes, clock, flightMs }
+  let closing: Promise<void> | undefined
+  const slotOfRoute = (route: string): number => slotOf(`{${route}}`)
+
+  function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
+    const problem = closing === undefined ? problemIn(commands, VERSION) : 'The connections to the cluster are closed.'
+    const legs = problem === undefined ? legsOf(commands, slotOf) : []
+    const [first, second] = legs
+    if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
+    else if (first === undefined) queueMicrotask(() => receiver.landed([]))
+    else if (second === undefined) new ClusterFlight(ground, first.node, commands, receiver).begin()
+    else sendLegs(legs, (leg, told) => new ClusterFlight(ground, leg.node, leg.commands, told).begin(), receiver)
+  }
+
+  return {
+    flight: (route, commands) =>
+      new Promise((landed, failed) => {
+        send(route, commands, { landed, failed })
+      }),
+    send,
+    maxValueBytes: (_route, key) => largestValueBytes(key),
+    keys: (prefix) => keysOfCluster(nodes, prefix),
+    // Redis expires its items by itself.
+    sweep: () => 0,
+    close: () => (closing ??= nodes.close()),
+    store: REDIS_CLUSTER,
+    meetingPlace: defaultDirectory(),
+    nodeOf: (route) => (nodes.ownerOf(slotOfRoute(route)) ?? nodes.first).observed,
+    probes: () => (nodes.primaries.length === 0 ? [nodes.first] : nodes.primaries).map((node) => ({ name: node.name, ask: () => answered(node) })),
+    stats: () => nodes.stats,
+  }
+}
+
+/** @throws {FlightError} it does not answer, or cannot serve now. */
+async function answered(node: ServerNode): Promise<void> {
+  const reply = await ask(node, 'PING')
+  if (isError(reply)) throw new FlightError('not-sent', `The server refused it, and nothing was carried out: ${reply.error}`, { answer: reply.error })
+}
