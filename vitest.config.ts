@@ -12,6 +12,7 @@ export const alias = [
   { find: /^latchkey\/fetch$/, replacement: source('./src/adapters/fetch/index.ts') },
   { find: /^latchkey\/opentelemetry$/, replacement: source('./src/adapters/opentelemetry/index.ts') },
   { find: /^latchkey\/prometheus$/, replacement: source('./src/adapters/prometheus/index.ts') },
+  { find: /^latchkey\/inspector$/, replacement: source('./src/adapters/inspector/index.ts') },
   { find: /^latchkey\/php$/, replacement: source('./src/php/index.ts') },
   { find: /^latchkey\/testing$/, replacement: source('./src/testing/index.ts') },
   // As Next.js has it, for its example.

@@ -13,15 +13,22 @@ export class NaiveLocker implements Locker {
 
   acquire(id: string, asker: Asker): void {
     const key = this.context.layout.keysOf(id).record
-    const handle = new NaiveHandle(key, (command) => this.one(id, command))
+    const handle = new NaiveHandle(key, (command) => this.one(id, command), (sinceMs, wrote) => this.tell(id, asker, sinceMs, wrote))
     handle.reload().then(
       () => {
+        handle.sinceMs = this.context.clock.nowMs()
         asker.acquired(handle)
       },
       (error: unknown) => {
         asker.refused(error)
       },
     )
+  }
+
+  private tell(id: string, { options }: Asker, sinceMs: number, wroteUnlocked: boolean): void {
+    const { tap, clock } = this.context
+    const told = { token: undefined, label: options.label, outcome: 'ok', to: 'nobody', causedMs: 0 } as const
+    tap.witness?.held({ id, ...told, sinceMs, overAtMs: clock.nowMs(), wroteUnlocked })
   }
 
   async peek(id: string): Promise<Value | undefined> {
@@ -55,11 +62,22 @@ class NaiveHandle implements Handle {
   readonly isHeld = true
   readonly isLeft = true
   readonly signal = new AbortController().signal
+  /** When it had read. */
+  sinceMs = 0
+  private isTold = false
 
   constructor(
     private readonly key: string,
     private readonly one: (command: Command) => Promise<Reply>,
+    private readonly tell: (sinceMs: number, wrote: boolean) => void,
   ) {}
+
+  /** Once: an adapter may save, and release then. */
+  private over(wrote: boolean): void {
+    if (this.isTold) return
+    this.isTold = true
+    this.tell(this.sinceMs, wrote)
+  }
 
   keepAlive(): void {
     // Nothing is renewed.
@@ -72,18 +90,21 @@ class NaiveHandle implements Handle {
   async save(bytes: Value, ttlSec: number): Promise<void> {
     await this.one({ op: 'set', key: this.key, value: bytes, ttlSec })
     this.record = bytes
+    this.over(true)
   }
 
   async touch(ttlSec: number): Promise<void> {
     await this.one({ op: 'touch', key: this.key, ttlSec })
+    this.over(false)
   }
 
   async release(): Promise<void> {
-    // Nothing is held.
+    this.over(false)
   }
 
   async destroy(): Promise<void> {
     await this.one({ op: 'delete', key: this.key })
+    this.over(true)
   }
 
   end(): Promise<void> {

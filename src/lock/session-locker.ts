@@ -12,6 +12,7 @@ import { traceAcquire } from './protocol/observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { ending, hasEnded } from './protocol/record.js'
 import { Turns } from './fairness/turns.js'
+import { type SceneLimits, sceneOf, type SessionNow } from './scene.js'
 import { SessionTable } from './session-table.js'
 import { type UncontendedHost, UncontendedLock } from './uncontended-lock.js'
 import { type QueueHost, WaitQueue } from './queue/wait-queue.js'
@@ -138,6 +139,11 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
       return [{ session: hashOf(id), label, sinceMs: wallMs - heldMs, heldMs, leaseLeftMs, waiting }]
     })
     return found.sort((one, other) => other.heldMs - one.heldMs)
+  }
+
+  /** Who has what here now, and who waits. */
+  scene(limits: SceneLimits): SessionNow[] {
+    return sceneOf(this.sessions.all(), this.context.clock.nowMs(), limits)
   }
 
   get waiting(): number {

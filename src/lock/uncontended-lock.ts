@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../errors.js'
 import { listenTo, stopListening } from '../system/shared-signal.js'
 import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, endReplies, startReplies, tellEnd } from '../wire/cycle.js'
+import type { Witness } from '../observe/witness.js'
 import type { Receiver, Reply, Value } from '../wire/wire.js'
 import type { Alarm } from './protocol/alarms.js'
 import { type Change, commandsOf, EMPTY, FREE, NOTHING, type Outcome } from './protocol/exchange.js'
@@ -16,6 +17,7 @@ import { isObserved, traceTransaction } from './protocol/observed.js'
 import type { QueuedHandle } from './queue/queued-handle.js'
 import { assertFits, burial, fencedEnd, prolonging, stampFor, type StoredRecord } from './protocol/record.js'
 import type { WaitQueue } from './queue/wait-queue.js'
+import type { Waiter } from './queue/waiter.js'
 
 /** The locker, as one who meets nobody sees it. */
 export interface UncontendedHost {
@@ -183,8 +185,14 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
     this.isOver = true
     this.committer = undefined
     if (isChanged) this.context.counters.committed++
+    if (this.context.tap.witness !== undefined) this.tellHeld(this.context.tap.witness)
     this.host.onIdle(this)
     committer?.committed()
+  }
+
+  private tellHeld(witness: Witness): void {
+    const { id, tokenRest: token, sentAtMs: sinceMs } = this
+    witness.held({ id, token, sinceMs, overAtMs: this.context.clock.nowMs(), outcome: 'ok', to: 'nobody', causedMs: 0 })
   }
 
   // Holding
@@ -198,8 +206,17 @@ export class UncontendedLock implements Handle, CycleStart, CycleEnd, Alarm {
     return this.asker === undefined ? 0 : 1
   }
 
+  /** Whom the store keeps waiting. */
+  firstWaiters(): readonly Pick<Waiter, 'label' | 'arrivedAtMs'>[] {
+    return this.asker === undefined ? [] : [{ label: this.asker.options.label, arrivedAtMs: this.sentAtMs }]
+  }
+
   get waitingSinceMs(): number {
     return this.asker === undefined ? Infinity : this.sentAtMs
+  }
+
+  get stranger(): undefined {
+    return undefined
   }
 
   get heldMs(): number {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { inspect } from 'node:util'
 import { InvalidOptionError } from '../errors.js'
+import { Tap } from '../observe/witness.js'
 import type { Neighbours } from '../neighbours/neighbours.js'
 import { UnixNeighbours } from '../neighbours/unix-neighbours.js'
 import type { Random } from '../system/random.js'
@@ -36,6 +37,7 @@ export class SessionEngine {
   readonly locker: Locker
   readonly dialect: Dialect
   readonly counters: LockCounters = newCounters()
+  readonly tap = new Tap()
   readonly sessionLocker: SessionLocker | undefined
   readonly wire: Wire
   readonly lateEndings: LateEndings
@@ -86,7 +88,7 @@ export class SessionEngine {
   }
 
   private contextOf(own: Pick<LockContext, 'layout' | 'dialect'> & { readonly maxHoldMs: number }): LockContext {
-    const { name, wire, settings, counters, slowHolds } = this
+    const { name, wire, settings, counters, slowHolds, tap } = this
     const { clock, random, leaseSec, waitMs, slowHoldMs, maxWaiters } = settings
     const bell = bellOf(wire, settings)
     return {
@@ -108,6 +110,7 @@ export class SessionEngine {
       counters,
       alarms: new Alarms(clock),
       bell,
+      tap,
       events: {
         lost: (id, reason) => {
           this.onLost({ session: hashOf(id), reason })

@@ -32,7 +32,8 @@ export class SessionManager extends EventEmitter<{
   slow: [SlowHoldEvent]
   warning: [WireWarning]
 }> {
-  private readonly engine: SessionEngine
+  /** For latchkey/inspector. @internal */
+  readonly engine: SessionEngine
   private readonly nesting = new Nesting('session')
   private readonly healthCheck: HealthCheck
 

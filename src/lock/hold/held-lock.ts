@@ -85,6 +85,11 @@ export class HeldLock implements Alarm {
     return this.state === 'left'
   }
 
+  /** Since when it is held, on the manager's clock. */
+  get sinceMs(): number {
+    return this.acquiredAtMs
+  }
+
   get heldMs(): number {
     return this.context.clock.nowMs() - this.acquiredAtMs
   }
@@ -138,6 +143,7 @@ export class HeldLock implements Alarm {
       this.assertUsable()
       const outcome = await this.transact(this.keeping({ kind: 'write', bytes, ttlSec }, dueAtMs), nowMs)
       if (outcome.error === undefined) this.times.livesFrom(outcome.sentAtMs, ttlSec)
+      this.mark('save', outcome.error?.code ?? 'ok')
       this.afterKeep(outcome)
       if (outcome.error !== undefined) throw outcome.error
     })
@@ -247,6 +253,18 @@ export class HeldLock implements Alarm {
     this.context.alarms.set(this, this.times.nextMs)
   }
 
+  /** Tells a witness that the hold is over. */
+  tellHeld(outcome: string, error: LatchkeyError | undefined, causedMs: number, to: 'waiter' | 'nobody' = 'nobody'): void {
+    const { id, token, acquiredAtMs: sinceMs } = this
+    const told = { outcome: error?.code ?? outcome, reason: error?.message, to, causedMs }
+    this.context.tap.witness?.held({ id, token, sinceMs, overAtMs: this.context.clock.nowMs(), ...told })
+  }
+
+  private mark(kind: 'renewal' | 'save', outcome: string): void {
+    const { tap, clock } = this.context
+    tap.witness?.marked({ id: this.id, kind, atMs: clock.nowMs(), outcome })
+  }
+
   private reportIfSlow(nowMs: number): void {
     if (!this.times.takeSlow(nowMs)) return
     this.context.events.slow(this.id, readToken(this.token).holder.label, nowMs - this.acquiredAtMs)
@@ -273,6 +291,7 @@ export class HeldLock implements Alarm {
     this.known.record = compact(this.known.record)
     const change = lifetimeSec === undefined ? NOTHING : this.prolonging(lifetimeSec)
     const outcome = await this.transact(this.keeping(change, dueAtMs), nowMs)
+    this.mark('renewal', outcome.lock === 'done' ? 'ok' : outcome.lock)
     if (lifetimeSec !== undefined) this.afterProlonging(outcome, lifetimeSec)
     if (outcome.lock === 'unclear' && this.afterFlights(1) <= dueAtMs) await this.findOut()
     this.afterKeep(outcome)

@@ -1,4 +1,5 @@
 import { channels, type FlightEvent } from '../../observe/channels.js'
+import type { Tap } from '../../observe/witness.js'
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
 import { hashOf } from '../../system/session-hash.js'
@@ -23,6 +24,7 @@ export interface LockContext {
   readonly limits: LockLimits
   readonly counters: LockCounters
   readonly events: LockEvents
+  readonly tap: Tap
   readonly alarms: Alarms
   /** Tells other processes that a lock is free, and hears it from them. Undefined: waiters only poll. */
   readonly bell: Bell | undefined

@@ -1,4 +1,4 @@
-import { ClosedError, type LatchkeyError } from '../../errors.js'
+import { ClosedError, type Holder, type LatchkeyError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
 import { failure, type Verdict } from '../../observe/event-channel.js'
 import type { Timer } from '../../system/clock.js'
@@ -38,6 +38,7 @@ interface Departure {
 }
 
 const NO_COMMANDS: readonly Command[] = []
+const MOST_COUNTED = 100
 
 /**
  * The holder of one session in this process, and the requests that wait for it, first come first served.
@@ -82,6 +83,16 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     return this.waiters.size
   }
 
+  /** The first of those who wait. */
+  firstWaiters(most: number): readonly Pick<Waiter, 'label' | 'arrivedAtMs'>[] {
+    return this.waiters.all(most)
+  }
+
+  /** Who has the session in another process, as far as the last look has shown it. */
+  get stranger(): Holder | undefined {
+    return this.poller.isPolling ? this.poller.holder : undefined
+  }
+
   /** Since when the first waiter waits; Infinity when nobody waits. */
   get waitingSinceMs(): number {
     return this.waiters.first?.arrivedAtMs ?? Infinity
@@ -95,7 +106,11 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   acquire(asker: Asker, nowMs: number): void {
     const busy = this.holder !== undefined || this.poller.isPolling
     const { maxWaiters } = this.context.limits
-    if (busy && this.waiters.size >= maxWaiters) throw tooManyWaiters(this.id, maxWaiters)
+    if (busy && this.waiters.size >= maxWaiters) {
+      const error = tooManyWaiters(this.id, maxWaiters)
+      this.tellWaited({ label: asker.options.label, arrivedAtMs: nowMs }, error)
+      throw error
+    }
     const sawRecord = this.holder?.hasRecord ?? (this.poller.isPolling && this.poller.seesRecord)
     const waiter = new Waiter(asker, { atMs: nowMs, tick: ++this.tick, foundRecord: sawRecord }, this)
     this.waiters.add(waiter)
@@ -127,6 +142,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     handOff: LockToken | undefined,
   ): void {
     this.holder = undefined
+    if (this.context.tap.witness !== undefined && lock.isTaken) this.tellHeld(lock, outcome, handOff)
     if (isSession(this.context, record)) this.recordSeenTick = ++this.tick
     if (change.kind !== 'none' && outcome.error === undefined) this.context.counters.committed++
     if (handOff !== undefined && outcome.error === undefined && this.handOn(handOff, outcome, record)) return
@@ -163,6 +179,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
 
   onLoss(lock: HeldLock, reason: LossReason): void {
     this.context.events.lost(this.id, reason)
+    if (lock.isTaken) lock.tellHeld(reason, undefined, this.causedMs(lock))
     if (this.holder !== lock) return
     this.holder = undefined
     this.host.onLet(this)
@@ -258,7 +275,10 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
       if (this.waiters.size === 0) this.endWatch()
       this.context.counters.acquired++
       lock.isTaken = true
-      if (next.hasWaited) this.noteWait(next)
+      if (next.hasWaited) {
+        this.noteWait(next)
+        this.tellWaited(next, undefined)
+      }
       next.accept(this.handleOf(lock))
       return
     }
@@ -340,6 +360,7 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
   /** Called when `waiter` does not wait any more. */
   onGone(waiter: Waiter, reason: unknown): void {
     this.waiters.remove(waiter)
+    this.tellWaited(waiter, reason)
     if (waiter.hasWaited) this.noteWait(waiter, failure(reason))
     if (this.waiters.size > 0) return
     this.endWatch()
@@ -352,5 +373,33 @@ export class WaitQueue implements LossListener, WaiterOwner, PollerOwner {
     const waitedMs = clock.nowMs() - waiter.arrivedAtMs
     if (waitedMs > counters.longestWaitMs) counters.longestWaitMs = waitedMs
     if (channels.wait.isObserved) tellWaitOver(waiter, waitedMs, verdict)
+  }
+
+  // For a witness
+
+  private tellHeld(lock: HeldLock, outcome: Outcome, handOff: LockToken | undefined): void {
+    const { error } = outcome
+    const isLost = error === undefined && outcome.lock === 'lost'
+    const isHandedOn = handOff !== undefined && error === undefined && outcome.lock === 'done'
+    lock.tellHeld(isLost ? 'taken' : 'ok', error, this.causedMs(lock), isHandedOn ? 'waiter' : 'nobody')
+  }
+
+  private tellWaited({ label, arrivedAtMs: sinceMs }: Pick<Waiter, 'label' | 'arrivedAtMs'>, reason: unknown): void {
+    const { tap, clock } = this.context
+    if (tap.witness === undefined) return
+    const outcome = reason === undefined ? 'ok' : failure(reason).outcome
+    const words = reason instanceof Error ? reason.message : undefined
+    tap.witness.waited({ id: this.id, label, sinceMs, overAtMs: clock.nowMs(), outcome, reason: words, stranger: this.stranger })
+  }
+
+  /** How long those who wait here now have waited for this hold, taken together. */
+  private causedMs(lock: HeldLock): number {
+    if (this.context.tap.witness === undefined) return 0
+    const nowMs = this.context.clock.nowMs()
+    const seen = this.waiters.all(MOST_COUNTED)
+    const sum = seen.reduce((total, { arrivedAtMs }) => total + nowMs - Math.max(arrivedAtMs, lock.sinceMs), 0)
+    // Of a long queue the others count as the last one that was looked at, which came before them.
+    const last = seen.at(-1)?.arrivedAtMs ?? nowMs
+    return sum + (this.waiters.size - seen.length) * (nowMs - Math.max(last, lock.sinceMs))
   }
 }

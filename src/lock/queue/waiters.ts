@@ -38,10 +38,10 @@ export class Waiters {
     this.count--
   }
 
-  /** A copy of the present waiters, so that the caller may change the list while going through them. */
-  all(): Waiter[] {
+  /** A copy of the present waiters (of the first `most`), so that the caller may change the list while going through them. */
+  all(most = Infinity): Waiter[] {
     const all: Waiter[] = []
-    for (let one = this.head; one !== undefined; one = one.behind) all.push(one)
+    for (let one = this.head; one !== undefined && all.length < most; one = one.behind) all.push(one)
     return all
   }
 }
