@@ -1,14 +1,23 @@
 /** A real redis-server for tests and benchmarks, on a loopback port of its own, that keeps nothing on disk. */
 import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess } from './server-process.js'
 
 /** `args`: for example `['--maxmemory', '8mb']`. */
-export type RedisOptions = ServerOptions
+export interface RedisOptions extends ServerOptions {
+  /** Default: redis-server, or what REDIS_BINARY says. */
+  readonly binary?: string
+}
 
 const BINARY = process.env['REDIS_BINARY'] ?? 'redis-server'
 
 /** Whether there is a redis-server on this machine. */
 export const hasRedis = spawnSync(BINARY, ['--version']).status === 0
+
+/** Valkey's server: this machine's, or that which `scripts/test-valkey.sh` brings. Undefined: neither is there. */
+export const VALKEY = ['valkey-server', fileURLToPath(new URL('../../.cache/valkey/valkey-server', import.meta.url))].find(
+  (binary) => spawnSync(binary, ['--version']).status === 0,
+)
 
 export class RedisProcess extends ServerProcess {
   private constructor(
@@ -35,7 +44,7 @@ export class RedisProcess extends ServerProcess {
   protected commandLine(): CommandLine {
     const listen = this.port === 0 ? ['--port', '0', '--unixsocket', this.socketPath] : ['--port', String(this.port), '--bind', HOST]
     const own = ['--save', '', '--appendonly', 'no', '--dir', this.directory, '--daemonize', 'no']
-    return { binary: BINARY, args: [...listen, ...own, ...(this.options.args ?? [])] }
+    return { binary: this.options.binary ?? BINARY, args: [...listen, ...own, ...(this.options.args ?? [])] }
   }
 
   /** It may not answer, or not yet. */
