@@ -66,8 +66,8 @@ const isShop = (found: unknown): found is Shop =>
   typeof found === 'object' && found !== null && 'user' in found && 'list' in found && Array.isArray(found.list)
 
 /** A visitor whose page adds eight things to a list at once, after a login; what is in the list then. After a logout nothing is. */
-async function shopAt(file: string): Promise<Shop> {
-  const child = spawn(process.execPath, [await builtProgram(file)], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+async function shopAt(program: string): Promise<Shop> {
+  const child = spawn(process.execPath, [program], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   try {
     const port = await new Promise<string>((resolve, reject) => {
       child.stdout.once('data', (chunk: Buffer) => {
@@ -118,13 +118,13 @@ describe.each(pages.map((page) => [nameOf(page), page] as const))('coming from %
   it.skipIf(name === 'connect-redis' && !hasRedis)('an application loses nothing any more', async () => {
     const file = join(SCRATCH, `${name}.mjs`)
     writeFileSync(file, migrated(read(`${APPLICATIONS}/${name}.mjs`), changesOf(page)))
-    expect(await shopAt(file)).toEqual({ user: 'ada', list: ITEMS })
+    expect(await shopAt(await builtProgram(file))).toEqual({ user: 'ada', list: ITEMS })
   })
 })
 
 describe('before the change', () => {
   it.each(['fastify-session', 'koa-session'])('an application on %s lost some', async (name) => {
-    const { user, list } = await shopAt(join(ROOT, APPLICATIONS, `${name}.mjs`))
+    const { user, list } = await shopAt(await builtProgram(join(ROOT, APPLICATIONS, `${name}.mjs`)))
     expect(user).toBe('ada')
     expect(list.length).toBeLessThan(ITEMS.length)
   })
@@ -133,6 +133,7 @@ describe('before the change', () => {
     mkdirSync(BENCH_SCRATCH, { recursive: true })
     const file = join(BENCH_SCRATCH, 'before.mjs')
     writeFileSync(file, placed(read(`${APPLICATIONS}/connect-memcached.mjs`)))
+    // As it is: the packages that it needs are found from where it stands, and from nowhere else.
     const { user, list } = await shopAt(file)
     expect(user).toBe('ada')
     expect(list.length).toBeLessThan(ITEMS.length)
