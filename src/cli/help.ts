@@ -1,7 +1,7 @@
 /** What the tool says of itself. */
 import { SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 
-type Flag = 'yes' | 'values' | 'ids' | 'count' | 'mirror'
+type Flag = 'mutex' | 'yes' | 'values' | 'ids' | 'count' | 'mirror'
 
 interface CommandHelp {
   /** What follows the name: a session id, two save paths, or the name of a proxy. */
@@ -35,7 +35,8 @@ Examples:
   locks: {
     flags: ['ids'],
     summary: 'every lock that is held now: by whom, since when',
-    text: `Sessions are shown by a short hash of their ids, because whoever has an id is that visitor.
+    text: `Sessions are shown by a short hash of their ids, because whoever has an id is that visitor. Locks that the application
+takes by a name (manager.mutex) are shown by their names.
 
   --ids   show the session ids themselves
 
@@ -45,13 +46,16 @@ Examples:
   },
   holder: {
     takes: 'id',
-    flags: [],
-    summary: 'who holds the lock of one session',
-    text: `Exit code 0: it is held. 1: it is free.
+    flags: ['mutex'],
+    summary: 'who holds the lock of one session, or a named lock',
+    text: `  --mutex   what is given is the name of a lock (manager.mutex), and no session id
+
+Exit code 0: it is held. 1: it is free.
 
 Examples:
   latchkey holder 6q5n0v3f8o2k1s9d4h7a6q5n0v3f8o2k
-  pbpaste | latchkey holder -`,
+  pbpaste | latchkey holder -
+  latchkey holder --mutex nightly-report`,
   },
   inspect: {
     takes: 'id',
@@ -69,12 +73,14 @@ Examples:
   },
   unlock: {
     takes: 'id',
-    flags: ['yes'],
+    flags: ['mutex', 'yes'],
     summary: 'take the lock off one session, if it is still the lock that was shown',
     text: `Shows the holder and asks. The holder is not stopped: it learns that its lock was lost, and of two writers
 the second is refused. A lock whose holder died goes away by itself within leaseSec.
 
   -y, --yes   do not ask (needed when there is no terminal)
+  --mutex     what is given is the name of a lock (manager.mutex), and no session id. Its holder learns at its next renewal that
+              it is lost; until then two may work at once
 
 Exit code 0: unlocked. 1: not locked, or you said no. 4: the lock changed meanwhile, and was left alone.
 

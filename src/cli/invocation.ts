@@ -45,7 +45,7 @@ export interface CommandInvocation {
   readonly proxyFile: string | undefined
   /** For `proxy-config`: for which proxy, and for what. */
   readonly proxy: { readonly name: string; readonly purpose: string } | undefined
-  readonly flags: { readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean; readonly mirror: boolean }
+  readonly flags: { readonly mutex: boolean; readonly yes: boolean; readonly values: boolean; readonly ids: boolean; readonly count: boolean; readonly mirror: boolean }
 }
 
 const OPTIONS = {
@@ -55,6 +55,7 @@ const OPTIONS = {
   'deadline-ms': { type: 'string' },
   json: { type: 'boolean' },
   human: { type: 'boolean' },
+  mutex: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
   values: { type: 'boolean' },
   ids: { type: 'boolean' },
@@ -80,7 +81,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   const command = commandNamed(name)
   const { takes, flags } = COMMANDS[command]
   const takesId = takes === 'id'
-  for (const flag of ['yes', 'values', 'ids', 'count', 'mirror'] as const) {
+  for (const flag of ['mutex', 'yes', 'values', 'ids', 'count', 'mirror'] as const) {
     if (values[flag] === true && !flags.includes(flag)) throw new UsageError(`${command} has no option --${flag}.`)
   }
   if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
@@ -120,6 +121,7 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
     proxyFile: values['proxy-file'],
     proxy: takes === 'proxy' ? { name: id ?? '', purpose: values.for ?? 'sharding' } : undefined,
     flags: {
+      mutex: values.mutex === true,
       yes: values.yes === true,
       values: values.values === true,
       ids: values.ids === true,

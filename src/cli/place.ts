@@ -1,6 +1,6 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
-import { isOfProcesses, type KeyLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
+import { isOfProcesses, type KeyLayout, mutexLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { EncryptionOptions } from '../session/records/keyring.js'
 import type { RecordForm } from '../session/dialect/dialect.js'
 import { phpDialect } from '../session/dialect/php-dialect.js'
@@ -36,6 +36,8 @@ export class Place implements AsyncDisposable {
   readonly store: OperatedStore
   readonly wire: Wire
   readonly layout: KeyLayout
+  /** Of the locks that applications take by a name. */
+  readonly mutexLayout: KeyLayout
   readonly manager: SessionManager
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -58,6 +60,7 @@ export class Place implements AsyncDisposable {
     this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: !mayMake, placement: dialect?.placement }
     this.wire = address.open(this.opening)
     this.layout = dialect?.layoutFor(this.wire.store) ?? new SuffixLayout(prefix, this.wire.store)
+    this.mutexLayout = mutexLayout(this.layout.prefix, this.wire.store)
     this.manager = new SessionManager({ wire: this.wire, clock, deadlineMs, ...(php === undefined ? { prefix } : { php }), ...locking })
   }
 

@@ -13,6 +13,7 @@ import { stats } from './commands/stats.js'
 import { unlock } from './commands/unlock.js'
 import { doctor } from './doctor/doctor.js'
 import { doctorPhp, MAX_PHP_TEXT_BYTES } from './doctor/php/doctor-php.js'
+import { type Guarded, mutexOf, sessionOf } from './guarded.js'
 import { helpOf } from './help.js'
 import { type CommandInvocation, parseInvocation, type PhpInvocation, UsageError } from './invocation.js'
 import { encryptionOf, keyringOf } from './keys.js'
@@ -115,7 +116,7 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
     case 'stats':
       return await stats(place, flags.count)
     case 'holder':
-      return await holder(place, await idOf(invocation, terminal, signal))
+      return await holder(place, await guardedOf(place, invocation, terminal))
     case 'inspect':
       return await inspect(place, await idOf(invocation, terminal, signal), flags.values)
     case 'unlock': {
@@ -124,9 +125,14 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
       }
       const confirm = async (question: string): Promise<boolean> =>
         flags.yes || /^y(?:es)?$/i.test((await terminal.ask(`${question}\nUnlock it? [y/N] `, signal)).trim())
-      return await unlock(place, await idOf(invocation, terminal, signal), confirm)
+      return await unlock(place, await guardedOf(place, invocation, terminal), confirm)
     }
   }
+}
+
+async function guardedOf(place: Place, invocation: CommandInvocation, terminal: Terminal): Promise<Guarded> {
+  const id = await idOf(invocation, terminal, place.signal)
+  return invocation.flags.mutex ? mutexOf(place, id) : sessionOf(place, id)
 }
 
 async function idOf({ id }: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<string> {

@@ -63,6 +63,24 @@ describe('locks', () => {
     expect((await tool(['holder', 'odd'], { isRead: true })).out).not.toMatch(/[^\x20-\x7e\n\ufffd]/)
   })
 
+  it('lists locks that are taken by a name, and says that they are', async () => {
+    const one = manager()
+    const [report, session] = [await one.mutex('nightly-report').lock({ label: 'cron' }), await one.start('an-id')]
+    await report.fencingToken()
+    const { locks } = jsonOf(await tool(['locks'])) as { locks: object[] }
+    expect(locks).toHaveLength(2)
+    expect(locks[0]).toMatchObject({ mutex: 'nightly-report', label: 'cron', pid: process.pid })
+    expect(locks[0]).not.toHaveProperty('session')
+    expect(locks[1]).toMatchObject({ session: HASH })
+    expect(locks[1]).not.toHaveProperty('mutex')
+    expect((await tool(['locks'], { isRead: true })).out).toMatch(/^lock "nightly-report" .* cron$/m)
+    expect((await tool(['locks', '--ids'], { isRead: true })).out).toMatch(/^an-id .*/m)
+    const { servers } = jsonOf(await tool(['stats', '--count'])) as { servers: { counted: { locks: number } }[] }
+    expect(servers.reduce((sum, { counted }) => sum + counted.locks, 0)).toBe(2)
+    await Promise.all([report.release(), session.abort()])
+    expect(jsonOf(await tool(['locks']))).toEqual({ locks: [] })
+  })
+
   it('shows how many processes wait', async () => {
     const [one, two] = [manager(), manager()]
     const held = await one.start('busy')
@@ -85,6 +103,20 @@ describe('holder', () => {
     await held.abort()
     const free = await tool(['holder', 'an-id'])
     expect([free.exitCode, jsonOf(free)]).toEqual([1, { session: HASH, held: false }])
+  })
+})
+
+describe('holder --mutex', () => {
+  it('says who has a lock by its name; a session of that id is another thing', async () => {
+    const hold = await manager().mutex('report').lock({ label: 'cron' })
+    expect(jsonOf(await tool(['holder', '--mutex', 'report']))).toMatchObject({ mutex: 'report', held: true, label: 'cron' })
+    expect((await tool(['holder', '--mutex', 'report'], { isRead: true })).out).toMatch(/^The lock "report" is held by .*cron/)
+    expect(jsonOf(await tool(['holder', 'report']))).toMatchObject({ held: false })
+    await hold.release()
+    const free = await tool(['holder', '--mutex', '-'], { input: 'report\n' })
+    expect([free.exitCode, jsonOf(free)]).toEqual([1, { mutex: 'report', held: false }])
+    expect(await tool(['holder', '--mutex', 'two words'])).toMatchObject({ exitCode: 2 })
+    expect(await tool(['inspect', '--mutex', 'report'])).toMatchObject({ exitCode: 2 })
   })
 })
 

@@ -40,6 +40,19 @@ describe('unlock', () => {
     await held.abort()
   })
 
+  it('--mutex takes off a lock that was taken by a name, and says what that may do; its holder learns of it', async () => {
+    const [one, two] = [manager({ leaseSec: 2 }), manager()]
+    const hold = await one.mutex('report').lock({ label: 'cron' })
+    let asked = ''
+    const done = await tool(['unlock', '--mutex', 'report'], { answer: (question) => ((asked = question), 'y') })
+    expect(asked).toMatch(/^The lock "report" is held by .*cron.*two may work at once/)
+    expect([done.exitCode, jsonOf(done)]).toMatchObject([0, { mutex: 'report', unlocked: true, holder: { label: 'cron' } }])
+    await (await two.mutex('report').lock()).release()
+    await expect.poll(() => hold.signal.aborted).toBe(true)
+    const free = await tool(['unlock', '--yes', '--mutex', 'report'])
+    expect([free.exitCode, jsonOf(free)]).toEqual([1, { mutex: 'report', unlocked: false, reason: 'free' }])
+  })
+
   it('refuses when the lock is another by the time of the answer', async () => {
     const one = manager()
     const held = await one.start('an-id')

@@ -31,7 +31,7 @@ describe.concurrent('the example of a deployment', () => {
     expect(await anyAnswers(stderr)).toBe(false)
   })
 
-  needed.each([['SIGINT', 130], ['SIGKILL', null]] as const)(`on %s the example of a deployment takes all of its programs along${why}`, async (signal, exitCode) => {
+  needed.for([['SIGINT', 130], ['SIGKILL', null]] as const)(`on %s the example of a deployment takes all of its programs along${why}`, async ([signal, exitCode], { expect }) => {
     const scratch = mkdtempSync(join(tmpdir(), 'latchkey-interrupted-'))
     const run = startExample('deployment', ['--users', '40'], { TMPDIR: scratch })
     await run.printed('calm: 40 users')

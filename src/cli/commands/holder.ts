@@ -1,20 +1,21 @@
 import { describeHolder } from '../../lock/protocol/lock-token.js'
 import { duration } from '../../system/format.js'
-import { nameOf, type Place } from '../place.js'
+import type { Guarded } from '../guarded.js'
+import type { Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 
-/** `latchkey holder <id>`: one flight. */
-export async function holder(place: Place, id: string): Promise<Report> {
-  const found = await place.manager.holder(id)
-  const session = nameOf(id)
+/** `latchkey holder <id>`, `latchkey holder --mutex <name>`: one flight. */
+export async function holder({ clock }: Pick<Place, 'clock'>, guarded: Guarded): Promise<Report> {
+  const found = await guarded.holder()
+  const { data, title } = guarded
   if (found === undefined) {
-    return { exitCode: EXIT.problem, data: { session, held: false }, lines: [`Session ${session} is free.`] }
+    return { exitCode: EXIT.problem, data: { ...data, held: false }, lines: [`${title} is free.`] }
   }
-  const heldMs = found.sinceMs === undefined ? undefined : Math.max(0, place.clock.wallMs() - found.sinceMs)
+  const heldMs = found.sinceMs === undefined ? undefined : Math.max(0, clock.wallMs() - found.sinceMs)
   const time = heldMs === undefined ? '' : `, for ${duration(heldMs)}`
   return {
     exitCode: EXIT.fine,
-    data: { session, held: true, ...found, heldMs },
-    lines: [`Session ${session} is held by ${describeHolder(found)}${time}.`],
+    data: { ...data, held: true, ...found, heldMs },
+    lines: [`${title} is held by ${describeHolder(found)}${time}.`],
   }
 }

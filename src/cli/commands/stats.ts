@@ -33,10 +33,10 @@ export async function stats(place: Place, counts: boolean): Promise<Report> {
 
 const countedOf = ({ sessions, locks }: Counted): string => `${String(sessions)} sessions, ${String(locks)} locks`
 
-/** By their keys alone: a tombstone counts as a session until it expires. */
-async function count({ layout }: Place, node: OperatedNode): Promise<Counted> {
+/** By their keys alone: a tombstone counts as a session until it expires. Named locks are counted with the others. */
+async function count({ layout, mutexLayout }: Place, node: OperatedNode): Promise<Counted> {
   const keys = await node.keys(layout.prefix)
-  const locks = keys.filter((key) => layout.idOfLock(key) !== undefined).length
+  const locks = keys.filter((key) => (layout.idOfLock(key) ?? mutexLayout.idOfLock(key)) !== undefined).length
   const sessions = keys.filter((key) => layout.idOfRecord(key) !== undefined).length
   return { sessions, locks }
 }
