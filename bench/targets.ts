@@ -43,6 +43,8 @@ const TARGETS: readonly Target[] = [
   { figure: 'mutex.ratioToRedlock', kind: 'at least', limit: 2 },
   // A tenth of redlock's delay before it tries again.
   { figure: 'mutex.handoffP99Ms', kind: 'at most', limit: 20 },
+  { figure: 'engines.redisRatioToConnectRedis', kind: 'at least', limit: 1.2, aim: 1.5 },
+  { figure: 'engines.redisSequentialRatioToConnectRedis', kind: 'at most', limit: 1.05 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
 ]
 

@@ -1,6 +1,7 @@
 import { SessionManager, type Wire } from 'latchkey'
 import { afterEach, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { codeOf, World } from '../support/world.js'
 
 const servers: MemcachedServer[] = []
@@ -23,6 +24,15 @@ it('ready: each node has answered one flight; and closing, when nothing is asked
   expect(Object.values(manager.stats().nodes).map(({ flights }) => flights)).toEqual([1, 1, 1])
   await manager.close()
   expect(await manager.health()).toEqual({ state: 'closing', nodes: [] })
+})
+
+it.skipIf(!hasRedis)('a Redis is named by its address, as in the stats', async () => {
+  await using server = await RedisProcess.start()
+  const manager = new SessionManager({ savePath: server.savePath })
+  const { state, nodes } = await manager.health()
+  expect([state, nodes.map(({ name }) => name)]).toEqual(['ready', [server.savePath]])
+  expect(Object.keys(manager.stats().nodes)).toEqual([server.savePath])
+  await manager.close()
 })
 
 it('degraded: says which node is away, since when and why, whether it has ended or stands still', async () => {

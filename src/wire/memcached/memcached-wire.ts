@@ -14,6 +14,7 @@ import type { MakeCodec } from '../socket/codec.js'
 import { problemIn } from '../socket/framing.js'
 import { checkNodeLimits } from '../socket/limits.js'
 import { ServerNode } from '../socket/node.js'
+import { probeOf } from '../socket/probe.js'
 import { TrustByAge } from '../socket/trust.js'
 import { dumpKeys } from './operator/key-dump.js'
 import { createPhpRing } from './php-ring.js'
@@ -54,9 +55,6 @@ export interface MemcachedWire extends Wire {
   /** By the node's address, without credentials. */
   stats(): Readonly<Record<string, NodeStats>>
 }
-
-/** No session's: ids are not empty. */
-const HEALTH_KEY = '-health'
 
 interface Place {
   readonly node: ServerNode
@@ -149,7 +147,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
     store: traitsOf(servers[0]?.via),
     meetingPlace: defaultDirectory(),
     nodeOf: (route) => placeOf(route).node.observed,
-    probes: () => nodes.map((node) => ({ name: node.name, ask: () => node.flight([{ op: 'get', key: HEALTH_KEY }]) })),
+    probes: () => nodes.map(probeOf),
     stats: () => Object.fromEntries(nodes.map((node) => [node.name, node.stats])),
   }
   if (!isPlaced) return wire

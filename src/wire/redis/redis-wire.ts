@@ -7,6 +7,7 @@ import { problemOfKey, problemOfTtl } from '../problems.js'
 import { problemIn } from '../socket/framing.js'
 import { checkNodeLimits } from '../socket/limits.js'
 import { ServerNode } from '../socket/node.js'
+import { probeOf } from '../socket/probe.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { VERSION } from './item.js'
 import { RedisCodec } from './redis-codec.js'
@@ -84,6 +85,7 @@ export function createRedisWire(options: RedisWireOptions): RedisWire {
     store: REDIS,
     meetingPlace: defaultDirectory(),
     nodeOf: () => node.observed,
+    probes: () => [probeOf(node)],
     stats: () => ({ [node.name]: node.stats }),
   }
 }
