@@ -110,8 +110,9 @@ describe('the architecture', () => {
   })
 
   it('a store is known in its own folder alone: everybody else asks the table of schemes', () => {
-    // `socket` is no store: it is what stores that are reached over a socket share.
-    const storeOf = (file: string): string | undefined => /^wire\/(?!socket\/)(\w+)\//.exec(file)?.[1]
+    // `socket` is no store: it is what stores that are reached over a socket share. Nor is `replicated`, which keeps copies on
+    // several wires, whatever they lead to.
+    const storeOf = (file: string): string | undefined => /^wire\/(?!socket\/|replicated\/)(\w+)\//.exec(file)?.[1]
     const strangers = own.filter(({ file, to }) => {
       const store = storeOf(to)
       return store !== undefined && store !== storeOf(file) && file !== 'wire/open-wire.ts'
@@ -120,7 +121,7 @@ describe('the architecture', () => {
   })
 
   it('what stores share that are reached over a socket knows none of them', () => {
-    const known = own.filter(({ file, to }) => file.startsWith('wire/socket/') && /^wire\/(?!socket\/)\w+\//.test(to))
+    const known = own.filter(({ file, to }) => /^wire\/(socket|replicated)\//.exec(file)?.[1] !== undefined && /^wire\/(?!socket\/|replicated\/)\w+\//.test(to))
     expect(known).toEqual([])
   })
 

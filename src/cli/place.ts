@@ -1,6 +1,6 @@
 /** Where a command works: the servers, and the sessions on them. */
 import { createHash } from 'node:crypto'
-import { isOfProcesses, type KeyLayout, mutexLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
+import { isAdvice, isOfProcesses, type KeyLayout, markKeyOf, mutexLayout, SuffixLayout } from '../lock/protocol/key-layout.js'
 import type { EncryptionOptions } from '../session/records/keyring.js'
 import type { RecordForm } from '../session/dialect/dialect.js'
 import { phpDialect } from '../session/dialect/php-dialect.js'
@@ -57,7 +57,8 @@ export class Place implements AsyncDisposable {
     if (store === undefined) throw new UsageError('This store keeps sessions inside one process; no tool can look into it.')
     this.store = store
     // A call takes three flights at the most.
-    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, isOfProcesses, mustExist: !mayMake, placement: dialect?.placement }
+    const keys = { isOfProcesses, isAdvice, markKey: markKeyOf(prefix) }
+    this.opening = { clock, flightMs: Math.floor(deadlineMs / 3), connections: 1, ...keys, mustExist: !mayMake, placement: dialect?.placement }
     this.wire = address.open(this.opening)
     this.layout = dialect?.layoutFor(this.wire.store) ?? new SuffixLayout(prefix, this.wire.store)
     this.mutexLayout = mutexLayout(this.layout.prefix, this.wire.store)

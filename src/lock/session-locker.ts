@@ -11,6 +11,7 @@ import { readToken } from './protocol/lock-token.js'
 import { traceAcquire } from './protocol/observed.js'
 import { OrphanSweeper } from './orphan-sweeper.js'
 import { ending, hasEnded } from './protocol/record.js'
+import { seizeAndEnd } from './protocol/seizure.js'
 import { Turns } from './fairness/turns.js'
 import { type SceneLimits, sceneOf, type SessionNow } from './scene.js'
 import { SessionTable } from './session-table.js'
@@ -113,7 +114,14 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
   }
 
   async destroy(id: string): Promise<void> {
-    const reply = await this.one(id, ending(this.context, this.context.layout.keysOf(id)))
+    const keys = this.context.layout.keysOf(id)
+    if (this.context.wire.quorum !== undefined) {
+      this.assertOpen()
+      const failure = await seizeAndEnd(this.context, id, keys)
+      if (failure !== undefined) throw failure
+      return
+    }
+    const reply = await this.one(id, ending(this.context, keys))
     if (!hasEnded(reply)) throw serverRefused(this.context, id, reply)
   }
 

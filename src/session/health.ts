@@ -12,7 +12,8 @@ export interface HealthOptions {
 /** Whether sessions can be had now. Plain data, without credentials: it can be sent as JSON. */
 export interface Health {
   /**
-   * `ready`: every node answers. `degraded`: at least one does not, so the sessions that live there cannot be had.
+   * `ready`: every session can be had. `degraded`: at least one node does not answer, so the sessions that live there cannot
+   * be had; where sessions are replicated, so many do not that some session may have no majority.
    * `closing`: the manager is being closed, or is; nothing was asked.
    */
   readonly state: 'ready' | 'degraded' | 'closing'
@@ -61,7 +62,9 @@ export class HealthCheck {
 
   private async lookNow(withinMs: number): Promise<Health> {
     const nodes = await Promise.all(probesOf(this.patient.wire).map((probe) => this.ask(probe, withinMs)))
-    return { state: nodes.every(({ isUp }) => isUp) ? 'ready' : 'degraded', nodes }
+    const { quorum } = this.patient.wire
+    const mayBeAway = quorum === undefined ? 0 : quorum.replicas - quorum.majority
+    return { state: nodes.filter(({ isUp }) => !isUp).length <= mayBeAway ? 'ready' : 'degraded', nodes }
   }
 
   private async ask({ name, ask }: Probe, withinMs: number): Promise<NodeHealth> {

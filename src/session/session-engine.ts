@@ -10,7 +10,7 @@ import { hashOf } from '../system/session-hash.js'
 import { Alarms } from '../lock/protocol/alarms.js'
 import type { Bell } from '../lock/protocol/bell.js'
 import { HostBell } from '../lock/bell/host-bell.js'
-import { isOfProcesses, type KeyLayout, mutexLayout } from '../lock/protocol/key-layout.js'
+import { isAdvice, isOfProcesses, type KeyLayout, markKeyOf, mutexLayout } from '../lock/protocol/key-layout.js'
 import type { Locker } from '../lock/protocol/handle.js'
 import { type LockContext, type LockCounters, type LossReason, newCounters } from '../lock/protocol/lock-context.js'
 import { TokenMint } from '../lock/protocol/lock-token.js'
@@ -62,9 +62,12 @@ export class SessionEngine {
         listsKey: dialect.listsKey,
         placement: dialect.placement,
         isOfProcesses,
+        isAdvice,
+        markKey: markKeyOf(dialect.prefix),
         onWarning: (warning) => this.onWarning(warning),
       })
     this.layout = dialect.layoutFor(this.wire.store)
+    if (this.wire.quorum !== undefined && !settings.locking) throw new InvalidOptionError('locking: false cannot be used with replicas: copies are ordered by their locks.')
     this.slowHolds = new SlowHolds((event) => {
       this.onSlow(event)
     })

@@ -13,6 +13,10 @@ export interface OpenOptions {
   readonly listsKey?: string
   /** Whether a key tells of running processes alone (a lock), and means nothing once their machine has started anew. */
   readonly isOfProcesses?: (key: string) => boolean
+  /** Whether such a key may be lost without harm: a line of those who wait. */
+  readonly isAdvice?: (key: string) => boolean
+  /** A key under which each of several nodes that keep copies is marked. Default: they are not told from emptied ones. */
+  readonly markKey?: string
   /** Whether a store that is not there is an error, where else it would be made. Default false. */
   readonly mustExist?: boolean
   /** Where each key lives, if that is not on the node that owns the route. Default: it is. */

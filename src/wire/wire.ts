@@ -130,6 +130,12 @@ export const ANY_STORE: StoreTraits = {
   remedy: { tooLarge: 'let the store take larger ones', outOfMemory: 'look at its memory' },
 }
 
+/** How many nodes keep each session, and how many of them decide. */
+export interface Quorum {
+  readonly replicas: number
+  readonly majority: number
+}
+
 /** A place where records and locks live. Each wire in this package has a scheme of save paths: see `open-wire.ts`. */
 export interface Wire {
   /**
@@ -177,6 +183,12 @@ export interface Wire {
   readonly store?: StoreTraits
   /** A directory where processes of one host that share this store can meet. Without it they only ask the store. */
   readonly meetingPlace?: string
+
+  /**
+   * How many nodes keep each session, and how many of them decide. What a majority has not acknowledged is neither stored
+   * nor refused for certain, whatever stands on one node. A wire that keeps one copy leaves this out.
+   */
+  readonly quorum?: Quorum
 
   /** The node of `route`, for events. Sends nothing. A wire whose store is in this process leaves this out. */
   nodeOf?(route: string): ObservedNode

@@ -8,6 +8,7 @@ import { fly, type LockContext, replyAt, send } from '../protocol/lock-context.j
 import type { LockToken } from '../protocol/lock-token.js'
 import { tellFenced } from '../protocol/observed.js'
 import { ending, hasEnded, isSame, isSession, look, newStamp, type Seen, stampFor, type StoredRecord } from '../protocol/record.js'
+import { seizeAndEnd } from '../protocol/seizure.js'
 
 /** What a lock's holder knows; a transaction keeps it up to date. */
 export interface LockKnowledge {
@@ -217,7 +218,9 @@ export class Transaction implements Receiver {
         if (this.change.kind === 'delete') return this.missedByDelete(this.change)
         return this.change.kind === 'destroy' ? this.bury() : this.maybe(this.fencedOff(gone(this.id)))
       case 'exists':
-        return this.isBurial ? this.bury() : this.judgeExists()
+        if (this.isBurial) return this.bury()
+        // What one node has says nothing of the majority: a copy of ours there is no acknowledgement.
+        return this.context.wire.quorum === undefined ? this.judgeExists() : this.maybe(this.fencedOff(fenced(this.id)))
       case 'tooLarge': {
         const sizeBytes = 'bytes' in this.change ? this.change.bytes.length : 0
         return this.maybe(tooLarge(this.context, this.id, sizeBytes, this.context.wire.maxValueBytes(this.id, this.keys.record)))
@@ -301,6 +304,7 @@ export class Transaction implements Receiver {
    */
   private async bury(): Promise<LatchkeyError | undefined> {
     if (!this.hasTime) return this.unanswered ? outcomeUnknown(this.id) : unavailable(this.context, this.id, NO_TIME)
+    if (this.context.wire.quorum !== undefined) return seizeAndEnd(this.context, this.id, this.keys)
     const flags = newStamp(this.context)
     try {
       const reply = replyAt(await fly(this.context, this.id, [ending(this.context, this.keys, flags)]), 0)

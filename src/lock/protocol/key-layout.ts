@@ -27,6 +27,12 @@ export interface SessionKeys {
 /** The key where processes say which servers they use. No session's line has this key, because no id is empty. */
 export const listsKeyOf = (prefix: string): string => prefix + LINE_SUFFIX
 
+/** The key under which each node of several is marked as whole, or emptied. No session's lock has this key. */
+export const markKeyOf = (prefix: string): string => prefix + LOCK_SUFFIX
+
+/** Whether a key is that of a line, which is mere advice. */
+export const isAdvice = (key: string): boolean => key.endsWith(LINE_SUFFIX)
+
 /** Whether a key belongs only to running processes: a lock or a line. No session id ends like such a key. */
 export const isOfProcesses = (key: string): boolean => key.endsWith(LOCK_SUFFIX) || key.endsWith(LINE_SUFFIX)
 

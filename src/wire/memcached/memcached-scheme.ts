@@ -4,7 +4,8 @@ import type { StoreAddress, WireScheme } from '../scheme.js'
 import type { Wire } from '../wire.js'
 import { createMemcachedWire } from './memcached-wire.js'
 import { operateServers } from './operator/operated-servers.js'
-import { FORM, parseServers, SCHEMES, type ServerAddress } from './save-path.js'
+import { openReplicated } from './open-replicated.js'
+import { FORM, parseServers, replicasOf, SCHEMES, type ServerAddress } from './save-path.js'
 
 /** `tcp://`, `tls://` and `unix://`, and a bare `host:port`: one memcached, or several that share the sessions. */
 export const memcachedScheme: WireScheme = {
@@ -20,7 +21,10 @@ export class MemcachedAddress implements StoreAddress {
   constructor(readonly servers: readonly ServerAddress[]) {}
 
   open(options: OpenOptions): Wire {
-    return createMemcachedWire({ ...options, servers: this.servers })
+    const replicas = replicasOf(this.servers)
+    return replicas === undefined
+      ? createMemcachedWire({ ...options, servers: this.servers })
+      : openReplicated(this.servers, replicas, options)
   }
 
   operate(options: OperateOptions): OperatedStore {

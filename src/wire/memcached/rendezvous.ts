@@ -19,11 +19,8 @@ export function createRendezvous(nodes: readonly WeightedNode[]): (route: string
     let owner = 0
     let best = -Infinity
     seeds.forEach(({ seed, weight }, index) => {
-      // Mixing is enough: the route is hashed once, however many nodes there are.
-      const unit = (mix(hash ^ seed) + 0.5) / 0x1_0000_0000
-      // Schindelhauer and Schomaker, "Weighted distributed hash tables" (SPAA 2005): the logarithmic method. Ties go
-      // to the first in the list.
-      const score = -weight / Math.log(unit)
+      // Ties go to the first in the list.
+      const score = scoreOf(hash ^ seed, weight)
       if (score > best) {
         best = score
         owner = index
@@ -32,6 +29,23 @@ export function createRendezvous(nodes: readonly WeightedNode[]): (route: string
     return owner
   }
 }
+
+/** Makes a function from a route to the indices of its `count` nodes: the owner, and those that would own it if that were away. */
+export function createRanking(nodes: readonly WeightedNode[], count: number): (route: string) => readonly number[] {
+  const seeds = nodes.map(({ id, weight }) => ({ seed: murmur3(id, 0), weight }))
+  return (route) => {
+    const hash = murmur3(route, 0)
+    const scores = seeds.map(({ seed, weight }, index) => ({ index, score: scoreOf(hash ^ seed, weight) }))
+    scores.sort((one, other) => other.score - one.score || one.index - other.index)
+    return scores.slice(0, count).map(({ index }) => index)
+  }
+}
+
+/**
+ * Mixing is enough: the route is hashed once, however many nodes there are. Schindelhauer and Schomaker, "Weighted
+ * distributed hash tables" (SPAA 2005): the logarithmic method.
+ */
+const scoreOf = (hash: number, weight: number): number => -weight / Math.log((mix(hash) + 0.5) / 0x1_0000_0000)
 
 /**
  * The MurmurHash3_x86_32 of the string's UTF-8 bytes, as an unsigned 32-bit integer.

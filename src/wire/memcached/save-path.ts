@@ -22,6 +22,10 @@ export interface ServerAddress extends SocketAddress {
   readonly via: Via | undefined
   /** Whether versions are of our own making; through memcached's own proxy, with servers from 1.6.27 on. */
   readonly hasOwnVersions: boolean
+  /** How many nodes keep each session, where this server says it; undefined: it does not. */
+  readonly replicas: number | undefined
+  /** How many nodes the proxy at this address is a pipe to: keys that begin with `n1/` go to the first. Undefined: none. */
+  readonly pipes: number | undefined
 }
 
 /** `proxy` is memcached's own. */
@@ -56,8 +60,30 @@ export function parseServers(text: string, refuse: Refuse): readonly ServerAddre
     // It decides under which keys a session is kept.
     if (server.via !== servers[0]?.via) refuse(`server ${String(index + 1)}`, 'all servers or none are reached through one kind of proxy (via)')
   })
+  checkReplicas(servers, refuse)
   return servers
 }
+
+/** One server says how many copies there are, and it counts for all. */
+function checkReplicas(servers: readonly ServerAddress[], refuse: Refuse): void {
+  const where = 'replicas'
+  const given = servers.flatMap(({ replicas }) => replicas ?? [])
+  const [replicas] = given
+  const nodes = servers.reduce((sum, { pipes = 1 }) => sum + pipes, 0)
+  if (given.some((one) => one !== replicas)) refuse(where, 'it is given twice, and counts for all servers')
+  if (servers.some(({ pipes, via }) => pipes !== undefined && (via === undefined || via === 'twemproxy'))) {
+    refuse(where, 'pipes=n is a proxy that goes by the beginning of a key (via=proxy, via=mcrouter); twemproxy has a port for each server')
+  }
+  if (replicas === undefined) return servers.some(({ pipes }) => pipes !== undefined) ? refuse(where, 'pipes=n goes with replicas=n') : undefined
+  if (replicas > nodes) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are named`)
+  if (replicas % 2 === 0) {
+    refuse(where, `with ${String(replicas)} copies no more servers may be away than with ${String(replicas - 1)}: a majority decides. Give an odd number`)
+  }
+  if (servers.some(({ hasOwnVersions }) => hasOwnVersions)) refuse(where, 'versions=own has no order, and copies are ordered by versions: leave it out')
+}
+
+/** How many nodes keep each session; undefined: one, and nothing is copied. */
+export const replicasOf = (servers: readonly ServerAddress[]): number | undefined => servers.find(({ replicas }) => replicas !== undefined)?.replicas
 
 /** Describes a server to people: its scheme and address, without credentials and parameters. */
 export function describeServer(server: ServerAddress): string {
@@ -109,6 +135,8 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
     credentials,
     weight: parseWeight(parameters.weight, where, refuse),
     protocol: parseProtocol(parameters.protocol, where, refuse),
+    replicas: parseCount('replicas', parameters.replicas, where, refuse),
+    pipes: parseCount('pipes', parameters.pipes, where, refuse),
   }
 }
 
@@ -126,7 +154,7 @@ function parseCredentials(text: string, where: string, refuse: Refuse): Credenti
   return { username, password }
 }
 
-const ANYWHERE = ['weight', 'protocol', 'via', 'versions'] as const
+const ANYWHERE = ['weight', 'protocol', 'via', 'versions', 'replicas', 'pipes'] as const
 const PARAMETERS = [...ANYWHERE, 'ca', 'cert', 'key', 'servername', 'verify'] as const
 type Parameters = Partial<Record<(typeof PARAMETERS)[number], string>>
 
@@ -156,6 +184,13 @@ function parseWeight(text: string | undefined, where: string, refuse: Refuse): n
   const weight = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0
   if (weight < 1 || weight > 1000) refuse(where, 'a weight is an integer from 1 to 1000', text)
   return weight
+}
+
+/** Odd, so that one more node that is away than half of them does not stop everything with fewer copies as well. */
+function parseCount(name: string, text: string | undefined, where: string, refuse: Refuse): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9]$/.test(text)) refuse(where, `${name} is a number from 1 to 9`, text)
+  return Number(text)
 }
 
 function parseProtocol(text: string | undefined, where: string, refuse: Refuse): 'binary' | 'text' | undefined {

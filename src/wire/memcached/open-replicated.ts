@@ -1,0 +1,44 @@
+import { InvalidOptionError } from '../../errors.js'
+import { systemRandom } from '../../system/random.js'
+import type { OpenOptions } from '../open-options.js'
+import type { Place } from '../replicated/member.js'
+import { createReplicatedWire } from '../replicated/replicated-wire.js'
+import type { Wire } from '../wire.js'
+import { createMemcachedWire } from './memcached-wire.js'
+import { createRanking } from './rendezvous.js'
+import { describeServer, nodeId, type ServerAddress } from './save-path.js'
+
+/** One flight may take three rounds: to take the lock, to give back what was granted in vain, and to try in order. */
+const ROUNDS = 3
+const SHORTEST_FLIGHT_MS = 10
+
+/** A wire that keeps each session on several of the servers: a wire to each of them, and the majority's word. */
+export function openReplicated(servers: readonly ServerAddress[], replicas: number, options: OpenOptions): Wire {
+  const { clock, flightMs, connections, onWarning, placement, isOfProcesses = never, isAdvice = never, markKey = '-lck' } = options
+  if (placement !== undefined) throw new InvalidOptionError('php: PHP knows nothing of copies (replicas), and would change one of them alone.')
+  const nodes = servers.flatMap((server) => {
+    const wire = createMemcachedWire({
+      servers: [server],
+      clock,
+      flightMs: Math.max(Math.floor(flightMs / ROUNDS), SHORTEST_FLIGHT_MS),
+      connections,
+      onWarning,
+    })
+    const { pipes, weight } = server
+    const place = (keyPrefix: string): Place => ({ name: describeServer(server) + (keyPrefix && `/${keyPrefix}`), wire, keyPrefix })
+    const prefixes = pipes === undefined ? [''] : Array.from({ length: pipes }, (_pipe, index) => `n${String(index + 1)}/`)
+    return prefixes.map((keyPrefix) => ({ place: place(keyPrefix), id: nodeId(server) + keyPrefix, weight }))
+  })
+  return createReplicatedWire({
+    places: nodes.map(({ place }) => place),
+    replicas,
+    ranked: createRanking(nodes, replicas),
+    kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
+    markKey,
+    clock,
+    random: systemRandom,
+    flightMs,
+  })
+}
+
+const never = (): boolean => false

@@ -1,0 +1,116 @@
+/**
+ * A copy of a record as one node keeps it: a head, and behind it the record. The head says which of two copies is newer,
+ * without a clock: copies are ordered as the locks were under which they were written.
+ */
+import { type Reply, type Value, valueBytes } from '../wire.js'
+
+/** The lock under which a copy was written, on one node: the node's incarnation, and the lock's version there. */
+export interface Seal {
+  readonly incarnation: string
+  readonly version: string
+}
+
+export interface Head {
+  /** How many writes came before, as far as their writer had seen them. */
+  readonly count: number
+  /** A number of the writer's own: of two writes under one lock the later has the larger one. */
+  readonly ordinal: number
+  readonly seals: readonly Seal[]
+  /** The longest time, in seconds, that any copy of this session was ever given to live. */
+  readonly longestSec: number
+  /** When the record ends, in seconds since 1970, if that is before the copy does; 0: with the copy. */
+  readonly endsAtSec: number
+}
+
+/** A copy without its head. */
+export interface Copy {
+  readonly head: Head
+  /** The head as it is stored: with the stamp it tells a copy from every other one. */
+  readonly headText: string
+  readonly value: Value
+  readonly flags: number
+}
+
+const MARK = 'copy1 '
+const END = '\n'
+/** What a head may take of an item at the most: its numbers have 20 digits, and there are up to nine seals. */
+export const MOST_HEAD_BYTES = 400
+
+const BEFORE_ALL: Head = { count: 0, ordinal: 0, seals: [], longestSec: 0, endsAtSec: 0 }
+
+export function headText({ count, ordinal, seals, longestSec, endsAtSec }: Head): string {
+  const sealed = seals.map(({ incarnation, version }) => `${incarnation}:${version}`).join(',')
+  return `${MARK}${String(count)} ${String(ordinal)} ${String(longestSec)} ${String(endsAtSec)} ${sealed}${END}`
+}
+
+export const withHead = (text: string, value: Value): Value =>
+  typeof value === 'string' ? text + value : Buffer.concat([Buffer.from(text, 'latin1'), value])
+
+/** The copy in the reply to a `get`; undefined: there is none. What has no head was stored before there were copies. */
+export function copyIn({ status, value, flags }: Reply): Copy | undefined {
+  if (status !== 'ok' || value === undefined) return undefined
+  const end = typeof value === 'string' ? value.indexOf(END) : value.indexOf(END.charCodeAt(0))
+  const text = end < 0 ? '' : typeof value === 'string' ? value.slice(0, end + 1) : value.toString('latin1', 0, end + 1)
+  const head = end < 0 || !text.startsWith(MARK) ? undefined : headIn(text)
+  if (head === undefined) return { head: BEFORE_ALL, headText: '', value, flags }
+  return { head, headText: text, value: typeof value === 'string' ? value.slice(end + 1) : value.subarray(end + 1), flags }
+}
+
+function headIn(text: string): Head | undefined {
+  const [count, ordinal, longestSec, endsAtSec, sealed, ...more] = text.slice(MARK.length, -1).split(' ')
+  if (sealed === undefined || more.length > 0) return undefined
+  const numbers = [count, ordinal, longestSec, endsAtSec].map(Number)
+  if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) return undefined
+  const seals = sealed === '' ? [] : sealed.split(',').map(sealIn)
+  const [counted = 0, numbered = 0, longest = 0, endsAt = 0] = numbers
+  return { count: counted, ordinal: numbered, longestSec: longest, endsAtSec: endsAt, seals }
+}
+
+function sealIn(text: string): Seal {
+  const [incarnation = '', version = ''] = text.split(':')
+  return { incarnation, version }
+}
+
+/**
+ * Whether `one` was written after `other`: where both were written under locks of one incarnation of a node, the later lock
+ * has the greater version, and two majorities always meet on a node. Only where that does not decide (the same lock, or
+ * no node that has lived through both) the counts do. No clock is asked.
+ */
+export function isNewer(one: Head, other: Head): boolean {
+  const order = orderOfLocks(one, other)
+  if (order !== 0) return order > 0
+  return one.count === other.count ? one.ordinal > other.ordinal : one.count > other.count
+}
+
+/** Below 0, 0 or above 0; 0 as well where the nodes disagree. */
+function orderOfLocks({ seals }: Head, other: Head): number {
+  let before = 0
+  let after = 0
+  for (const { incarnation, version } of seals) {
+    const there = other.seals.find((seal) => seal.incarnation === incarnation)
+    if (there === undefined || there.version === version) continue
+    if (isGreater(version, there.version)) after++
+    else before++
+  }
+  return before > 0 && after > 0 ? 0 : after - before
+}
+
+/** Versions are decimal numbers of up to 64 bits. */
+const isGreater = (one: string, other: string): boolean => (one.length === other.length ? one > other : one.length > other.length)
+
+/** The newest of the copies; undefined: there are none. */
+export function newestOf(copies: readonly Copy[]): Copy | undefined {
+  let newest: Copy | undefined
+  for (const copy of copies) if (newest === undefined || isNewer(copy.head, newest.head)) newest = copy
+  return newest
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** What the copy says stands there: a record that has ended before its copy reads as a destroyed one. */
+export function contentOf({ head, value }: Copy, wallMs: number): Value {
+  return head.endsAtSec !== 0 && wallMs >= head.endsAtSec * 1000 ? EMPTY : value
+}
+
+export const isSameCopy = (one: Copy, other: Copy): boolean =>
+  one.headText === other.headText && one.flags === other.flags && (one.headText !== '' || valueBytes(one.value).equals(valueBytes(other.value)))

@@ -1,0 +1,70 @@
+import { type Command, FlightError, type Quorum, type Receiver, type Reply } from '../wire.js'
+import { contentOf } from './copy.js'
+import type { recordIn } from './judge.js'
+import { type Answer, Round, type Question } from './round.js'
+import type { Member } from './member.js'
+import type { ReplicaSet, Sorted } from './set.js'
+import { AdviceVersion } from './versions.js'
+
+/** One flight of the lock protocol, as it was given to the wire. */
+export interface Errand {
+  readonly set: ReplicaSet
+  readonly route: string
+  readonly commands: readonly Command[]
+  readonly sorted: Sorted
+  readonly receiver: Receiver
+}
+
+export const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
+export const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
+export const EXISTS: Reply = { status: 'exists', value: undefined, flags: 0, cas: undefined }
+
+/** Replies by what they answer. */
+export interface Replies {
+  readonly lock?: Reply | undefined
+  readonly change?: Reply | undefined
+  readonly record?: Reply | undefined
+  readonly occupant?: Reply | undefined
+  readonly advice?: Reply | undefined
+}
+
+/** The replies in the order of the commands. */
+export function inOrder({ commands, sorted, set }: Errand, replies: Replies): Reply[] {
+  return commands.map((command) => {
+    if (command === sorted.lock) return replies.lock ?? MISSING
+    if (command === sorted.change) return replies.change ?? MISSING
+    if (command === sorted.advice) return replies.advice ?? MISSING
+    return (set.kindOf(command.key) === 'record' ? replies.record : replies.occupant) ?? MISSING
+  })
+}
+
+/** The reply to the `get` of a record. */
+export const recordReply = (record: ReturnType<typeof recordIn>, wallMs: number): Reply =>
+  record === undefined
+    ? MISSING
+    : { status: 'ok', value: contentOf(record.newest, wallMs), flags: record.newest.flags, cas: record.versions }
+
+export const adviceReply = (reply: Reply | undefined, node: number): Reply =>
+  reply?.cas === undefined ? (reply ?? MISSING) : { ...reply, cas: new AdviceVersion(node, reply.cas) }
+
+/** Sends one question to a session's nodes. */
+export function ask<Heard>(set: ReplicaSet, question: Question<Heard>, members: readonly Member[] = set.membersOf(question.route)): void {
+  new Round(question, set.patience).ask(members)
+}
+
+/** Why too few nodes have answered, with what each of them said. */
+export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<object>[], members: readonly Member[], isSure: boolean): FlightError {
+  const failures = members.flatMap(({ index, name }) => {
+    const answer = answers[index]
+    if (answer === undefined) return [`${name} did not answer`]
+    return answer instanceof FlightError ? [answer.message.replace(/\.$/, '')] : []
+  })
+  const isUnknown = !isSure && members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
+  const why = failures.length === 0 ? 'a node has been emptied, and has not been repaired since' : failures.join('; ')
+  const causes = answers.filter((answer) => answer instanceof FlightError)
+  return new FlightError(isUnknown ? 'unknown' : 'not-sent', `of the session's ${String(replicas)} nodes ${String(majority)} must answer: ${why}`, {
+    cause: causes[0],
+  })
+}
+
+export const isUnsure = (answer: Answer<object>): boolean => answer instanceof FlightError && answer.outcome === 'unknown'

@@ -1,0 +1,217 @@
+import { type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
+import { copyIn, headText, isSameCopy, type Seal, withHead } from './copy.js'
+import { adviceReply, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
+import { type Answer, type Question, type Round } from './round.js'
+import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
+import type { Member } from './member.js'
+import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
+
+interface Left extends Receipt {
+  readonly advice: Reply | undefined
+}
+
+type Exit = Command & { readonly op: 'cad' | 'cas' }
+
+/** The nodes where the lock is ours, as far as their copy is known: nothing is written anywhere else. */
+interface Target {
+  readonly lock: LockPart
+  readonly record: RecordPart | undefined
+}
+
+/**
+ * Stores the record and lets go of the lock, or keeps it: on the nodes that have granted it, and only there. It is
+ * acknowledged where a majority has written *and* found the lock ours behind the write.
+ */
+export class Leaving implements Question<Left> {
+  readonly route: string
+  private readonly targets = new Map<number, Target>()
+  private readonly adviser: Member | undefined
+  private readonly stored: Value | undefined
+  private readonly storedSec: number
+  private readonly refreshed = new Set<number>()
+  private head: RecordVersions['newest'] = headOf(undefined)
+  private readonly token: Value
+
+  constructor(
+    private readonly errand: Errand,
+    private readonly exit: Exit,
+    locks: LockVersions,
+  ) {
+    const { set, sorted, route } = errand
+    const { change } = sorted
+    this.route = route
+    this.token = locks.token
+    const known = change?.op === 'cas' && change.cas instanceof RecordVersions ? change.cas : undefined
+    for (const [node, lock] of locks.parts) {
+      const record = known === undefined ? NOTHING_THERE : known.parts.get(node)
+      if (change === undefined || record !== undefined) this.targets.set(node, { lock, record })
+    }
+    this.adviser = sorted.advice === undefined ? undefined : this.members[0]
+    this.storedSec = 0
+    if (change === undefined) return
+    const before = headOf(known)
+    const longestSec = Math.max(before.longestSec, change.ttlSec)
+    // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before.
+    const endsAtSec = change.ttlSec < longestSec && change.value.length > 0 ? Math.ceil(set.clock.wallMs() / 1000) + change.ttlSec : 0
+    const seals = [...locks.parts.values()].map(({ incarnation, cas }): Seal => ({ incarnation, version: cas.version }))
+    this.head = { count: before.count + 1, ordinal: set.nextOrdinal(), seals, longestSec, endsAtSec }
+    this.storedSec = longestSec
+    this.stored = withHead(headText(this.head), change.value)
+  }
+
+  private get members(): readonly Member[] {
+    return this.errand.set.members.filter(({ index }) => this.targets.has(index))
+  }
+
+  start(): void {
+    const { set, receiver, sorted } = this.errand
+    // A copy whose lock a majority did not grant would have no place in the order of all copies.
+    if (sorted.change !== undefined && this.targets.size < set.quorum.majority) {
+      failLater(receiver, new FlightError('not-sent', `the lock is ours on ${String(this.targets.size)} of ${String(set.quorum.replicas)} nodes only`))
+      return
+    }
+    ask(this.errand.set, this, this.members)
+  }
+
+  commandsFor(member: Member): readonly Command[] {
+    const target = this.targets.get(member.index)
+    const { advice } = this.errand.sorted
+    if (target === undefined) return []
+    const exit: Exit = { ...this.exit, cas: target.lock.cas }
+    const commands: Command[] = this.stored === undefined ? [exit] : [this.changeFor(target, this.stored), exit]
+    if (advice !== undefined && member === this.adviser) commands.push(advice)
+    return commands
+  }
+
+  private changeFor({ record }: Target, value: Value): Command {
+    const { change } = this.errand.sorted
+    const item = { key: change?.key ?? '', value, ttlSec: this.storedSec, flags: flagsOf(change) }
+    const cas = record?.cas
+    return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.op === 'cas', ...item }
+  }
+
+  hear(member: Member, replies: readonly Reply[]): Left {
+    const at = this.stored === undefined ? 0 : 1
+    return {
+      change: at === 0 ? undefined : (replies[0] ?? MISSING),
+      exit: replies[at] ?? MISSING,
+      advice: member === this.adviser ? replies[at + 1] : undefined,
+    }
+  }
+
+  stateOf(answers: readonly Answer<Left>[]): 'open' | 'enough' | 'over' {
+    const { majority } = this.errand.set.quorum
+    const receipts = heardIn(answers).filter(([, left]) => isReceipt(left)).length
+    // Who keeps the lock, or hands it on, needs the new versions of as many nodes as there are.
+    if (receipts >= majority) return this.exit.op === 'cad' ? 'over' : 'enough'
+    const pending = this.members.filter(({ index }) => answers[index] === undefined).length
+    return receipts + pending < majority ? 'enough' : 'open'
+  }
+
+  /**
+   * A connection was opened anew, and what was known of the node may be that of another process. Lock and copy are read again:
+   * if both are what they were, the flight is sent once more.
+   */
+  recover(round: Round<Left>, member: Member, error: FlightError): boolean {
+    const target = this.targets.get(member.index)
+    const { set, sorted } = this.errand
+    if (!error.untrusted || this.refreshed.has(member.index) || target === undefined) return false
+    this.refreshed.add(member.index)
+    const recordKey = sorted.change?.key
+    const looks: Command[] = [{ op: 'get', key: this.exit.key }, set.getMark]
+    if (recordKey !== undefined) looks.push({ op: 'get', key: recordKey })
+    member.flight(this.route, looks).then(
+      (replies) => {
+        const fresh = this.refresh(member, target, replies)
+        if (fresh === undefined) return round.take(member, error)
+        this.targets.set(member.index, fresh)
+        round.askOne(member, this.commandsFor(member))
+      },
+      () => round.take(member, error),
+    )
+    return true
+  }
+
+  /** The target with the versions that stand there now; undefined where it is not the same lock, or not the same copy. */
+  private refresh(member: Member, { lock, record }: Target, [found, mark, read]: readonly Reply[]): Target | undefined {
+    const isOurs = found?.value !== undefined && found.value.toString() === this.token.toString()
+    const isSameLife = mark !== undefined && member.markIn(mark)?.incarnation === lock.incarnation
+    if (found?.cas === undefined || !isOurs || !isSameLife) return undefined
+    const fresh: LockPart = { ...lock, cas: found.cas }
+    if (record === undefined || read === undefined) return { lock: fresh, record }
+    const copy = copyIn(read)
+    const isSame = copy === undefined || record.copy === undefined ? copy === record.copy : isSameCopy(copy, record.copy)
+    return isSame ? { lock: fresh, record: { cas: read.cas, copy } } : undefined
+  }
+
+  done(answers: readonly Answer<Left>[]): void {
+    const { set, receiver } = this.errand
+    const heard = heardIn(answers)
+    const receipts = heard.filter(([, left]) => isReceipt(left))
+    if (receipts.length >= set.quorum.majority) return this.acknowledge(receipts, heard)
+    const members = this.members
+    const isUnclear = members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
+    if (this.stored === undefined) return this.afterExit(heard, answers, isUnclear)
+    const written = heard.filter(([, left]) => isWritten(left)).length
+    // A write that one node has taken may be found, and gone on from, by whoever comes next.
+    if (written > 0 || isUnclear) {
+      receiver.failed(new FlightError('unknown', `only ${String(receipts.length)} of ${String(set.quorum.replicas)} nodes have stored it under the lock`, { isFinal: true }))
+      return
+    }
+    const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
+    const [first] = heard
+    if (first === undefined) return receiver.failed(this.failureOf(answers))
+    this.land(heard, { change: refusal ?? MISSING, exit: this.exitReply(heard) })
+  }
+
+  /** Nothing was to be written: a lock that is let go of on most nodes is free, and one that is kept on most is ours. */
+  private afterExit(heard: readonly (readonly [number, Left])[], answers: readonly Answer<Left>[], isUnclear: boolean): void {
+    if (heard.length === 0 || isUnclear) return this.errand.receiver.failed(this.failureOf(answers))
+    this.land(heard, { change: undefined, exit: this.exitReply(heard) })
+  }
+
+  private exitReply(heard: readonly (readonly [number, Left])[]): Reply {
+    const done = heard.some(([, { exit }]) => exit.status === 'ok')
+    if (this.exit.op === 'cad' && done) return OK
+    return heard.some(([, { exit }]) => exit.status === 'exists') || done ? EXISTS : MISSING
+  }
+
+  private failureOf(answers: readonly Answer<Left>[]): FlightError {
+    const failures = answers.filter((answer) => answer instanceof FlightError)
+    if (failures.length > 0 && failures.every(({ untrusted }) => untrusted) && heardIn(answers).length === 0) return failures[0] ?? NONE
+    return tooFew(this.errand.set.quorum, answers, this.members, false)
+  }
+
+  private acknowledge(receipts: readonly (readonly [number, Left])[], heard: readonly (readonly [number, Left])[]): void {
+    if (this.exit.op === 'cad') return this.land(heard, { change: OK, exit: OK })
+    const locks = new Map<number, LockPart>()
+    const records = new Map<number, RecordPart>()
+    for (const [node, { change, exit }] of receipts) {
+      const target = this.targets.get(node)
+      if (target === undefined || exit.cas === undefined) continue
+      locks.set(node, { ...target.lock, cas: exit.cas })
+      if (change?.cas !== undefined) records.set(node, { cas: change.cas, copy: this.copy })
+    }
+    const { majority } = this.errand.set.quorum
+    // What fewer know the version of is read again before it is written.
+    const lock: Reply = { ...OK, cas: locks.size < majority ? undefined : new LockVersions(locks, this.exit.value) }
+    const change: Reply = { ...OK, cas: records.size < majority ? undefined : new RecordVersions(records, this.head) }
+    this.land(heard, { change, exit: lock })
+  }
+
+  private get copy(): RecordPart['copy'] {
+    const { change } = this.errand.sorted
+    return change && { head: this.head, headText: headText(this.head), value: change.value, flags: flagsOf(change) }
+  }
+
+  private land(heard: readonly (readonly [number, Left])[], { change, exit }: { readonly change: Reply | undefined; readonly exit: Reply }): void {
+    const { errand, adviser } = this
+    const advice = adviser && adviceReply(heard.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+    errand.receiver.landed(inOrder(errand, { change, lock: exit, advice }))
+  }
+}
+
+const NOTHING_THERE: RecordPart = { cas: undefined, copy: undefined }
+const NONE = new FlightError('not-sent', 'no node was asked')
+
+const flagsOf = (change: Command | undefined): number => (change !== undefined && 'flags' in change ? (change.flags ?? 0) : 0)

@@ -1,0 +1,80 @@
+import type { Command, Receiver, Reply, Value, Wire } from '../wire.js'
+
+/** A node of the list: a wire to it alone, and what its keys begin with where several nodes share the wire. */
+export interface Place {
+  /** Its address, without credentials. */
+  readonly name: string
+  readonly wire: Wire
+  /** Goes before every key: a proxy that is a pipe to several nodes knows them by it. Mostly empty. */
+  readonly keyPrefix: string
+}
+
+/**
+ * What a node says of itself, in an item beside the sessions. A node that has been emptied (restarted, flushed) has lost its
+ * mark with the rest, so that it is told from one that never had the session.
+ */
+export interface Mark {
+  /** A name for the time since it was last emptied. */
+  readonly incarnation: string
+  /** Whether it has what it should have: only then its "missing" is a statement. */
+  readonly isWhole: boolean
+}
+
+export class Member {
+  /** It did not answer last time: others are not kept waiting for it. */
+  isSuspect = false
+  private markText = ''
+  private mark: Mark | undefined
+
+  constructor(
+    readonly index: number,
+    readonly place: Place,
+  ) {}
+
+  get name(): string {
+    return this.place.name
+  }
+
+  send(route: string, commands: readonly Command[], receiver: Receiver): void {
+    const { wire, keyPrefix } = this.place
+    const own = keyPrefix === '' ? commands : commands.map((command) => ({ ...command, key: keyPrefix + command.key }))
+    if (wire.send !== undefined) {
+      wire.send(route, own, receiver)
+      return
+    }
+    wire.flight(route, own).then(
+      (replies) => receiver.landed(replies),
+      (error: unknown) => receiver.failed(error),
+    )
+  }
+
+  flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    return new Promise((landed, failed) => {
+      this.send(route, commands, { landed, failed })
+    })
+  }
+
+  /** The mark in the reply to its `get`; undefined: there is none. It is nearly always the same one. */
+  markIn({ value }: Reply): Mark | undefined {
+    if (value === undefined) return undefined
+    const text = value.toString()
+    if (text !== this.markText) {
+      this.markText = text
+      this.mark = readMark(text)
+    }
+    return this.mark
+  }
+}
+
+const WHOLE = 'whole'
+const EMPTIED = 'emptied'
+
+/** In an incarnation, nothing that a head has between its parts. */
+const MARK = /^([a-z0-9]{1,32}) (whole|emptied)( .*)?$/
+
+function readMark(text: string): Mark | undefined {
+  const [, incarnation, state] = MARK.exec(text) ?? []
+  return incarnation === undefined ? undefined : { incarnation, isWhole: state === WHOLE }
+}
+
+export const markText = ({ incarnation, isWhole }: Mark): Value => `${incarnation} ${isWhole ? WHOLE : EMPTIED}`

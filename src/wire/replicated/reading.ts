@@ -1,0 +1,73 @@
+import type { Command, Reply } from '../wire.js'
+import { copyIn } from './copy.js'
+import { adviceReply, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
+import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement } from './judge.js'
+import type { Member } from './member.js'
+import type { Answer, Question } from './round.js'
+
+interface Seen extends Statement {
+  readonly occupant: Reply | undefined
+  readonly advice: Reply | undefined
+}
+
+/** Reads record, lock and line, as far as they are asked for: the newest copy of a majority, and the lock on most nodes. */
+export class Reading implements Question<Seen> {
+  readonly route: string
+  private readonly adviser: Member | undefined
+
+  constructor(private readonly errand: Errand) {
+    this.route = errand.route
+    this.adviser = errand.sorted.advice === undefined ? undefined : errand.set.adviserOf(errand.route)
+  }
+
+  start(): void {
+    ask(this.errand.set, this)
+  }
+
+  commandsFor(member: Member): readonly Command[] {
+    const { set, commands, sorted } = this.errand
+    return [set.getMark, ...(member === this.adviser ? commands : commands.filter((command) => command !== sorted.advice))]
+  }
+
+  hear(member: Member, [mark, ...replies]: readonly Reply[]): Seen {
+    const { commands, sorted, set } = this.errand
+    const asked = member === this.adviser ? commands : commands.filter((command) => command !== sorted.advice)
+    const replyTo = (isMeant: (command: Command) => boolean): Reply | undefined => replies[asked.findIndex(isMeant)]
+    const record = replyTo(({ key }) => set.kindOf(key) === 'record')
+    return {
+      mark: mark === undefined ? undefined : member.markIn(mark),
+      copy: record === undefined ? undefined : copyIn(record),
+      recordCas: record?.cas,
+      occupant: replyTo(({ key }) => set.kindOf(key) === 'lock'),
+      advice: replyTo((command) => command === sorted.advice),
+    }
+  }
+
+  stateOf(answers: readonly Answer<Seen>[]): 'open' | 'enough' | 'over' {
+    if (!this.isKnown(heardIn(answers))) return 'open'
+    // Who holds the session, or looks for a lock, wants to know of every node.
+    return this.errand.sorted.readsLock ? 'enough' : 'over'
+  }
+
+  private isKnown(heard: readonly (readonly [number, Seen])[]): boolean {
+    const { sorted, set } = this.errand
+    return sorted.readsRecord ? isComplete(heard.map(([, seen]) => seen), set.quorum) : heard.length >= set.quorum.majority
+  }
+
+  done(answers: readonly Answer<Seen>[]): void {
+    const { errand, route } = this
+    const { set, receiver } = errand
+    const heard = heardIn(answers)
+    if (!this.isKnown(heard)) {
+      receiver.failed(tooFew(set.quorum, answers, set.membersOf(route), true))
+      return
+    }
+    const standing = heard.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark))
+    const lock = mostCommon(standing)
+    // Who reads the record beside it asks whether the lock still holds; who does not may look for what was left behind.
+    const isHeld = lock !== undefined && (!errand.sorted.readsRecord || lock.versions.parts.size >= set.quorum.majority)
+    const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: lock.versions }
+    const advice = this.adviser && adviceReply(heard.find(([node]) => node === this.adviser?.index)?.[1].advice, this.adviser.index)
+    receiver.landed(inOrder(errand, { record: recordReply(recordIn(heard), set.clock.wallMs()), occupant, advice }))
+  }
+}

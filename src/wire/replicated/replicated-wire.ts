@@ -1,0 +1,162 @@
+/**
+ * A wire that keeps each session on several nodes, and answers for a majority of them. A version names the version on each
+ * node, so that the lock protocol above is the same as on one; what is different is in docs/explain/replication.md.
+ */
+import type { Clock } from '../../system/clock.js'
+import type { Random } from '../../system/random.js'
+import {
+  ANY_STORE,
+  type Command,
+  failLater,
+  FlightError,
+  type NodeStats,
+  type Probe,
+  type Quorum,
+  type Receiver,
+  type StoreTraits,
+  UnsupportedStoreError,
+  type Wire,
+} from '../wire.js'
+import { MOST_HEAD_BYTES } from './copy.js'
+import { adviceReply, type Errand } from './flight.js'
+import { quorumOf } from './judge.js'
+import { Leaving } from './leaving.js'
+import { Member, type Place } from './member.js'
+import { Reading } from './reading.js'
+import { Roster } from './roster.js'
+import { type Kind, ReplicaSet, sorted } from './set.js'
+import { Taking } from './taking.js'
+import { AdviceVersion, LockVersions } from './versions.js'
+
+export interface ReplicatedWireOptions {
+  /** The nodes; at least as many as there are copies. */
+  readonly places: readonly Place[]
+  /** How many nodes keep each session. */
+  readonly replicas: number
+  /** The places of the nodes that keep a session, the same in all processes. */
+  readonly ranked: (route: string) => readonly number[]
+  /** What a key is for. */
+  readonly kindOf: (key: string) => Kind
+  /** The key under which each node is marked. */
+  readonly markKey: string
+  readonly clock: Clock
+  readonly random: Random
+  /** The deadline of one flight here, in milliseconds: three of the wires' flights. */
+  readonly flightMs: number
+}
+
+/** Makes the wire. `close()` closes the wires of the nodes. */
+export function createReplicatedWire(options: ReplicatedWireOptions): Wire {
+  return new ReplicatedWire(options)
+}
+
+const ALIEN = new FlightError('not-sent', 'this cannot be done on several nodes at once', {
+  cause: new UnsupportedStoreError('Sessions that are kept on several nodes (replicas) are stored under their lock, and in no other way'),
+})
+
+class ReplicatedWire implements Wire {
+  readonly quorum: Quorum
+  private readonly set: ReplicaSet
+  private readonly roster: Roster
+  private readonly members: readonly Member[]
+  private closing: Promise<void> | undefined
+  readonly store: StoreTraits
+  readonly meetingPlace?: string
+
+  constructor(options: ReplicatedWireOptions) {
+    const { places, replicas, clock, markKey, random } = options
+    this.quorum = quorumOf(replicas)
+    this.members = places.map((place, index) => new Member(index, place))
+    this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members })
+    this.roster = new Roster(this.members, markKey, clock, random)
+    const [first] = places
+    const prefixBytes = Math.max(...places.map(({ keyPrefix }) => keyPrefix.length))
+    const { store = ANY_STORE, meetingPlace } = first?.wire ?? {}
+    this.store = { ...store, maxKeyBytes: store.maxKeyBytes - prefixBytes }
+    if (meetingPlace !== undefined) this.meetingPlace = meetingPlace
+  }
+
+  flight(route: string, commands: readonly Command[]): ReturnType<Wire['flight']> {
+    return new Promise((landed, failed) => {
+      this.send(route, commands, { landed, failed })
+    })
+  }
+
+  send(route: string, commands: readonly Command[], receiver: Receiver): void {
+    if (this.closing !== undefined) {
+      failLater(receiver, new FlightError('not-sent', 'The connections are closed.'))
+      return
+    }
+    if (commands.length === 0) {
+      queueMicrotask(() => receiver.landed([]))
+      return
+    }
+    const { set, roster } = this
+    const errand: Errand = { set, route, commands, receiver, sorted: sorted(commands, (key) => set.kindOf(key)) }
+    const { lock, alien, change, advice, readsRecord, readsLock } = errand.sorted
+    if (alien !== undefined) return failLater(receiver, ALIEN)
+    if (advice !== undefined && commands.length === 1 && advice.op !== 'get') return this.advise(route, advice, receiver)
+    if (lock === undefined && change === undefined && (readsRecord || readsLock || advice !== undefined)) return new Reading(errand).start()
+    if (lock?.op === 'add' || (lock?.op === 'cas' && readsRecord && change === undefined)) return new Taking(errand, lock, roster).start()
+    if ((lock?.op === 'cad' || lock?.op === 'cas') && lock.cas instanceof LockVersions) return new Leaving(errand, lock, lock.cas).start()
+    failLater(receiver, ALIEN)
+  }
+
+  /** Advice is kept on one node: the one where it was read, or the first that answers. */
+  private advise(route: string, command: Command, receiver: Receiver): void {
+    const member = 'cas' in command && command.cas instanceof AdviceVersion ? this.members[command.cas.node] : this.set.adviserOf(route)
+    if (member === undefined) return failLater(receiver, ALIEN)
+    const own = 'cas' in command && command.cas instanceof AdviceVersion ? { ...command, cas: command.cas.cas } : command
+    member.send(route, [own], {
+      landed: (replies) => receiver.landed(replies.map((reply) => adviceReply(reply, member.index))),
+      failed: (error) => receiver.failed(error),
+    })
+  }
+
+  nodeOf(route: string): ReturnType<NonNullable<Wire['nodeOf']>> {
+    const [first] = this.set.rankedMembersOf(route)
+    const name = first?.name ?? ''
+    return first?.place.wire.nodeOf?.(route) ?? { name, system: this.store.name, address: name, port: undefined }
+  }
+
+  probes(): readonly Probe[] {
+    return this.members.map((member) => ({ name: member.name, ask: () => member.flight('', [this.set.getMark]) }))
+  }
+
+  stats(): Readonly<Record<string, NodeStats>> {
+    return Object.assign({}, ...this.members.map(({ place }) => place.wire.stats?.() ?? {})) as Record<string, NodeStats>
+  }
+
+  maxValueBytes(route: string, key: string): number {
+    const limits = this.set.membersOf(route).map(({ place }) => place.wire.maxValueBytes(route, place.keyPrefix + key))
+    return Math.max(Math.min(...limits) - MOST_HEAD_BYTES, 0)
+  }
+
+  /** What was acknowledged is on a majority of its nodes: it is found where a minority cannot be asked. */
+  async *keys(prefix: string): AsyncGenerator<string> {
+    const { replicas, majority } = this.quorum
+    let missed: unknown
+    let away = 0
+    for (const { place } of this.members) {
+      const { keyPrefix, wire } = place
+      if (wire.keys === undefined) continue
+      try {
+        for await (const key of wire.keys(keyPrefix + prefix)) yield key.slice(keyPrefix.length)
+      } catch (error) {
+        missed = error
+        if (!(error instanceof FlightError) || ++away > replicas - majority) throw missed
+      }
+    }
+  }
+
+  sweep(): number {
+    return 0
+  }
+
+  close(): Promise<void> {
+    this.set.patience.close()
+    const wires = new Set(this.members.map(({ place }) => place.wire))
+    this.closing ??= Promise.all([...wires].map((wire) => wire.close())).then(() => undefined)
+    return this.closing
+  }
+}

@@ -1,0 +1,73 @@
+import type { Clock } from '../../system/clock.js'
+import { nonceOf, type Random } from '../../system/random.js'
+import type { Command } from '../wire.js'
+import { type Mark, markText, type Member } from './member.js'
+
+/** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
+const FOUNDING_MS = 100
+/** As good as for ever: a mark goes when the node is emptied. */
+const MARK_SEC = 10 * 365 * 86_400
+
+/**
+ * Sees to it that every node has its mark. Where none has one, the set is new, and all of them are whole. Where others have, a
+ * node without one has been emptied: it is marked as that, until it has been repaired.
+ */
+export class Roster {
+  private enrolling: Promise<void> | undefined
+
+  constructor(
+    private readonly members: readonly Member[],
+    private readonly markKey: string,
+    private readonly clock: Clock,
+    private readonly random: Random,
+  ) {}
+
+  /** Called when a node has answered without a mark. */
+  note(): void {
+    void this.enrol()
+  }
+
+  /** Never rejects. */
+  enrol(): Promise<void> {
+    this.enrolling ??= this.enrolAll()
+      .catch(() => undefined)
+      .finally(() => {
+        this.enrolling = undefined
+      })
+    return this.enrolling
+  }
+
+  private async enrolAll(): Promise<void> {
+    const seen = await this.look()
+    const unmarked = this.members.filter((member) => seen.get(member) === 'none')
+    if (unmarked.length === this.members.length) return this.mark(unmarked, true)
+    // Who is away may be the one that knows better.
+    if (unmarked.length === 0 || ![...seen.values()].includes('marked')) return
+    await new Promise<void>((resolve) => {
+      this.clock.setTimer(resolve, FOUNDING_MS, { background: true })
+    })
+    const again = await this.look()
+    await this.mark(unmarked.filter((member) => again.get(member) === 'none'), false)
+  }
+
+  private async look(): Promise<Map<Member, 'marked' | 'none' | 'away'>> {
+    const look = async (member: Member): Promise<[Member, 'marked' | 'none' | 'away']> => {
+      try {
+        const [reply] = await member.flight('', [{ op: 'get', key: this.markKey }])
+        return [member, reply === undefined || member.markIn(reply) === undefined ? 'none' : 'marked']
+      } catch {
+        return [member, 'away']
+      }
+    }
+    return new Map(await Promise.all(this.members.map(look)))
+  }
+
+  private async mark(members: readonly Member[], isWhole: boolean): Promise<void> {
+    await Promise.all(members.map((member) => member.flight('', [this.commandFor(isWhole)]).catch(() => undefined)))
+  }
+
+  private commandFor(isWhole: boolean): Command {
+    const mark: Mark = { incarnation: nonceOf(this.random).name().replace(/[^a-z0-9]/g, '').slice(0, 12), isWhole }
+    return { op: 'add', key: this.markKey, value: markText(mark), ttlSec: MARK_SEC }
+  }
+}

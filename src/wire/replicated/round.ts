@@ -1,0 +1,137 @@
+import type { Clock, Timer } from '../../system/clock.js'
+import { type Command, FlightError, type Receiver, type Reply } from '../wire.js'
+import type { Member } from './member.js'
+
+/**
+ * How long all wait for a node when enough others have answered, in milliseconds: longer than a busy machine is late, and short
+ * enough that a node that stands still is hardly noticed. Then the node is a suspect, and nobody waits for it until it answers.
+ */
+const PATIENCE_MS = 40
+
+/** What has come from one node; undefined: nothing yet, or it was not asked. */
+export type Answer<Heard> = Heard | FlightError | undefined
+
+/** One question to several nodes at once, and when its answers suffice. */
+export interface Question<Heard> {
+  readonly route: string
+  commandsFor(member: Member): readonly Command[]
+  hear(member: Member, replies: readonly Reply[]): Heard
+  /** `open`: more answers may change it; `enough`: the others are waited for a moment; `over`: it is decided. */
+  stateOf(answers: readonly Answer<Heard>[]): 'open' | 'enough' | 'over'
+  /** Told once, by the place of each node in the list. */
+  done(answers: readonly Answer<Heard>[]): void
+  /** Told of what comes when it is over. */
+  late?(member: Member, heard: Heard): void
+  /** Whether the question itself deals with the failure, and will call `round.take`. */
+  recover?(round: Round<Heard>, member: Member, error: FlightError): boolean
+}
+
+/** Lets rounds go on without the nodes that are late: one timer for all, as all wait equally long. */
+export class Patience {
+  private waiting: { readonly round: { giveUp(): void; readonly isOver: boolean }; readonly dueMs: number }[] = []
+  private timer: Timer | undefined
+
+  constructor(private readonly clock: Clock) {}
+
+  add(round: { giveUp(): void; readonly isOver: boolean }): void {
+    this.waiting.push({ round, dueMs: this.clock.nowMs() + PATIENCE_MS })
+    this.timer ??= this.clock.setTimer(this.onTimer, PATIENCE_MS)
+  }
+
+  close(): void {
+    this.timer?.cancel()
+  }
+
+  private readonly onTimer = (): void => {
+    this.timer = undefined
+    const nowMs = this.clock.nowMs()
+    const due = this.waiting.filter(({ dueMs }) => dueMs <= nowMs)
+    this.waiting = this.waiting.filter(({ dueMs, round }) => dueMs > nowMs && !round.isOver)
+    const [next] = this.waiting
+    if (next !== undefined) this.timer = this.clock.setTimer(this.onTimer, Math.max(next.dueMs - nowMs, 1))
+    for (const { round } of due) round.giveUp()
+  }
+}
+
+/** Asks the nodes, and tells the question when it is decided. */
+export class Round<Heard> {
+  isOver = false
+  private readonly answers: Answer<Heard>[] = []
+  private readonly pending = new Set<Member>()
+  private isPatient = false
+
+  constructor(
+    private readonly question: Question<Heard>,
+    private readonly patience: Patience,
+  ) {}
+
+  ask(members: readonly Member[]): void {
+    if (members.length === 0) return this.finish()
+    for (const member of members) this.pending.add(member)
+    for (const member of members) this.askOne(member, this.question.commandsFor(member))
+  }
+
+  askOne(member: Member, commands: readonly Command[]): void {
+    member.send(this.question.route, commands, new OneAnswer(this, member))
+  }
+
+  landed(member: Member, replies: readonly Reply[]): void {
+    member.isSuspect = false
+    const heard = this.question.hear(member, replies)
+    if (this.isOver) this.question.late?.(member, heard)
+    else this.take(member, heard)
+  }
+
+  failed(member: Member, error: unknown): void {
+    const failure = error instanceof FlightError ? error : new FlightError('unknown', String(error), { cause: error })
+    if (!failure.untrusted) member.isSuspect = failure.answer === undefined
+    if (this.isOver || this.question.recover?.(this, member, failure) === true) return
+    this.take(member, failure)
+  }
+
+  take(member: Member, answer: Heard | FlightError): void {
+    if (this.isOver) return
+    this.answers[member.index] = answer
+    this.pending.delete(member)
+    if (this.pending.size === 0) return this.finish()
+    const state = this.question.stateOf(this.answers)
+    if (state === 'over') return this.finish()
+    if (state === 'open') return
+    if (this.onlySuspectsAreLeft) return this.finish()
+    if (this.isPatient) return
+    this.isPatient = true
+    this.patience.add(this)
+  }
+
+  /** Called when the time is up for which the others were waited for. */
+  giveUp(): void {
+    if (this.isOver) return
+    for (const member of this.pending) member.isSuspect = true
+    this.finish()
+  }
+
+  private get onlySuspectsAreLeft(): boolean {
+    for (const member of this.pending) if (!member.isSuspect) return false
+    return true
+  }
+
+  private finish(): void {
+    this.isOver = true
+    this.question.done(this.answers)
+  }
+}
+
+class OneAnswer<Heard> implements Receiver {
+  constructor(
+    private readonly round: Round<Heard>,
+    private readonly member: Member,
+  ) {}
+
+  landed(replies: Reply[]): void {
+    this.round.landed(this.member, replies)
+  }
+
+  failed(error: unknown): void {
+    this.round.failed(this.member, error)
+  }
+}

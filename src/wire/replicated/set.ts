@@ -1,0 +1,112 @@
+import type { Clock } from '../../system/clock.js'
+import type { Command, Quorum, Value } from '../wire.js'
+import type { Member } from './member.js'
+import { Patience } from './round.js'
+
+/** What the keys of one flight are. */
+export type Kind = 'record' | 'lock' | 'advice'
+
+export interface SetOptions {
+  readonly clock: Clock
+  readonly quorum: Quorum
+  readonly members: readonly Member[]
+  /** The places of a session's nodes, in the order in which they are asked one after the other. */
+  readonly ranked: (route: string) => readonly number[]
+  readonly kindOf: (key: string) => Kind
+  readonly markKey: string
+  readonly flightMs: number
+}
+
+/** All nodes of one save path: what the flights of its sessions have in common. */
+export class ReplicaSet {
+  readonly patience: Patience
+  readonly clock: Clock
+  readonly quorum: Quorum
+  readonly flightMs: number
+  readonly getMark: Command
+  private ordinal = 0
+
+  constructor(private readonly options: SetOptions) {
+    this.clock = options.clock
+    this.quorum = options.quorum
+    this.flightMs = options.flightMs
+    this.patience = new Patience(options.clock)
+    this.getMark = { op: 'get', key: options.markKey }
+  }
+
+  get members(): readonly Member[] {
+    return this.options.members
+  }
+
+  kindOf(key: string): Kind {
+    return this.options.kindOf(key)
+  }
+
+  /** The session's nodes, the first of them first. */
+  membersOf(route: string): readonly Member[] {
+    const { members, quorum, ranked } = this.options
+    return members.length === quorum.replicas ? members : this.rankedMembersOf(route, ranked)
+  }
+
+  /** As `membersOf`, in the order that all processes agree on. */
+  rankedMembersOf(route: string, ranked = this.options.ranked): readonly Member[] {
+    return ranked(route).flatMap((place) => this.options.members[place] ?? [])
+  }
+
+  /** The node that keeps what is mere advice: the first that answers. */
+  adviserOf(route: string): Member {
+    const members = this.rankedMembersOf(route)
+    const adviser = members.find(({ isSuspect }) => !isSuspect) ?? members[0]
+    if (adviser === undefined) throw new RangeError('no such node')
+    return adviser
+  }
+
+  nextOrdinal(): number {
+    return ++this.ordinal
+  }
+}
+
+/** A flight of commands, sorted by what they are. */
+export interface Sorted {
+  /** The command that takes the lock, keeps it, or lets go of it. */
+  readonly lock: Command | undefined
+  /** The command that stores the record. */
+  readonly change: (Command & { readonly value: Value; readonly ttlSec: number }) | undefined
+  readonly readsRecord: boolean
+  readonly readsLock: boolean
+  /** The command about the line of those who wait. */
+  readonly advice: Command | undefined
+  readonly recordKey: string | undefined
+  readonly lockKey: string | undefined
+  /** A command that cannot be carried out on several nodes. */
+  readonly alien: Command | undefined
+}
+
+/** Undefined where the flight has two commands of one sort, which no caller sends. */
+export function sorted(commands: readonly Command[], kindOf: (key: string) => Kind): Sorted {
+  let [lock, change, advice, alien]: (Command | undefined)[] = []
+  let [recordKey, lockKey]: (string | undefined)[] = []
+  let [readsRecord, readsLock] = [false, false]
+  for (const command of commands) {
+    const kind = kindOf(command.key)
+    if (kind === 'record') recordKey = command.key
+    if (kind === 'lock') lockKey = command.key
+    if (kind === 'advice') {
+      alien ??= advice
+      advice = command
+    } else if (command.op === 'get') {
+      if (kind === 'record') readsRecord = true
+      else readsLock = true
+    } else if (kind === 'lock' && lock === undefined && (command.op === 'add' || command.op === 'cas' || command.op === 'cad')) {
+      lock = command
+    } else if (kind === 'record' && change === undefined && (command.op === 'add' || command.op === 'cas')) {
+      change = command
+    } else {
+      alien = command
+    }
+  }
+  return { lock, change: isStore(change) ? change : undefined, readsRecord, readsLock, advice, recordKey, lockKey, alien }
+}
+
+const isStore = (command: Command | undefined): command is Command & { readonly op: 'add' | 'cas' } =>
+  command?.op === 'add' || command?.op === 'cas'

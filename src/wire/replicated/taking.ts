@@ -1,0 +1,250 @@
+import { type Command, FlightError, type Reply, type Value } from '../wire.js'
+import { copyIn } from './copy.js'
+import { adviceReply, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
+import { type Ballot, heardIn, isComplete, isGranted, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
+import type { Member } from './member.js'
+import { type Answer, Round, type Question } from './round.js'
+import type { Roster } from './roster.js'
+import { LockVersions } from './versions.js'
+
+type Vote = Ballot & { readonly advice: Reply | undefined }
+
+type Votes = readonly (readonly [number, Vote])[]
+type Take = Command & { readonly op: 'add' | 'cas' }
+
+/**
+ * Takes the lock on a majority of the nodes, and reads the record there. What was granted where that does not come about is
+ * given back at once.
+ */
+export class Taking implements Question<Vote> {
+  readonly route: string
+  private readonly adviser: Member | undefined
+  private readonly token: Value
+  private readonly versions: LockVersions | undefined
+  private readonly startedMs: number
+  private readonly lockKey: string
+  private hasEnrolled = false
+  private isInOrder = false
+  private answers: readonly Answer<Vote>[] = []
+  /** Where the lock was ours once the round was over, by what came in time. Undefined: it is not over. */
+  private held: ReadonlySet<number> | undefined
+
+  constructor(
+    private readonly errand: Errand,
+    private readonly take: Take,
+    private readonly roster: Roster,
+  ) {
+    this.route = errand.route
+    this.token = take.value
+    this.lockKey = take.key
+    this.versions = take.op === 'cas' && take.cas instanceof LockVersions ? take.cas : undefined
+    this.startedMs = errand.set.clock.nowMs()
+    this.adviser = errand.sorted.advice === undefined ? undefined : errand.set.adviserOf(errand.route)
+  }
+
+  start(): void {
+    ask(this.errand.set, this)
+  }
+
+  commandsFor(member: Member): readonly Command[] {
+    const { set, sorted } = this.errand
+    const { recordKey, advice } = sorted
+    const commands: Command[] = [this.takeFor(member.index), set.getMark]
+    if (sorted.readsLock) commands.push({ op: 'get', key: this.lockKey })
+    if (advice !== undefined && member === this.adviser) commands.push(advice)
+    if (recordKey !== undefined) commands.push({ op: 'get', key: recordKey })
+    return commands
+  }
+
+  /** A lock that is taken over is replaced by its version; where it does not stand, it is added. */
+  private takeFor(node: number): Command {
+    const { key, value, ttlSec, op } = this.take
+    if (op === 'add') return this.take
+    const cas = this.versions?.parts.get(node)?.cas
+    return cas === undefined ? { op: 'add', key, value, ttlSec } : { op: 'cas', key, value, ttlSec, cas, wantCas: true }
+  }
+
+  hear(member: Member, replies: readonly Reply[]): Vote {
+    const { sorted } = this.errand
+    let at = 0
+    const next = (isAsked: boolean): Reply | undefined => (isAsked ? replies[at++] : undefined)
+    const lock = next(true) ?? EXISTS
+    const marked = next(true)
+    const mark = marked && member.markIn(marked)
+    if (mark === undefined) this.roster.note()
+    const occupant = next(sorted.readsLock)
+    const advice = next(member === this.adviser)
+    const record = next(true)
+    return {
+      lock,
+      mark,
+      occupant: lock.status === 'ok' ? undefined : (occupant ?? lock),
+      advice,
+      copy: record === undefined ? undefined : copyIn(record),
+      recordCas: record?.cas,
+    }
+  }
+
+  stateOf(answers: readonly Answer<Vote>[]): 'open' | 'enough' | 'over' {
+    const { set, route } = this.errand
+    const votes = heardIn(answers)
+    const granted = votes.filter(([, vote]) => isGranted(vote))
+    if (this.isEnough(granted)) return 'enough'
+    const pending = set.membersOf(route).filter(({ index }) => answers[index] === undefined).length
+    return granted.length + pending < set.quorum.majority && votes.length >= set.quorum.majority ? 'enough' : 'open'
+  }
+
+  private isEnough(granted: Votes): boolean {
+    const { quorum } = this.errand.set
+    return granted.length >= quorum.majority && isComplete(granted.map(([, vote]) => vote), quorum)
+  }
+
+  done(answers: readonly Answer<Vote>[]): void {
+    const { set } = this.errand
+    this.answers = answers
+    const votes = heardIn(answers)
+    const granted = votes.filter(([, vote]) => isGranted(vote))
+    if (this.isEnough(granted) && set.clock.nowMs() - this.startedMs < this.take.ttlSec * HALF_A_LEASE) {
+      this.held = new Set(granted.map(([node]) => node))
+      // A node without a mark keeps no lock that nobody counts.
+      for (const [node, vote] of votes) if (vote.mark === undefined) this.return(set.members[node], vote)
+      this.land(granted, votes)
+      return
+    }
+    this.held = new Set()
+    this.giveBack(votes, () => this.afterDefeat(votes, granted))
+  }
+
+  /** A grant that comes when it was not waited for any more. */
+  late(member: Member, vote: Vote): void {
+    if (this.held?.has(member.index) !== true) this.return(member, vote)
+  }
+
+  private return(member: Member | undefined, { lock }: Vote): void {
+    if (lock.status === 'ok' && lock.cas !== undefined) member?.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], NOBODY)
+  }
+
+  private land(granted: Votes, votes: Votes): void {
+    const { errand, adviser } = this
+    const record = recordIn(granted)
+    const lock: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockIn(granted, this.token) }
+    const advice = adviser && adviceReply(votes.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+    const occupant: Reply = { status: 'ok', value: this.token, flags: 0, cas: lock.cas }
+    errand.receiver.landed(inOrder(errand, { lock, advice, occupant, record: recordReply(record, errand.set.clock.wallMs()) }))
+  }
+
+  /** Too few nodes have granted it, or they do not know enough of the record; what was granted has been given back. */
+  private afterDefeat(votes: Votes, granted: Votes): void {
+    const { errand } = this
+    const { clock, flightMs, quorum } = errand.set
+    const hasTime = clock.nowMs() - this.startedMs < flightMs / 4
+    const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
+    // The set is new, or another process is just founding it.
+    if (votes.some(([, { mark }]) => mark === undefined) && !this.hasEnrolled && hasTime) {
+      this.hasEnrolled = true
+      void this.roster.enrol().then(() => this.start())
+      return
+    }
+    if (votes.length < quorum.majority || granted.length >= quorum.majority || others.length === 0) {
+      errand.receiver.failed(this.failure)
+      return
+    }
+    const [full] = others.filter(([, { lock }]) => lock.status === 'outOfMemory' || lock.status === 'tooLarge')
+    if (full !== undefined && occupied(votes) === undefined) {
+      errand.receiver.landed(inOrder(errand, { lock: { ...full[1].lock, cas: undefined } }))
+      return
+    }
+    const isSplit = granted.length > 0 && others.length < quorum.majority
+    if (isSplit && this.take.op === 'add' && !this.isInOrder && hasTime) this.tryInOrder()
+    else this.landLocked(votes)
+  }
+
+  private get failure(): FlightError {
+    const { set } = this.errand
+    const isLeft = this.answers.some(isUnsure)
+    return tooFew(set.quorum, this.answers, set.membersOf(this.route), !isLeft)
+  }
+
+  /**
+   * Several have asked at the same moment, and each has got some of the nodes. Whoever gets the first node in the order that
+   * all agree on goes on: votes that are split once would else be split again.
+   */
+  private tryInOrder(): void {
+    this.isInOrder = true
+    const { set } = this.errand
+    const [first, ...rest] = set.rankedMembersOf(this.route).filter(({ isSuspect }) => !isSuspect)
+    if (first === undefined) return this.landLocked(heardIn(this.answers))
+    const opening = new Round<Vote>(
+      {
+        route: this.route,
+        commandsFor: (member) => this.commandsFor(member),
+        hear: (member, replies) => this.hear(member, replies),
+        stateOf: () => 'open',
+        late: (member, vote) => this.late(member, vote),
+        done: (answers) => {
+          const [vote] = heardIn(answers)
+          if (vote === undefined || !isGranted(vote[1])) {
+            this.answers = answers
+            this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
+            return
+          }
+          this.goOn(first, vote[1], rest)
+        },
+      },
+      set.patience,
+    )
+    opening.ask([first])
+  }
+
+  private goOn(first: Member, vote: Vote, rest: readonly Member[]): void {
+    const merged = (answers: readonly Answer<Vote>[]): Answer<Vote>[] => {
+      const all = [...answers]
+      all[first.index] = vote
+      return all
+    }
+    const others: Question<Vote> = {
+      route: this.route,
+      commandsFor: (member) => this.commandsFor(member),
+      hear: (member, replies) => this.hear(member, replies),
+      stateOf: (answers) => this.stateOf(merged(answers)),
+      late: (member, heard) => this.late(member, heard),
+      done: (answers) => this.done(merged(answers)),
+    }
+    new Round(others, this.errand.set.patience).ask(rest)
+  }
+
+  private giveBack(votes: Votes, then: () => void): void {
+    const mine = new Map(votes.flatMap(([node, { lock }]) => (lock.status === 'ok' && lock.cas !== undefined ? [[node, lock.cas] as const] : [])))
+    if (mine.size === 0) return then()
+    const { set } = this.errand
+    const returning: Question<object> = {
+      route: this.route,
+      commandsFor: ({ index }) => {
+        const cas = mine.get(index)
+        return cas === undefined ? [] : [{ op: 'cad', key: this.lockKey, cas }]
+      },
+      hear: () => ({}),
+      stateOf: () => 'enough',
+      done: then,
+    }
+    ask(set, returning, set.members.filter(({ index }) => mine.has(index)))
+  }
+
+  private landLocked(votes: Votes): void {
+    const { errand, adviser } = this
+    const lock = occupied(votes)
+    const standing: Reply = lock === undefined ? EXISTS : { status: 'exists', value: lock.value, flags: 0, cas: lock.versions }
+    const occupant: Reply | undefined = lock && { ...standing, status: 'ok' }
+    const advice = adviser && adviceReply(votes.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+    const record = recordReply(recordIn(votes), errand.set.clock.wallMs())
+    errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
+  }
+}
+
+/** In milliseconds for each second of a lease: who took longer to take it may have lost a part of it again. */
+const HALF_A_LEASE = 500
+
+const occupied = (votes: Votes): ReturnType<typeof mostCommon> =>
+  mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))
+
+const NOBODY = { landed: (): void => undefined, failed: (): void => undefined }

@@ -1,0 +1,380 @@
+/**
+ * Sessions on three or five nodes among three processes, with lost and late flights, pauses, partitions, nodes that stand still
+ * and come back as they were, and nodes that come back empty; from a seed.
+ *
+ * What is checked: whoever reads a session, with or without its lock, finds all that was acknowledged before; nothing that
+ * was destroyed comes back; no lock outlives its lease; and once all is well again, everybody is served.
+ */
+import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
+import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'
+import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
+import { LatchkeyError, SessionManager } from 'latchkey'
+import { SeededRandom } from 'latchkey/testing'
+import { SimulatedServer } from '../simulated/server.js'
+import { SimulatedHost, SimulatedTime } from '../simulated/time.js'
+import { type Fate, SimulatedWire } from '../simulated/wire.js'
+
+const PREFIX = 'sess:'
+const DEADLINE_MS = 900
+const FLIGHT_MS = DEADLINE_MS / 3
+const NODE_FLIGHT_MS = FLIGHT_MS / 3
+const LEASE_SEC = 2
+const PROCESSES = 3
+const TASKS = 9
+const TROUBLE_ENDS_MS = 16_000
+const OVER_MS = 300_000
+
+/** How a request may end without being served. */
+const REFUSALS = new Set([
+  ...['LATCHKEY_LOCK_TIMEOUT', 'LATCHKEY_SERVER_UNAVAILABLE', 'LATCHKEY_SERVER_REFUSED', 'LATCHKEY_SESSION_GONE', 'LATCHKEY_FENCED'],
+  ...['LATCHKEY_LOCK_LOST', 'LATCHKEY_OUTCOME_UNKNOWN', 'LATCHKEY_HELD_TOO_LONG'],
+])
+
+interface Shop {
+  ops: string[]
+}
+
+/** What is known of one session. */
+class Truth {
+  /** Acknowledged, and not destroyed since. */
+  readonly required = new Set<string>()
+  /** Acknowledged before a destruction began that was acknowledged. */
+  readonly forbidden = new Set<string>()
+  /** Counts the beginnings and ends of destructions: each may come before or after what is stored meanwhile. */
+  endings = 0
+  underWay = 0
+}
+
+interface Snapshot {
+  readonly required: readonly string[]
+  readonly forbidden: readonly string[]
+}
+
+interface Process {
+  readonly host: SimulatedHost
+  readonly manager: SessionManager
+}
+
+export interface Counts {
+  acknowledged: number
+  fenced: number
+  unknown: number
+  refused: number
+  destroyed: number
+}
+
+class Play {
+  readonly time = new SimulatedTime()
+  readonly random: SeededRandom
+  readonly flaws: string[] = []
+  readonly counts: Counts = { acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0 }
+  private readonly nodes: number
+  private readonly servers: SimulatedServer[]
+  private readonly truths = new Map<string, Truth>()
+  /** By process and node: until when nothing gets through. */
+  private readonly cutUntilMs = new Map<string, number>()
+  private readonly trouble: number
+  private ops = 0
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed)
+    this.nodes = seed % 4 === 3 ? 5 : 3
+    this.trouble = this.random.pick([0.01, 0.04, 0.1])
+    this.servers = Array.from({ length: this.nodes }, () => new SimulatedServer(this.time, this.random.fraction() * 1000))
+    this.time.maxEvents = 400_000
+  }
+
+  process(actor: number): Process {
+    const host = new SimulatedHost(this.time, this.random.integer(1_000_000), this.random.integer(2000) - 1000)
+    return { host, manager: this.managerOn(host, this.servers.map((server, node) => this.wireTo(server, node, host, actor))) }
+  }
+
+  private managerOn(host: SimulatedHost, wires: readonly Wire[]): SessionManager {
+    const { random } = this
+    const wire = createReplicatedWire({
+      places: wires.map((one, node) => ({ name: `n${String(node)}`, wire: one, keyPrefix: '' })),
+      replicas: this.nodes,
+      ranked: () => wires.map((_wire, node) => node),
+      kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
+      markKey: markKeyOf(PREFIX),
+      clock: host,
+      random: random.fork(),
+      flightMs: FLIGHT_MS,
+    })
+    const limits = { leaseSec: LEASE_SEC, waitMs: 4000, maxHoldMs: 8000, deadlineMs: DEADLINE_MS, lifetimeSec: 600 }
+    return new SessionManager({ wire, clock: host, random: random.fork(), prefix: PREFIX, ...limits })
+  }
+
+  private wireTo(server: SimulatedServer, node: number, host: SimulatedHost, actor: number): Wire {
+    const options = { time: this.time, host, server, random: this.random.fork(), actor, flightMs: NODE_FLIGHT_MS, connections: 2 }
+    const traits = { knowsProcess: true, isProxied: false, hasOwnVersions: false }
+    return new SimulatedWire({ ...options, ...traits, fateOf: (commands) => this.fate(actor, node, commands) })
+  }
+
+  private fate(actor: number, node: number, commands: readonly Command[]): Fate {
+    const { random, trouble } = this
+    const [upMs, downMs] = [0.1 + random.fraction() * 2, 0.1 + random.fraction() * 2]
+    const gapMs = random.fraction() < 0.1 ? random.fraction() * 3 : 0
+    const pass: Fate = { kind: 'pass', upMs, downMs, gapMs, commands: 0, laterMs: 0, noticedMs: undefined }
+    if (this.time.nowMs > TROUBLE_ENDS_MS) return pass
+    const noticedMs = random.fraction() < 0.5 ? random.fraction() * 20 : undefined
+    if ((this.cutUntilMs.get(`${String(actor)} ${String(node)}`) ?? 0) > this.time.nowMs) return { ...pass, kind: 'lost', noticedMs }
+    if (random.fraction() >= trouble) return random.fraction() < 0.02 ? { ...pass, upMs: random.fraction() * 80 } : pass
+    const kind = random.pick(['refused', 'lost', 'mute', 'partial', 'zombie', 'zombie', 'unclear'] as const)
+    return { ...pass, kind, noticedMs, commands: random.integer(commands.length), laterMs: random.fraction() * 3.5 * LEASE_SEC * 1000 }
+  }
+
+  /** So few nodes lose what they keep that each majority has one that does not. */
+  private get victims(): number {
+    return this.nodes - Math.floor(this.nodes / 2) - 1
+  }
+
+  plan(hosts: readonly SimulatedHost[]): void {
+    const { random, time, servers } = this
+    const at = (run: () => void): void => void time.after(random.fraction() * TROUBLE_ENDS_MS, run)
+    for (let strike = 0; strike < 3; strike++) {
+      const host = random.pick(hosts)
+      at(() => {
+        host.pause()
+        time.after(random.fraction() * 3 * LEASE_SEC * 1000, () => host.wake(random.fraction() < 0.5))
+      })
+    }
+    const victims = servers.slice(0, this.victims)
+    for (let strike = 0; strike < 4; strike++) {
+      const server = random.pick(servers)
+      const victim = random.pick(victims)
+      const what = random.pick(['stop', 'restart', 'evictLock', 'evictRecord', 'cut', 'cut'])
+      at(() => {
+        if (what === 'stop') this.standStill(server)
+        if (what === 'restart') victim.restart()
+        if (what === 'evictLock') server.evict(`${PREFIX}${this.anyId()}-lck`)
+        if (what === 'evictRecord') this.evictFrom(victim, PREFIX + this.anyId())
+        if (what === 'cut') this.cut()
+      })
+    }
+  }
+
+  /** A miss does not tell an eviction from a node that never had the session: where some never had it, nothing is promised. */
+  private evictFrom(victim: SimulatedServer, key: string): void {
+    if (this.servers.every((server) => server.valueOf(key) !== undefined)) victim.evict(key)
+  }
+
+  private standStill(server: SimulatedServer): void {
+    server.stop()
+    this.time.after(this.random.fraction() * 5000, () => server.goOn(this.random.fraction() < 0.3))
+  }
+
+  /** One process does not reach some nodes; or nobody reaches one. */
+  private cut(): void {
+    const { random, nodes, time } = this
+    const untilMs = time.nowMs + random.fraction() * 6000
+    const whole = random.fraction() < 0.5
+    const actors = whole ? Array.from({ length: PROCESSES }, (_process, actor) => actor) : [random.integer(PROCESSES)]
+    const lost = Array.from({ length: nodes }, (_node, node) => node).filter(() => random.fraction() < 0.4)
+    for (const actor of actors) for (const node of lost) this.cutUntilMs.set(`${String(actor)} ${String(node)}`, untilMs)
+  }
+
+  private anyId(): string {
+    return this.random.pick(['alpha', 'beta'])
+  }
+
+  private truthOf(id: string): Truth {
+    const truth = this.truths.get(id) ?? new Truth()
+    this.truths.set(id, truth)
+    return truth
+  }
+
+  private snapshot(id: string): Snapshot {
+    const { required, forbidden } = this.truthOf(id)
+    return { required: [...required], forbidden: [...forbidden] }
+  }
+
+  /** What was acknowledged before the read began must be there, if it was not destroyed meanwhile. */
+  private compare(what: string, id: string, found: readonly string[], before: Snapshot): void {
+    const { required } = this.truthOf(id)
+    const missing = before.required.filter((op) => required.has(op) && !found.includes(op))
+    const risen = before.forbidden.filter((op) => found.includes(op))
+    if (missing.length > 0) this.flaws.push(`${what} of ${id} at ${this.time.nowMs.toFixed(0)} ms lacks ${missing.join(' ')}, which were acknowledged`)
+    if (risen.length > 0) this.flaws.push(`${what} of ${id} at ${this.time.nowMs.toFixed(0)} ms finds ${risen.join(' ')}, which were destroyed`)
+    if (new Set(found).size < found.length) this.flaws.push(`${what} of ${id} finds one change twice`)
+  }
+
+  async task(process: Process): Promise<void> {
+    const { random } = this
+    await process.host.sleep(random.fraction() * TROUBLE_ENDS_MS)
+    const id = this.anyId()
+    const drawn = random.fraction()
+    if (drawn < 0.15) await this.read(process, id)
+    else if (drawn < 0.2) await this.destroy(process, id)
+    else await this.change(process, id)
+  }
+
+  private async read({ manager }: Process, id: string): Promise<void> {
+    const before = this.snapshot(id)
+    try {
+      const data = await manager.peek<Shop>(id)
+      this.compare('a read', id, data?.ops ?? [], before)
+    } catch (error) {
+      this.refused(error)
+    }
+  }
+
+  private async change({ manager, host }: Process, id: string): Promise<void> {
+    const op = `op${String(++this.ops)}`
+    const before = this.snapshot(id)
+    const saves = this.random.fraction() < 0.2
+    try {
+      const session = await manager.start<Shop>(id)
+      this.compare('a locked read', id, session.data.ops ?? [], before)
+      try {
+        await host.sleep(this.random.fraction() < 0.1 ? this.random.fraction() * 5000 : this.random.fraction() * 40)
+        session.data.ops = [...(session.data.ops ?? []), op]
+        if (saves) {
+          const { endings } = this.truthOf(id)
+          await session.save()
+          this.acknowledge(id, op, endings)
+          await host.sleep(this.random.fraction() * 20)
+        }
+        if (this.random.fraction() < 0.04) {
+          await this.ending(id, () => session.destroy())
+        } else {
+          const { endings } = this.truthOf(id)
+          await session.release()
+          if (!saves) this.acknowledge(id, op, endings)
+        }
+      } catch (error) {
+        await session.abort().catch(() => undefined)
+        throw error
+      }
+    } catch (error) {
+      this.refused(error)
+    }
+  }
+
+  private acknowledge(id: string, op: string, endings: number): void {
+    this.counts.acknowledged++
+    const truth = this.truthOf(id)
+    if (truth.endings === endings && truth.underWay === 0) truth.required.add(op)
+  }
+
+  private async destroy({ manager }: Process, id: string): Promise<void> {
+    try {
+      await this.ending(id, () => manager.destroy(id))
+    } catch (error) {
+      this.refused(error)
+    }
+  }
+
+  /** Until it is known how it ends, what was acknowledged before its end may be gone. */
+  private async ending(id: string, end: () => Promise<void>): Promise<void> {
+    const truth = this.truthOf(id)
+    const before = [...truth.required]
+    const mayBeGone = (): void => {
+      for (const op of truth.required) truth.required.delete(op)
+    }
+    mayBeGone()
+    truth.underWay++
+    truth.endings++
+    try {
+      await end()
+      for (const op of before) truth.forbidden.add(op)
+      this.counts.destroyed++
+    } finally {
+      truth.underWay--
+      truth.endings++
+      mayBeGone()
+    }
+  }
+
+  private refused(error: unknown): void {
+    if (!(error instanceof LatchkeyError) || !REFUSALS.has(error.code)) {
+      this.flaws.push(`something ended with ${error instanceof LatchkeyError ? error.code : String(error)}`)
+      return
+    }
+    if (error.code === 'LATCHKEY_FENCED') this.counts.fenced++
+    else if (error.code === 'LATCHKEY_OUTCOME_UNKNOWN') this.counts.unknown++
+    else this.counts.refused++
+  }
+
+  /** Every majority is asked, without the others. */
+  async askMajorities(): Promise<void> {
+    const majority = Math.floor(this.nodes / 2) + 1
+    const host = new SimulatedHost(this.time)
+    for (let mask = 0; mask < 2 ** this.nodes; mask++) {
+      const isIn = (node: number): boolean => (mask & (1 << node)) !== 0
+      if (this.servers.filter((_server, node) => isIn(node)).length !== majority) continue
+      const wires = this.servers.map((server, node): Wire => (isIn(node) ? this.wireTo(server, node, host, PROCESSES) : AWAY))
+      const manager = this.managerOn(host, wires)
+      for (const id of this.truths.keys()) {
+        const before = this.snapshot(id)
+        try {
+          this.compare(`a majority (${mask.toString(2)})`, id, (await manager.peek<Shop>(id))?.ops ?? [], before)
+        } catch (error) {
+          this.refused(error)
+        }
+      }
+    }
+  }
+
+  /** With all nodes there everybody is served at once. */
+  async serveAll({ manager }: Process): Promise<void> {
+    for (const id of this.truths.keys()) {
+      const before = this.snapshot(id)
+      try {
+        await manager.run<Shop>(id, ({ data }) => this.compare('the last locked read', id, data.ops ?? [], before))
+      } catch (error) {
+        this.flaws.push(`in the end ${id} could not be had: ${error instanceof LatchkeyError ? `${error.code} ${error.message}` : String(error)}`)
+      }
+    }
+  }
+
+  lookForOrphans(): void {
+    this.servers.forEach((server, node) => {
+      for (const id of this.truths.keys()) {
+        if (server.valueOf(`${PREFIX}${id}-lck`) !== undefined) this.flaws.push(`n${String(node)} keeps a lock of ${id} that nobody has`)
+      }
+    })
+  }
+}
+
+const AWAY: Wire = {
+  flight: () => Promise.reject(new FlightError('not-sent', 'it is away')),
+  maxValueBytes: () => 1_000_000,
+  sweep: () => 0,
+  close: () => Promise.resolve(),
+}
+
+/** @param counted is added to. @returns what is wrong; undefined: nothing. */
+export async function play(seed: number, counted?: Counts): Promise<string | undefined> {
+  const world = new Play(seed)
+  const processes = Array.from({ length: PROCESSES }, (_process, actor) => world.process(actor))
+  world.plan(processes.map(({ host }) => host))
+  let stage = 0
+  const through = async (work: Promise<unknown>): Promise<void> => {
+    const mine = ++stage
+    let isOver = false
+    const all = work.then(
+      () => void (isOver = true),
+      (error: unknown) => {
+        isOver = true
+        world.flaws.push(`it broke: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      },
+    )
+    await world.time.run(OVER_MS, () => isOver)
+    if (!isOver) world.flaws.push(`stage ${String(mine)} never ended`)
+    else await all
+  }
+  await through(Promise.all(processes.flatMap((process) => Array.from({ length: TASKS }, () => world.task(process)))))
+  if (world.flaws.length === 0) {
+    const quiet = new SimulatedHost(world.time)
+    await through(quiet.sleep(TROUBLE_ENDS_MS + 8000 - Math.min(world.time.nowMs, TROUBLE_ENDS_MS)))
+    await through(quiet.sleep((LEASE_SEC + 1) * 1000))
+    world.lookForOrphans()
+    await through(world.askMajorities())
+    const [first] = processes
+    if (first !== undefined) await through(world.serveAll(first))
+  }
+  if (counted !== undefined) for (const name of Object.keys(world.counts) as (keyof Counts)[]) counted[name] += world.counts[name]
+  const [flaw] = world.flaws
+  return flaw === undefined ? undefined : `seed ${String(seed)}: ${flaw}`
+}

@@ -1,0 +1,201 @@
+import { latchkey } from 'latchkey/express'
+import { playRaces } from 'latchkey/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { InvalidSavePathError, LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
+import { readSavePath } from '../../src/wire/open-wire.js'
+import { MemcachedServer } from '../support/memcached-server.js'
+
+interface Counter {
+  n: number
+}
+
+const servers: MemcachedServer[] = []
+const open: SessionManager[] = []
+let prefixes = 0
+let prefix = ''
+
+beforeAll(async () => {
+  servers.push(...(await Promise.all([1, 2, 3].map(() => MemcachedServer.start()))))
+})
+
+afterAll(async () => {
+  await Promise.all(open.map((manager) => manager.close({ graceMs: 0 })))
+  await Promise.all(servers.map((server) => server.stop()))
+})
+
+/** Each test founds a set of its own. */
+beforeEach(() => {
+  prefix = `t${String(++prefixes)}:`
+})
+
+const node = (index: number): MemcachedServer => {
+  const server = servers[index]
+  if (server === undefined) throw new Error('no such server')
+  return server
+}
+
+function managerOf(options: SessionManagerOptions = {}): SessionManager {
+  const savePath = `${servers.map(({ port }) => `tcp://127.0.0.1:${String(port)}`).join(',')}?replicas=3`
+  const manager = new SessionManager({ savePath, prefix, leaseSec: 2, deadlineMs: 1500, ...options })
+  open.push(manager)
+  return manager
+}
+
+const count = (manager: SessionManager, id: string): Promise<void> =>
+  manager.run<Counter>(id, ({ data }) => {
+    data.n = (data.n ?? 0) + 1
+  })
+
+const counted = async (manager: SessionManager, id: string): Promise<number | undefined> => (await manager.peek<Counter>(id))?.n
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'served',
+    (error: unknown) => (error instanceof LatchkeyError ? error.code : String(error)),
+  )
+
+describe('sessions on three nodes', () => {
+  it('two managers count in seven sessions, and nothing is lost; each node has every record', async () => {
+    const managers = [managerOf(), managerOf()]
+    await Promise.all(Array.from({ length: 210 }, (_one, turn) => count(managers[turn % 2] ?? managerOf(), `s${String(turn % 7)}`)))
+    for (let id = 0; id < 7; id++) expect(await counted(managerOf(), `s${String(id)}`)).toBe(30)
+    const sizes = await Promise.all(servers.map((server) => server.commandText(`get ${prefix}s3`)))
+    for (const text of sizes) expect(text).toContain('{"n":30}')
+    expect(await managerOf().length()).toBe(7)
+  })
+
+  it('a lock is on each node while it is held, and on none afterwards', async () => {
+    const manager = managerOf()
+    const session = await manager.start<Counter>('held')
+    for (const server of servers) expect(await server.commandText(`get ${prefix}held-lck`)).toContain('"token"')
+    expect((await manager.holder('held'))?.pid).toBe(process.pid)
+    expect(await codeOf(managerOf({ waitMs: 0 }).start('held'))).toBe('LATCHKEY_LOCK_TIMEOUT')
+    await session.release()
+    await expect.poll(async () => (await Promise.all(servers.map((server) => server.commandText(`get ${prefix}held-lck`)))).join('')).not.toContain('token')
+  })
+
+  it('who holds a session that is destroyed is fenced, and it does not come back', async () => {
+    const [one, other] = [managerOf(), managerOf()]
+    await count(one, 'ended')
+    const session = await one.start<Counter>('ended')
+    session.data.n = 99
+    await other.destroy('ended')
+    expect(await codeOf(session.release())).toBe('LATCHKEY_FENCED')
+    expect(await counted(other, 'ended')).toBeUndefined()
+    for (const server of servers) expect(await server.commandText(`get ${prefix}ended`)).toMatch(/^VALUE \S+ \d+ \d+\r\ncopy1 [^\n]*\n\r\n/)
+  })
+
+  it('a session is regenerated, retired, listed and cleared', async () => {
+    const manager = managerOf({ retiredCopySec: 5 })
+    const session = await manager.start<Counter>('old')
+    session.data.n = 1
+    await session.save()
+    await session.regenerate()
+    const { id } = session
+    await session.release()
+    expect(await counted(manager, id)).toBe(1)
+    const copy = await manager.start<Counter>('old')
+    expect(copy.isReadOnly).toBe(true)
+    expect(await manager.clear()).toBe(1)
+    expect(await counted(manager, id)).toBeUndefined()
+  })
+
+  it('a named lock gives tokens that grow', async () => {
+    const [one, other] = [managerOf(), managerOf()]
+    const tokens: number[] = []
+    for (const manager of [one, other, one]) await manager.mutex('report').run(async (hold) => void tokens.push(await hold.fencingToken()))
+    expect([...tokens].sort((left, right) => left - right)).toEqual(tokens)
+  })
+
+  it('survives all races of the race kit', async () => {
+    const manager = managerOf()
+    const middleware = () => latchkey({ manager, secret: 'cat', resave: false, saveUninitialized: false })
+    const stories = await playRaces({ middleware, patienceMs: 20 })
+    expect(stories.filter(({ survived }) => !survived)).toEqual([])
+  })
+})
+
+describe('a node of three', () => {
+  it('is killed: nobody notices; it comes back empty: it is told from one that never had the session, and repaired by holders', async () => {
+    const manager = managerOf()
+    await count(manager, 'kept')
+    await count(manager, 'idle')
+    await node(0).kill()
+    for (let turn = 0; turn < 20; turn++) await count(manager, 'kept')
+    expect((await manager.health()).state).toBe('ready')
+    await node(0).restart()
+    expect(await counted(managerOf(), 'kept')).toBe(21)
+    await count(manager, 'kept')
+    await expect.poll(() => node(0).commandText(`get ${prefix}-lck`)).toContain('emptied')
+    await count(manager, 'kept')
+    expect(await node(0).commandText(`get ${prefix}kept`)).toContain('{"n":23}')
+    // With another one away: what was repaired is had, and what was not is refused, not taken for new.
+    await node(1).kill()
+    expect(await counted(managerOf(), 'kept')).toBe(23)
+    expect(await codeOf(count(managerOf(), 'idle'))).toBe('LATCHKEY_SERVER_UNAVAILABLE')
+    expect(await codeOf(counted(managerOf(), 'idle'))).toBe('LATCHKEY_SERVER_UNAVAILABLE')
+    await node(1).restart()
+  })
+
+  it('stands still, and comes back with what it had: the older copy does not count', async () => {
+    const manager = managerOf()
+    await count(manager, 'stale')
+    await node(2).pause()
+    const startedMs = performance.now()
+    for (let turn = 0; turn < 10; turn++) await count(manager, 'stale')
+    expect(performance.now() - startedMs).toBeLessThan(1500)
+    node(2).resume()
+    await node(0).pause()
+    expect(await counted(managerOf(), 'stale')).toBe(11)
+    await count(managerOf(), 'stale')
+    node(0).resume()
+    expect(await counted(managerOf(), 'stale')).toBe(12)
+  })
+
+  it('and another one are killed: refused, by a typed error, and nothing is written', async () => {
+    const manager = managerOf()
+    await count(manager, 'two')
+    await Promise.all([node(0).kill(), node(1).kill()])
+    expect(await codeOf(count(manager, 'two'))).toBe('LATCHKEY_SERVER_UNAVAILABLE')
+    const { state, nodes } = await manager.health()
+    expect([state, nodes.filter(({ isUp }) => !isUp).length]).toEqual(['degraded', 2])
+    await Promise.all([node(0).restart(), node(1).restart()])
+    // All three are asked: what the third has is the best that anybody knows.
+    await expect.poll(() => codeOf(count(managerOf(), 'two'))).toBe('served')
+    expect(await counted(managerOf(), 'two')).toBe(2)
+  })
+})
+
+describe('a save path with replicas', () => {
+  const three = 'tcp://a,tcp://b,tcp://c'
+  const refusalOf = (path: string): string => {
+    try {
+      readSavePath(path)
+    } catch (error) {
+      if (error instanceof InvalidSavePathError) return error.message
+    }
+    return ''
+  }
+
+  it.each([
+    [`${three}?replicas=3`, ''],
+    ['tcp://a?via=proxy&pipes=3&replicas=3', ''],
+    ['tcp://a?replicas=1', ''],
+    [`${three}?replicas=5`, '5 copies need as many servers, and 3 are named'],
+    [`${three}?replicas=2`, 'with 2 copies no more servers may be away than with 1'],
+    [`${three}?replicas=0`, 'replicas is a number from 1 to 9'],
+    ['tcp://a?replicas=3,tcp://b?replicas=1,tcp://c', 'it is given twice'],
+    ['tcp://a?via=proxy&pipes=3', 'pipes=n goes with replicas=n'],
+    ['tcp://a?pipes=3&replicas=3', 'a proxy that goes by the beginning of a key'],
+    ['tcp://a?via=proxy&versions=own,tcp://b?via=proxy,tcp://c?via=proxy&replicas=3', 'versions=own has no order'],
+  ])('%s: %s', (path, message) => {
+    expect(refusalOf(path)).toContain(message)
+    if (message === '') expect(refusalOf(path)).toBe('')
+  })
+
+  it('not without locks, and not with PHP', () => {
+    const savePath = `${three}?replicas=3`
+    expect(() => new SessionManager({ savePath, locking: false })).toThrow(/copies are ordered by their locks/)
+    expect(() => new SessionManager({ savePath, php: { extension: 'memcached' } })).toThrow(/PHP knows nothing of copies/)
+  })
+})
