@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../src/wire/operated-store.js'
 import { configurationFindings } from '../../src/wire/memcached/operator/proxy-configuration.js'
-import { configurationOf, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { configurationOf, memcachedProxyConfiguration, memcachedWithExplicitVersions, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
 import { Mcrouter } from '../support/mcrouter/mcrouter.js'
 import { jsonOf, latchkey } from './tool.js'
 
-async function codesFound(kind: ProxyKind, address: string, file?: string): Promise<{ codes: string[]; exitCode: number | null }> {
-  const args = ['doctor', '--deadline-ms', '30000', '--servers', `tcp://${address}?via=${kind}`, ...(file === undefined ? [] : ['--proxy-file', '-'])]
+async function codesFound(kind: ProxyKind, address: string, file?: string, more = ''): Promise<{ codes: string[]; exitCode: number | null }> {
+  const args = ['doctor', '--deadline-ms', '30000', '--servers', `tcp://${address}?via=${kind}${more}`, ...(file === undefined ? [] : ['--proxy-file', '-'])]
   const outcome = await latchkey(args, file === undefined ? {} : { input: file })
   const { servers } = jsonOf(outcome) as { servers: { findings: Finding[] }[] }
   return { codes: servers.flatMap(({ findings }) => findings.map(({ code }) => code)), exitCode: outcome.exitCode }
@@ -65,6 +65,13 @@ it.skipIf(missingProxy('twemproxy') !== '')('several connections to a server run
   expect(codes.some((code) => code === 'proxy-out-of-order' || code === 'trial-failed')).toBe(true)
 })
 
+it.skipIf(memcachedWithExplicitVersions === undefined)('servers that take versions of our own, and are given none', async () => {
+  await using servers = await threeServers(memcachedWithExplicitVersions)
+  await using proxy = await startProxy('proxy', memcachedProxyConfiguration(servers.addresses))
+  expect(await codesFound('proxy', proxy.address)).toEqual({ codes: ['proxy-restart-unseen'], exitCode: 0 })
+  expect(await codesFound('proxy', proxy.address, undefined, '&versions=own')).toEqual(FINE)
+})
+
 describe('mcrouter is asked itself', () => {
   const play = async (route: unknown, options: Readonly<Record<string, string>> = {}): Promise<string[]> => {
     await using servers = await threeServers()
@@ -113,6 +120,8 @@ describe('a configuration file', () => {
     [memcachedProxyConfiguration(['a:1']).replace('route_direct', 'route_allsync'), ['proxy-replicates']],
     [`-- not route_allsync\n${memcachedProxyConfiguration(['a:1'])}`, []],
     [memcachedProxyConfiguration(['a:1']).replace('filter =', 'dist = mcp.dist_ring_hash, filter ='), ['proxy-one-server']],
+    [`${memcachedProxyConfiguration(['a:1'])} backend_options = { connections = 4 }`, ['proxy-out-of-order']],
+    [`${memcachedProxyConfiguration(['a:1'])} backend_options = { connections = 1 }`, []],
   ])('of memcached, %#', (text, codes) => {
     expect(found('proxy', text)).toEqual(codes)
   })

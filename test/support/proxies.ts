@@ -200,9 +200,9 @@ export const configurationOf = (kind: ProxyKind, servers: readonly string[]): st
 export const keysThrough = (kind: ProxyKind, id: string): { readonly record: string; readonly lock: string } =>
   kind === 'mcrouter' ? { record: `sess:${id}`, lock: `sess:${id}|#|-lck` } : { record: `sess:{${id}}`, lock: `sess:{${id}}-lck` }
 
-/** Three memcached servers. */
-export async function threeServers(): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {
-  const all = await Promise.all([0, 1, 2].map(() => MemcachedServer.start()))
+/** Three memcached servers. @param binary default: this machine's */
+export async function threeServers(binary?: string): Promise<{ readonly all: readonly MemcachedServer[]; readonly addresses: readonly string[] } & AsyncDisposable> {
+  const all = await Promise.all([0, 1, 2].map(() => MemcachedServer.start(binary === undefined ? {} : { binary })))
   return {
     all,
     addresses: all.map(({ address }) => address),

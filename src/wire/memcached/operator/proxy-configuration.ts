@@ -63,6 +63,9 @@ const RULES: Readonly<Record<Via, (text: string, flightMs: number) => readonly F
   proxy(text) {
     const [replicating] = /\broute_(?:all\w+|failover|split|z\w+)\b/.exec(text) ?? []
     const findings = replicating === undefined ? [] : [replicates(replicating)]
+    if ([...text.matchAll(/\bconnections\s*=\s*(\d+)/g)].some(([, count]) => count !== '1')) {
+      findings.push(problem('proxy-out-of-order', 'It has several connections to a server (connections), so that commands overtake each other.', 'Set connections = 1, or leave it out.'))
+    }
     if (/ring_hash/.test(text)) {
       findings.push(problem('proxy-one-server', 'The ring hash of memcached 1.6.38 puts every key on one server.', 'Leave dist out: the default hash is right.'))
     }
