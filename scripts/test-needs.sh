@@ -25,6 +25,7 @@ bash "$(dirname "$0")/test-proxies.sh"
 missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v redis-server >/dev/null 2>&1 || missing+=(redis-server)
+command -v redis-sentinel >/dev/null 2>&1 || missing+=(redis-sentinel)
 command -v openssl >/dev/null 2>&1 || missing+=(openssl)
 compgen -G '/usr/lib/*/sasl2/libplain.so*' >/dev/null || compgen -G '/usr/lib*/sasl2/libplain.so*' >/dev/null || missing+=(libsasl2-modules)
 # PHP with the two extensions that keep sessions on memcached. Debian loads them into PHP's command line by itself.

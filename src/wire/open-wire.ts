@@ -6,10 +6,11 @@ import { memcachedScheme } from './memcached/memcached-scheme.js'
 import { memoryScheme } from './memory/memory-scheme.js'
 import { redisClusterScheme } from './redis/cluster/cluster-scheme.js'
 import { redisScheme } from './redis/redis-scheme.js'
+import { redisSentinelScheme } from './redis/sentinel/sentinel-scheme.js'
 import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
 
 /** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
-const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme, redisScheme, redisClusterScheme]
+const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme, redisScheme, redisSentinelScheme, redisClusterScheme]
 
 /** Where the command-line tool finds the save path, if it is not told: the first that is set. */
 export const SAVE_PATH_VARIABLES: readonly string[] = [
@@ -29,7 +30,7 @@ export function readSavePath(text: string): StoreAddress {
   if (typeof text !== 'string' || text.trim() === '') throw new InvalidSavePathError(`The save path is empty. ${FORM}`)
   const refuse: Refuse = (where, problem, value) => {
     // With credentials in it nothing is repeated: a misplaced sign makes a piece of a password look like a port.
-    const shown = value === undefined || text.includes('@') ? '' : ` (${JSON.stringify(value)})`
+    const shown = value === undefined || /@|[?&]sentinel=/i.test(text) ? '' : ` (${JSON.stringify(value)})`
     throw new InvalidSavePathError(`Invalid save path, ${where}: ${problem}${shown}. ${FORM}`)
   }
   const trimmed = text.trim()

@@ -5,6 +5,7 @@ import { createBinaryCodec } from '../../src/wire/memcached/binary-codec.js'
 import { AuthenticationError, type Codec, ProtocolError } from '../../src/wire/socket/codec.js'
 import { CommandFlight } from '../../src/wire/socket/flight.js'
 import { createPortableCodec, createTextCodec } from '../../src/wire/memcached/text-codec.js'
+import { handshakeWith } from '../../src/wire/redis/handshake.js'
 import { RedisCodec } from '../../src/wire/redis/redis-codec.js'
 import { systemRandom } from '../../src/system/random.js'
 import { type Cas, type Command, type Reply, areSameBytes } from '../../src/wire/wire.js'
@@ -29,10 +30,12 @@ export interface CodecRun {
   readonly isRight: boolean
 }
 
+const HANDSHAKE = handshakeWith({ database: 0, isOfCluster: false, isWatched: false })
+
 export function makeCodec(dialect: Dialect): Codec {
   const socket = Object.assign(new Socket(), { write: () => true })
   const context = { socket, credentials: undefined, clock: new VirtualClock() }
-  if (dialect === 'redis') return new RedisCodec(context, { database: 0, isOfCluster: false, random: systemRandom })
+  if (dialect === 'redis') return new RedisCodec(context, { handshake: HANDSHAKE, random: systemRandom })
   return { binary: createBinaryCodec, text: createTextCodec, portable: createPortableCodec(() => 'probe') }[dialect](context)
 }
 

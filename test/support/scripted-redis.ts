@@ -1,4 +1,4 @@
-/** A node that shakes hands like one of a Redis Cluster, and answers otherwise what a test says. */
+/** A server that shakes hands like a Redis, and answers otherwise what a test says. */
 import { createServer, type Server, type Socket } from 'node:net'
 import { SCRIPT_SHA } from '../../src/wire/redis/script.js'
 import { commandOf } from '../../src/wire/redis/resp.js'
@@ -6,7 +6,11 @@ import { commandOf } from '../../src/wire/redis/resp.js'
 /** What is answered, in RESP; undefined: nothing, ever. */
 export type Answer = (words: readonly string[], node: ScriptedRedis) => string | undefined
 
-const HELLO = commandOf('mode', 'cluster', 'role', 'master')
+/** What it says that it is. Default: a node of a cluster that takes writes. */
+export interface Guise {
+  readonly mode?: 'cluster' | 'sentinel' | 'standalone'
+  readonly role?: 'master' | 'replica'
+}
 
 export class ScriptedRedis implements AsyncDisposable {
   /** All but the handshakes. */
@@ -16,14 +20,15 @@ export class ScriptedRedis implements AsyncDisposable {
   private constructor(
     private readonly server: Server,
     readonly port: number,
+    private readonly hello: string,
   ) {}
 
-  static start(answer: Answer): Promise<ScriptedRedis> {
+  static start(answer: Answer, { mode = 'cluster', role = 'master' }: Guise = {}): Promise<ScriptedRedis> {
     const server = createServer({ noDelay: true })
     return new Promise((resolve) => {
       server.listen(0, '127.0.0.1', () => {
         const address = server.address()
-        const node = new ScriptedRedis(server, address !== null && typeof address === 'object' ? address.port : 0)
+        const node = new ScriptedRedis(server, address !== null && typeof address === 'object' ? address.port : 0, commandOf('mode', mode, 'role', role))
         server.on('connection', (socket) => {
           node.sockets.add(socket)
           socket.on('error', () => undefined)
@@ -48,13 +53,18 @@ export class ScriptedRedis implements AsyncDisposable {
     return `*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:${String(this.port)}\r\n`
   }
 
+  /** Says something that was not asked for, on every connection. */
+  say(text: string): void {
+    for (const socket of this.sockets) socket.write(text, 'latin1')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.sockets) socket.destroy()
     await new Promise((resolve) => this.server.close(resolve))
   }
 
   private answerTo(words: readonly string[], answer: Answer): string | undefined {
-    if (words[0] === 'HELLO') return HELLO
+    if (words[0] === 'HELLO') return this.hello
     if (words[0] === 'SCRIPT') return `$40\r\n${SCRIPT_SHA}\r\n`
     this.asked.push(words.join(' '))
     return answer(words, this)

@@ -20,25 +20,36 @@ export interface Handshake {
   greeting(): Greeting
 }
 
-/** `isOfCluster`: a node of a cluster is wanted, whatever its role. */
+/** `isOfCluster`: a node of a cluster is wanted, whatever its role. `isWatched`: Sentinels have named it. */
 export interface Wanted {
   readonly database: number
   readonly isOfCluster: boolean
+  readonly isWatched: boolean
 }
 
-export function handshakeOf(credentials: Credentials | undefined, { database, isOfCluster }: Wanted): Handshake {
+export type MakeHandshake = (credentials: Credentials | undefined) => Handshake
+
+export function helloOf(credentials: Credentials | undefined): string {
   const login = credentials === undefined ? [] : ['AUTH', bytesOf(credentials.username), bytesOf(credentials.password)]
+  return commandOf('HELLO', 2, ...login, 'SETNAME', CLIENT_NAME)
+}
+
+/** With a server that keeps sessions. */
+export const handshakeWith = ({ database, isOfCluster, isWatched }: Wanted): MakeHandshake => (credentials) => {
   let mode = ''
   const takeHello = (reply: RespReply): void => {
-    if (isError(reply)) throw whyRefused(reply.error)
-    const fields = fieldsOf(reply)
+    const fields = toldBy(reply)
     mode = fields.get('mode') ?? ''
     if (!isOfCluster && flawOf(mode, isOfCluster) === undefined && fields.get('role') !== 'master') {
-      throw new Error('it is a replica, and takes no writes: name the primary in the save path, by an address that moves with it')
+      const advice = isWatched
+        ? 'its Sentinels still take it for the primary, and will soon name another'
+        : 'name the primary in the save path, by an address that moves with it, or its Sentinels (redis+sentinel://)'
+      throw new Error(`it is a replica, and takes no writes: ${advice}`)
     }
   }
   const takeOk = (what: string) => (reply: RespReply): void => {
-    if (isError(reply)) throw new ProtocolError(`it refuses ${what} (${reply.error})`)
+    if (!isError(reply)) return
+    throw new ProtocolError(/^LOADING\b/.test(reply.error) ? 'it has just started, and reads its data' : `it refuses ${what} (${reply.error})`)
   }
   const takeSha = (reply: RespReply): void => {
     takeOk('SCRIPT LOAD, which the user of the save path must be allowed, as EVALSHA')(reply)
@@ -46,14 +57,14 @@ export function handshakeOf(credentials: Credentials | undefined, { database, is
   }
   const select = database === 0 ? [] : [commandOf('SELECT', database)]
   return {
-    text: [commandOf('HELLO', 2, ...login, 'SETNAME', CLIENT_NAME), ...select, commandOf('SCRIPT', 'LOAD', SCRIPT)].join(''),
+    text: [helloOf(credentials), ...select, commandOf('SCRIPT', 'LOAD', SCRIPT)].join(''),
     takes: [takeHello, ...select.map(() => takeOk(`the database ${String(database)}`)), takeSha],
     greeting: () => ({ process: undefined, itemSizeMaxBytes: undefined, flaw: flawOf(mode, isOfCluster) }),
   }
 }
 
 function flawOf(mode: string, isOfCluster: boolean): string | undefined {
-  if (mode === 'sentinel') return 'a Sentinel answers here, which keeps no data. Name the Redis that it watches'
+  if (mode === 'sentinel') return 'a Sentinel answers here, which keeps no data. Write redis+sentinel:// and the name of what it watches in the save path'
   if (mode === 'cluster' && !isOfCluster) return 'it is a node of a Redis Cluster. Write redis+cluster:// (with TLS rediss+cluster://) in the save path'
   if (mode !== 'cluster' && isOfCluster) return 'it is no node of a Redis Cluster. Write redis:// (with TLS rediss://) in the save path'
   return undefined
@@ -68,8 +79,9 @@ function whyRefused(error: string): Error {
   return new ProtocolError(`it answered with an error (${error})`)
 }
 
-/** A map, which RESP2 writes as a list. */
-function fieldsOf(reply: RespReply): ReadonlyMap<string, string> {
+/** What it tells about itself in answer to HELLO: a map, which RESP2 writes as a list. @throws Error: it wants nothing of us. */
+export function toldBy(reply: RespReply): ReadonlyMap<string, string> {
+  if (isError(reply)) throw whyRefused(reply.error)
   if (!Array.isArray(reply)) throw new ProtocolError('an answer to HELLO that is no map')
   const fields = new Map<string, string>()
   for (let at = 0; at + 1 < reply.length; at += 2) fields.set(String(reply[at]), String(reply[at + 1]))

@@ -7,22 +7,22 @@ import type { ServerNode } from '../socket/node.js'
 import { FlightError, type Wire } from '../wire.js'
 import { ask } from './ask.js'
 import { createRedisNode, createRedisWire } from './redis-wire.js'
-import { peerOf, type RedisServer } from './save-path.js'
+import { peerOf, type RedisServer, type WatchedRedis } from './save-path.js'
 import { keysOf } from './scan.js'
 import { findingsOf, type ServerFacts } from './server-rules.js'
 import { REDIS } from './traits.js'
 
-export function operateRedis(server: RedisServer, options: OperateOptions): OperatedStore {
+export function operateRedis(server: RedisServer | WatchedRedis, options: OperateOptions): OperatedStore {
   const node = new OperatedRedis(server, options)
   return { nodes: [node], nodeOf: () => node }
 }
 
 class OperatedRedis implements OperatedNode {
   readonly name: string
-  readonly #server: RedisServer
+  readonly #server: RedisServer | WatchedRedis
   readonly #options: OperateOptions
 
-  constructor(server: RedisServer, options: OperateOptions) {
+  constructor(server: RedisServer | WatchedRedis, options: OperateOptions) {
     this.#server = server
     this.#options = options
     this.name = peerOf(server).name

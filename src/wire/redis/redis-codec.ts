@@ -16,7 +16,7 @@ import { Inbox } from '../socket/inbox.js'
 import { Outbox } from '../socket/outbox.js'
 import type { Reply } from '../wire.js'
 import { Ask } from './ask.js'
-import { handshakeOf, type Wanted } from './handshake.js'
+import type { MakeHandshake } from './handshake.js'
 import { itemIn } from './item.js'
 import { endsConnection, isNoScript, isRefusal } from './refusals.js'
 import { scriptReply, singleReply, TOO_LARGE } from './replies.js'
@@ -27,14 +27,15 @@ import { SCRIPT } from './script.js'
 const LOCKED = '+OK\r\n'
 const ENDED = '*2\r\n:1\r\n:1\r\n'
 
-export interface RedisCodecOptions extends Wanted {
+export interface RedisCodecOptions {
+  readonly handshake: MakeHandshake
   readonly copies?: Copies | undefined
   readonly random: Pick<Random, 'bytes'>
 }
 
 export class RedisCodec implements Codec {
   readonly #context: CodecContext
-  readonly #wanted: Wanted
+  readonly #handshake: MakeHandshake
   readonly #writer: RequestWriter
   readonly #inbox = new Inbox()
   #dues: Due[] = []
@@ -43,7 +44,7 @@ export class RedisCodec implements Codec {
 
   constructor(context: CodecContext, options: RedisCodecOptions) {
     this.#context = context
-    this.#wanted = options
+    this.#handshake = options.handshake
     this.#writer = new RequestWriter(options.random, options.copies)
   }
 
@@ -53,7 +54,7 @@ export class RedisCodec implements Codec {
 
   greet(ready: (greeting: Greeting) => void): void {
     const { socket, credentials } = this.#context
-    const handshake = handshakeOf(credentials, this.#wanted)
+    const handshake = this.#handshake(credentials)
     const { text, takes } = handshake
     takes.forEach((take, index) => {
       const isLast = index === takes.length - 1

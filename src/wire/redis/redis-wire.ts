@@ -1,4 +1,4 @@
-/** The Redis wire: one server, and nothing let through that would break its framing. */
+/** The Redis wire: one server at a time, and nothing let through that would break its framing. */
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import type { Clock } from '../../system/clock.js'
 import { systemRandom } from '../../system/random.js'
@@ -11,12 +11,14 @@ import { probeOf } from '../socket/probe.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { VERSION } from './item.js'
 import { RedisCodec } from './redis-codec.js'
-import { peerOf, type RedisServer } from './save-path.js'
+import { handshakeWith } from './handshake.js'
+import { peerOf, type RedisServer, type WatchedRedis } from './save-path.js'
 import { keysOf } from './scan.js'
+import { Sentinels } from './sentinel/sentinels.js'
 import { largestValueBytes, REDIS } from './traits.js'
 
 export interface RedisWireOptions {
-  readonly server: RedisServer
+  readonly server: RedisServer | WatchedRedis
   readonly clock: Clock
   /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, 10 to 600 000. */
   readonly flightMs?: number
@@ -35,18 +37,21 @@ export interface RedisWire extends Wire {
   stats(): Readonly<Record<string, NodeStats>>
 }
 
-/** One server, and how it is spoken to. */
+/** One server, or the one of several that takes writes, and how it is spoken to. */
 export function createRedisNode(options: RedisWireOptions): ServerNode {
   const { server, clock, flightMs = 2000, connections = 3, onWarning: warn = () => undefined, isOfProcesses = () => false } = options
   const { database, isOfCluster, replicas } = server
   // Half of the deadline, so that the answer to it comes before it.
   const copies = replicas === 0 ? undefined : { replicas, waitMs: Math.ceil(flightMs / 2), isOfProcesses }
   checkNodeLimits(flightMs, connections)
+  const whereabouts = 'sentinels' in server ? new Sentinels({ watched: server, clock, flightMs }) : undefined
+  const handshake = handshakeWith({ database, isOfCluster, isWatched: whereabouts !== undefined })
   return new ServerNode({
     peer: peerOf(server),
+    whereabouts,
     trust: 'always',
     clock,
-    makeCodec: (context) => new RedisCodec(context, { database, isOfCluster, copies, random: systemRandom }),
+    makeCodec: (context) => new RedisCodec(context, { handshake, copies, random: systemRandom }),
     flightMs,
     connections,
     warn,

@@ -23,6 +23,13 @@ export interface RedisServer extends SocketAddress {
   readonly isOfCluster: boolean
 }
 
+/** The primary of several servers, as the Sentinels say that watch them. */
+export interface WatchedRedis extends Omit<RedisServer, 'endpoint'> {
+  readonly sentinels: readonly [SocketAddress, ...SocketAddress[]]
+  /** The name by which they know the primary, whichever it is. */
+  readonly service: string
+}
+
 export const FORM = 'redis://user:password@host:6379/0'
 export const BEGINNINGS = ['redis://', 'rediss://', 'redis+unix://'] as const
 
@@ -31,8 +38,8 @@ export const DEFAULT_PORT = 6379
 const DEFAULT_USER = 'default'
 export const WHERE = 'server'
 const OF_TLS = ['ca', 'cert', 'key', 'servername', 'verify'] as const
-const PARAMETERS = ['db', 'replicas', ...OF_TLS] as const
-type Parameters = TlsTexts & { db?: string; replicas?: string }
+const PARAMETERS = ['db', 'replicas', 'sentinel', ...OF_TLS] as const
+type Parameters = TlsTexts & { db?: string; replicas?: string; sentinel?: string }
 
 /** Reads the path strictly; what it does not know is refused. */
 export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
@@ -51,7 +58,7 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
   if (isUnix) {
     return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse), replicas, isOfCluster: false }
   }
-  if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server, or a cluster by redis+cluster://')
+  if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server, its Sentinels by redis+sentinel://, or a cluster by redis+cluster://')
   const slash = address.indexOf('/')
   const [place, path] = slash < 0 ? [address, ''] : [address.slice(0, slash), address.slice(slash + 1)]
   return {
@@ -65,16 +72,21 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
 }
 
 /** The server in words for people. */
-export function peerOf(server: RedisServer): Peer {
-  const plain = server.tls === undefined ? 'redis' : 'rediss'
-  const scheme = server.endpoint.kind === 'unix' ? 'redis+unix' : server.isOfCluster ? `${plain}+cluster` : plain
+export function peerOf(server: RedisServer | WatchedRedis): Peer {
   return {
-    address: server,
-    name: `${scheme}://${placeName(server)}`,
+    address: 'sentinels' in server ? { ...server, endpoint: server.sentinels[0].endpoint } : server,
+    name: nameOf(server),
     system: REDIS.name,
     expected: 'Redis or Valkey',
     mayWant: 'an address that is allowed (protected-mode, bind)',
   }
+}
+
+function nameOf(server: RedisServer | WatchedRedis): string {
+  const plain = server.tls === undefined ? 'redis' : 'rediss'
+  if ('sentinels' in server) return `${plain}+sentinel://${server.sentinels.map(placeName).join(',')}/${server.service}`
+  const scheme = server.endpoint.kind === 'unix' ? 'redis+unix' : server.isOfCluster ? `${plain}+cluster` : plain
+  return `${scheme}://${placeName(server)}`
 }
 
 export function credentialsOf(text: string, refuse: Refuse): Credentials {
@@ -87,7 +99,7 @@ export function credentialsOf(text: string, refuse: Refuse): Credentials {
   return { username, password: decode(secret, WHERE, 'password', refuse) }
 }
 
-function databaseOf(text: string | undefined, refuse: Refuse): number {
+export function databaseOf(text: string | undefined, refuse: Refuse): number {
   if (text === undefined) return 0
   return /^(?:0|[1-9]\d{0,4})$/.test(text) ? Number(text) : refuse(WHERE, 'a database is a number', text)
 }
@@ -107,10 +119,12 @@ export function parametersOf(query: string, scheme: string, refuse: Refuse): Par
       const meant = nearestName(given, PARAMETERS)
       return refuse(WHERE, `unknown parameter; ${meant === undefined ? `known are ${PARAMETERS.join(', ')}` : `did you mean ${meant}?`}`, given)
     }
-    if (name === 'db' && scheme !== 'redis+unix') refuse(WHERE, 'the database stands behind the host: redis://host/1')
+    if (name === 'sentinel' && !scheme.endsWith('+sentinel')) refuse(WHERE, 'the parameter sentinel needs redis+sentinel://')
+    if (name === 'db' && scheme !== 'redis+unix' && !scheme.endsWith('+sentinel')) refuse(WHERE, 'the database stands behind the host: redis://host/1')
     if (OF_TLS.some((one) => one === name) && !scheme.startsWith('rediss')) refuse(WHERE, `the parameter ${name} needs rediss${scheme.slice('redis'.length)}://`)
     if (found[name] !== undefined) refuse(WHERE, `the parameter ${name} is there twice`)
-    const value = equals < 0 ? '' : decode(pair.slice(equals + 1), WHERE, `parameter ${name}`, refuse)
+    // Credentials, which are decoded one by one.
+    const value = equals < 0 ? '' : name === 'sentinel' ? pair.slice(equals + 1) : decode(pair.slice(equals + 1), WHERE, `parameter ${name}`, refuse)
     if (value === '') refuse(WHERE, `the parameter ${name} has no value`)
     found[name] = value
   }

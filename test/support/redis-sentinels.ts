@@ -1,0 +1,191 @@
+/** A primary, its replicas and the Sentinels that watch them: real processes, which know each other from the start. */
+import { createHash } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { FaultProxy } from './proxy.js'
+import { isInstalled } from './installed.js'
+import { hasRedis, RedisProcess } from './redis-server.js'
+import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess } from './server-process.js'
+
+export const hasSentinel = hasRedis && isInstalled('redis-sentinel')
+
+export const SERVICE = 'shop'
+const QUORUM = 2
+const SENTINELS = 3
+const STATE_DEADLINE_MS = 30_000
+
+export interface WatchedOptions {
+  /** Default 2. */
+  readonly replicas?: number
+  /** After so long without an answer a Sentinel takes the primary for dead. Default 500. */
+  readonly downAfterMs?: number
+  /** For each of the servers that keep sessions. */
+  readonly args?: readonly string[]
+  /** For each Sentinel. */
+  readonly sentinelArgs?: readonly string[]
+  /** What a primary sends to a replica arrives so much later. Default 0. */
+  readonly lagMs?: number
+  /** Whether everybody reaches the first primary through a proxy. Default false. */
+  readonly throughProxy?: boolean
+}
+
+export class SentinelProcess extends ServerProcess {
+  private constructor(private readonly lines: readonly string[], place: Place) {
+    super('sentinel', place)
+  }
+
+  static start(lines: readonly string[], options: ServerOptions = {}): Promise<SentinelProcess> {
+    return ServerProcess.started('sentinel', options, (place) => new SentinelProcess(lines, place))
+  }
+
+  async command(line: string): Promise<string> {
+    return this.answerTo(line)
+  }
+
+  /** A Sentinel closes no connection by itself. */
+  protected override answerTo(line: string): Promise<string> {
+    const socket = this.connect().setEncoding('latin1')
+    socket.write(`${line}\r\nPING\r\n`)
+    return new Promise((resolve, reject) => {
+      let answer = ''
+      socket.on('data', (text: string) => {
+        answer += text
+        if (!/\+PONG\r\n$|NOAUTH/.test(answer)) return
+        socket.destroy()
+        resolve(answer)
+      })
+      socket.on('error', reject)
+    })
+  }
+
+  /** It writes what it has learnt into its configuration, and finds it there when it is started anew. */
+  protected commandLine(): CommandLine {
+    const file = join(this.directory, 'sentinel.conf')
+    const own = [`port ${String(this.port)}`, `bind ${HOST}`, `dir ${this.directory}`, 'daemonize no', ...this.lines]
+    if (!existsSync(file)) writeFileSync(file, `${own.join('\n')}\n`)
+    return { binary: 'redis-sentinel', args: [file] }
+  }
+
+  protected async isReady(): Promise<boolean> {
+    return this.command('PING').then((answer) => /PONG|NOAUTH/.test(answer), () => false)
+  }
+}
+
+export class WatchedServers implements AsyncDisposable {
+  private constructor(
+    /** The first one is the primary at the beginning. */
+    readonly servers: readonly RedisProcess[],
+    readonly sentinels: readonly SentinelProcess[],
+    readonly proxies: readonly FaultProxy[],
+  ) {}
+
+  static async start({ replicas = 2, downAfterMs = 500, args = [], sentinelArgs = [], lagMs = 0, throughProxy = false }: WatchedOptions = {}): Promise<WatchedServers> {
+    const common = ['--repl-diskless-sync-delay', '0', ...args]
+    const primary = await RedisProcess.start({ args: common })
+    const proxies: FaultProxy[] = []
+    const proxied = async (): Promise<number> => {
+      const proxy = await FaultProxy.start(primary)
+      proxies.push(proxy)
+      return proxy.port
+    }
+    const known = throughProxy ? await proxied() : primary.port
+    // By this it is known when it has become a replica.
+    if (throughProxy) await primary.command(`CONFIG SET replica-announce-port ${String(known)}`)
+    const source = lagMs === 0 ? known : await proxied()
+    if (lagMs > 0) proxies.at(-1)?.always({ delayReplyMs: lagMs })
+    const copies = await Promise.all(
+      Array.from({ length: replicas }, () => RedisProcess.start({ args: [...common, '--replicaof', HOST, String(source)] })),
+    )
+    const ports = await portsFor(SENTINELS)
+    const ids = ports.map((port) => createHash('sha1').update(String(port)).digest('hex'))
+    const sentinels = await Promise.all(
+      ports.map((port, index) => {
+        const others = ports.flatMap((other, at) => (at === index ? [] : [`sentinel known-sentinel ${SERVICE} ${HOST} ${String(other)} ${ids[at] ?? ''}`]))
+        const lines = [
+          ...sentinelArgs,
+          `sentinel myid ${ids[index] ?? ''}`,
+          `sentinel monitor ${SERVICE} ${HOST} ${String(known)} ${String(QUORUM)}`,
+          `sentinel down-after-milliseconds ${SERVICE} ${String(downAfterMs)}`,
+          // A replica that follows the primary through a proxy is put right after as long.
+          `sentinel failover-timeout ${SERVICE} ${lagMs > 0 ? '60000' : '3000'}`,
+          ...copies.map((copy) => `sentinel known-replica ${SERVICE} ${HOST} ${String(copy.port)}`),
+          ...others,
+        ]
+        return SentinelProcess.start(lines, { port })
+      }),
+    )
+    const watched = new WatchedServers([primary, ...copies], sentinels, proxies)
+    await until('the replicas follow', async () =>
+      (await Promise.all(copies.map((copy) => copy.command('INFO replication')))).every((info) => info.includes('master_link_status:up')))
+    return watched
+  }
+
+  get sentinelList(): string {
+    return this.sentinels.map(({ address }) => address).join(',')
+  }
+
+  get savePath(): string {
+    return `redis+sentinel://${this.sentinelList}/${SERVICE}`
+  }
+
+  get first(): RedisProcess {
+    const [first] = this.servers
+    if (first === undefined) throw new RangeError('no server')
+    return first
+  }
+
+  /** The port of the primary by the word of the first Sentinel that runs. */
+  async primaryPort(): Promise<number> {
+    for (const sentinel of this.sentinels.filter(({ running }) => running)) {
+      const [port] = /\d+(?=\r\n\+PONG)/.exec(await sentinel.command(`SENTINEL get-master-addr-by-name ${SERVICE}`)) ?? []
+      if (port !== undefined) return Number(port)
+    }
+    throw new Error('no Sentinel tells where the primary is')
+  }
+
+  /** Resolves when the Sentinels have made another server the primary. */
+  async failedOver(from = this.proxies[0]?.port ?? this.first.port): Promise<RedisProcess> {
+    let found: RedisProcess | undefined
+    await until('another server is the primary', async () => {
+      const port = await this.primaryPort()
+      found = port === from ? undefined : this.servers.find((server) => server.port === port)
+      return found !== undefined
+    })
+    if (found === undefined) throw new Error('no primary')
+    return found
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers, ...this.proxies].map((one) => one.stop()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+/** Each Sentinel is told the ports of the others before it starts. */
+async function portsFor(count: number): Promise<number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = 15_000 + Math.floor(Math.random() * 17_000)
+    const probe = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, HOST, () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => probe.close(resolve))
+    ports.add(port)
+  }
+  return [...ports]
+}
+
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + STATE_DEADLINE_MS
+  while (!(await isSo())) {
+    if (performance.now() > deadlineMs) throw new Error(`not in time: ${what}`)
+    await delay(20)
+  }
+}
