@@ -94,5 +94,5 @@ it('it is told by its name: in messages, in events and in spans', async () => {
 })
 
 it('a save path that is refused is told how to write one', () => {
-  expect(() => new SessionManager({ savePath: 'bxo://attic' })).toThrow(/did you mean box:\?.*, or box:NAME, or file:\S+, or redis:\S+ \(percent/)
+  expect(() => new SessionManager({ savePath: 'bxo://attic' })).toThrow(/did you mean box:\?.*, or box:NAME, or file:\S+, or redis:\S+, or redis\+sentinel:\S+, or redis\+cluster:\S+ \(percent/)
 })
