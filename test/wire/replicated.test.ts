@@ -48,6 +48,9 @@ const count = (manager: SessionManager, id: string): Promise<void> =>
 
 const counted = async (manager: SessionManager, id: string): Promise<number | undefined> => (await manager.peek<Counter>(id))?.n
 
+/** How a node is marked. */
+const markOf = async (server: MemcachedServer): Promise<string | undefined> => (await server.commandText(`get ${prefix}-lck`)).split('\r\n')[1]
+
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'served',
@@ -55,6 +58,13 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
   )
 
 describe('sessions on three nodes', () => {
+  it('each node has an incarnation of its own, by which the versions of its locks are told from those of the others', async () => {
+    await count(managerOf(), 'first')
+    const marks = await Promise.all(servers.map((_server, index) => markOf(node(index))))
+    for (const mark of marks) expect(mark).toMatch(/^[0-9a-f]{16} whole$/)
+    expect(new Set(marks).size).toBe(3)
+  })
+
   it('two managers count in seven sessions, and nothing is lost; each node has every record', async () => {
     const managers = [managerOf(), managerOf()]
     await Promise.all(Array.from({ length: 210 }, (_one, turn) => count(managers[turn % 2] ?? managerOf(), `s${String(turn % 7)}`)))

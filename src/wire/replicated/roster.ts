@@ -1,10 +1,11 @@
 import type { Clock } from '../../system/clock.js'
-import { nonceOf, type Random } from '../../system/random.js'
+import type { Random } from '../../system/random.js'
 import type { Command } from '../wire.js'
 import { type Mark, markText, type Member } from './member.js'
 
 /** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
 const FOUNDING_MS = 100
+const INCARNATION_BYTES = 8
 /** As good as for ever: a mark goes when the node is emptied. */
 const MARK_SEC = 10 * 365 * 86_400
 
@@ -67,7 +68,8 @@ export class Roster {
   }
 
   private commandFor(isWhole: boolean): Command {
-    const mark: Mark = { incarnation: nonceOf(this.random).name().replace(/[^a-z0-9]/g, '').slice(0, 12), isWhole }
+    // Each is drawn by itself: of two nodes with one incarnation, the versions of one would be taken for those of the other.
+    const mark: Mark = { incarnation: Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex'), isWhole }
     return { op: 'add', key: this.markKey, value: markText(mark), ttlSec: MARK_SEC }
   }
 }
