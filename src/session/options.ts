@@ -19,6 +19,12 @@ export interface SessionManagerOptions {
    * Default `memory:`.
    */
   readonly savePath?: string
+  /**
+   * A client that the application has, to a Redis or Valkey, in place of `savePath`: of ioredis (also with Sentinel, or its
+   * Cluster), iovalkey, node-redis (`redis` 5 or later; also `createCluster`) or @valkey/valkey-glide. A connection is opened
+   * by its options and closed with the manager; glide's own is used, and left open. Slower than `redis://`. Default none.
+   */
+  readonly client?: object
   /** Goes before every key. Visible ASCII, up to 100 bytes. Default `sess:`. */
   readonly prefix?: string
   /** Seconds that a record lives after its last write or touch. At least 1. Default 1440, as in PHP. */
@@ -77,13 +83,14 @@ export interface SessionManagerOptions {
   readonly neighbours?: Neighbours
 }
 
-type Optional = 'wire' | 'label' | 'bellDirectory' | 'neighbours'
+type Optional = 'wire' | 'client' | 'label' | 'bellDirectory' | 'neighbours'
 /** What the dialect is made of. */
 type OfDialect = 'prefix' | 'serializer' | 'encryption' | 'compression' | 'php'
 export type Settings = Required<Omit<SessionManagerOptions, Optional | OfDialect>> & {
   /** Whether lifetimeSec was given; an adapter may know a better default. */
   readonly isLifetimeGiven: boolean
   readonly wire: Wire | undefined
+  readonly client: object | undefined
   readonly label: string | undefined
   readonly bellDirectory: string | false | undefined
   readonly neighbours: Neighbours | undefined
@@ -106,7 +113,7 @@ const RANGES = {
 const KNOWN = new Set<string>([
   ...Object.keys(RANGES),
   ...['savePath', 'prefix', 'locking', 'label', 'serializer', 'encryption', 'compression', 'wire', 'clock', 'random'],
-  ...['bellDirectory', 'neighbours', 'php'],
+  ...['bellDirectory', 'neighbours', 'php', 'client'],
 ])
 
 /**
@@ -116,7 +123,9 @@ const KNOWN = new Set<string>([
  */
 export function settingsOf(options: SessionManagerOptions): Settings {
   checkNames(options, KNOWN)
+  checkClient(options)
   return {
+    client: options.client,
     savePath: text('savePath', options.savePath) ?? 'memory:',
     lifetimeSec: checkedSec(options, 'lifetimeSec', 1440),
     isLifetimeGiven: options.lifetimeSec !== undefined,
@@ -209,4 +218,12 @@ function flag(name: string, value: boolean | undefined, fallback: boolean): bool
 function text(name: string, value: string | undefined): string | undefined {
   if (value === undefined || typeof value === 'string') return value
   throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a string.`)
+}
+
+/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: there is another place where sessions would be kept. */
+function checkClient({ client, savePath, wire, php }: SessionManagerOptions): void {
+  if (client === undefined) return
+  if (typeof client !== 'object' || client === null) throw new InvalidOptionError(`client: ${shown(client)} is no client of a Redis.`)
+  const other = Object.entries({ savePath, wire, php }).find(([, value]) => value !== undefined)
+  if (other !== undefined) throw new InvalidOptionError(`client: it stands in place of ${other[0]}, and both were given.`)
 }

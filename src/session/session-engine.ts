@@ -17,7 +17,8 @@ import { TokenMint } from '../lock/protocol/lock-token.js'
 import { NaiveLocker } from '../lock/naive-locker.js'
 import { SessionLocker } from '../lock/session-locker.js'
 import { MUTEX_DIALECT, MutexRoom } from '../mutex/mutex-room.js'
-import { readSavePath } from '../wire/open-wire.js'
+import { openWireOver, readSavePath } from '../wire/open-wire.js'
+import type { OpenOptions } from '../wire/open-options.js'
 import type { StoreAddress } from '../wire/scheme.js'
 import type { Wire, WireWarning } from '../wire/wire.js'
 import type { Dialect, RecordForm } from './dialect/dialect.js'
@@ -53,19 +54,7 @@ export class SessionEngine {
   constructor(readonly settings: Settings) {
     const { clock, maxHoldMs, dialect } = settings
     this.dialect = dialect
-    this.wire =
-      settings.wire ??
-      addressOf(settings).open({
-        clock,
-        flightMs: flightMsOf(settings),
-        connections: settings.connections,
-        listsKey: dialect.listsKey,
-        placement: dialect.placement,
-        isOfProcesses,
-        isAdvice,
-        markKey: markKeyOf(dialect.prefix),
-        onWarning: (warning) => this.onWarning(warning),
-      })
+    this.wire = settings.wire ?? this.opened()
     this.layout = dialect.layoutFor(this.wire.store)
     if (this.wire.quorum !== undefined && !settings.locking) throw new InvalidOptionError('locking: false cannot be used with replicas: copies are ordered by their locks.')
     this.slowHolds = new SlowHolds((event) => {
@@ -75,6 +64,22 @@ export class SessionEngine {
     this.sessionLocker = settings.locking ? new SessionLocker(context) : undefined
     this.locker = this.sessionLocker ?? new NaiveLocker(context)
     this.lateEndings = new LateEndings(this.locker, clock)
+  }
+
+  private opened(): Wire {
+    const { settings, dialect } = this
+    const options: OpenOptions = {
+      clock: settings.clock,
+      flightMs: flightMsOf(settings),
+      connections: settings.connections,
+      listsKey: dialect.listsKey,
+      placement: dialect.placement,
+      isOfProcesses,
+      isAdvice,
+      markKey: markKeyOf(dialect.prefix),
+      onWarning: (warning) => this.onWarning(warning),
+    }
+    return settings.client === undefined ? addressOf(settings).open(options) : openWireOver(settings.client, options)
   }
 
   /** Where named locks are taken: by a locker of their own, made when the first one is asked for. */

@@ -4,10 +4,14 @@ import { nearestName } from '../system/nearest-name.js'
 import { fileScheme } from './file/file-scheme.js'
 import { memcachedScheme } from './memcached/memcached-scheme.js'
 import { memoryScheme } from './memory/memory-scheme.js'
+import type { OpenOptions } from './open-options.js'
 import { redisClusterScheme } from './redis/cluster/cluster-scheme.js'
 import { redisScheme } from './redis/redis-scheme.js'
+import { callerOf } from './redis/client/caller-of.js'
+import { createClientWire } from './redis/client/client-wire.js'
 import { redisSentinelScheme } from './redis/sentinel/sentinel-scheme.js'
 import type { Refuse, StoreAddress, WireScheme } from './scheme.js'
+import type { Wire } from './wire.js'
 
 /** A new wire is a folder and a line here. The first one reads what begins with no scheme: `10.0.0.1:11211`. */
 const SCHEMES: readonly [WireScheme, ...WireScheme[]] = [memcachedScheme, memoryScheme, fileScheme, redisScheme, redisSentinelScheme, redisClusterScheme]
@@ -36,6 +40,14 @@ export function readSavePath(text: string): StoreAddress {
   const trimmed = text.trim()
   return schemeOf(trimmed, refuse).read(trimmed, refuse)
 }
+
+/**
+ * A wire over a client of another library, to a Redis, in place of a save path.
+ *
+ * @throws {InvalidOptionError} it is of no library that is known.
+ */
+export const openWireOver = (client: object, { clock, flightMs }: OpenOptions): Wire =>
+  createClientWire({ caller: callerOf(client, flightMs), clock, flightMs })
 
 function schemeOf(text: string, refuse: Refuse): WireScheme {
   const start = text.toLowerCase()

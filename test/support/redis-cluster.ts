@@ -62,16 +62,10 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   async ownerOf(slot: number): Promise<RedisProcess> {
-    for (const node of this.nodes.filter(({ running }) => running)) {
-      const [first] = (await node.command('CLUSTER NODES')).split('\n').filter((line) => line.includes('myself,master'))
-      const ranges = first?.trim().split(' ').slice(8) ?? []
-      const isOwn = ranges.some((range) => {
-        const [from, to = from] = range.split('-').map(Number)
-        return from !== undefined && to !== undefined && slot >= from && slot <= to
-      })
-      if (isOwn) return node
-    }
-    throw new Error(`nobody has slot ${String(slot)}`)
+    let owner: RedisProcess | undefined
+    await until(`a node has slot ${String(slot)}`, async () => (owner = await this.ownerNow(slot)) !== undefined)
+    if (owner === undefined) throw new Error('no owner')
+    return owner
   }
 
   /** Begins to move a slot, and leaves its keys where they are. */
@@ -85,7 +79,9 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   async endMove(slot: number, from: RedisProcess, to: RedisProcess): Promise<void> {
-    for (const node of [to, from]) await ok(node, `CLUSTER SETSLOT ${String(slot)} NODE ${await idOf(to)}`)
+    // All primaries are told, as redis-cli does: who heard of it late would speak against it.
+    const others = this.primaries.filter((node) => node !== to && node !== from)
+    for (const node of [to, from, ...others]) await ok(node, `CLUSTER SETSLOT ${String(slot)} NODE ${await idOf(to)}`)
   }
 
   /** Moves a slot with all its keys; `between` is called before each key that moves. */
@@ -109,6 +105,19 @@ export class RedisCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+  }
+
+  private async ownerNow(slot: number): Promise<RedisProcess | undefined> {
+    for (const node of this.nodes.filter(({ running }) => running)) {
+      const [first] = (await node.command('CLUSTER NODES')).split('\n').filter((line) => line.includes('myself,master'))
+      const ranges = first?.trim().split(' ').slice(8) ?? []
+      const isOwn = ranges.some((range) => {
+        const [from, to = from] = range.split('-').map(Number)
+        return from !== undefined && to !== undefined && slot >= from && slot <= to
+      })
+      if (isOwn) return node
+    }
+    return undefined
   }
 
   private info(nodes: readonly RedisProcess[]): Promise<string[]> {

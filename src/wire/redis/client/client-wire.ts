@@ -1,0 +1,155 @@
+/** The wire over a client of the application's: slower than our own codec, and no second connection to configure. */
+import { defaultDirectory } from '../../../neighbours/door-directory.js'
+import type { Clock } from '../../../system/clock.js'
+import { systemRandom } from '../../../system/random.js'
+import { NotSupportedError } from '../../../errors.js'
+import { legsOf, sendLegs } from '../../legs.js'
+import { problemIn } from '../../socket/framing.js'
+import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../wire.js'
+import { slotOf } from '../cluster/slot.js'
+import { VERSION, Versions } from '../item.js'
+import { endsConnection, isNoScript, isRefusal } from '../refusals.js'
+import { walk } from '../scan.js'
+import type { PlainReply } from '../resp.js'
+import { largestValueBytes, REDIS, REDIS_CLUSTER } from '../traits.js'
+import { FLIGHT_SCRIPT, FLIGHT_SHA, type FlightCall, flightCall, isReply, outcomesOf } from './flight-script.js'
+import type { RedisCaller } from './redis-caller.js'
+
+export interface ClientWireOptions {
+  readonly caller: RedisCaller
+  readonly clock: Clock
+  /** The deadline of one flight, connecting included, in milliseconds. */
+  readonly flightMs: number
+}
+
+export function createClientWire({ caller, clock, flightMs }: ClientWireOptions): Wire {
+  const versions = new Versions(systemRandom)
+  let closing: Promise<void> | undefined
+
+  function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
+    const problem = closing === undefined ? problemIn(commands, VERSION) : 'The connection is closed.'
+    if (problem !== undefined) {
+      failLater(receiver, new FlightError('not-sent', problem))
+      return
+    }
+    const fly = (some: readonly Command[], told: Receiver): void => {
+      flown(some).then((replies) => told.landed(replies), (error: unknown) => told.failed(error))
+    }
+    const legs = caller.isCluster ? legsOf(commands, slotOf) : []
+    if (commands.length === 0) queueMicrotask(() => receiver.landed([]))
+    else if (legs.length <= 1) fly(commands, receiver)
+    else sendLegs(legs, (leg, told) => fly(leg.commands, told), receiver)
+  }
+
+  async function flown(commands: readonly Command[]): Promise<Reply[]> {
+    const call = flightCall(commands, versions)
+    const answer = await inTime(async (signal) => {
+      try {
+        return await caller.call(wordsOf(call, true), call.keys[0], signal)
+      } catch (error) {
+        const failure = caller.failureOf(error)
+        if (failure.outcome !== 'answered' || !isNoScript(failure.answer) || signal.aborted) throw error
+        return caller.call(wordsOf(call, false), call.keys[0], signal)
+      }
+    })
+    try {
+      return repliesOf(commands, outcomesOf(commands, call, answer))
+    } catch (error) {
+      if (error instanceof FlightError) throw error
+      // The next answers may be those of others as well.
+      caller.leave()
+      throw new FlightError('unknown', `${caller.library} gave an answer that is none to this call.`, { cause: error })
+    }
+  }
+
+  /** @throws {FlightError} */
+  async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController()
+    let isHandedOver = false
+    const untilLate = new Promise<never>((_, reject) => {
+      late.signal.addEventListener('abort', () => {
+        reject(new FlightError(isHandedOver ? 'unknown' : 'not-sent', isHandedOver ? `No answer by ${caller.library} in time.` : `${caller.library} has no connection.`))
+      })
+    })
+    const timer = clock.setTimer(() => late.abort(), flightMs)
+    try {
+      return await Promise.race([untilLate, connected(late.signal).then(() => {
+        isHandedOver = true
+        return work(late.signal)
+      })])
+    } catch (error) {
+      throw error instanceof FlightError ? error : failed(error, isHandedOver)
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  async function connected(signal: AbortSignal): Promise<void> {
+    await caller.ready()
+    // Its flight has failed as one that was not sent.
+    signal.throwIfAborted()
+  }
+
+  function failed(error: unknown, isHandedOver: boolean): FlightError {
+    const message = error instanceof Error ? error.message : String(error)
+    const failure = isHandedOver ? caller.failureOf(error) : { outcome: 'not-sent' as const }
+    if (failure.outcome !== 'answered') return new FlightError(failure.outcome, `${caller.library}: ${message}`, { cause: error })
+    const answer = failure.answer.slice(0, LONGEST_ANSWER)
+    if (endsConnection(answer)) caller.leave()
+    return isRefusal(answer)
+      ? new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer, cause: error })
+      : new FlightError('unknown', `The server answered with an error: ${answer}`, { answer, cause: error })
+  }
+
+  const ask = (...words: readonly (string | number)[]): Promise<PlainReply> =>
+    inTime(async (signal) => plain(await caller.call(words.map(String), undefined, signal)))
+
+  return {
+    flight: (route, commands) =>
+      new Promise((landed, failed) => {
+        send(route, commands, { landed, failed })
+      }),
+    send,
+    maxValueBytes: (_route, key) => largestValueBytes(key),
+    keys: (prefix) => {
+      if (!caller.isCluster && !caller.hasPrefix) return walk(ask, caller.library, prefix)
+      throw new NotSupportedError("Keys are not listed through a client to a cluster, nor through one with a keyPrefix: name the servers in savePath ('redis://...').")
+    },
+    // Redis expires its items by itself.
+    sweep: () => 0,
+    close: () => (closing ??= caller.close()),
+    store: caller.isCluster ? REDIS_CLUSTER : REDIS,
+    meetingPlace: defaultDirectory(),
+  }
+}
+
+const LONGEST_ANSWER = 100
+
+const wordsOf = ({ keys, args }: FlightCall, isKnown: boolean) => [
+  ...(isKnown ? ['EVALSHA', FLIGHT_SHA] : ['EVAL', FLIGHT_SCRIPT]),
+  String(keys.length),
+  ...keys,
+  ...args,
+]
+
+/** @throws {FlightError} some command has no reply. */
+function repliesOf(commands: readonly Command[], outcomes: ReturnType<typeof outcomesOf>): Reply[] {
+  const replies = outcomes.filter(isReply)
+  if (replies.length === outcomes.length) return replies
+  const shortfalls = outcomes.filter((one) => !isReply(one))
+  if (shortfalls.some((one) => !isReply(one) && one.kind === 'twice')) {
+    throw new FlightError('unknown', 'The client has sent it a second time by itself: what the first time came to was not seen.')
+  }
+  const [text = ''] = shortfalls.flatMap((one) => (!isReply(one) && one.kind === 'error' ? one.text : []))
+  const answer = text.slice(0, LONGEST_ANSWER)
+  const hasChanged = outcomes.some((one, index) => isReply(one) && one.status === 'ok' && commands[index]?.op !== 'get')
+  if (hasChanged) throw new FlightError('unknown', `A part of it was carried out, and the server refused the rest: ${answer}`, { answer })
+  if (isRefusal(text)) throw new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer })
+  throw new FlightError('unknown', `The server answered with an error: ${answer}`, { answer })
+}
+
+function plain(reply: unknown): PlainReply {
+  if (Array.isArray(reply)) return reply.map(plain)
+  if (Buffer.isBuffer(reply)) return reply.toString('utf8')
+  return typeof reply === 'string' || typeof reply === 'number' ? reply : null
+}
