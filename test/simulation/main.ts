@@ -5,6 +5,7 @@
  *   npm run simulate -- --first-seed 1            the runs from that seed on; without it the first is drawn, and said
  *   npm run simulate -- --seed 4711               one run again, with its timeline
  *   npm run simulate -- --mutant NAME [--seed N]  one mutant
+ *   npm run simulate -- --replicated               of sessions on several nodes, with all of these options: replicated/main.ts
  *   npm run simulate -- --workers 1               on one thread; default: as many as there are processors, two at least
  *
  * Exit code 1: a rule was broken, a mutant survived, or something that must be tested hardly ever happened.
@@ -15,6 +16,7 @@ import { type Mutant, mutants } from './mutants.js'
 import { freshSeed, simulate } from './pool.js'
 import { Progress } from './progress.js'
 import { describeFailure, isCrash, type Report } from './report.js'
+import { simulateReplicated } from './replicated/main.js'
 
 const { values } = parseArgs({
   options: {
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     mutant: { type: 'string' },
     workers: { type: 'string', default: String(Math.max(availableParallelism(), 2)) },
     'no-mutants': { type: 'boolean', default: false },
+    replicated: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -41,9 +44,19 @@ const REQUIRED = [
 const MUTANT_RUNS = 150_000
 const workers = natural('workers', values.workers, 1)
 const say = (text: string): void => void process.stderr.write(text)
-const chosen = values.mutant === undefined ? undefined : find(values.mutant)
+const chosen = values.mutant === undefined || values.replicated ? undefined : find(values.mutant)
 
-if (values.seed === undefined) await runAll()
+if (values.replicated) {
+  await simulateReplicated({
+    runs: natural('runs', values.runs, 1),
+    firstSeed: natural('first-seed', values['first-seed']),
+    seed: values.seed === undefined ? undefined : natural('seed', values.seed),
+    mutant: values.mutant,
+    workers,
+    withMutants: !values['no-mutants'],
+    json: values.json,
+  })
+} else if (values.seed === undefined) await runAll()
 else await replay(natural('seed', values.seed))
 
 async function replay(seed: number): Promise<void> {

@@ -74,6 +74,14 @@ describe('sessions on three nodes', () => {
     expect(await managerOf().length()).toBe(7)
   })
 
+  it('each node is marked, by a name of its own', async () => {
+    await count(managerOf(), 'first')
+    const marks = await Promise.all(servers.map((server) => server.commandText(`get ${prefix}-lck`)))
+    const names = marks.map((text) => /([0-9a-f]+) whole/.exec(text)?.[1])
+    expect(new Set(names).size).toBe(3)
+    expect(names).not.toContain(undefined)
+  })
+
   it('a lock is on each node while it is held, and on none afterwards', async () => {
     const manager = managerOf()
     const session = await manager.start<Counter>('held')

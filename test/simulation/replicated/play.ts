@@ -63,11 +63,13 @@ export interface Counts {
   destroyed: number
 }
 
+export const newCounts = (): Counts => ({ acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0 })
+
 class Play {
   readonly time = new SimulatedTime()
   readonly random: SeededRandom
   readonly flaws: string[] = []
-  readonly counts: Counts = { acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0 }
+  readonly counts = newCounts()
   private readonly nodes: number
   private readonly servers: SimulatedServer[]
   private readonly truths = new Map<string, Truth>()

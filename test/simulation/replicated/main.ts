@@ -1,0 +1,121 @@
+/**
+ * The simulation of replicated sessions, by `npm run simulate -- --replicated`:
+ *
+ *   --runs 100000         fresh runs on all processors, then all mutants (not with --no-mutants)
+ *   --first-seed 1        the runs from that seed on; without it the first is drawn, and said
+ *   --seed 4711           one run again
+ *   --mutant NAME         one mutant
+ *
+ * Exit code 1: something was lost, a mutant survived, or hardly anything was tested.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { bundleOf } from '../bundle.js'
+import type { Mutant } from '../mutants.js'
+import { Progress } from '../progress.js'
+import { mutants } from './mutants.js'
+import { type Counts, newCounts, play } from './play.js'
+import type { Job, Result } from './worker.js'
+
+export interface Options {
+  readonly runs: number
+  readonly firstSeed: number
+  readonly seed: number | undefined
+  readonly mutant: string | undefined
+  readonly workers: number
+  readonly withMutants: boolean
+  readonly json: boolean
+}
+
+const PORTION = 50
+const MUTANT_RUNS = 20_000
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
+
+/** Runs as the options say; sets the exit code. */
+export async function simulateReplicated({ runs, firstSeed, seed, mutant, workers, withMutants, json }: Options): Promise<void> {
+  if (seed !== undefined) {
+    const flaw = await play(seed)
+    process.stdout.write(`${flaw ?? `seed ${String(seed)}: nothing was lost`}\n`)
+    process.exitCode = flaw === undefined ? 0 : 1
+    return
+  }
+  const chosen = mutants.filter(({ name }) => mutant === undefined || name === mutant)
+  if (chosen.length === 0) throw new Error(`There is no mutant "${String(mutant)}": ${mutants.map(({ name }) => name).join(', ')}`)
+  const result = mutant === undefined ? await unweakened(runs, firstSeed, workers) : undefined
+  const caught: Record<string, number | 'survived'> = {}
+  for (const one of mutant !== undefined || withMutants ? chosen : []) {
+    const { runs: played, flaws } = await sweep({ firstSeed: 1, runs: MUTANT_RUNS, workers, mutant: one })
+    caught[one.name] = flaws.length === 0 ? 'survived' : played
+    say(`${one.name}: ${flaws[0] === undefined ? 'SURVIVED' : `caught after ${String(played)} runs: ${flaws[0]}`}`)
+  }
+  const { runs: played = 0, counts = newCounts(), flaws = [] } = result ?? {}
+  process.stdout.write(`${JSON.stringify({ firstSeed, runs: played, ...counts, violations: flaws.length, mutants: caught }, undefined, json ? 0 : 2)}\n`)
+  const isDull = result !== undefined && counts.acknowledged < played * 5
+  process.exitCode = flaws.length > 0 || isDull || Object.values(caught).includes('survived') ? 1 : 0
+}
+
+function unweakened(runs: number, firstSeed: number, workers: number): Promise<Result> {
+  say(`${String(runs)} runs from seed ${String(firstSeed)} on (again: --first-seed ${String(firstSeed)})`)
+  const progress = new Progress(runs)
+  return sweep({
+    ...{ firstSeed, runs, workers },
+    onPortion: ({ runs: more, flaws }) => {
+      for (const flaw of flaws) say(`${flaw} (again: npm run simulate -- --replicated --seed N)`)
+      progress.add(more)
+    },
+  })
+}
+
+interface Sweep {
+  readonly firstSeed: number
+  readonly runs: number
+  readonly workers: number
+  readonly mutant?: Mutant
+  readonly onPortion?: (result: Result) => void
+}
+
+/** Plays the seeds on several threads; with a mutant until the first flaw. */
+async function sweep({ firstSeed, runs, workers, mutant, onPortion }: Sweep): Promise<Result> {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-replicated-'))
+  try {
+    const file = join(folder, 'worker.mjs')
+    await bundleOf(fileURLToPath(new URL('./worker.ts', import.meta.url)), file, mutant)
+    let next = firstSeed
+    let isOver = false
+    const sum = { runs: 0, counts: newCounts(), flaws: [] as string[] }
+    const drive = async (): Promise<void> => {
+      const worker = new Worker(file, { execArgv: [] })
+      try {
+        while (!isOver && next < firstSeed + runs) {
+          const job: Job = { from: next, count: Math.min(PORTION, firstSeed + runs - next), stopsAtFlaw: mutant !== undefined }
+          next += job.count
+          const result = await ask(worker, job)
+          sum.runs += result.runs
+          sum.flaws.push(...result.flaws)
+          for (const name of Object.keys(sum.counts) as (keyof Counts)[]) sum.counts[name] += result.counts[name]
+          onPortion?.(result)
+          if (job.stopsAtFlaw && result.flaws.length > 0) isOver = true
+        }
+      } finally {
+        await worker.terminate()
+      }
+    }
+    await Promise.all(Array.from({ length: workers }, drive))
+    return sum
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const ask = (worker: Worker, job: Job): Promise<Result> =>
+  new Promise((resolve, reject) => {
+    worker.once('error', reject)
+    worker.once('message', (result: Result) => {
+      worker.off('error', reject)
+      resolve(result)
+    })
+    worker.postMessage(job)
+  })

@@ -1,0 +1,66 @@
+import type { Mutant } from '../mutants.js'
+
+const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
+
+const RECEIPT = `isWritten(receipt) && receipt.exit.status === 'ok'`
+const CHANGE = `return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.op === 'cas', ...item }`
+const ORDER = `const order = orderOfLocks(one, other)`
+const MINORITY = `sorted.change !== undefined && this.targets.size < set.quorum.majority`
+
+/** A store that asks for no version. */
+const UNFENCED = `return { op: 'set', ...item }`
+
+/** Each of these mutants must be caught. */
+export const mutants: readonly Mutant[] = [
+  one('noReceipt', 'A write counts whether or not the lock was ours behind it.', RECEIPT, `isWritten(receipt)`),
+  one('noDataFence', 'The record is written over whatever stands there.', CHANGE, UNFENCED),
+  {
+    name: 'redlock',
+    flaw: 'A lock on a majority and its lease, and nothing that fences the record.',
+    edits: [{ find: RECEIPT, replace: `isWritten(receipt)` }, { find: CHANGE, replace: UNFENCED }],
+  },
+  {
+    name: 'neitherTokenNorFence',
+    flaw: 'As PHP does it: whoever lets go deletes the lock that stands there, and the record is written over.',
+    edits: [
+      { find: RECEIPT, replace: `isWritten(receipt)` },
+      { find: CHANGE, replace: UNFENCED },
+      {
+        find: `const exit: Exit = { ...this.exit, cas: target.lock.cas }`,
+        replace: `const exit: Command = this.exit.op === 'cad' ? { op: 'delete', key: this.exit.key } : { ...this.exit, cas: target.lock.cas }`,
+      },
+    ],
+  },
+  {
+    name: 'writeMajority',
+    flaw: 'A write is acknowledged when a majority has stored it, and the newest is the one with the highest count.',
+    edits: [{ find: RECEIPT, replace: `isWritten(receipt)` }, { find: ORDER, replace: `const order = 0` }],
+  },
+  one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, `const order = 0`),
+  one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
+  one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `if (receipts.length >= set.quorum.majority) return this.acknowledge`, `if (receipts.length >= 1) return this.acknowledge`),
+  one(
+    'writesElsewhere',
+    'The record is also written to nodes that have not granted the lock, and counts there.',
+    `this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
+    `for (const [node, record] of known?.parts ?? []) {
+      if (!this.targets.has(node)) this.targets.set(node, { lock: { cas: { version: '1', asOf: Infinity }, incarnation: '' }, record })
+    }
+    this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
+  ),
+  one('bareDelete', 'A session is destroyed by deleting its record.', CHANGE, `if (change?.value.length === 0) return { op: 'delete', key: item.key }
+    ${CHANGE}`),
+  one('emptiedCounts', 'What an emptied node does not have outvotes what another one has.', `if (statements.length >= replicas) return true`, `if (statements.length >= majority) return true`),
+  one('emptiedIsWhole', 'A node that came back empty passes for one that has all it should have.', `again.get(member) === 'none'), false)`, `again.get(member) === 'none'), true)`),
+  one('readsOne', 'A read believes the first node that answers.', `sorted.readsRecord ? isComplete(heard.map(([, seen]) => seen), set.quorum)`, `sorted.readsRecord ? heard.length > 0`),
+  one('believesAnyone', 'The base of a write is the copy of any node, and not the newest.', `if (newest === undefined || isNewer(copy.head, newest.head)) newest = copy`, `newest ??= copy`),
+  {
+    name: 'minorityWrites',
+    flaw: 'A lock of which only a minority is left is written under.',
+    edits: [{ find: MINORITY, replace: `false` }, { find: `lock !== undefined && (!errand.sorted.readsRecord`, replace: `lock !== undefined && (true` }],
+  },
+  one('partialIsFenced', 'A write that one node has stored is told as refused.', `if (written > 0 || isUnclear) {`, `if (isUnclear) {`),
+  one('resolvedByReading', 'A write is believed stored because one node shows it.', `this.context.wire.quorum === undefined ? this.judgeExists()`, `true ? this.judgeExists()`),
+  one('keepsGrants', 'What was granted in vain is not given back.', `if (mine.size === 0) return then()`, `if (mine.size >= 0) return then()`),
+  one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
+]
