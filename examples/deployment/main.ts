@@ -8,8 +8,8 @@ import { runExample } from '../cluster/command-line.js'
 import { install, type Installation } from './installation.js'
 import { NotInstalledError } from './programs.js'
 import { drawResult, figuresOf, isReached, type Result, USAGE } from './report.js'
-import { type Plan, type Played, playScene } from './scene.js'
-import { playStorm } from './storm.js'
+import { type Plan, type Played, playScene, type Stage } from './scene.js'
+import { type Happened, playStorm } from './storm.js'
 import { playStuck, type Stuck } from './stuck.js'
 import { warmUp } from './warm-up.js'
 
@@ -29,21 +29,25 @@ async function playAll(numbers: typeof NUMBERS, signal: AbortSignal, tell: (line
   }
   const scenes: Played[] = []
   let stuck: Stuck | undefined
+  let happened: readonly Happened[] = []
   {
     await using installation = await begin(1)
     scenes.push(await playScene(installation, plan('calm')))
     const victims = Math.ceil(numbers.users / ONE_VICTIM_OF)
-    const script = async (stage: Parameters<typeof playStuck>[0]): Promise<void> => {
+    const script = async (stage: Stage): Promise<void> => {
       stuck = await playStuck(stage, victims)
     }
     scenes.push(await playScene(installation, plan('slow backend', numbers.users - victims), script))
   }
   {
     await using installation = await begin(3)
-    scenes.push(await playScene(installation, plan('storm'), playStorm))
+    const script = async (stage: Stage): Promise<void> => {
+      happened = await playStorm(stage)
+    }
+    scenes.push(await playScene(installation, plan('storm'), script))
   }
   if (stuck === undefined) throw new Error('The scene of the slow backend was not played.')
-  return { scenes, stuck }
+  return { scenes, stuck, happened }
 }
 
 async function play(isJson: boolean, signal: AbortSignal, numbers: typeof NUMBERS): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { Played } from './scene.js'
+import type { Happened } from './storm.js'
 import type { Stuck } from './stuck.js'
 import { quantile } from './tally.js'
 
@@ -25,6 +26,7 @@ Exit code: 0 every goal was reached; 1 one was not, or it could not run;
 export interface Result {
   readonly scenes: readonly Played[]
   readonly stuck: Stuck
+  readonly happened: readonly Happened[]
 }
 
 /** What `--json` prints. */
@@ -48,7 +50,7 @@ interface Goal {
 const MAX_RATIO = 1.2
 const MAX_CPU_PCT = 10
 
-export function goalsOf({ scenes, stuck }: Result): readonly Goal[] {
+export function goalsOf({ scenes, stuck, happened }: Result): readonly Goal[] {
   const goal = (isReached: boolean, is: string): Goal => ({ is, isReached })
   const goals = scenes.flatMap(({ name, account: { expected, kept, lost, wrong } }) => [
     goal(expected > 0 && lost === 0, `${name}: ${count(kept)} of ${count(expected)} acknowledged changes are kept`),
@@ -62,6 +64,7 @@ export function goalsOf({ scenes, stuck }: Result): readonly Goal[] {
   return [
     ...goals,
     goal(errors === 0, `${count(errors)} errors while nothing was broken`),
+    ...happened.map(({ name, mayFail, errors: told }) => goal(mayFail || told === 0, `${name}: ${count(told)} errors${mayFail ? '' : ', and none is due'}`)),
     // What this machine does by itself cannot be told from what the tied sessions do.
     goal(!isJudged || p99Ratio <= Math.max(MAX_RATIO, noiseRatio), `${count(victims)} sessions tied down: p99 of the others is ${fixed(p99Ratio, 2)} times the idle one (${bound})`),
     goal(memcachedCpuPct < MAX_CPU_PCT, `meanwhile memcached takes ${fixed(memcachedCpuPct)} % of a core (goal ${String(MAX_CPU_PCT)})`),

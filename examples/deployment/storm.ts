@@ -5,21 +5,42 @@ import type { Stage } from './scene.js'
 /** So long a program is away before it is started again: systemd's RestartSec. */
 const AWAY_MS = 1000
 
-/** Everything that happens to an installation, one thing after the other: parts of the scene's time after which each begins. */
-const EVENTS: readonly (readonly [number, (stage: Stage) => Promise<void>])[] = [
-  [0.1, killProcess],
-  [0.3, restartMemcached],
-  [0.5, reloadNginx],
-  [0.6, roll],
+interface Event {
+  readonly name: string
+  /** The part of the scene's time after which it begins, if what came before is over. */
+  readonly at: number
+  /** Visitors may notice it: what was under way in a process that is killed, or was to be stored on a memcached that is away. */
+  readonly mayFail: boolean
+  play(stage: Stage): Promise<void>
+}
+
+/** Everything that happens to an installation, one thing after the other. */
+const EVENTS: readonly Event[] = [
+  { name: 'nginx is reloaded', at: 0.05, mayFail: false, play: reloadNginx },
+  { name: 'the application is rolled', at: 0.1, mayFail: false, play: roll },
+  { name: 'a process is killed', at: 0.6, mayFail: true, play: killProcess },
+  { name: 'a memcached is restarted', at: 0.75, mayFail: true, play: restartMemcached },
 ]
 
-export async function playStorm(stage: Stage): Promise<void> {
+/** What happened, and how many requests were answered with an error meanwhile. */
+export interface Happened {
+  readonly name: string
+  readonly mayFail: boolean
+  readonly errors: number
+}
+
+export async function playStorm(stage: Stage): Promise<readonly Happened[]> {
+  const { seconds, signal, tally } = stage
   const beganMs = performance.now()
-  for (const [part, play] of EVENTS) {
-    const untilMs = beganMs + part * stage.seconds * 1000
-    await sleep(Math.max(0, untilMs - performance.now()), undefined, { signal: stage.signal })
+  const happened: Happened[] = []
+  for (const { name, at, mayFail, play } of EVENTS) {
+    const untilMs = beganMs + at * seconds * 1000
+    await sleep(Math.max(0, untilMs - performance.now()), undefined, { signal })
+    const before = tally.failed
     await play(stage)
+    happened.push({ name, mayFail, errors: tally.failed - before })
   }
+  return happened
 }
 
 async function killProcess({ installation: { apps }, signal, tell }: Stage): Promise<void> {
