@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { type Program, type Programs, until } from './programs.js'
 
 /** What memcached says of itself, as far as it is looked at here. */
@@ -8,6 +10,15 @@ export interface MemcachedFigures {
   readonly cpuSec: number
   /** But for the one that asks. */
   readonly connections: number
+}
+
+const UNIT = fileURLToPath(new URL('../../docs/guide/deploying/memcached.conf', import.meta.url))
+
+/** As the guide's unit for systemd has them, for this port and this user. */
+function argumentsFor(port: number): string[] {
+  const [, line = ''] = /^ExecStart=\S*memcached (.*)$/m.exec(readFileSync(UNIT, 'utf8')) ?? []
+  const user = process.getuid?.() === 0 ? '-u root' : ''
+  return line.replace(/-u \S+/, user).replace(/-p \d+/, `-p ${String(port)}`).split(' ').filter((word) => word !== '')
 }
 
 /** One memcached, which can be killed and come back under its old address. */
@@ -26,11 +37,8 @@ export class Memcached {
     return `127.0.0.1:${String(this.port)}`
   }
 
-  /** Started as docs/guide/deploying/memcached.conf says. */
   async start(signal: AbortSignal): Promise<void> {
-    const asRoot = process.getuid?.() === 0 ? ['-u', 'root'] : []
-    const args = [...asRoot, '-l', '127.0.0.1', '-p', String(this.port), '-U', '0', '-m', '256', '-c', '4096', '-o', 'temporary_ttl=61']
-    const program = this.programs.start(this.command, args)
+    const program = this.programs.start(this.command, argumentsFor(this.port))
     this.program = program
     await until('memcached did not start', () => this.hasStarted(), { program, signal })
   }
@@ -62,6 +70,8 @@ export class Memcached {
     socket.setEncoding('latin1').write('stats\r\nquit\r\n')
     let answer = ''
     for await (const chunk of socket) answer += String(chunk)
+    // It was killed in the middle of it.
+    if (!answer.endsWith('END\r\n')) throw new Error('memcached did not answer.')
     return new Map([...answer.matchAll(/^STAT (\S+) (.*)\r$/gm)].map(([, name = '', value = '']) => [name, value]))
   }
 }

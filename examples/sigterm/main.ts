@@ -37,7 +37,8 @@ const server = createServer((req, res) => void answer(req, res)).listen(Number(p
   if (typeof address === 'object') console.log(`http://127.0.0.1:${String(address?.port)}`)
 })
 
-process.once('SIGTERM', () => void stop())
+// pm2 sends SIGINT, as ctrl-C does; all others SIGTERM.
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void stop())
 
 async function stop(): Promise<void> {
   server.close()
@@ -46,4 +47,6 @@ async function stop(): Promise<void> {
   server.closeIdleConnections()
   const { held, waiting } = manager.stats()
   console.log(`held ${String(held)}, waiting ${String(waiting)}`)
+  // A worker of a cluster, pm2's too, has a channel to the first process, and does not end as long as it is open.
+  if (process.connected) process.disconnect()
 }

