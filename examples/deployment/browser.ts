@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from './ledger.js'
+import { pause } from './pause.js'
 import type { Answer, Site } from './site.js'
 import type { Tally } from './tally.js'
 import type { Turnstile } from './turnstile.js'
@@ -48,7 +48,7 @@ export class Browser {
       const outcome = outcomeOf(answer)
       ledger.note(number, outcome, sessionIn(answer.cookie ?? sent))
       if (outcome !== 'refused' || tries === TRIES || signal.aborted) return
-      await sleep((answer.retryAfterSec ?? 0) * 1000, undefined, { signal }).catch(() => undefined)
+      await pause((answer.retryAfterSec ?? 0) * 1000, signal)
     }
   }
 

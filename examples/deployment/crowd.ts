@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Browser, type Town } from './browser.js'
+import { pause } from './pause.js'
 
 /** From one page to the next: between half of it and one and a half times of it. */
 export const THINK_MS = 15_000
@@ -24,7 +24,7 @@ export class Crowd {
     // Nobody begins at the same time as the others.
     let thinkMs = Math.random() * THINK_MS
     for (;;) {
-      await sleep(thinkMs, undefined, { signal: until }).catch(() => undefined)
+      await pause(thinkMs, until)
       if (until.aborted) return
       await browser.page()
       thinkMs = (0.5 + Math.random()) * THINK_MS

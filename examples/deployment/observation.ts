@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Installation } from './installation.js'
+import { pause } from './pause.js'
 
 const EVERY_MS = 500
 /** As a Prometheus would, but more often. */
@@ -58,7 +58,7 @@ export class Observation {
     const { signal } = this.stopping
     while (!signal.aborted) {
       await look()
-      await sleep(ms, undefined, { signal }).catch(() => undefined)
+      await pause(ms, signal)
     }
   }
 

@@ -44,7 +44,7 @@ export interface Program {
   signal(name: NodeJS.Signals): void
 }
 
-const ONE_STEP_MS = 10
+const ONE_STEP_MS = 50
 
 /**
  * Every program of an installation, and their directory. Each leads a group of its own: ctrl-C is for this process, and what

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AT_ONCE, type Browser } from './browser.js'
 import { Crowd } from './crowd.js'
 import type { MemcachedFigures } from './memcached.js'
+import { pause } from './pause.js'
 import type { Stage } from './scene.js'
 import { quantile, type Sample, type Tally } from './tally.js'
 
@@ -10,7 +11,7 @@ export interface Stuck {
   readonly victims: number
   /** Requests that waited for their sessions in the end of each spell. */
   readonly waiting: number
-  /** Of the others' requests: p99 while sessions were tied down, divided by p99 while none was. */
+  /** Of the others' requests: p99 while sessions were tied down, divided by p99 while none was; of the middle spell each. */
   readonly p99Ratio: number
   readonly idleP99Ms: number
   readonly stuckP99Ms: number
@@ -23,8 +24,13 @@ export interface Stuck {
   readonly connections: number
 }
 
-/** So long the backend takes at the most, and so long it is idle in between; half of the scene where that is shorter. */
-const SPELL_MS = 10_000
+/** So long all victims are tied down, and so long nobody is in between; less in a short scene. */
+const SPELL_MS = 5000
+/** In so much of a spell before it one after the other is tied down. */
+const ONSET = 0.4
+
+/** Of a page's document before the rest of it. */
+const HEAD_START_MS = 100
 
 /** Requests in each state. */
 const ENOUGH = 1000
@@ -41,20 +47,18 @@ interface Spell {
 export async function playStuck(stage: Stage, victimCount: number): Promise<Stuck> {
   const { installation, seconds, signal, tally } = stage
   const victims = new Crowd(stage.apart(), victimCount)
-  const spellMs = Math.min(SPELL_MS, seconds * 500)
+  const spellMs = Math.min(SPELL_MS, seconds * 400)
   const [idle, stuck]: [Spell[], Spell[]] = [[], []]
   let [memcachedCpuPct, connections] = [0, 0]
   const figures = (): Promise<MemcachedFigures[]> => Promise.all(installation.servers.map((server) => server.figures()))
   await Promise.all(victims.browsers.map((browser) => browser.page()))
-  for (let turns = Math.max(1, Math.round((seconds * 1000) / (2 * spellMs))); turns > 0 && !signal.aborted; turns--) {
+  for (let turns = Math.max(1, Math.round((seconds * 1000) / ((2 + ONSET) * spellMs))); turns > 0 && !signal.aborted; turns--) {
     idle.push(await spell(() => walkFor(victims, spellMs, signal)))
+    installation.backend.slowDown()
+    const answered = Promise.all(victims.browsers.map((browser) => tieDown(browser, spellMs, signal)))
+    await sleep(ONSET * spellMs, undefined, { signal })
     const before = await figures()
-    let answered: Promise<unknown> = Promise.resolve()
-    const now = await spell(async () => {
-      installation.backend.slowDown()
-      answered = Promise.all(victims.browsers.map((browser) => tieDown(browser, spellMs)))
-      await sleep(spellMs, undefined, { signal })
-    })
+    const now = await spell(() => sleep(spellMs, undefined, { signal }))
     stuck.push(now)
     const after = await figures()
     const cpuSec = Math.max(...after.map((each, at) => each.cpuSec - (before[at]?.cpuSec ?? 0)))
@@ -79,13 +83,15 @@ export async function playStuck(stage: Stage, victimCount: number): Promise<Stuc
 }
 
 /** A request that the backend keeps waiting, what else the page asks for, and then the visitor presses reload. Not all at one moment. */
-async function tieDown(browser: Browser, spellMs: number): Promise<void> {
-  await sleep(Math.random() * 0.2 * spellMs)
+async function tieDown(browser: Browser, spellMs: number, signal: AbortSignal): Promise<void> {
+  const onsetMs = ONSET * spellMs - HEAD_START_MS
+  const beforeMs = Math.random() * onsetMs
+  await pause(beforeMs, signal)
   const report = browser.change('report')
   // As a page does: its document first. It holds the session when the others come.
-  await sleep(100)
+  await pause(HEAD_START_MS, signal)
   const rest = browser.burst()
-  await sleep((0.2 + 0.4 * Math.random()) * spellMs)
+  await pause(onsetMs - beforeMs + Math.random() * 0.8 * spellMs, signal)
   await Promise.all([report, rest, browser.burst()])
 }
 
@@ -93,7 +99,7 @@ async function tieDown(browser: Browser, spellMs: number): Promise<void> {
 async function walkFor(victims: Crowd, ms: number, signal: AbortSignal): Promise<void> {
   const over = new AbortController()
   const walking = victims.walk(over.signal)
-  await sleep(ms, undefined, { signal }).catch(() => undefined)
+  await pause(ms, signal)
   over.abort()
   await walking
 }
@@ -112,4 +118,8 @@ const halfOf = ({ fromMs, toMs }: Spell, from: number): Spell => {
 const samplesIn = ({ samples }: Tally, spells: readonly Spell[]): readonly Sample[] =>
   samples.filter(({ sentMs }) => spells.some(({ fromMs, toMs }) => sentMs >= fromMs && sentMs < toMs))
 
-const p99In = (tally: Tally, spells: readonly Spell[]): number => quantile(samplesIn(tally, spells), 0.99)
+/** p99 of each spell, and of those the middle one: a stall of the machine is in one of them, or in two. */
+function p99In(tally: Tally, spells: readonly Spell[]): number {
+  const each = spells.map((one) => quantile(samplesIn(tally, [one]), 0.99)).sort((one, other) => one - other)
+  return each[Math.floor((each.length - 1) / 2)] ?? NaN
+}

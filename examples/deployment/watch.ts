@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AppProcess } from './app-process.js'
 import type { Nginx } from './nginx.js'
+import { pause } from './pause.js'
 
 const EVERY_MS = 500
 /** A busy machine may miss one answer. */
@@ -47,7 +47,7 @@ export class Watch {
     while (!signal.aborted) {
       await Promise.all(this.apps.map((app) => this.look(app)))
       if (!signal.aborted) await this.tell().catch(() => undefined)
-      await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined)
+      await pause(EVERY_MS, signal)
     }
   }
 

@@ -15,6 +15,7 @@ import { latchkey } from '../cli/tool.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { ROOT } from '../support/pages.js'
+import { builtProgram } from '../support/programs.js'
 
 const HERE = join(ROOT, 'docs/guide/deploying')
 const run = promisify(execFile)
@@ -94,6 +95,58 @@ function post(port: number, path: string): Promise<readonly [number | undefined,
       .end()
   })
 }
+
+const PM2 = join(ROOT, '.cache/pm2')
+it('pm2 starts the processes by the command of the guide; when it stops them no acknowledged change is lost, and no lock is left', async () => {
+  const [, command = ''] = /`pm2 (start server\.js .*?)`/.exec(readFileSync(join(ROOT, 'docs/guide/deploying.md'), 'utf8')) ?? []
+  if (!existsSync(join(PM2, 'node_modules/pm2'))) {
+    mkdirSync(PM2, { recursive: true })
+    writeFileSync(join(PM2, 'package.json'), '{ "private": true }')
+    await run('npm', ['install', '--no-audit', '--no-fund', 'pm2@6'], { cwd: PM2 })
+  }
+  await using memcached = await MemcachedServer.start()
+  const [port = 0] = await freePorts(1)
+  const server = await builtProgram(join(ROOT, 'examples/sigterm/main.ts'))
+  const env = { ...process.env, PM2_HOME: join(scratch, 'pm2'), PORT: String(port), MEMCACHE_SERVERS: memcached.address, NODE_OPTIONS: '' }
+  // Its daemon keeps what it was started with: a pipe would never be closed.
+  const pm2 = async (args: readonly string[]): Promise<void> => {
+    const [code] = (await once(spawn(join(PM2, 'node_modules/.bin/pm2'), args, { cwd: scratch, env, stdio: 'ignore' }), 'exit')) as [number | null]
+    expect([args[0], code]).toEqual([args[0], 0])
+  }
+  const acknowledged = new Map<string, number>()
+  const cutOff = new Map<string, number>()
+  const count = (counts: Map<string, number>, visitor: string): unknown => counts.set(visitor, (counts.get(visitor) ?? 0) + 1)
+  /** Until it is refused, or nobody is there. */
+  const visit = async (visitor: string): Promise<void> => {
+    for (;;) {
+      // Node's cluster takes a connection that none of its workers, which end, is given any more.
+      const status = await Promise.race([post(port, `/${visitor}`).then(([told]) => told, () => undefined), sleep(5000)])
+      if (status === 200) count(acknowledged, visitor)
+      else {
+        if (status !== 503) count(cutOff, visitor)
+        return
+      }
+    }
+  }
+  try {
+    await pm2(command.replace('server.js', server).split(' '))
+    await expect.poll(() => post(port, '/first').then(([status]) => status, () => undefined)).toBe(200)
+    const visitors = Array.from({ length: 24 }, (_, at) => visit(`visitor-${String(at % 6)}`))
+    await expect.poll(() => [...acknowledged.values()].reduce((sum, each) => sum + each, 0)).toBeGreaterThan(100)
+    await pm2(['stop', 'all'])
+    await Promise.all(visitors)
+  } finally {
+    await pm2(['kill'])
+  }
+  await using closing = { manager: new SessionManager({ savePath: `tcp://${memcached.address}` }), [Symbol.asyncDispose]: () => closing.manager.close() }
+  expect(acknowledged.size).toBe(6)
+  for (const [visitor, known] of acknowledged) {
+    const { count: stored = 0 } = (await closing.manager.peek<{ count: number }>(visitor)) ?? {}
+    expect(stored).toBeGreaterThanOrEqual(known)
+    expect(stored).toBeLessThanOrEqual(known + (cutOff.get(visitor) ?? 0))
+    expect(await closing.manager.holder(visitor)).toBeUndefined()
+  }
+})
 
 it.skipIf(!isInstalled('nginx'))(`behind nginx, a release is rolled process by process: no visitor is told an error, and no change is lost${lacking('nginx')}`, async () => {
   await using memcached = await MemcachedServer.start()
