@@ -44,8 +44,8 @@ export class Judge {
     private readonly restartsOf: (server: number) => readonly Restart[],
   ) {
     this.wire = readSavePath(savePath).open({ clock: systemClock, flightMs: 2000, connections: 1 })
-    // Nobody restarts a disk.
-    const servers = savePath.startsWith('file:') ? [] : serversOf(savePath)
+    // Nobody restarts a disk, and Redis is one server.
+    const servers = /^(?:file:|redis:)/.test(savePath) ? [] : serversOf(savePath)
     this.ownerOf = servers.length === 0 ? () => 0 : createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))
   }
 

@@ -1,10 +1,12 @@
 /**
- * The soak: real processes on real memcached servers, or on a disk, tormented at random, and every acknowledged change accounted for.
+ * The soak: real processes on real memcached servers, a Redis, or a disk, tormented at random, and every acknowledged change accounted for.
  * Exits with 1 if latchkey lost, made up or confused anything; what a restarted server forgot is told apart from that.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SeededRandom } from '../src/testing/index.js'
 import { MemcachedServer } from '../test/support/memcached-server.js'
+import { RedisProcess } from '../test/support/redis-server.js'
+import type { ServerProcess } from '../test/support/server-process.js'
 import { Crew } from './crew.js'
 import { Judge } from './judge.js'
 import { sessionOf } from './messages.js'
@@ -19,11 +21,11 @@ const END_WITHIN_MS = 20_000
 async function soak(options: SoakOptions): Promise<boolean> {
   const { minutes, seed, processes, sessions } = options
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
-  const cast = `${String(processes)} processes, ${options.savePath ?? `${String(options.servers)} servers`}`
+  const cast = `${String(processes)} processes, ${options.savePath ?? `${String(options.servers)} ${options.engine}`}`
   say(`soak: ${String(minutes)} minutes, ${cast}, seed ${String(seed)}`)
-  const start = (): Promise<MemcachedServer> => MemcachedServer.start({ args: ['-m', '256'] })
+  const start = (): Promise<ServerProcess> => (options.engine === 'redis' ? RedisProcess.start() : MemcachedServer.start({ args: ['-m', '256'] }))
   const servers = await Promise.all(Array.from({ length: options.servers }, start))
-  const savePath = options.savePath ?? servers.map(({ address }) => `tcp://${address}`).join(',')
+  const savePath = options.savePath ?? servers.map(({ address }) => `${options.engine === 'redis' ? 'redis' : 'tcp'}://${address}`).join(',')
   const judge = new Judge(savePath, (server) => tormentor.restarts[server] ?? [])
   const crew = new Crew({
     ...{ size: processes, savePath, sessions, seed, locking: !options.unsafe },

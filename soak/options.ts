@@ -1,9 +1,13 @@
 import { parseArgs } from 'node:util'
 
+const ENGINES = ['memcached', 'redis'] as const
+export type Engine = (typeof ENGINES)[number]
+
 export interface SoakOptions {
   readonly minutes: number
   readonly seed: number
   readonly processes: number
+  readonly engine: Engine
   /** 0 with a save path of the user's own. */
   readonly servers: number
   /** A directory on disk, in place of servers. */
@@ -18,6 +22,7 @@ export const USAGE = `npm run soak -- [options]
   --minutes N     how long to torment; default 2
   --seed N        of what is done to whom; default: a random one, which is printed
   --processes N   default 4
+  --engine E      memcached, or redis: one server, that is stopped and restarted empty; default memcached
   --servers N     memcached servers; default 3
   --save-path P   file:DIRECTORY, in place of servers: processes are killed and stopped, and nothing else is
   --sessions N    sessions visited at a time; default 12
@@ -32,7 +37,8 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
       minutes: { type: 'string', default: '2' },
       seed: { type: 'string' },
       processes: { type: 'string', default: '4' },
-      servers: { type: 'string', default: '3' },
+      engine: { type: 'string', default: 'memcached' },
+      servers: { type: 'string' },
       'save-path': { type: 'string' },
       sessions: { type: 'string', default: '12' },
       json: { type: 'boolean', default: false },
@@ -43,11 +49,16 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
   if (values.help) return 'help'
   const savePath = values['save-path']
   if (savePath?.startsWith('file:') === false) throw new RangeError(`--save-path is ${savePath}; it must be file:DIRECTORY`)
+  const engine = ENGINES.find((one) => one === values.engine)
+  if (engine === undefined) throw new RangeError(`--engine is ${values.engine}; it must be ${ENGINES.join(' or ')}`)
+  if (engine === 'redis' && (values.servers !== undefined || savePath !== undefined)) throw new RangeError('--engine redis has one server, and no save path')
+  const servers = values.servers ?? (engine === 'redis' ? '1' : '3')
   return {
+    engine,
     minutes: number('minutes', values.minutes, 0.05, 100_000),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : whole('seed', values.seed, 0, 2 ** 31),
     processes: whole('processes', values.processes, 1, 64),
-    servers: savePath === undefined ? whole('servers', values.servers, 1, 16) : 0,
+    servers: savePath === undefined ? whole('servers', servers, 1, 16) : 0,
     savePath,
     sessions: whole('sessions', values.sessions, 1, 1000),
     json: values.json,

@@ -1,7 +1,7 @@
 /** Pauses, kills and restarts what the soak runs on; one affliction at a time for each victim. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SeededRandom } from '../src/testing/index.js'
-import type { MemcachedServer } from '../test/support/memcached-server.js'
+import type { ServerProcess } from '../test/support/server-process.js'
 import type { Crew } from './crew.js'
 import type { Restart } from './history.js'
 import { nowMs } from './messages.js'
@@ -22,7 +22,7 @@ export class Tormentor {
   private resting = false
 
   constructor(
-    private readonly servers: readonly MemcachedServer[],
+    private readonly servers: readonly ServerProcess[],
     private readonly crew: Crew,
     private readonly random: SeededRandom,
   ) {
@@ -68,14 +68,14 @@ export class Tormentor {
     return affliction().finally(() => this.busy.delete(victim))
   }
 
-  private async pause(server: MemcachedServer, ms: number): Promise<void> {
+  private async pause(server: ServerProcess, ms: number): Promise<void> {
     this.torments.serverPauses++
     await server.pause()
     await sleep(ms)
     server.resume()
   }
 
-  private async restart(server: MemcachedServer, index: number, downMs: number): Promise<void> {
+  private async restart(server: ServerProcess, index: number, downMs: number): Promise<void> {
     this.torments.serverRestarts++
     const restart: Restart = { fromMs: nowMs(), toMs: Infinity }
     this.restarts[index]?.push(restart)

@@ -1,9 +1,8 @@
-/** The ground of the cells on memcached: servers, some of them shared, each with a road past the proxy of the cell. */
+/** The ground of the cells on memcached or Redis: servers, some of them shared, each with a road past the proxy of the cell. */
 import { systemClock } from '../../src/system/clock.js'
-import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
-import type { MemcachedServer } from '../support/memcached-server.js'
+import { readSavePath } from '../../src/wire/open-wire.js'
 import { FaultProxy } from '../support/proxy.js'
-import { serversOf } from '../support/servers.js'
+import type { ServerProcess } from '../support/server-process.js'
 import type { FaultKind } from './fault-kinds.js'
 import type { Ground } from './matrix.js'
 import { managerFor, Rig, type RigOptions, Truth } from './rig.js'
@@ -11,7 +10,7 @@ import { Roads, type Transport } from './transports.js'
 
 interface Site {
   readonly transport: Transport
-  readonly server: MemcachedServer
+  readonly server: ServerProcess
   readonly truth: Truth
 }
 
@@ -33,7 +32,7 @@ export class ServerRig extends Rig {
     return rig
   }
 
-  get server(): MemcachedServer {
+  get server(): ServerProcess {
     return this.site.server
   }
 
@@ -95,8 +94,8 @@ export class ServerGround implements Ground<ServerRig> {
 
   private async build(transport: Transport): Promise<Site> {
     const server = await this.made.startServer(transport)
-    const servers = serversOf(this.made.savePath(transport, server.address))
-    const truth = new Truth(createMemcachedWire({ servers, clock: systemClock, flightMs: 10_000, connections: 2 }))
+    const address = readSavePath(this.made.savePath(transport, server.address))
+    const truth = new Truth(address.open({ clock: systemClock, flightMs: 10_000, connections: 2 }))
     return { transport, server, truth }
   }
 }

@@ -5,9 +5,12 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { RedisProcess } from '../support/redis-server.js'
+import type { ServerProcess } from '../support/server-process.js'
 
 export const TRANSPORTS = ['tcp text', 'tcp binary', 'tls', 'sasl'] as const
-export type Transport = (typeof TRANSPORTS)[number]
+/** Redis is another store: its matrix is played by itself. */
+export type Transport = (typeof TRANSPORTS)[number] | 'redis'
 
 const USER = 'me'
 const PASSWORD = 'p@ss:,é'
@@ -25,8 +28,10 @@ export class Roads implements AsyncDisposable {
     return roads
   }
 
-  startServer(transport: Transport): Promise<MemcachedServer> {
+  startServer(transport: Transport): Promise<ServerProcess> {
     switch (transport) {
+      case 'redis':
+        return RedisProcess.start()
       case 'tcp text':
       case 'tcp binary':
         return MemcachedServer.start()
@@ -42,6 +47,8 @@ export class Roads implements AsyncDisposable {
   /** @param address of the server, or of a proxy before it: `host:port`. */
   savePath(transport: Transport, address: string): string {
     switch (transport) {
+      case 'redis':
+        return `redis://${address}`
       case 'tcp text':
         return `tcp://${address}?protocol=text`
       case 'tcp binary':
