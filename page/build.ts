@@ -28,8 +28,9 @@ async function bundled(file: string): Promise<string> {
 
 /** Writes the module, so that nobody ever sees half of it. */
 async function write(file: string, form: (name: string, value: string) => string): Promise<void> {
-  const [html, script, style] = await Promise.all([readFile(join(PAGE, 'page.html'), 'utf8'), bundled('main.ts'), bundled('page.css')])
-  const text = Object.entries({ html, script, style }).map(([name, value]) => form(name, JSON.stringify(value)))
+  const plain = (name: string): Promise<string> => readFile(join(PAGE, name), 'utf8')
+  const [html, icon, script, style] = await Promise.all([plain('page.html'), plain('icon.svg'), bundled('main.ts'), bundled('page.css')])
+  const text = Object.entries({ html, icon, script, style }).map(([name, value]) => form(name, JSON.stringify(value)))
   await mkdir(dirname(file), { recursive: true })
   await writeFile(`${file}.${String(process.pid)}`, `${text.join('\n')}\n`)
   await rename(`${file}.${String(process.pid)}`, file)

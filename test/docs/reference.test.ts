@@ -30,6 +30,7 @@ describe(OPTIONS, () => {
     ['## Fastify', 'src/adapters/fastify/options.ts', 'OwnSessionOptions', 2],
     ['## Express', 'src/adapters/http/options.ts', 'LockOptions', 3],
     ['## Express', 'src/adapters/http/session-record.ts', 'KeepingOptions', 2],
+    ['## Inspector', 'src/adapters/inspector/options.ts', 'InspectorOptions', 3],
   ])('%s has a row for every option of %s, %s', (heading, file, type, more) => {
     const options = fieldsOf(file, type)
     expect(options.length).toBeGreaterThan(more)

@@ -105,9 +105,9 @@ describe.each(KINDS)('%s', (kind) => {
     const page = await fetch(`${origin}/latchkey`)
     expect([page.status, page.redirected, page.url]).toEqual([200, true, `${origin}/latchkey/`])
     expect(await page.text()).toContain('<!doctype html>')
-    for (const [file, type] of [['page.js', 'text/javascript'], ['page.css', 'text/css'], ['', 'text/html']] as const) {
+    for (const [file, type] of [['page.js', 'text/javascript'], ['page.css', 'text/css'], ['icon.svg', 'image/svg+xml'], ['', 'text/html']] as const) {
       const { status, headers } = await fetch(`${origin}/latchkey/${file}`)
-      expect([status, headers.get('content-type')]).toEqual([200, `${type}; charset=utf-8`])
+      expect([status, headers.get('content-type')]).toEqual([200, type.startsWith('text') ? `${type}; charset=utf-8` : type])
       expect(headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self'.*frame-ancestors 'none'/)
       expect(headers.get('cache-control')).toContain('no-store')
       expect(headers.get('access-control-allow-origin')).toBeNull()

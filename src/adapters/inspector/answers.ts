@@ -24,8 +24,8 @@ const HEADERS = {
   'X-Robots-Tag': 'noindex',
 } as const
 
-const TYPES = { html: 'text/html; charset=utf-8', script: 'text/javascript; charset=utf-8', style: 'text/css; charset=utf-8' } as const
-const FILES: Readonly<Record<string, keyof typeof TYPES>> = { '': 'html', 'page.js': 'script', 'page.css': 'style' }
+const TYPES = { html: 'text/html; charset=utf-8', icon: 'image/svg+xml', script: 'text/javascript; charset=utf-8', style: 'text/css; charset=utf-8' } as const
+const FILES: Readonly<Record<string, keyof typeof TYPES>> = { '': 'html', 'icon.svg': 'icon', 'page.js': 'script', 'page.css': 'style' }
 
 const text = (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer => ({
   status,
