@@ -1,7 +1,7 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from 'node:util'
 
-export const ROW_NAMES = ['cycle', 'cost', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'scale', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines', 'mutex'] as const
+export const ROW_NAMES = ['cycle', 'cost', 'http', 'size', 'herd', 'handoff', 'isolation', 'waiters', 'scale', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines', 'mutex', 'cluster'] as const
 export type RowName = (typeof ROW_NAMES)[number]
 
 export interface Options {

@@ -4,6 +4,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Options, ROW_NAMES, type RowName } from './options.js'
+import { cluster } from './rows/cluster.js'
 import { cost } from './rows/cost.js'
 import { cycle } from './rows/cycle.js'
 import { engines } from './rows/engines.js'
@@ -29,9 +30,11 @@ import { drawn } from './support/svg.js'
 import { printed } from './support/table.js'
 import { targetsTable } from './targets.js'
 
-const ROWS: Readonly<Record<RowName, Row>> = { cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file, php, engines, mutex }
+const ROWS: Readonly<Record<RowName, Row>> = {
+  cycle, cost, http, size, herd, handoff, isolation, waiters, scale, growth, records, observe, shapes, file, php, engines, mutex, cluster,
+}
 /** Not of `--quick`, which has to be done in two minutes, unless asked for by `--only`. */
-const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines', 'mutex']
+const NOT_QUICK: readonly RowName[] = ['scale', 'size', 'growth', 'records', 'observe', 'shapes', 'file', 'php', 'engines', 'mutex', 'cluster']
 /** These measure a second build beside this one themselves, slice by slice. */
 const BESIDE: readonly RowName[] = ['cycle', 'cost', 'observe']
 /** How often each of two builds has its turn, in the other rows. */

@@ -45,6 +45,10 @@ const TARGETS: readonly Target[] = [
   { figure: 'mutex.handoffP99Ms', kind: 'at most', limit: 20 },
   { figure: 'engines.redisRatioToConnectRedis', kind: 'at least', limit: 1.2, aim: 1.5 },
   { figure: 'engines.redisSequentialRatioToConnectRedis', kind: 'at most', limit: 1.05 },
+  { figure: 'cluster.ratioToOneNode', kind: 'at least', limit: 0.4 },
+  { figure: 'cluster.latencyRatioToOneNode', kind: 'at most', limit: 1.2 },
+  { figure: 'cluster.failoverGapMs', kind: 'at most', limit: 100 },
+  { figure: 'cluster.failoverRefused', kind: 'exactly', limit: 0 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
 ]
 

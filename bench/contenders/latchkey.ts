@@ -1,6 +1,7 @@
 /** latchkey, locked: by SessionStore's hooks, one object a cycle, as PHP uses a save handler. */
-import type { SessionManager } from '../support/latchkey.js'
-import { type Contender, idOf } from './contender.js'
+import { loadLatchkey, type SessionManager } from '../support/latchkey.js'
+import { changed, sessionOf } from '../support/record.js'
+import { type Contender, idOf, RECORD_BYTES } from './contender.js'
 
 export class LatchkeyHooks implements Contender {
   constructor(
@@ -27,4 +28,16 @@ export class LatchkeyHooks implements Contender {
     await store.write(id, change(await store.read(id)))
     await store.close()
   }
+}
+
+/** On what the save path names, under a prefix of its own. @param end what ends with it */
+export async function latchkeyAt(name: string, savePath: string, end?: () => Promise<void>): Promise<Contender> {
+  const { SessionManager } = await loadLatchkey()
+  const manager = new SessionManager({ savePath, prefix: `${name.replace(/\W/g, '')}:` })
+  const hooks = new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(RECORD_BYTES)), changed)
+  const close = async (): Promise<void> => {
+    await hooks.close()
+    await end?.()
+  }
+  return { name, seed: (index) => hooks.seed(index), cycle: (index) => hooks.cycle(index), close }
 }

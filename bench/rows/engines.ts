@@ -1,16 +1,13 @@
 /** engines: the locked cycle on what keeps the sessions: memcached directly and through proxies, and Redis; beside connect-redis, which locks nothing. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
-import { configurationOf, missingProxy, type Proxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
+import { configurationOf, missingProxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
 import { CONNECT_REDIS, connectRedisTo } from '../contenders/all.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
-import { LatchkeyHooks } from '../contenders/latchkey.js'
-import type { Slice } from '../support/drive.js'
-import { loadLatchkey } from '../support/latchkey.js'
-import { type Slices, underBothLoads } from '../support/loads.js'
-import { changed, sessionOf } from '../support/record.js'
+import { latchkeyAt } from '../contenders/latchkey.js'
+import { latenciesUs, loadTable, ratesOf, type Slices, underBothLoads } from '../support/loads.js'
 import { startRedis } from '../support/redis-server.js'
-import { num, type Row, type Table } from '../support/result.js'
-import { median, ratioOf, spreadPct } from '../support/statistics.js'
+import type { Row } from '../support/result.js'
+import { ratioOf } from '../support/statistics.js'
 
 const SESSIONS = 4096
 const IN_FLIGHT = 64
@@ -52,7 +49,7 @@ export const engines: Row = {
     const ratio = ({ of, to }: (typeof RATIOS)[number]): number => ratioOf(ratesOf(many.get(of)), ratesOf(many.get(to)))
     return {
       figures: { ...Object.fromEntries(known.map((one) => [one.figure, ratio(one)])), ...sequentialOf(single) },
-      tables: [tableOf(`engines, ${String(IN_FLIGHT)} in flight`, many), tableOf('engines, one at a time', single)],
+      tables: [loadTable(`engines, ${String(IN_FLIGHT)} in flight`, many, DIRECT), loadTable('engines, one at a time', single, DIRECT)],
       charts: [],
       notes,
     }
@@ -60,7 +57,7 @@ export const engines: Row = {
 }
 
 const enginesOf = (server: MemcachedServer): readonly Engine[] => [
-  { name: DIRECT, make: () => latchkey(DIRECT, `tcp://${server.address}`) },
+  { name: DIRECT, make: () => latchkeyAt(DIRECT, `tcp://${server.address}`) },
   ...REAL_PROXY_KINDS.map((kind): Engine => {
     const name = kind === 'proxy' ? "memcached's proxy" : kind
     return { name, make: () => behind(kind, name, server) }
@@ -71,47 +68,16 @@ const enginesOf = (server: MemcachedServer): readonly Engine[] => [
 async function onRedis(): Promise<readonly Contender[]> {
   const server = await startRedis()
   if (server === undefined) return []
-  return [await latchkey(REDIS, `redis://127.0.0.1:${String(server.port)}`), await connectRedisTo(server, { recordBytes: RECORD_BYTES })]
+  return [await latchkeyAt(REDIS, `redis://127.0.0.1:${String(server.port)}`), await connectRedisTo(server, { recordBytes: RECORD_BYTES })]
 }
 
 function sequentialOf(single: Slices): Record<string, number> {
   const [ours, theirs] = [single.get(REDIS), single.get(CONNECT_REDIS)]
-  return ours === undefined || theirs === undefined ? {} : { [SEQUENTIAL]: ratioOf(latenciesOf(ours), latenciesOf(theirs)) }
+  return ours === undefined || theirs === undefined ? {} : { [SEQUENTIAL]: ratioOf(latenciesUs(ours), latenciesUs(theirs)) }
 }
 
 async function behind(kind: ProxyKind, name: string, server: MemcachedServer): Promise<Contender | { readonly missing: string }> {
   if (missingProxy(kind) !== '') return { missing: 'scripts/test-proxies.sh brings it' }
   const proxy = await startProxy(kind, configurationOf(kind, [server.address]))
-  return latchkey(name, `tcp://${proxy.address}?via=${kind}`, proxy)
-}
-
-/** @param proxy ends with it. */
-async function latchkey(name: string, savePath: string, proxy?: Proxy): Promise<Contender> {
-  const { SessionManager } = await loadLatchkey()
-  const manager = new SessionManager({ savePath, prefix: `${name.replace(/\W/g, '')}:` })
-  const hooks = new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(RECORD_BYTES)), changed)
-  const close = async (): Promise<void> => {
-    await hooks.close()
-    await proxy?.stop()
-  }
-  return { name, seed: (index) => hooks.seed(index), cycle: (index) => hooks.cycle(index), close }
-}
-
-const ratesOf = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map(({ cyclesPerSecond }) => cyclesPerSecond)
-const latenciesOf = (slices: readonly Slice[]): number[] => slices.map(({ latenciesMs }) => median(latenciesMs) * 1000)
-
-function tableOf(title: string, slices: Slices): Table {
-  const direct = slices.get(DIRECT)
-  return {
-    title,
-    head: ['', 'cycles/s', '± %', 'of direct', 'CPU µs/cycle', 'p50 µs'],
-    rows: [...slices].map(([name, own]) => [
-      name,
-      num(median(ratesOf(own))),
-      num(spreadPct(ratesOf(own))),
-      num(ratioOf(ratesOf(own), ratesOf(direct))),
-      num(median(own.map(({ cpuUsPerCycle }) => cpuUsPerCycle))),
-      num(median(latenciesOf(own))),
-    ]),
-  }
+  return latchkeyAt(name, `tcp://${proxy.address}?via=${kind}`, () => proxy.stop())
 }

@@ -1,7 +1,8 @@
 /** The two loads under which a cycle is looked at: many in flight, and one at a time. */
 import type { Contender } from '../contenders/contender.js'
 import { drive, inRounds, seedAll, type Slice } from './drive.js'
-import type { RowContext } from './result.js'
+import { num, type RowContext, type Table } from './result.js'
+import { median, ratioOf, spreadPct } from './statistics.js'
 
 /** By the contenders' names. */
 export type Slices = ReadonlyMap<string, readonly Slice[]>
@@ -30,4 +31,26 @@ function measure(list: readonly Contender[], { sessions, inFlight }: Loads, cont
   return inRounds(list, rounds, slice, (text) => {
     context.progress(`${about}: ${text}`)
   })
+}
+
+export const ratesOf = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map(({ cyclesPerSecond }) => cyclesPerSecond)
+
+/** The median of each slice, in microseconds. */
+export const latenciesUs = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map(({ latenciesMs }) => median(latenciesMs) * 1000)
+
+/** One of the two loads; every contender beside that of the name `base`. */
+export function loadTable(title: string, slices: Slices, base: string): Table {
+  const beside = ratesOf(slices.get(base))
+  return {
+    title,
+    head: ['', 'cycles/s', '± %', `of ${base}`, 'CPU µs/cycle', 'p50 µs'],
+    rows: [...slices].map(([name, own]) => [
+      name,
+      num(median(ratesOf(own))),
+      num(spreadPct(ratesOf(own))),
+      num(ratioOf(ratesOf(own), beside)),
+      num(median(own.map(({ cpuUsPerCycle }) => cpuUsPerCycle))),
+      num(median(latenciesUs(own))),
+    ]),
+  }
 }

@@ -8,7 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface OwnMemcached {
   /** host:port */
   readonly address: string
-  /** Resolves when it is gone. */
+  /** As if its machine stood still, until 'SIGCONT'. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
+  /** Kills it. Resolves when it is gone. */
   stop(): Promise<void>
 }
 
@@ -18,16 +20,17 @@ const HOST = '127.0.0.1'
 const START_DEADLINE_MS = 5000
 
 /**
- * Starts memcached on a free loopback port.
+ * Starts memcached on loopback.
  *
+ * @param wanted port; default: the kernel chooses a free one
  * @throws MemcachedMissingError when no such program is installed.
  */
-export async function startMemcached(signal: AbortSignal): Promise<OwnMemcached> {
+export async function startMemcached(signal: AbortSignal, wanted?: number): Promise<OwnMemcached> {
   const directory = mkdtempSync(join(tmpdir(), 'latchkey-example-'))
   const portFile = join(directory, 'port')
   const asRoot = process.getuid?.() === 0 ? ['-u', 'root'] : []
   // Port -1: the kernel chooses one. Detached: ctrl-C is for us, memcached is needed until the workers have ended.
-  const memcached = spawn('memcached', [...asRoot, '-l', HOST, '-p', '-1', '-U', '0'], {
+  const memcached = spawn('memcached', [...asRoot, '-l', HOST, '-p', String(wanted ?? -1), '-U', '0'], {
     detached: true,
     stdio: 'ignore',
     env: { ...process.env, MEMCACHED_PORT_FILENAME: portFile },
@@ -54,7 +57,7 @@ export async function startMemcached(signal: AbortSignal): Promise<OwnMemcached>
     }
     const port = /TCP INET: (\d+)/.exec(readFileSync(portFile, 'utf8'))?.[1]
     if (port === undefined) throw new Error('memcached did not say on which port it listens.')
-    return { address: `${HOST}:${port}`, stop }
+    return { address: `${HOST}:${port}`, signal: (name) => void memcached.kill(name), stop }
   } catch (error) {
     await stop()
     throw error
