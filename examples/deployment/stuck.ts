@@ -53,7 +53,8 @@ export async function playStuck(stage: Stage, victimCount: number): Promise<Stuc
   const figures = (): Promise<MemcachedFigures[]> => Promise.all(installation.servers.map((server) => server.figures()))
   await Promise.all(victims.browsers.map((browser) => browser.page()))
   for (let turns = Math.max(1, Math.round((seconds * 1000) / ((2 + ONSET) * spellMs))); turns > 0 && !signal.aborted; turns--) {
-    idle.push(await spell(() => walkFor(victims, spellMs, signal)))
+    // As many requests as while they are tied down.
+    idle.push(await spell(() => Promise.all([sleep(spellMs, undefined, { signal }), ...victims.browsers.map((browser) => reload(browser, spellMs, signal))])))
     installation.backend.slowDown()
     const answered = Promise.all(victims.browsers.map((browser) => tieDown(browser, spellMs, signal)))
     await sleep(ONSET * spellMs, undefined, { signal })
@@ -91,17 +92,13 @@ async function tieDown(browser: Browser, spellMs: number, signal: AbortSignal): 
   // As a page does: its document first. It holds the session when the others come.
   await pause(HEAD_START_MS, signal)
   const rest = browser.burst()
-  await pause(onsetMs - beforeMs + Math.random() * 0.8 * spellMs, signal)
-  await Promise.all([report, rest, browser.burst()])
+  await pause(onsetMs - beforeMs, signal)
+  await Promise.all([report, rest, reload(browser, spellMs, signal)])
 }
 
-/** As everybody else. */
-async function walkFor(victims: Crowd, ms: number, signal: AbortSignal): Promise<void> {
-  const over = new AbortController()
-  const walking = victims.walk(over.signal)
-  await pause(ms, signal)
-  over.abort()
-  await walking
+async function reload(browser: Browser, spellMs: number, signal: AbortSignal): Promise<void> {
+  await pause(Math.random() * 0.8 * spellMs, signal)
+  await browser.burst()
 }
 
 async function spell(work: () => Promise<unknown>): Promise<Spell> {
