@@ -22,7 +22,7 @@ export interface Ended {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-type Example = 'cluster' | 'php' | 'deployment' | 'failover'
+type Example = 'cluster' | 'php' | 'redis' | 'deployment' | 'failover'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LatchkeyError, type SessionManager } from 'latchkey'
 import { SeededRandom } from 'latchkey/testing'
 
-/** A session counts what was acknowledged, and besides at most what nobody knows. */
-interface Count {
+/** A session lists its clicks: at least those that were acknowledged, and besides at most what nobody knows. */
+interface Clicked {
   readonly id: string
-  acknowledged: number
-  unknown: number
+  readonly acknowledged: Set<number>
+  readonly unknown: Set<number>
   lastMs: number
 }
 
@@ -16,8 +16,9 @@ const PAUSE_MS = 20
 
 export class Clicks {
   readonly #random = new SeededRandom(20_26)
-  readonly #counts: readonly Count[]
+  readonly #sessions: readonly Clicked[]
   #isOver = false
+  #clicks = 0
   /** Errors that are none of latchkey's. */
   readonly strangers: unknown[] = []
   /** How often each code was met. */
@@ -25,18 +26,19 @@ export class Clicks {
   /** The longest time in which nothing was acknowledged of one session. */
   longestGapMs = 0
 
-  constructor(ids: readonly string[]) {
-    this.#counts = ids.map((id) => ({ id, acknowledged: 0, unknown: 0, lastMs: 0 }))
+  /** @param thinkMs what a client waits between two clicks. */
+  constructor(ids: readonly string[], private readonly thinkMs = 0) {
+    this.#sessions = ids.map((id) => ({ id, acknowledged: new Set(), unknown: new Set(), lastMs: 0 }))
   }
 
   get acknowledged(): number {
-    return this.#counts.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
+    return this.#sessions.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0)
   }
 
   /** Clicks until `meanwhile` is over. */
   async during(managers: readonly SessionManager[], clientsEach: number, meanwhile: () => Promise<void>): Promise<void> {
     this.#isOver = false
-    for (const count of this.#counts) count.lastMs = performance.now()
+    for (const session of this.#sessions) session.lastMs = performance.now()
     const clients = managers.flatMap((manager) => Array.from({ length: clientsEach }, () => this.#click(manager)))
     try {
       await meanwhile()
@@ -49,32 +51,41 @@ export class Clicks {
   /** Acknowledged changes that are not there, and changes that nobody made. */
   async judge(manager: SessionManager): Promise<{ readonly lost: number; readonly tooMany: number }> {
     let [lost, tooMany] = [0, 0]
-    for (const { id, acknowledged, unknown } of this.#counts) {
-      const n = Number((await manager.peek(id))?.['n'] ?? 0)
-      lost += Math.max(0, acknowledged - n)
-      tooMany += Math.max(0, n - acknowledged - unknown)
+    for (const { id, acknowledged, unknown } of this.#sessions) {
+      const stored = clicksIn(await manager.peek(id))
+      const there = new Set(stored)
+      for (const click of acknowledged) if (!there.has(click)) lost++
+      tooMany += stored.length - there.size
+      for (const click of there) if (!acknowledged.has(click) && !unknown.has(click)) tooMany++
     }
     return { lost, tooMany }
   }
 
   async #click(manager: SessionManager): Promise<void> {
     while (!this.#isOver) {
-      const count = this.#random.pick(this.#counts)
+      const session = this.#random.pick(this.#sessions)
+      const click = ++this.#clicks
       try {
-        await manager.run(count.id, ({ data }) => {
-          data['n'] = Number(data['n'] ?? 0) + 1
+        await manager.run(session.id, ({ data }) => {
+          data['clicks'] = [...clicksIn(data), click]
         })
-        count.acknowledged++
+        session.acknowledged.add(click)
         const nowMs = performance.now()
-        this.longestGapMs = Math.max(this.longestGapMs, nowMs - count.lastMs)
-        count.lastMs = nowMs
+        this.longestGapMs = Math.max(this.longestGapMs, nowMs - session.lastMs)
+        session.lastMs = nowMs
+        if (this.thinkMs > 0) await delay(this.thinkMs)
       } catch (error) {
         const code = error instanceof LatchkeyError ? error.code : undefined
         if (code === undefined) this.strangers.push(error)
         else this.codes.set(code, (this.codes.get(code) ?? 0) + 1)
-        if (code === 'LATCHKEY_OUTCOME_UNKNOWN') count.unknown++
+        if (code === 'LATCHKEY_OUTCOME_UNKNOWN') session.unknown.add(click)
         await delay(PAUSE_MS)
       }
     }
   }
+}
+
+function clicksIn(data: Readonly<Record<string, unknown>> | undefined): number[] {
+  const clicks = data?.['clicks']
+  return Array.isArray(clicks) ? clicks.map(Number) : []
 }

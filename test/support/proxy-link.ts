@@ -111,11 +111,12 @@ export class Link {
     }
   }
 
-  /** Passes something on after everything that came before it, and `lateMs` later. */
+  /** Passes something on after everything that came before it, and `lateMs` after it came. */
   private async inTurn(before: Promise<void>, lateMs: number, pass: () => void | Promise<void>): Promise<void> {
-    await before
     const { signal } = this.proxy.stopped
-    if (lateMs > 0) await delay(lateMs, undefined, { signal }).catch(() => undefined)
+    const late = lateMs > 0 ? delay(lateMs, undefined, { signal }).catch(() => undefined) : undefined
+    await before
+    await late
     if (!signal.aborted) await pass()
   }
 }

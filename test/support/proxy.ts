@@ -1,4 +1,5 @@
 /** A TCP proxy between a wire and a real server. It breaks exchanges as a test tells it to. */
+import { setMaxListeners } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Link } from './proxy-link.js'
 
@@ -66,6 +67,8 @@ export class FaultProxy implements AsyncDisposable {
     private readonly server: Server,
     readonly port: number,
   ) {
+    // Each segment that waits listens.
+    setMaxListeners(0, this.stopped.signal)
     server.on('connection', (client) => this.accept(client))
   }
 

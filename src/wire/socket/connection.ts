@@ -10,7 +10,7 @@ import { AuthenticationError, type Codec, type MakeCodec } from './codec.js'
 import type { Flight } from './flight.js'
 import type { Greeting } from './greeting.js'
 import { type Peer, placeName } from './address.js'
-import { ConnectError, type Opening } from './opening.js'
+import { ConnectError, MovedError, type Opening } from './opening.js'
 import { dial, readPemFiles } from './dial.js'
 import type { Whereabouts } from './whereabouts.js'
 
@@ -102,7 +102,7 @@ export class Connection {
       }
       if (whereabouts?.hasLeft(server) === true) {
         connection.destroy(new Error('it has moved'))
-        throw new Error('it has moved to another server in the meantime')
+        throw new MovedError('it has moved to another server in the meantime')
       }
       return connection
     } catch (error) {

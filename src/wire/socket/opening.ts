@@ -15,6 +15,9 @@ export class ConnectError extends Error {
   }
 }
 
+/** The server moved while it was connected to: it is somewhere else by now. */
+export class MovedError extends Error {}
+
 type Stage = 'place' | 'files' | 'name' | 'connection' | 'tls' | 'handshake'
 
 export class Opening {

@@ -2,7 +2,7 @@
 import { createPool, type Pool } from 'generic-pool'
 import type { Clock } from '../../system/clock.js'
 import { Connection, type ConnectionOptions } from './connection.js'
-import { ConnectError, Opening } from './opening.js'
+import { ConnectError, MovedError, Opening } from './opening.js'
 
 export interface PoolOptions extends Omit<ConnectionOptions, 'signal'> {
   readonly clock: Clock
@@ -85,12 +85,14 @@ export class ConnectionPool {
 
   /**
    * Opens a connection. While other connections are alive, a failed attempt is followed by another one: whoever waits
-   * gets the new connection, or one that is given back before.
+   * gets the new connection, or one that is given back before. Where a server has moved there is one to be had elsewhere.
    */
   async #create(): Promise<Connection | Failure> {
     for (;;) {
       const resource = await this.#attempt()
-      if (resource instanceof Connection || this.size === 0 || this.#pool.pending === 0) return resource
+      if (resource instanceof Connection) return resource
+      const hasMoved = resource.error.cause instanceof MovedError
+      if ((this.size === 0 && !hasMoved) || this.#pool.pending === 0) return resource
     }
   }
 

@@ -36,7 +36,7 @@ export class Sentinels implements Whereabouts {
   #asking: Promise<SocketAddress> | undefined
   #questions = 0
   /** The question that was answered last, and the place that was the answer. */
-  #latest = { question: 0, place: '' }
+  #latest = { question: 0, place: '', epoch: 0 }
   #isClosed = false
 
   constructor({ watched, clock, flightMs }: SentinelsOptions) {
@@ -87,14 +87,14 @@ export class Sentinels implements Whereabouts {
     )
   }
 
-  /** @param enough so many answers suffice; else all that come in time. */
+  /** @param enough so many answers suffice, if they know of all failovers that we know of; else all that come in time. */
   async #ask(enough: number): Promise<SocketAddress> {
     const question = ++this.#questions
     const words = await this.#words(enough)
-    const { host, port } = latestOf(words)
+    const { host, port, epoch } = latestOf(words)
     const { tls, credentials } = this.#watched
     const address: SocketAddress = { endpoint: { kind: 'tcp', host, port }, tls, credentials }
-    if (question > this.#latest.question) this.#latest = { question, place: placeName(address) }
+    if (question > this.#latest.question) this.#latest = { question, place: placeName(address), epoch }
     return address
   }
 
@@ -105,7 +105,8 @@ export class Sentinels implements Whereabouts {
       const take = (): void => {
         const [first, ...more] = words
         const areAll = words.length + failures.length === this.#nodes.length
-        if (first !== undefined && (areAll || words.length >= enough)) resolve([first, ...more])
+        const areEnough = words.length >= enough && words.some(({ epoch }) => epoch >= this.#latest.epoch)
+        if (first !== undefined && (areAll || areEnough)) resolve([first, ...more])
         else if (areAll) reject(nobodyTells(failures))
       }
       for (const node of this.#nodes) {
