@@ -9,6 +9,7 @@ import { ask } from './ask.js'
 import { createRedisNode, createRedisWire } from './redis-wire.js'
 import { peerOf, type RedisServer, type WatchedRedis } from './save-path.js'
 import { keysOf } from './scan.js'
+import { findingsOfSentinels } from './sentinel/sentinel-rules.js'
 import { findingsOf, type ServerFacts } from './server-rules.js'
 import { REDIS } from './traits.js'
 
@@ -68,10 +69,12 @@ class OperatedRedis implements OperatedNode {
     try {
       const facts = await this.#asking(factsOf)
       const { version, uptimeSec, memory, evicted, replicas, appendOnly } = facts
+      const server = this.#server
+      const ofSentinels = 'sentinels' in server ? await findingsOfSentinels(server, replicas, this.#options) : []
       return {
         data: { ...access, version, uptimeSec, memory, evicted, replicas, appendOnly },
         about: aboutOf(facts),
-        findings: findingsOf(facts),
+        findings: [...findingsOf(facts), ...ofSentinels],
         hasAnswered: true,
       }
     } catch (error) {

@@ -129,7 +129,8 @@ function nobodyTells(failures: readonly unknown[]): Error {
   return new Error(`no Sentinel tells where the primary is: ${reasons.join('; ')}`, { cause: failures[0] })
 }
 
-const sentinelNode = (address: SocketAddress, clock: Clock, flightMs: number): ServerNode =>
+/** One Sentinel, and how it is spoken to. */
+export const sentinelNode = (address: SocketAddress, clock: Clock, flightMs: number): ServerNode =>
   new ServerNode({
     peer: {
       address,
