@@ -44,6 +44,8 @@ export async function buildBesideSource(): Promise<void> {
   await write(file, (name, value) => `export const ${name} = ${value}`)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// Whoever bundles this file with a program of its own builds nothing by that.
+if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv[2] === 'dist') {
+  await buildBesideSource()
   await write(join(ROOT, 'dist', FILE), (name, value) => `exports.${name} = ${value}`)
 }
