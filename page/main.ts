@@ -143,9 +143,9 @@ function panelView(source: SourceState, visits: readonly Visit[], span: Span): {
   const own = filtered(visits.filter((visit) => visit.source === source.info.source))
   const { lanes, more } = lanesOf(own, span, span.widthPx < 600 ? MOST_LANES_ON_PHONE : MOST_LANES, page.order)
   const erased = visits.filter((visit) => visit.source === source.info.source && visit.isErased === true).length
-  const { name, host, pid, isLocking } = source.info
+  const { name, host, pid, isLocking, problem } = source.info
   const view = html`<section class="panel" aria-label="Sessions of ${name}">
-    <h2>${name} <span class="dim">${host} · pid ${pid}</span>
+    <h2>${name} ${problem === undefined ? html`<span class="dim">${host} · pid ${pid}</span>` : html`<b class="tag bad">not seen: ${problem}</b>`}
       ${isLocking ? nothing : html`<b class="tag bad">not locked</b>`}
       ${erased > 0 ? html`<b class="tag bad">${plural(erased, 'change')} lost</b>` : isLocking && store.replay !== undefined ? html`<b class="tag good">none lost</b>` : nothing}
     </h2>

@@ -69,7 +69,14 @@ export class SourceState {
   counters: Readonly<Record<string, number>> = {}
   nodes: readonly NodeShown[] = []
   state = ''
-  constructor(readonly info: SourceInfo) {}
+  constructor(public info: SourceInfo) {}
+
+  of(info: SourceInfo): this {
+    this.info = info
+    // Who is not seen any more holds and waits for nothing that could be known.
+    if (info.problem !== undefined) this.now = []
+    return this
+  }
 }
 
 export class Store {
@@ -88,7 +95,7 @@ export class Store {
   private before: Readonly<Record<string, number>> | undefined
 
   hello({ sources, replay, version }: { sources: readonly SourceInfo[]; replay?: string; version: string }): void {
-    this.sources = new Map(sources.map((info) => [info.source, this.sources.get(info.source) ?? new SourceState(info)]))
+    this.sources = new Map(sources.map((info) => [info.source, this.sources.get(info.source)?.of(info) ?? new SourceState(info)]))
     this.replay = replay
     this.version = version
     this.before = undefined

@@ -4,14 +4,14 @@ import { SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 type Flag = 'mutex' | 'yes' | 'values' | 'ids' | 'count' | 'mirror'
 
 interface CommandHelp {
-  /** What follows the name: a session id, two save paths, or the name of a proxy. */
-  readonly takes?: 'id' | 'stores' | 'proxy'
+  /** What follows the name: a session id, two save paths, the name of a proxy, or addresses of live pages. */
+  readonly takes?: 'id' | 'stores' | 'proxy' | 'urls'
   readonly flags: readonly Flag[]
   readonly summary: string
   readonly text: string
 }
 
-export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy', 'proxy-config'] as const
+export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy', 'watch', 'proxy-config'] as const
 export type CommandName = (typeof COMMAND_NAMES)[number]
 
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -114,6 +114,22 @@ Examples:
   latchkey copy file:/var/lib/myapp/sessions tcp://10.0.0.1:11211
   latchkey copy --mirror file:/var/lib/myapp/sessions tcp://10.0.0.1:11211`,
   },
+  watch: {
+    takes: 'urls',
+    flags: [],
+    summary: 'the live page of running processes, merged: who holds, who waits, and why',
+    text: `The processes have mounted latchkey/inspector; their pages are what is named. Serves a page on 127.0.0.1 until ctrl-C, and asks
+the processes for nothing while nobody looks at it. A save path has no events: "locks" shows who holds what.
+
+  --header <text>   sent to each, for its guard; may be given again: --header 'Authorization: Basic b3BzOi4uLg=='
+  --port <number>   where the page is (default: a free port)
+
+Exit code 0: ended by ctrl-C. 3: none of them can be looked at.
+
+Examples:
+  latchkey watch http://10.0.0.1:3000/latchkey http://10.0.0.2:3000/latchkey
+  latchkey watch https://shop.example/latchkey --header X-Ops:secret`,
+  },
   'proxy-config': {
     takes: 'proxy',
     flags: [],
@@ -152,7 +168,7 @@ Exit codes: 0 fine, 1 a problem or not there, 2 wrong usage, 3 a server cannot b
 
 function formOf(command: CommandName): string {
   const { takes } = COMMANDS[command]
-  return takes === undefined ? command : `${command} ${{ id: '<id>', stores: '<from> <to>', proxy: '<proxy>' }[takes]}`
+  return takes === undefined ? command : `${command} ${{ id: '<id>', stores: '<from> <to>', proxy: '<proxy>', urls: '<url>...' }[takes]}`
 }
 
 export function helpOf(command: CommandName | undefined): string {

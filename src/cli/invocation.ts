@@ -4,16 +4,14 @@ import { readSavePath, SAVE_PATH_VARIABLES } from '../wire/open-wire.js'
 import type { PhpOptions } from '../session/dialect/php-options.js'
 import type { StoreAddress } from '../wire/scheme.js'
 import { COMMAND_NAMES, COMMANDS, type CommandName, PHP_FORM } from './help.js'
-
-/** The command line cannot be carried out as it is; nothing was asked of any server. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
+import { UsageError } from './usage-error.js'
+import { type WatchInvocation, watchOf } from './watch-invocation.js'
 
 export type Invocation =
   | { readonly kind: 'help'; readonly command: CommandName | undefined }
   | { readonly kind: 'version' }
   | PhpInvocation
+  | WatchInvocation
   | CommandInvocation
 
 /** `doctor --php`: of a text, and of no store. */
@@ -22,6 +20,7 @@ export interface PhpInvocation {
   readonly command: 'doctor'
   /** A file, or `-` for standard input. */
   readonly phpFile: string
+  readonly urls?: undefined
   readonly json: boolean | undefined
 }
 
@@ -29,6 +28,7 @@ export interface CommandInvocation {
   readonly kind: 'command'
   readonly command: CommandName
   readonly phpFile?: undefined
+  readonly urls?: undefined
   /** A session id, or `-` for the first line of standard input; undefined for commands that take none. */
   readonly id: string | undefined
   readonly address: StoreAddress
@@ -64,6 +64,8 @@ const OPTIONS = {
   php: { type: 'string' },
   'proxy-file': { type: 'string' },
   for: { type: 'string' },
+  header: { type: 'string', multiple: true },
+  port: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -86,6 +88,12 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   }
   if (values['proxy-file'] !== undefined && command !== 'doctor') throw new UsageError(`${command} has no option --proxy-file.`)
   if (values.for !== undefined && takes !== 'proxy') throw new UsageError(`${command} has no option --for.`)
+  for (const name of ['header', 'port'] as const) {
+    if (values[name] !== undefined && takes !== 'urls') throw new UsageError(`${command} has no option --${name}.`)
+  }
+  if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
+  const json = values.json === true ? true : values.human === true ? false : undefined
+  if (takes === 'urls') return watchOf(rest, values, json)
   const [id, ...excess] = rest
   if (takesId && (id === undefined || id === '')) {
     throw new UsageError(`${command} needs a session id (or - to read it from standard input).`)
@@ -96,8 +104,6 @@ export function parseInvocation(argv: readonly string[], env: Env): Invocation {
   if (takes !== 'stores' && (takesOne ? excess : rest).length > 0) {
     throw new UsageError(`${command} takes ${takesId ? 'one id' : takesOne ? 'one name' : 'no arguments'}.`)
   }
-  if (values.json === true && values.human === true) throw new UsageError('--json and --human exclude each other.')
-  const json = values.json === true ? true : values.human === true ? false : undefined
   if (values.php !== undefined && command === 'doctor') {
     if (values.servers !== undefined || values['save-path'] !== undefined) {
       throw new UsageError('doctor --php asks no server: leave out --servers and --save-path.')

@@ -1,5 +1,5 @@
 import { type EncryptionKey, type EncryptionOptions, Keyring } from '../session/records/keyring.js'
-import { UsageError } from './invocation.js'
+import { UsageError } from './usage-error.js'
 
 const FORM = 'LATCHKEY_KEYS must hold the manager\'s encryption.keys as JSON: [{"id": "...", "secret": "..."}].'
 

@@ -11,7 +11,7 @@ import type { OpenOptions } from '../wire/open-options.js'
 import type { OperatedStore } from '../wire/operated-store.js'
 import type { StoreAddress } from '../wire/scheme.js'
 import type { Wire } from '../wire/wire.js'
-import { UsageError } from './invocation.js'
+import { UsageError } from './usage-error.js'
 
 export interface PlaceOptions {
   /** How records are decoded. */

@@ -15,11 +15,13 @@ import { doctor } from './doctor/doctor.js'
 import { doctorPhp, MAX_PHP_TEXT_BYTES } from './doctor/php/doctor-php.js'
 import { type Guarded, mutexOf, sessionOf } from './guarded.js'
 import { helpOf } from './help.js'
-import { type CommandInvocation, parseInvocation, type PhpInvocation, UsageError } from './invocation.js'
+import { type CommandInvocation, parseInvocation, type PhpInvocation } from './invocation.js'
 import { encryptionOf, keyringOf } from './keys.js'
 import { Place } from './place.js'
 import { EXIT, type ExitCode, type Report } from './report.js'
 import type { Terminal } from './terminal.js'
+import { UsageError } from './usage-error.js'
+import { watch } from './watch/watch.js'
 
 /**
  * One run of the tool: prints, and says with what code to exit. Rejects never.
@@ -40,6 +42,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
       case 'command': {
         // A configuration goes into a file as it is.
         json = invocation.json ?? (!terminal.isRead && invocation.command !== 'proxy-config')
+        if (invocation.urls !== undefined) return await watch(invocation, json, terminal, signal)
         const report = await carryOut(invocation, terminal, signal)
         terminal.out(json ? `${jsonOf(report.data, 2)}\n` : `${report.lines.join('\n')}\n`)
         return report.exitCode
@@ -109,6 +112,8 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
       return await doctor(place)
     case 'proxy-config':
       return proxyConfig(place, invocation.proxy)
+    case 'watch':
+      throw new UsageError('watch asks no store.')
     case 'copy':
       throw new UsageError('copy takes two save paths: from, and to.')
     case 'locks':

@@ -11,7 +11,7 @@ describe('the command line', () => {
   it('takes the servers from --servers, --save-path, LATCHKEY_SAVE_PATH, MEMCACHE_SERVERS, in this order', () => {
     const portOf = (args: string[], env: Record<string, string>): unknown => {
       const invocation = parseInvocation(args, env)
-      if (invocation.kind !== 'command' || invocation.phpFile !== undefined) throw new Error(invocation.kind)
+      if (invocation.kind !== 'command' || invocation.phpFile !== undefined || invocation.urls !== undefined) throw new Error(invocation.kind)
       const { address } = invocation
       if (!(address instanceof MemcachedAddress)) throw new Error('not memcached')
       return address.servers.map(({ endpoint }) => (endpoint.kind === 'tcp' ? endpoint.port : 0))

@@ -12,6 +12,8 @@ export interface SourceInfo {
   readonly pid: number
   /** False with `locking: false`. */
   readonly isLocking: boolean
+  /** Why nothing is seen of it; undefined while it is. */
+  readonly problem?: string | undefined
 }
 
 /** A hold that is over. */

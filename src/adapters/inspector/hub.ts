@@ -30,6 +30,8 @@ export class Hub {
   private readonly viewers = new Set<Viewer>()
   private timer: Timer | undefined
   private sentAtMs = -Infinity
+  /** The sources, as they were told last. */
+  private told = ''
 
   constructor(
     private readonly sources: readonly Source[],
@@ -50,7 +52,8 @@ export class Hub {
     const viewer: Viewer = { outlet, skipped: 0 }
     if (this.viewers.size === 0) this.begin()
     this.viewers.add(viewer)
-    outlet.write(eventOf('hello', this.hello))
+    this.told = eventOf('hello', this.hello)
+    outlet.write(this.told)
     this.sentAtMs = -Infinity
     return () => {
       if (!this.viewers.delete(viewer)) return
@@ -88,6 +91,7 @@ export class Hub {
   }
 
   private send(): void {
+    this.tellNewSources()
     const nowMs = this.clock.nowMs()
     const isForced = nowMs - this.sentAtMs >= HEARTBEAT_MS
     const frames = this.sources.flatMap((source) => source.frames(isForced))
@@ -102,6 +106,14 @@ export class Hub {
       viewer.outlet.write(`event: frames\ndata: {"skipped":${String(viewer.skipped)},"frames":${text}}\n\n`)
       viewer.skipped = 0
     }
+  }
+
+  /** A process that is looked at from outside may come, go and come again. */
+  private tellNewSources(): void {
+    const hello = eventOf('hello', this.hello)
+    if (hello === this.told) return
+    this.told = hello
+    for (const { outlet } of this.viewers) outlet.write(hello)
   }
 }
 

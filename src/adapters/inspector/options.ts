@@ -79,7 +79,7 @@ const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/
 const LOCAL_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
 
 /** The Host as well: a page of elsewhere could have its name lead here. */
-function isOfThisMachine(request: InspectorRequest): boolean {
+export function isOfThisMachine(request: InspectorRequest): boolean {
   const { address } = request
   return (address === undefined || LOOPBACK.test(address)) && LOCAL_HOST.test(request.header('host') ?? '')
 }

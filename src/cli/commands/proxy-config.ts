@@ -1,4 +1,4 @@
-import { UsageError } from '../invocation.js'
+import { UsageError } from '../usage-error.js'
 import type { Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
 

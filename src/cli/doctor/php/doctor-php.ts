@@ -1,7 +1,7 @@
 /** `latchkey doctor --php`: what must change, and on which side, for PHP and Node to share their sessions. Asks no server. */
 import { plainText } from '../../../system/plain-text.js'
 import { EXIT, type Report } from '../../report.js'
-import { UsageError } from '../../invocation.js'
+import { UsageError } from '../../usage-error.js'
 import { linesOf, nodeOptionsOf, TOLD } from './node-options.js'
 import { Php, type PhpFinding } from './php.js'
 import { findingsOf } from './php-rules.js'
