@@ -65,7 +65,8 @@ export interface SessionManagerOptions {
    * A directory in which the processes of this host tell each other that a session is free, by unix sockets, so that who
    * waits for one of another process has it at once; `false`: they ask the store, again and again. Entered by this user
    * alone (mode 0700; made if it is missing), and the same for all processes. Default: `latchkey-<uid>` in the system's
-   * directory for temporary files; none with `memory:`, and on Windows.
+   * directory for temporary files; none with `memory:`, and on Windows. On Redis processes of other hosts are told as well,
+   * through Redis; by `false` they are not.
    */
   readonly bellDirectory?: string | false
   /**

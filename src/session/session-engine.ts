@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { InvalidOptionError } from '../errors.js'
 import { Tap } from '../observe/witness.js'
 import type { Neighbours } from '../neighbours/neighbours.js'
+import { PostNeighbours } from '../neighbours/post-neighbours.js'
 import { UnixNeighbours } from '../neighbours/unix-neighbours.js'
 import type { Random } from '../system/random.js'
 import { processWide } from '../system/process-wide.js'
@@ -176,9 +177,10 @@ function addressOf({ savePath, dialect }: Settings): StoreAddress {
 }
 
 /** The manager of a store that no other process can reach has nobody to ring for, and gets no bell. */
-function bellOf({ meetingPlace }: Wire, { neighbours, bellDirectory, clock, random }: Settings): Bell | undefined {
-  const there = neighbours ?? neighboursIn(bellDirectory ?? meetingPlace, random)
-  return there === undefined ? undefined : new HostBell(there, clock, hostname())
+function bellOf({ meetingPlace, post }: Wire, { neighbours, bellDirectory, clock, random }: Settings): Bell | undefined {
+  const here = neighbours ?? neighboursIn(bellDirectory ?? meetingPlace, random)
+  const abroad = post === undefined || bellDirectory === false ? undefined : new PostNeighbours(post, random, clock)
+  return here === undefined && abroad === undefined ? undefined : new HostBell({ here, abroad }, clock, hostname())
 }
 
 const neighboursIn = (directory: string | false | undefined, random: Random): Neighbours | undefined =>

@@ -5,6 +5,7 @@
  */
 import type { ObservedNode } from '../observe/channels.js'
 import { brand } from '../system/brand.js'
+import type { Post } from '../neighbours/post.js'
 import type { Command, Receiver, Reply } from './command.js'
 import type { CycleSeat, CycleStart } from './cycle.js'
 
@@ -183,6 +184,8 @@ export interface Wire {
   readonly store?: StoreTraits
   /** A directory where processes of one host that share this store can meet. Without it they only ask the store. */
   readonly meetingPlace?: string
+  /** How processes of several hosts that share this store tell each other something. Without it they only ask the store. */
+  readonly post?: Post
 
   /**
    * How many nodes keep each session, and how many of them decide. What a majority has not acknowledged is neither stored

@@ -37,7 +37,7 @@ const { values } = parseArgs({
  */
 const LEAST_SHARE = 0.01
 const REQUIRED = [
-  ...['expiryWhileHeld', 'zombieExecuted', 'unknownOutcome', 'handoff', 'eviction', 'restart', 'untrustedCas', 'pause'],
+  ...['expiryWhileHeld', 'zombieExecuted', 'unknownOutcome', 'handoff', 'eviction', 'restart', 'untrustedCas', 'pause', 'spread'],
   ...['crash', 'destroy', 'grant', 'takeover', 'stall', 'partial', 'mute', 'delay', 'abort', 'fenced', 'gone', 'lost'],
   ...['heldTooLong', 'lockTimeout', 'outOfMemory', 'regenerate', 'shutdown', 'uncontended', 'deaf', 'prolonged', 'unclear', 'cloned', 'unseenRestart', 'quickUnseenRestart', 'overtaken'],
 ]

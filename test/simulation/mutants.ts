@@ -459,10 +459,10 @@ export const mutants: readonly Mutant[] = [
     'brokenOffIsDead',
     'A link that breaks off says that the process at its other end has ended.',
     `  onEnd(how: LinkEnd): void {
-    const delayMs`,
+    const [, next`,
     `  onEnd(why: LinkEnd): void {
     const how = why === 'ended' ? ('refused' as LinkEnd) : why
-    const delayMs`,
+    const [, next`,
   ),
   one(
     'notReachedIsDead',

@@ -60,6 +60,8 @@ export interface Scenario {
   readonly calmFromMs: number
   /** The processes are on one host, and tell each other when a session is free. */
   readonly hasBell: boolean
+  /** Each is on a host of its own, so that they tell each other by a post. */
+  readonly isSpread: boolean
   /** All processes are resumed from one memory. */
   readonly isCloned: boolean
   /** A proxy stands before the server. */
@@ -78,6 +80,11 @@ const CALM: Odds = { refused: 0, lost: 0, mute: 0, partial: 0, zombie: 0, slow: 
 
 /** Decides everything that is decided before a run begins. */
 export function makeScenario(random: SeededRandom): Scenario {
+  const scenario = makeOnOneHost(random)
+  return { ...scenario, isSpread: scenario.hasBell && random.fraction() < 0.25 }
+}
+
+function makeOnOneHost(random: SeededRandom): Scenario {
   const chance = (share: number): boolean => random.fraction() < share
   const isCalm = chance(0.1)
   const isCrowd = chance(0.1)
@@ -112,7 +119,7 @@ export function makeScenario(random: SeededRandom): Scenario {
   const regenerates = (plan: Plan): boolean => isDeafAtRegenerate && plan.mode === 'session' && chance(0.5)
   const ended = lasting.map((plan): Plan => (regenerates(plan) ? { ...plan, end: 'regenerate' } : plan))
   const isCloned = chance(0.08)
-  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isProxied: false, isUnordered: false, hasOwnVersions: false }
+  const made = { ...scenario, isDeafAtRegenerate, plans: ended, isCloned, hasBell: chance(0.6), isSpread: false, isProxied: false, isUnordered: false, hasOwnVersions: false }
   if (isCalm || !chance(0.1)) return made
   const proxied = behindProxy(made, random)
   // Versions of our own are asked for where the order is kept.

@@ -25,7 +25,7 @@ const request = (name: string, atMs: number, plan: Partial<Plan> = {}): Plan => 
 
 const scenario = (plans: readonly Plan[], rest: Partial<Scenario> = {}): Scenario => ({
   ...{ isCalm: true, places: 1, leaseSec: 15, deadlineMs: 900, waitMs: 20_000, maxHoldMs: 60_000, maxWaiters: 100 },
-  ...{ isDeafAtRegenerate: false, isCloned: false, isProxied: false, isUnordered: false, hasOwnVersions: false, hasBell: false },
+  ...{ isDeafAtRegenerate: false, isCloned: false, isProxied: false, isUnordered: false, hasOwnVersions: false, hasBell: false, isSpread: false },
   ...{ lifetimeSec: 1440, connections: 1, knowsProcess: true, odds: NO_ODDS, disasters: [], calmFromMs: 4000, plans },
   ...rest,
 })

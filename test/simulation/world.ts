@@ -2,6 +2,9 @@ import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { SimulatedServer } from './simulated/server.js'
 import { SimulatedHost, SimulatedTime } from './simulated/time.js'
 import { type Fate, SimulatedWire } from './simulated/wire.js'
+import type { Neighbours } from '../../src/neighbours/neighbours.js'
+import { PostNeighbours } from '../../src/neighbours/post-neighbours.js'
+import type { Random } from '../../src/system/random.js'
 import { SessionManager } from '../../src/session/session-manager.js'
 import type { Command } from '../../src/wire/wire.js'
 import { History } from './history.js'
@@ -9,6 +12,7 @@ import type { Request } from './request.js'
 import { Rules } from './rules.js'
 import type { Disaster, Scenario } from './scenario.js'
 import { ResumedProcess } from './snapshot.js'
+import { SimulatedPostOffice } from './simulated/post.js'
 import { type LineFate, SimulatedNeighbours, SimulatedTown } from './simulated/neighbours.js'
 import { Timeline } from './timeline.js'
 
@@ -54,6 +58,8 @@ export class World {
   private readonly isRough: boolean
   /** Connects the processes with each other; undefined: they do not know of each other. */
   private readonly town: SimulatedTown | undefined
+  /** Where processes of several hosts tell each other. */
+  private readonly office = new SimulatedPostOffice(this.time, (line) => this.fateOfLine(line))
   /** The seed of the memory that all processes begin with; undefined: each has its own. */
   private readonly memorySeed: number | undefined
 
@@ -235,7 +241,7 @@ export class World {
     const resumed = memorySeed === undefined ? undefined : new ResumedProcess(memory, own, wire, host)
     const manager = new SessionManager({
       ...{ wire: resumed ?? wire, clock: host, random: resumed ?? own },
-      ...(this.town === undefined ? {} : { neighbours: new SimulatedNeighbours(this.town, host) }),
+      ...(this.town === undefined ? {} : { neighbours: this.neighboursOf(host, this.town, resumed ?? own) }),
       ...{ leaseSec, waitMs, maxHoldMs, maxWaiters, deadlineMs, lifetimeSec },
     })
     if (resumed !== undefined && actor > 0) this.cover('cloned')
@@ -256,6 +262,12 @@ export class World {
     const ends = commands.some((command) => command.op === 'cas' && command.value.length === 0)
     if (ends) process.deafUntilMs ??= this.time.nowMs + this.fates.fraction() * (4 * this.flightMs + 1000)
     return this.time.nowMs < (process.deafUntilMs ?? 0)
+  }
+
+  private neighboursOf(host: SimulatedHost, town: SimulatedTown, random: Random): Neighbours {
+    if (!this.scenario.isSpread) return new SimulatedNeighbours(town, host)
+    this.cover('spread')
+    return new PostNeighbours(this.office.counterOf(host), random, host)
   }
 
   /**

@@ -1,11 +1,21 @@
+import { openDoors } from '../../neighbours/doors.js'
 import type { Door, DoorOwner, Link, LinkOwner, Neighbours } from '../../neighbours/neighbours.js'
+import type { PostNeighbours } from '../../neighbours/post-neighbours.js'
 import type { Clock } from '../../system/clock.js'
 import type { Bell, HeldElsewhere, House, Visit, Visitor } from '../protocol/bell.js'
 import { Guests } from './guests.js'
 import { Street } from './street.js'
 import { free, held, read } from './words.js'
 
-/** The bell between processes of one host. */
+/** The ways in which a process reaches others; a way that does not exist is left out. */
+export interface Reach {
+  /** Those of this host. */
+  readonly here: Neighbours | undefined
+  /** Those of any host, through the store. */
+  readonly abroad: PostNeighbours | undefined
+}
+
+/** The bell between processes: of one host by its neighbours, of several by the store's post, where it has one. */
 export class HostBell implements Bell, DoorOwner {
   address: string | undefined
   private house: House | undefined
@@ -15,7 +25,7 @@ export class HostBell implements Bell, DoorOwner {
   private readonly streets = new Map<string, Street>()
 
   constructor(
-    private readonly neighbours: Neighbours,
+    private readonly reach: Reach,
     private readonly clock: Clock,
     /**
      * The name of this host, as its tokens say it. Hosts that share a
@@ -27,15 +37,18 @@ export class HostBell implements Bell, DoorOwner {
   open(house: House): void {
     if (this.house !== undefined) return
     this.house = house
-    this.door = this.neighbours.open(this)
+    this.door = openDoors(this, this.reach.here, this.reach.abroad)
   }
 
   visit(lock: HeldElsewhere, visitor: Visitor): Visit | undefined {
     const { address } = lock
-    if (this.isClosed || lock.host !== this.host || address === this.address) return undefined
+    if (this.isClosed || address === this.address) return undefined
     let street = this.streets.get(address)
     if (street === undefined) {
-      street = new Street(address, this.neighbours, this.clock, (ended) => {
+      const { here, abroad } = this.reach
+      const [first, ...more] = [lock.host === this.host ? here : undefined, abroad].filter((way) => way !== undefined)
+      if (first === undefined) return undefined
+      street = new Street(address, [first, ...more], this.clock, (ended) => {
         if (this.streets.get(address) === ended) this.streets.delete(address)
       })
       this.streets.set(address, street)

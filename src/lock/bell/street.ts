@@ -20,12 +20,13 @@ export class Street implements LinkOwner {
 
   constructor(
     private readonly address: string,
-    private readonly neighbours: Neighbours,
+    /** The ways to that process, the best one first. */
+    private ways: readonly [Neighbours, ...Neighbours[]],
     private readonly clock: Clock,
     /** Called when the link has ended for good. */
     private readonly onEnded: (street: Street) => void,
   ) {
-    this.link = neighbours.call(address, this)
+    this.link = ways[0].call(address, this)
   }
 
   visit(lock: HeldElsewhere, visitor: Visitor): HostVisit {
@@ -52,6 +53,12 @@ export class Street implements LinkOwner {
   }
 
   onEnd(how: LinkEnd): void {
+    const [, next, ...more] = this.ways
+    if (how === 'unreachable' && next !== undefined) {
+      this.ways = [next, ...more]
+      this.callAgain()
+      return
+    }
     const delayMs = RETRY_AFTER_MS[this.retries]
     if (how === 'ended' && delayMs !== undefined && this.visits.size > 0) {
       this.retries++
@@ -70,7 +77,7 @@ export class Street implements LinkOwner {
   }
 
   private callAgain(): void {
-    this.link = this.neighbours.call(this.address, this)
+    this.link = this.ways[0].call(this.address, this)
     for (const visit of this.visits.values()) visit.ask()
   }
 }

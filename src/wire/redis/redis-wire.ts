@@ -12,6 +12,7 @@ import { type Command, failLater, FlightError, type NodeStats, type Receiver, ty
 import { VERSION } from './item.js'
 import { RedisCodec } from './redis-codec.js'
 import { handshakeWith } from './handshake.js'
+import { RedisPost } from './redis-post.js'
 import { peerOf, type RedisServer, type WatchedRedis } from './save-path.js'
 import { keysOf } from './scan.js'
 import { Sentinels } from './sentinel/sentinels.js'
@@ -65,6 +66,7 @@ export function createRedisNode(options: RedisWireOptions): ServerNode {
  */
 export function createRedisWire(options: RedisWireOptions): RedisWire {
   const node = createRedisNode(options)
+  const post = new RedisPost({ locate: () => node.locate(), node: () => node, clock: options.clock })
   let closing: Promise<void> | undefined
 
   function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
@@ -86,9 +88,13 @@ export function createRedisWire(options: RedisWireOptions): RedisWire {
     keys: (prefix) => keysOf(node, prefix),
     // Redis expires its items by itself.
     sweep: () => 0,
-    close: () => (closing ??= node.close()),
+    close() {
+      post.close()
+      return (closing ??= node.close())
+    },
     store: REDIS,
     meetingPlace: defaultDirectory(),
+    post,
     nodeOf: () => node.observed,
     probes: () => [probeOf(node)],
     stats: () => ({ [node.name]: node.stats }),

@@ -65,6 +65,8 @@ export class ServerNode {
   /** The server's processes so far, the present one last. */
   #processes: readonly string[] = []
   #closed = false
+  /** Where the server is now, for connections that carry no flights. */
+  readonly locate: () => SocketAddress | Promise<SocketAddress>
   readonly #warn: NodeOptions['warn']
   readonly #trust: NodeOptions['trust']
   readonly #system: string
@@ -74,6 +76,7 @@ export class ServerNode {
     this.name = peer.name
     this.#observed = observedOf(peer, peer.address)
     this.#whereabouts = whereabouts
+    this.locate = () => whereabouts?.locate() ?? peer.address
     this.#clock = clock
     this.#flightMs = flightMs
     this.#trust = trust

@@ -72,6 +72,11 @@ export class ClusterNodes {
     return this.#primaries[0] ?? this.#member(this.#options.seeds[0]).node
   }
 
+  /** One of the servers that are known, each time another one. */
+  someServer(): RedisServer {
+    return this.#candidates()[0]?.server ?? this.#options.seeds[0]
+  }
+
   /** The node at a place that another node has named. Undefined: it has named too many. */
   nodeAt(place: Place, namedBy: ServerNode): ServerNode | undefined {
     const server = this.#serverAt(place, this.#serverOf(namedBy))

@@ -8,6 +8,7 @@ import type { ServerNode } from '../../socket/node.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../../wire.js'
 import { ask } from '../ask.js'
 import { VERSION } from '../item.js'
+import { RedisPost } from '../redis-post.js'
 import { createRedisNode } from '../redis-wire.js'
 import { isError } from '../resp.js'
 import { largestValueBytes, REDIS_CLUSTER } from '../traits.js'
@@ -50,6 +51,8 @@ export function createClusterWire(options: ClusterWireOptions): ClusterWire {
     flightMs,
     makeNode: (server) => createRedisNode({ server, clock, flightMs, connections, onWarning, isOfProcesses }),
   })
+  // A node tells the others what is published, so any will do.
+  const post = new RedisPost({ locate: () => nodes.someServer(), node: () => nodes.first, clock })
   const ground = { nodes, clock, flightMs }
   let closing: Promise<void> | undefined
   const slotOfRoute = (route: string): number => slotOf(`{${route}}`)
@@ -74,9 +77,13 @@ export function createClusterWire(options: ClusterWireOptions): ClusterWire {
     keys: (prefix) => keysOfCluster(nodes, prefix),
     // Redis expires its items by itself.
     sweep: () => 0,
-    close: () => (closing ??= nodes.close()),
+    close() {
+      post.close()
+      return (closing ??= nodes.close())
+    },
     store: REDIS_CLUSTER,
     meetingPlace: defaultDirectory(),
+    post,
     nodeOf: (route) => (nodes.ownerOf(slotOfRoute(route)) ?? nodes.first).observed,
     probes: () => (nodes.primaries.length === 0 ? [nodes.first] : nodes.primaries).map((node) => ({ name: node.name, ask: () => answered(node) })),
     stats: () => nodes.stats,

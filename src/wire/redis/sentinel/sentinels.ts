@@ -13,7 +13,7 @@ import { RedisCodec } from '../redis-codec.js'
 import { REDIS } from '../traits.js'
 import type { WatchedRedis } from '../save-path.js'
 import { sentinelHandshake } from './sentinel-handshake.js'
-import { Subscription } from './subscription.js'
+import { Subscription } from '../subscription.js'
 import { type Word, wordOf } from './word.js'
 
 export interface SentinelsOptions {
@@ -67,10 +67,12 @@ export class Sentinels implements Whereabouts {
   /** To all of them: one may be cut off from the others, and would not hear of it. */
   #subscribe(): void {
     if (this.#subscriptions.length > 0 || this.#isClosed) return
-    const told = (message: string | undefined): void => {
-      if (message === undefined || message.startsWith(`${this.#watched.service} `)) this.#lookAgain()
+    const began = (): void => this.#lookAgain()
+    const heard = (_channel: string, message: string): void => {
+      if (message.startsWith(`${this.#watched.service} `)) this.#lookAgain()
     }
-    this.#subscriptions = this.#watched.sentinels.map((address) => new Subscription({ address, channel: SWITCHED, clock: this.#clock, told }))
+    this.#subscriptions = this.#watched.sentinels.map((address) => new Subscription({ locate: () => address, clock: this.#clock, heard, began }))
+    for (const subscription of this.#subscriptions) subscription.add(SWITCHED)
   }
 
   /** What a Sentinel has told is a hint: where the primary is now, all are asked. */
