@@ -65,12 +65,18 @@ export class RemoteSource implements Source {
 
   /** Until the stream ends; returns why it did. */
   private async look(signal: AbortSignal): Promise<string> {
+    // One controller for both ends: Node 20 may forget what AbortSignal.any() has made, and the stream would stay open.
+    const ending = new AbortController()
+    const end = (): void => {
+      ending.abort(signal.reason)
+    }
+    signal.addEventListener('abort', end, { once: true })
     // A process that stands still keeps its connection open and says nothing.
-    const silence = new AbortController()
-    const hurry = setTimeout(() => silence.abort(new Error('it says nothing')), SILENCE_MS)
+    const hurry = setTimeout(() => {
+      ending.abort(new Error('it says nothing'))
+    }, SILENCE_MS)
     try {
-      const both = AbortSignal.any([signal, silence.signal])
-      const response = await fetch(new URL('events', this.url), { headers: this.headers, redirect: 'error', signal: both })
+      const response = await fetch(new URL('events', this.url), { headers: this.headers, redirect: 'error', signal: ending.signal })
       const flaw = flawOf(response)
       if (flaw !== undefined || response.body === null) {
         await response.body?.cancel()
@@ -89,6 +95,7 @@ export class RemoteSource implements Source {
       return 'it has ended the connection'
     } finally {
       clearTimeout(hurry)
+      signal.removeEventListener('abort', end)
     }
   }
 

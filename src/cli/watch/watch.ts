@@ -47,13 +47,20 @@ export async function watch({ urls, headers, port }: WatchInvocation, json: bool
 /** Why nothing can be seen there; undefined when it can. */
 async function problemOf(url: URL, headers: Headers, signal: AbortSignal): Promise<string | undefined> {
   const trial = new AbortController()
-  const both = AbortSignal.any([signal, trial.signal, AbortSignal.timeout(TRIAL_MS)])
+  const end = (): void => {
+    trial.abort(signal.reason)
+  }
+  signal.addEventListener('abort', end, { once: true })
+  const hurry = setTimeout(() => {
+    trial.abort(new Error(`no answer within ${String(TRIAL_MS)} ms`))
+  }, TRIAL_MS)
   try {
-    const response = await fetch(new URL('events', url), { headers, redirect: 'error', signal: both })
-    return flawOf(response)
+    return flawOf(await fetch(new URL('events', url), { headers, redirect: 'error', signal: trial.signal }))
   } catch (error) {
     return reasonOf(error)
   } finally {
+    clearTimeout(hurry)
+    signal.removeEventListener('abort', end)
     trial.abort()
   }
 }
