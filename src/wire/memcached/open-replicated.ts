@@ -8,8 +8,8 @@ import { createMemcachedWire } from './memcached-wire.js'
 import { createRanking } from './rendezvous.js'
 import { describeServer, nodeId, type ServerAddress } from './save-path.js'
 
-/** One flight may take three rounds: to take the lock, to give back what was granted in vain, and to try in order. */
-const ROUNDS = 3
+/** One flight may take two rounds more, to try in order, if the first was quick: together they keep the deadline. */
+const SHARE_OF_FLIGHT = 0.4
 const SHORTEST_FLIGHT_MS = 10
 
 /** A wire that keeps each session on several of the servers: a wire to each of them, and the majority's word. */
@@ -20,7 +20,7 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
     const wire = createMemcachedWire({
       servers: [server],
       clock,
-      flightMs: Math.max(Math.floor(flightMs / ROUNDS), SHORTEST_FLIGHT_MS),
+      flightMs: Math.max(Math.floor(flightMs * SHARE_OF_FLIGHT), SHORTEST_FLIGHT_MS),
       connections,
       onWarning,
     })

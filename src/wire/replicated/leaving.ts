@@ -1,4 +1,4 @@
-import { type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
+import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
 import { copyIn, headText, isSameCopy, type Seal, withHead } from './copy.js'
 import { adviceReply, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
@@ -29,6 +29,8 @@ export class Leaving implements Question<Left> {
   private readonly stored: Value | undefined
   private readonly storedSec: number
   private readonly refreshed = new Set<number>()
+  /** Where the lock that was kept or handed on counts. */
+  private readonly counted = new Set<number>()
   private head: RecordVersions['newest'] = headOf(undefined)
   private readonly token: Value
 
@@ -102,10 +104,24 @@ export class Leaving implements Question<Left> {
   stateOf(answers: readonly Answer<Left>[]): 'open' | 'enough' | 'over' {
     const { majority } = this.errand.set.quorum
     const receipts = heardIn(answers).filter(([, left]) => isReceipt(left)).length
-    // Who keeps the lock, or hands it on, needs the new versions of as many nodes as there are.
-    if (receipts >= majority) return this.exit.op === 'cad' ? 'over' : 'enough'
+    // The others are waited for a moment: who comes next finds them free, and does not depend on this majority alone.
+    if (receipts >= majority) return 'enough'
     const pending = this.members.filter(({ index }) => answers[index] === undefined).length
     return receipts + pending < majority ? 'enough' : 'open'
+  }
+
+  /** Of a renewal the token counts on, and says nothing. */
+  lost(member: Member): void {
+    const { exit, token, route, errand } = this
+    const left = exit.op === 'cad' ? token : exit.value
+    if (exit.op === 'cas' && areSameBytes(left, token)) return
+    errand.set.leftovers.note({ member, route, lockKey: exit.key, token: left, isCounted: () => this.counted.has(member.index) })
+  }
+
+  /** A lock that was kept or handed on where it was not waited for any more: nobody counts it, and it would stand for a lease. */
+  late(member: Member, { exit: { status, cas } }: Left): void {
+    if (this.exit.op !== 'cas' || status !== 'ok' || cas === undefined) return
+    member.send(this.route, [{ op: 'cad', key: this.exit.key, cas }], NOBODY)
   }
 
   /**
@@ -190,6 +206,7 @@ export class Leaving implements Question<Left> {
       const target = this.targets.get(node)
       if (target === undefined || exit.cas === undefined) continue
       locks.set(node, { ...target.lock, cas: exit.cas })
+      this.counted.add(node)
       if (change?.cas !== undefined) records.set(node, { cas: change.cas, copy: this.copy })
     }
     const { majority } = this.errand.set.quorum
@@ -211,6 +228,7 @@ export class Leaving implements Question<Left> {
   }
 }
 
+const NOBODY = { landed: (): void => undefined, failed: (): void => undefined }
 const NOTHING_THERE: RecordPart = { cas: undefined, copy: undefined }
 const NONE = new FlightError('not-sent', 'no node was asked')
 

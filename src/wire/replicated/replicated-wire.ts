@@ -155,6 +155,7 @@ class ReplicatedWire implements Wire {
 
   close(): Promise<void> {
     this.set.patience.close()
+    this.set.leftovers.close()
     const wires = new Set(this.members.map(({ place }) => place.wire))
     this.closing ??= Promise.all([...wires].map((wire) => wire.close())).then(() => undefined)
     return this.closing

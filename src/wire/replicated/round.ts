@@ -22,6 +22,8 @@ export interface Question<Heard> {
   done(answers: readonly Answer<Heard>[]): void
   /** Told of what comes when it is over. */
   late?(member: Member, heard: Heard): void
+  /** Told of a node whose answer was not seen: it may have done, or may still do, what it was sent. */
+  lost?(member: Member): void
   /** Whether the question itself deals with the failure, and will call `round.take`. */
   recover?(round: Round<Heard>, member: Member, error: FlightError): boolean
 }
@@ -85,6 +87,7 @@ export class Round<Heard> {
   failed(member: Member, error: unknown): void {
     const failure = error instanceof FlightError ? error : new FlightError('unknown', String(error), { cause: error })
     if (!failure.untrusted) member.isSuspect = failure.answer === undefined
+    if (failure.outcome === 'unknown') this.question.lost?.(member)
     if (this.isOver || this.question.recover?.(this, member, failure) === true) return
     this.take(member, failure)
   }

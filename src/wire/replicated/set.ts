@@ -1,5 +1,6 @@
 import type { Clock } from '../../system/clock.js'
 import type { Command, Quorum, Value } from '../wire.js'
+import { Leftovers } from './leftovers.js'
 import type { Member } from './member.js'
 import { Patience } from './round.js'
 
@@ -20,6 +21,7 @@ export interface SetOptions {
 /** All nodes of one save path: what the flights of its sessions have in common. */
 export class ReplicaSet {
   readonly patience: Patience
+  readonly leftovers: Leftovers
   readonly clock: Clock
   readonly quorum: Quorum
   readonly flightMs: number
@@ -31,6 +33,7 @@ export class ReplicaSet {
     this.quorum = options.quorum
     this.flightMs = options.flightMs
     this.patience = new Patience(options.clock)
+    this.leftovers = new Leftovers(options.clock)
     this.getMark = { op: 'get', key: options.markKey }
   }
 

@@ -1,6 +1,6 @@
 import { type Command, FlightError, type Reply, type Value } from '../wire.js'
 import { copyIn } from './copy.js'
-import { adviceReply, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
+import { adviceReply, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
 import { type Ballot, heardIn, isComplete, isGranted, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
 import type { Member } from './member.js'
 import { type Answer, Round, type Question } from './round.js'
@@ -89,9 +89,9 @@ export class Taking implements Question<Vote> {
     const { set, route } = this.errand
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
-    if (this.isEnough(granted)) return 'enough'
+    const { majority } = set.quorum
     const pending = set.membersOf(route).filter(({ index }) => answers[index] === undefined).length
-    return granted.length + pending < set.quorum.majority && votes.length >= set.quorum.majority ? 'enough' : 'open'
+    return this.isEnough(granted) || (granted.length + pending < majority && votes.length >= majority) ? 'enough' : 'open'
   }
 
   private isEnough(granted: Votes): boolean {
@@ -108,8 +108,7 @@ export class Taking implements Question<Vote> {
       this.held = new Set(granted.map(([node]) => node))
       // A node without a mark keeps no lock that nobody counts.
       for (const [node, vote] of votes) if (vote.mark === undefined) this.return(set.members[node], vote)
-      this.land(granted, votes)
-      return
+      return this.land(granted, votes)
     }
     this.held = new Set()
     this.giveBack(votes, () => this.afterDefeat(votes, granted))
@@ -118,6 +117,11 @@ export class Taking implements Question<Vote> {
   /** A grant that comes when it was not waited for any more. */
   late(member: Member, vote: Vote): void {
     if (this.held?.has(member.index) !== true) this.return(member, vote)
+  }
+
+  lost(member: Member): void {
+    const { route, lockKey, token } = this
+    this.errand.set.leftovers.note({ member, route, lockKey, token, isCounted: () => this.held?.has(member.index) === true })
   }
 
   private return(member: Member | undefined, { lock }: Vote): void {
@@ -137,22 +141,19 @@ export class Taking implements Question<Vote> {
   private afterDefeat(votes: Votes, granted: Votes): void {
     const { errand } = this
     const { clock, flightMs, quorum } = errand.set
-    const hasTime = clock.nowMs() - this.startedMs < flightMs / 4
+    const hasTime = clock.nowMs() - this.startedMs < flightMs / 8
     const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
     // The set is new, or another process is just founding it.
     if (votes.some(([, { mark }]) => mark === undefined) && !this.hasEnrolled && hasTime) {
       this.hasEnrolled = true
-      void this.roster.enrol().then(() => this.start())
-      return
+      return void this.roster.enrol().then(() => this.start())
     }
     if (votes.length < quorum.majority || granted.length >= quorum.majority || others.length === 0) {
-      errand.receiver.failed(this.failure)
-      return
+      return errand.receiver.failed(this.failure)
     }
     const [full] = others.filter(([, { lock }]) => lock.status === 'outOfMemory' || lock.status === 'tooLarge')
     if (full !== undefined && occupied(votes) === undefined) {
-      errand.receiver.landed(inOrder(errand, { lock: { ...full[1].lock, cas: undefined } }))
-      return
+      return errand.receiver.landed(inOrder(errand, { lock: { ...full[1].lock, cas: undefined } }))
     }
     const isSplit = granted.length > 0 && others.length < quorum.majority
     if (isSplit && this.take.op === 'add' && !this.isInOrder && hasTime) this.tryInOrder()
@@ -160,9 +161,7 @@ export class Taking implements Question<Vote> {
   }
 
   private get failure(): FlightError {
-    const { set } = this.errand
-    const isLeft = this.answers.some(isUnsure)
-    return tooFew(set.quorum, this.answers, set.membersOf(this.route), !isLeft)
+    return tooFew(this.errand.set.quorum, this.answers, this.errand.set.membersOf(this.route), false)
   }
 
   /**
@@ -170,8 +169,8 @@ export class Taking implements Question<Vote> {
    * all agree on goes on: votes that are split once would else be split again.
    */
   private tryInOrder(): void {
-    this.isInOrder = true
     const { set } = this.errand
+    this.isInOrder = true
     const [first, ...rest] = set.rankedMembersOf(this.route).filter(({ isSuspect }) => !isSuspect)
     if (first === undefined) return this.landLocked(heardIn(this.answers))
     const opening = new Round<Vote>(
@@ -181,14 +180,12 @@ export class Taking implements Question<Vote> {
         hear: (member, replies) => this.hear(member, replies),
         stateOf: () => 'open',
         late: (member, vote) => this.late(member, vote),
+        lost: (member) => this.lost(member),
         done: (answers) => {
           const [vote] = heardIn(answers)
-          if (vote === undefined || !isGranted(vote[1])) {
-            this.answers = answers
-            this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
-            return
-          }
-          this.goOn(first, vote[1], rest)
+          this.answers = answers
+          if (vote !== undefined && isGranted(vote[1])) return this.goOn(first, vote[1], rest)
+          this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
         },
       },
       set.patience,
@@ -208,6 +205,7 @@ export class Taking implements Question<Vote> {
       hear: (member, replies) => this.hear(member, replies),
       stateOf: (answers) => this.stateOf(merged(answers)),
       late: (member, heard) => this.late(member, heard),
+      lost: (member) => this.lost(member),
       done: (answers) => this.done(merged(answers)),
     }
     new Round(others, this.errand.set.patience).ask(rest)

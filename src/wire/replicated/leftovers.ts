@@ -1,0 +1,57 @@
+import type { Clock } from '../../system/clock.js'
+import { areSameBytes, type Value } from '../wire.js'
+import type { Member } from './member.js'
+
+/** A lock that a flight without an answer may have left on a node, or may still leave. */
+export interface Leftover {
+  readonly member: Member
+  readonly route: string
+  readonly lockKey: string
+  readonly token: Value
+  /** Whether that lock counts by now. */
+  readonly isCounted: () => boolean
+}
+
+/** When it is looked for, in milliseconds from one look to the next: a node that stood still carries out late what it was sent. */
+const LOOKS_MS = [150, 400, 1000, 2500, 5000]
+/** Beyond that the rest is left to its lease. */
+const MOST = 2000
+
+/**
+ * Takes locks that nobody counts off the nodes where they may stand. Where another node is away, one of them would keep a session
+ * locked for a lease, although nobody holds it.
+ */
+export class Leftovers {
+  private count = 0
+  private isClosed = false
+
+  constructor(private readonly clock: Clock) {}
+
+  note(leftover: Leftover): void {
+    if (this.isClosed || this.count >= MOST) return
+    this.count++
+    void this.sweep(leftover).finally(() => this.count--)
+  }
+
+  close(): void {
+    this.isClosed = true
+  }
+
+  private async sweep(leftover: Leftover): Promise<void> {
+    for (const afterMs of LOOKS_MS) {
+      await new Promise<void>((resolve) => {
+        this.clock.setTimer(resolve, afterMs, { background: true })
+      })
+      if (this.isClosed || leftover.isCounted()) return
+      if (await this.look(leftover).catch(() => false)) return
+    }
+  }
+
+  /** Whether it stood there, and was deleted, by its version. */
+  private async look({ member, route, lockKey: key, token }: Leftover): Promise<boolean> {
+    const [found] = await member.flight(route, [{ op: 'get', key }])
+    if (found?.value === undefined || found.cas === undefined || !areSameBytes(found.value, token)) return false
+    const [deleted] = await member.flight(route, [{ op: 'cad', key, cas: found.cas }])
+    return deleted?.status === 'ok'
+  }
+}
