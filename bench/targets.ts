@@ -50,6 +50,8 @@ const TARGETS: readonly Target[] = [
   { figure: 'cluster.failoverGapMs', kind: 'at most', limit: 100 },
   { figure: 'cluster.failoverRefused', kind: 'exactly', limit: 0 },
   { figure: 'observability.offOverheadPct', kind: 'at most', limit: 2 },
+  { figure: 'observability.inspectorUnseenOverheadPct', kind: 'at most', limit: 2 },
+  { figure: 'observability.inspectorOverheadPct', kind: 'at most', limit: 10 },
 ]
 
 export function targetsTable(figures: Readonly<Record<string, number>>): Table {

@@ -45,7 +45,9 @@ export async function buildBesideSource(): Promise<void> {
 }
 
 // Whoever bundles this file with a program of its own builds nothing by that.
-if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv[2] === 'dist') {
+const [, program, what] = process.argv
+if (program === fileURLToPath(import.meta.url) && what === 'beside') await buildBesideSource()
+if (program === fileURLToPath(import.meta.url) && what === 'dist') {
   await buildBesideSource()
   await write(join(ROOT, 'dist', FILE), (name, value) => `exports.${name} = ${value}`)
 }

@@ -2,6 +2,8 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type * as Bridge from '../../src/adapters/prometheus/index.js'
+import type * as Hubs from '../../src/adapters/inspector/hub.js'
+import type * as Sources from '../../src/adapters/inspector/source.js'
 import type * as Channels from '../../src/observe/channels.js'
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
@@ -17,6 +19,8 @@ const IN_FLIGHT = 64
 const OFF = 'nobody listens'
 const ON = 'a listener for each event'
 const BRIDGE = 'latchkey/prometheus'
+const UNSEEN = 'latchkey/inspector, nobody connected'
+const SEEN = 'latchkey/inspector, one page open'
 const AGAINST = 'the other build'
 
 export const observe: Row = {
@@ -25,10 +29,17 @@ export const observe: Row = {
     await using server = await MemcachedServer.start()
     const { channels } = await loadChannels()
     const { instrumentPrometheus } = await loadBridge()
+    const inspectorOf = await loadInspector()
     const entries = [
       await enter(server, OFF, DIST, () => []),
       await enter(server, ON, DIST, () => Object.values(channels).map((kind) => kind.onOver(() => undefined))),
       await enter(server, BRIDGE, DIST, (manager) => [instrumentPrometheus(manager)]),
+      await enter(server, UNSEEN, DIST, (manager) => {
+        inspectorOf(manager)
+        return []
+      }),
+      // What a connection costs beyond that is a write of some kilobytes, five times a second.
+      await enter(server, SEEN, DIST, (manager) => [inspectorOf(manager).join({ isReady: true, write: () => undefined, end: () => undefined })]),
       ...(against === undefined ? [] : [await enter(server, AGAINST, against, () => [])]),
     ]
     const contenders = entries.map(({ contender }) => contender)
@@ -73,6 +84,13 @@ async function loadBridge(): Promise<typeof Bridge> {
   return loaded
 }
 
+async function loadInspector(): Promise<(manager: SessionManager) => Hubs.Hub> {
+  const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(join(DIST, 'adapters/inspector', file)).href)) as T
+  const { Hub } = await load<typeof Hubs>('hub.js')
+  const { ManagerSource } = await load<typeof Sources>('source.js')
+  return (manager) => new Hub([new ManagerSource(manager)], manager.engine.settings.clock, undefined)
+}
+
 async function loadChannels(): Promise<typeof Channels> {
   const loaded: typeof Channels = await import(pathToFileURL(join(DIST, 'observe/channels.js')).href)
   return loaded
@@ -107,6 +125,8 @@ function resultOf(slices: Slices, askingNs: number): RowResult {
       'observability.offOverheadPct': askingNs / 10 / median(off),
       'observability.onOverheadPct': morePct(cpuUs(slices.get(ON)), off),
       'observability.prometheusOverheadPct': morePct(cpuUs(slices.get(BRIDGE)), off),
+      'observability.inspectorUnseenOverheadPct': morePct(cpuUs(slices.get(UNSEEN)), off),
+      'observability.inspectorOverheadPct': morePct(cpuUs(slices.get(SEEN)), off),
       ...(other === undefined ? {} : { 'observability.againstOverheadPct': morePct(off, cpuUs(other)) }),
     },
     tables: [

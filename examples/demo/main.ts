@@ -10,7 +10,8 @@ import { type Options, parseArguments, USAGE, UsageError } from './options.js'
 import { type Figures, perform } from './play.js'
 import { drawAct, drawHeading, drawIntroduction, drawVerdict } from './report.js'
 import { paintFor } from './paint.js'
-import { checkStore, embedded, StoreUnreachableError } from './store.js'
+import { showPage } from './page.js'
+import { checkStore, embedded, type Store, StoreUnreachableError } from './store.js'
 
 const ADVICE = 'Start one there, or unset MEMCACHE_SERVERS to keep the sessions in this process.'
 
@@ -24,7 +25,11 @@ async function main(): Promise<number> {
       return 0
     }
     await checkStore(options.store, signal, ADVICE)
-    const { unlocked, locked } = await showOn(options, signal)
+    if (options.page) {
+      await inStore(options.store, (store) => showPage(store, signal, options.opens, (line) => process.stdout.write(`${line}\n`)))
+      return 0
+    }
+    const { unlocked, locked } = await inStore(options.store, (store) => show({ ...options, store }, signal))
     return unlocked.kept < unlocked.expected && locked.kept === locked.expected ? 0 : 1
   } catch (error) {
     const interrupted = exitCode()
@@ -33,10 +38,11 @@ async function main(): Promise<number> {
   }
 }
 
-async function showOn(options: Options, signal: AbortSignal): Promise<Figures> {
-  if (options.store.servers.length > 0) return show(options, signal)
-  await using store = await embedded(options.store)
-  return await show({ ...options, store }, signal)
+/** On the servers that were named, or without any. */
+async function inStore<T>(given: Store, work: (store: Store) => Promise<T>): Promise<T> {
+  if (given.servers.length > 0) return work(given)
+  await using store = await embedded(given)
+  return await work(store)
 }
 
 async function show({ json, store }: Options, signal: AbortSignal): Promise<Figures> {

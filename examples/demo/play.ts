@@ -85,7 +85,8 @@ async function playAct(locking: boolean, port: number, bystander: Browser, signa
   return { locking, views, beats, expected: changes.length, kept: changes.filter((isKept) => isKept).length }
 }
 
-async function viewPage(port: number, signal: AbortSignal): Promise<PageView> {
+/** One browser, new to the shop, looks at the page. */
+export async function viewPage(port: number, signal: AbortSignal): Promise<PageView> {
   const browser = new Browser(port, signal)
   const visit = async (step: Step): Promise<Visit> => ({ ...step, ...(await browser.send(step.method, step.path)) })
   try {
@@ -123,7 +124,7 @@ async function inShop<T>(
   }
 }
 
-function portOf(server: Server): number {
+export function portOf(server: Server): number {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('The shop listens on no port.')
   return address.port

@@ -18,12 +18,13 @@ declare module 'express-session' {
 /** How long each request works between load and save: what a log-in, a slow report, a counter and a cart take. */
 export const WORK_MS = { login: 40, preferences: 260, notifications: 60, cart: 110 } as const
 
-export function createShop(manager: SessionManager, closing: AbortSignal): Express {
+/** @param slower how many times longer each request works: for who wants to follow it. */
+export function createShop(manager: SessionManager, closing: AbortSignal, slower = 1): Express {
   /** Loads the session, waits for a database (a real wait, by a timer in its place), changes the session, answers. */
   const changing = (workMs: number, change: (session: Request['session']) => void): RequestHandler =>
     async (req, res) => {
       const loadedAtMs = performance.now()
-      if (workMs > 0) await query(workMs, undefined, { signal: closing })
+      if (workMs > 0) await query(workMs * slower, undefined, { signal: closing })
       change(req.session)
       res.json({ loadedAtMs, session: contentsOf(req) })
     }

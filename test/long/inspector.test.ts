@@ -7,6 +7,7 @@ import { SessionManager } from 'latchkey'
 import { createInspector, type Inspector } from 'latchkey/inspector'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildBesideSource } from '../../page/build.js'
+import { startDemo } from '../examples/run-example.js'
 import { Chromium, clashesOf, hasChromium, type Page, weightOf } from '../support/chromium.js'
 import { lacking } from '../support/installed.js'
 import { ROOT } from '../support/pages.js'
@@ -123,7 +124,9 @@ describe.skipIf(!hasChromium)(`the live page${lacking('chromium')}`, () => {
 
   it('keeps its memory flat while it is open under load', async () => {
     const page = await jammed(DESKTOP)
-    await sleep(4000)
+    // What is drawn grows until the window is full, so a short one.
+    await page.evaluate(`(() => { const choice = document.querySelector('select'); choice.value = '5'; choice.dispatchEvent(new Event('change', { bubbles: true })) })()`)
+    await sleep(7000)
     const before = await weightOf(page)
     await sleep(8000)
     const after = await weightOf(page)
@@ -131,6 +134,23 @@ describe.skipIf(!hasChromium)(`the live page${lacking('chromium')}`, () => {
     expect(after.heapBytes - before.heapBytes).toBeLessThan(4e6)
     expect(after.nodes - before.nodes).toBeLessThan(3000)
   }, 60_000)
+
+  it("shows the demo's race: changes lost without the lock, none with it, as often as it is asked for; ends with ctrl-C", async () => {
+    const demo = await startDemo(['--page'])
+    let said = ''
+    demo.child.stdout?.on('data', (text: string) => (said += text))
+    await demo.printed('Ctrl-C ends')
+    const page = await chromium.open(/http:\S+/.exec(said)?.[0] ?? '', { viewport: { width: 1280, height: 760 } })
+    const titles = (): Promise<string[]> => page.evaluate<string[]>(`[...document.querySelectorAll('.panel h2')].map((title) => title.textContent)`)
+    await demo.printed('changes, with it')
+    await expect.poll(titles).toEqual([expect.stringMatching(/Without the lock.*[1-3] changes? lost/s), expect.stringMatching(/With the lock.*none lost/s)])
+    expect(await shown(page, '.panels')).toMatch(/✗ lost/)
+    await picture(page, 'race')
+    await page.click('button.main')
+    await expect.poll(() => said.match(/Kept without the lock/g)?.length).toBe(2)
+    demo.child.kill('SIGINT')
+    expect(await demo.ended).toMatchObject({ exitCode: 130, stderr: '' })
+  })
 
   it('complains of nothing, and asked for nothing that its policy forbids', () => {
     expect(chromium.complaints).toEqual([])
