@@ -61,6 +61,5 @@ export const mutants: readonly Mutant[] = [
   },
   one('partialIsFenced', 'A write that one node has stored is told as refused.', `if (written > 0 || isUnclear) {`, `if (isUnclear) {`),
   one('resolvedByReading', 'A write is believed stored because one node shows it.', `this.context.wire.quorum === undefined ? this.judgeExists()`, `true ? this.judgeExists()`),
-  one('keepsGrants', 'What was granted in vain is not given back.', `if (mine.size === 0) return then()`, `if (mine.size >= 0) return then()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
 ]
