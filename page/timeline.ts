@@ -1,6 +1,5 @@
 /** Lanes of sessions: who waited (hatched), who held (solid), in rows that never overlap. */
 import { html, nothing, svg, type TemplateResult } from 'lit-html'
-import { repeat } from 'lit-html/directives/repeat.js'
 import type { Visit } from './store.js'
 import { duration, inWords, isTrouble, plural } from './words.js'
 
@@ -129,6 +128,7 @@ export interface LaneView {
   select(visit: Visit): void
 }
 
+/** By their places and not by keys: lit-html's `repeat` leaves a comment behind for each that goes, and the page would grow for ever. */
 export function laneView(lane: Lane, { span, selected, select }: LaneView): TemplateResult {
   const { places, rows, hidden } = placed(lane, span)
   const height = rows * ROW_PX + 4
@@ -137,7 +137,7 @@ export function laneView(lane: Lane, { span, selected, select }: LaneView): Temp
     <div class="lane-name"><code>${lane.session}</code>${lane.waiting > 0 ? html`<b class="queue">${lane.waiting} waiting</b>` : nothing}<span class="dim labels">${labelsOf(lane)}</span>${hidden > 0 ? html`<span class="dim">+${hidden} not drawn</span>` : nothing}</div>
     <svg class="lane-picture" width=${span.widthPx} height=${height} viewBox="0 0 ${span.widthPx} ${height}" role="group" aria-label="Session ${lane.session}: ${plural(places.length, 'request')}">
       <line class="now" x1=${nowX} x2=${nowX} y1="0" y2=${height}></line>
-      ${repeat(places, ({ visit }) => visit.key, (place) => visitView(place, selected === place.visit.key, select))}
+      ${places.map((place) => visitView(place, selected === place.visit.key, select))}
     </svg>
   </li>`
 }

@@ -133,6 +133,9 @@ describe.skipIf(!hasChromium)(`the live page${lacking('chromium')}`, () => {
     // What it remembers fills up; what it draws is as much as before.
     expect(after.heapBytes - before.heapBytes).toBeLessThan(4e6)
     expect(after.nodes - before.nodes).toBeLessThan(3000)
+    // No request that has left the window leaves anything in its lane.
+    const left = `[...document.querySelectorAll('.lane-picture')].map((lane) => lane.childNodes.length - 4 * lane.querySelectorAll('.visit').length)`
+    expect(Math.max(...(await page.evaluate<number[]>(left)))).toBeLessThan(20)
   }, 60_000)
 
   it("shows the demo's race: changes lost without the lock, none with it, as often as it is asked for; ends with ctrl-C", async () => {
