@@ -27,7 +27,9 @@ export interface KoaContext {
 
 /** The part of a Fastify instance that is used. */
 export interface FastifyApp {
+  /** Mounts the page, its files and its events. */
   get(path: string, options: { config: { session: 'readOnly' } }, handler: FastifyHandler): unknown
+  /** Mounts the button. */
   post(path: string, options: { config: { session: 'readOnly' } }, handler: FastifyHandler): unknown
 }
 
@@ -42,6 +44,7 @@ export interface FastifyRequestPart {
 /** The part of Fastify's reply that is used. */
 export interface FastifyReplyPart {
   readonly raw: ServerResponse
+  /** Says that Fastify does not answer. */
   hijack(): unknown
 }
 

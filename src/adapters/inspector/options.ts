@@ -30,6 +30,7 @@ export type Guard = (request: InspectorRequest) => boolean | Refusal | Promise<b
 /** A button of the page: for demonstrations. */
 export interface Replay {
   readonly label: string
+  /** Called when it is pressed; throws nothing. */
   run(): void
 }
 
