@@ -30,10 +30,10 @@ export class LatchkeyHooks implements Contender {
   }
 }
 
-/** On what the save path names, under a prefix of its own. @param end what ends with it */
-export async function latchkeyAt(name: string, savePath: string, end?: () => Promise<void>): Promise<Contender> {
+/** On what the save path names, or by a Redis client, under a prefix of its own. @param end what ends with it */
+export async function latchkeyAt(name: string, place: string | { readonly client: object }, end?: () => Promise<void>): Promise<Contender> {
   const { SessionManager } = await loadLatchkey()
-  const manager = new SessionManager({ savePath, prefix: `${name.replace(/\W/g, '')}:` })
+  const manager = new SessionManager({ ...(typeof place === 'string' ? { savePath: place } : place), prefix: `${name.replace(/\W/g, '')}:` })
   const hooks = new LatchkeyHooks(name, manager, JSON.stringify(sessionOf(RECORD_BYTES)), changed)
   const close = async (): Promise<void> => {
     await hooks.close()

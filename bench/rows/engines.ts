@@ -1,6 +1,6 @@
 /** engines: the locked cycle on what keeps the sessions: memcached directly and through proxies, and Redis; beside connect-redis, which locks nothing. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
-import { configurationOf, missingProxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
+import { configurationOf, memcachedWithExplicitVersions, missingProxy, type ProxyKind, REAL_PROXY_KINDS, startProxy } from '../../test/support/proxies.js'
 import { CONNECT_REDIS, connectRedisTo } from '../contenders/all.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
 import { latchkeyAt } from '../contenders/latchkey.js'
@@ -13,6 +13,8 @@ const SESSIONS = 4096
 const IN_FLIGHT = 64
 const DIRECT = 'memcached'
 const REDIS = 'redis'
+const BY_CLIENT = 'redis, by ioredis'
+const OWN_VERSIONS = "memcached's proxy, versions=own"
 
 /** One way to keep sessions, made for this row: its contender, or why there is none. */
 interface Engine {
@@ -24,7 +26,9 @@ interface Engine {
 const RATIOS: readonly { readonly figure: string; readonly of: string; readonly to: string }[] = [
   { figure: 'engines.twemproxyRatioToDirect', of: 'twemproxy', to: DIRECT },
   { figure: 'engines.memcachedProxyRatioToDirect', of: "memcached's proxy", to: DIRECT },
+  { figure: 'engines.ownVersionsRatioToDirect', of: OWN_VERSIONS, to: DIRECT },
   { figure: 'engines.redisRatioToConnectRedis', of: REDIS, to: CONNECT_REDIS },
+  { figure: 'engines.ioredisRatioToConnectRedis', of: BY_CLIENT, to: CONNECT_REDIS },
 ]
 
 /** How long a cycle takes on Redis, one at a time, over one of connect-redis. */
@@ -62,13 +66,28 @@ const enginesOf = (server: MemcachedServer): readonly Engine[] => [
     const name = kind === 'proxy' ? "memcached's proxy" : kind
     return { name, make: () => behind(kind, name, server) }
   }),
+  { name: OWN_VERSIONS, make: withOwnVersions },
 ]
 
-/** Ours and connect-redis, both on one server, which ends with connect-redis. */
+/** Behind the same proxy, before a memcached that takes versions. */
+async function withOwnVersions(): Promise<Contender | { readonly missing: string }> {
+  if (memcachedWithExplicitVersions === undefined) return { missing: 'scripts/test-proxies.sh brings it' }
+  const server = await MemcachedServer.start({ args: ['-m', '256'], binary: memcachedWithExplicitVersions })
+  const proxy = await startProxy('proxy', configurationOf('proxy', [server.address]))
+  return latchkeyAt(OWN_VERSIONS, `tcp://${proxy.address}?via=proxy&versions=own`, async () => {
+    await proxy.stop()
+    await server.stop()
+  })
+}
+
+/** Ours, by our own codec and by a client of an application's, and connect-redis; all on one server, which ends with connect-redis. */
 async function onRedis(): Promise<readonly Contender[]> {
   const server = await startRedis()
   if (server === undefined) return []
-  return [await latchkeyAt(REDIS, `redis://127.0.0.1:${String(server.port)}`), await connectRedisTo(server, { recordBytes: RECORD_BYTES })]
+  const { default: Redis } = await import('ioredis')
+  const client = new Redis(server.port, '127.0.0.1')
+  const byClient = await latchkeyAt(BY_CLIENT, { client }, async () => client.disconnect())
+  return [await latchkeyAt(REDIS, server.savePath), byClient, await connectRedisTo(server, { recordBytes: RECORD_BYTES })]
 }
 
 function sequentialOf(single: Slices): Record<string, number> {
