@@ -21,8 +21,17 @@ export function legsOf(commands: readonly Command[], nodeOf: (key: string) => nu
   return legs
 }
 
-/** Sends the legs, the next one when the one before it was answered, and tells `receiver` as of one flight. */
+/** Sends the legs, the next one when the one before it was answered, and tells `receiver` as of one flight; of none at once. */
 export function sendLegs(legs: readonly Leg[], sendLeg: (leg: Leg, receiver: Receiver) => void, receiver: Receiver): void {
+  const [only, second] = legs
+  if (only === undefined) {
+    queueMicrotask(() => receiver.landed([]))
+    return
+  }
+  if (second === undefined) {
+    sendLeg(only, receiver)
+    return
+  }
   const replies: Reply[] = []
   const sendFrom = (index: number): void => {
     const leg = legs[index]

@@ -29,7 +29,6 @@ export function placedOn(nodes: readonly PlacedNode[], placement: Placement, rin
     const legs = legsOf(commands, indexOf)
     const problem = legs.map((leg) => at(leg.node).problemOf(leg.commands)).find((one) => one !== undefined)
     if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
-    else if (legs.length === 0) queueMicrotask(() => receiver.landed([]))
     else sendLegs(legs, (leg, told) => at(leg.node).node.send(leg.commands, told), receiver)
   }
 

@@ -6,6 +6,7 @@ import { AuthenticationError } from '../socket/codec.js'
 import type { ServerNode } from '../socket/node.js'
 import { FlightError, type Wire } from '../wire.js'
 import { ask } from './ask.js'
+import { asking, distinct, flightMsOf, ttlSecIn } from './asking.js'
 import { createRedisNode, createRedisWire } from './redis-wire.js'
 import { peerOf, type RedisServer, type WatchedRedis } from './save-path.js'
 import { keysOf } from './scan.js'
@@ -34,16 +35,11 @@ class OperatedRedis implements OperatedNode {
   }
 
   keys(prefix: string): Promise<readonly string[]> {
-    return this.#asking(async (node) => {
-      const keys = new Set<string>()
-      for await (const key of keysOf(node, prefix)) keys.add(key)
-      return [...keys]
-    })
+    return this.#asking((node) => distinct(keysOf(node, prefix)))
   }
 
   async ttlSec(key: string): Promise<number | undefined> {
-    const ttlMs = await this.#asking((node) => ask(node, 'PTTL', key))
-    return typeof ttlMs === 'number' && ttlMs >= 0 ? Math.ceil(ttlMs / 1000) : undefined
+    return ttlSecIn(await this.#asking((node) => ask(node, 'PTTL', key)))
   }
 
   figures(): Promise<Figures> {
@@ -93,23 +89,9 @@ class OperatedRedis implements OperatedNode {
   }
 
   /** Over a connection of its own, which is closed when `question` is answered. */
-  async #asking<T>(question: (node: ServerNode) => Promise<T>): Promise<T> {
-    const { clock, silenceMs, signal } = this.#options
-    signal.throwIfAborted()
-    const node = createRedisNode({ server: this.#server, clock, flightMs: Math.max(silenceMs, 10), connections: 1 })
-    let closing: Promise<void> | undefined
-    const close = (): Promise<void> => (closing ??= node.close())
-    const giveUp = (): void => void close()
-    signal.addEventListener('abort', giveUp, { once: true })
-    try {
-      return await question(node)
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      signal.removeEventListener('abort', giveUp)
-      await close()
-    }
+  #asking<T>(question: (node: ServerNode) => Promise<T>): Promise<T> {
+    const options = this.#options
+    return asking(options, () => createRedisNode({ server: this.#server, clock: options.clock, flightMs: flightMsOf(options), connections: 1 }), question)
   }
 }
 

@@ -10,6 +10,7 @@ import {
   placeName,
   type SocketAddress,
   tlsOf,
+  type TlsParameters,
   type TlsTexts,
 } from '../socket/address.js'
 import { REDIS } from './traits.js'
@@ -37,25 +38,15 @@ export const DEFAULT_PORT = 6379
 /** The user whom a server knows that has been told no other. */
 const DEFAULT_USER = 'default'
 export const WHERE = 'server'
+const UNIX = 'redis+unix'
 const OF_TLS = ['ca', 'cert', 'key', 'servername', 'verify'] as const
 const PARAMETERS = ['db', 'replicas', 'sentinel', ...OF_TLS] as const
 type Parameters = TlsTexts & { db?: string; replicas?: string; sentinel?: string }
 
 /** Reads the path strictly; what it does not know is refused. */
 export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
-  const at = savePath.indexOf('://')
-  const scheme = savePath.slice(0, at).toLowerCase()
-  const rest = savePath.slice(at + 3)
-  const mark = rest.indexOf('?')
-  const location = mark < 0 ? rest : rest.slice(0, mark)
-  const isUnix = scheme === 'redis+unix'
-  const parameters = parametersOf(mark < 0 ? '' : rest.slice(mark + 1), scheme, refuse)
-  const end = isUnix ? location.indexOf('/') + 1 : location.length
-  const sign = location.slice(0, end).lastIndexOf('@')
-  const credentials = sign < 0 ? undefined : credentialsOf(location.slice(0, sign), refuse)
-  const address = location.slice(sign + 1)
-  const replicas = replicasOf(parameters.replicas, refuse)
-  if (isUnix) {
+  const { scheme, parameters, credentials, address, tls, replicas } = partsOf(savePath, refuse)
+  if (scheme === UNIX) {
     return { endpoint: parseUnix(address, WHERE, refuse), tls: undefined, credentials, database: databaseOf(parameters.db, refuse), replicas, isOfCluster: false }
   }
   if (address.includes(',')) refuse(WHERE, 'sessions are kept on one Redis: name one server, its Sentinels by redis+sentinel://, or a cluster by redis+cluster://')
@@ -63,11 +54,40 @@ export function readRedisPath(savePath: string, refuse: Refuse): RedisServer {
   const [place, path] = slash < 0 ? [address, ''] : [address.slice(0, slash), address.slice(slash + 1)]
   return {
     endpoint: parseHost(place, DEFAULT_PORT, WHERE, refuse),
-    tls: scheme === 'rediss' ? tlsOf(parameters, WHERE, refuse) : undefined,
+    tls,
     credentials,
     database: databaseOf(path === '' ? undefined : path, refuse),
     replicas,
     isOfCluster: false,
+  }
+}
+
+/** What all save paths of Redis have in common: `scheme://[user:password@]address[?parameters]`. */
+interface Parts {
+  readonly scheme: string
+  readonly parameters: Parameters
+  readonly credentials: Credentials | undefined
+  readonly address: string
+  /** Of the schemes that begin with `rediss`. */
+  readonly tls: TlsParameters | undefined
+  readonly replicas: number
+}
+
+export function partsOf(savePath: string, refuse: Refuse): Parts {
+  const at = savePath.indexOf('://')
+  const scheme = savePath.slice(0, at).toLowerCase()
+  const [location = '', ...query] = savePath.slice(at + 3).split('?')
+  const parameters = parametersOf(query.join('?'), scheme, refuse)
+  // The path of a socket may have an '@'.
+  const end = scheme === UNIX ? location.indexOf('/') + 1 : location.length
+  const sign = location.slice(0, end).lastIndexOf('@')
+  return {
+    scheme,
+    parameters,
+    credentials: sign < 0 ? undefined : credentialsOf(location.slice(0, sign), refuse),
+    address: location.slice(sign + 1),
+    tls: scheme.startsWith('rediss') ? tlsOf(parameters, WHERE, refuse) : undefined,
+    replicas: replicasOf(parameters.replicas, refuse),
   }
 }
 
@@ -104,12 +124,12 @@ export function databaseOf(text: string | undefined, refuse: Refuse): number {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) ? Number(text) : refuse(WHERE, 'a database is a number', text)
 }
 
-export function replicasOf(text: string | undefined, refuse: Refuse): number {
+function replicasOf(text: string | undefined, refuse: Refuse): number {
   if (text === undefined) return 0
   return /^[1-9]$/.test(text) ? Number(text) : refuse(WHERE, 'replicas is a number from 1 to 9', text)
 }
 
-export function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters {
+function parametersOf(query: string, scheme: string, refuse: Refuse): Parameters {
   const found: Parameters = {}
   for (const pair of query === '' ? [] : query.split('&')) {
     const equals = pair.indexOf('=')
@@ -120,7 +140,7 @@ export function parametersOf(query: string, scheme: string, refuse: Refuse): Par
       return refuse(WHERE, `unknown parameter; ${meant === undefined ? `known are ${PARAMETERS.join(', ')}` : `did you mean ${meant}?`}`, given)
     }
     if (name === 'sentinel' && !scheme.endsWith('+sentinel')) refuse(WHERE, 'the parameter sentinel needs redis+sentinel://')
-    if (name === 'db' && scheme !== 'redis+unix' && !scheme.endsWith('+sentinel')) refuse(WHERE, 'the database stands behind the host: redis://host/1')
+    if (name === 'db' && scheme !== UNIX && !scheme.endsWith('+sentinel')) refuse(WHERE, 'the database stands behind the host: redis://host/1')
     if (OF_TLS.some((one) => one === name) && !scheme.startsWith('rediss')) refuse(WHERE, `the parameter ${name} needs rediss${scheme.slice('redis'.length)}://`)
     if (found[name] !== undefined) refuse(WHERE, `the parameter ${name} is there twice`)
     // Credentials, which are decoded one by one.

@@ -1,8 +1,6 @@
 /** What a connection is asked for by one caller: who is told, by when, and what was answered so far. */
 import { type Command, failLater, FlightError, type Receiver, type Reply } from '../wire.js'
-
-/** What is repeated of an error, in characters. */
-const LONGEST_ANSWER = 100
+import { hasChanged, partlyRefused, refused, unclear } from './server-errors.js'
 
 /** About what the words of a command take on the wire. */
 export const COMMAND_BYTES = 64
@@ -84,8 +82,7 @@ export abstract class Flight {
    */
   answerUnclear(text: string): void {
     this.#answered++
-    const answer = shown(text)
-    this.fail(new FlightError('unknown', `The server answered with an error: ${answer}`, { answer }))
+    this.fail(unclear(text))
   }
 
   /**
@@ -113,13 +110,7 @@ export abstract class Flight {
       this.#settled = true
       return
     }
-    const answer = shown(refusal)
-    const hasChanged = this.commands.some(({ op }, index) => op !== 'get' && this.#replies?.[index]?.status === 'ok')
-    this.fail(
-      hasChanged
-        ? new FlightError('unknown', `A part of it was carried out, and the server refused the rest: ${answer}`, { answer })
-        : new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer }),
-    )
+    this.fail(hasChanged(this.commands, this.#replies ?? []) ? partlyRefused(refusal) : refused(refusal))
   }
 
   /** Undefined where something was changed behind the first refusal, or may lack its copies. */
@@ -128,8 +119,8 @@ export abstract class Flight {
     let isBehind = false
     for (const [index, { op }] of this.commands.entries()) {
       const reply = this.#replies?.[index]
-      const hasChanged = op !== 'get' && reply?.status === 'ok'
-      if (hasChanged && (isBehind || this.#awaitsCopies)) return undefined
+      const isChange = op !== 'get' && reply?.status === 'ok'
+      if (isChange && (isBehind || this.#awaitsCopies)) return undefined
       if (reply === undefined) isBehind = true
       else if (!isBehind) replies.push(reply)
     }
@@ -151,8 +142,6 @@ export abstract class Flight {
     return (this.#settled = true)
   }
 }
-
-const shown = (answer: string): string => answer.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
 
 /** Any commands. */
 export class CommandFlight extends Flight {

@@ -3,8 +3,9 @@ import { defaultDirectory } from '../../../neighbours/door-directory.js'
 import type { Clock } from '../../../system/clock.js'
 import { systemRandom } from '../../../system/random.js'
 import { NotSupportedError } from '../../../errors.js'
-import { legsOf, sendLegs } from '../../legs.js'
+import { type Leg, legsOf, sendLegs } from '../../legs.js'
 import { problemIn } from '../../socket/framing.js'
+import { hasChanged, partlyRefused, refused, unclear } from '../../socket/server-errors.js'
 import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../wire.js'
 import { slotOf } from '../cluster/slot.js'
 import { VERSION, Versions } from '../item.js'
@@ -28,17 +29,11 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
 
   function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
     const problem = closing === undefined ? problemIn(commands, VERSION) : 'The connection is closed.'
-    if (problem !== undefined) {
-      failLater(receiver, new FlightError('not-sent', problem))
-      return
+    const fly = (leg: Leg, told: Receiver): void => {
+      flown(leg.commands).then((replies) => told.landed(replies), (error: unknown) => told.failed(error))
     }
-    const fly = (some: readonly Command[], told: Receiver): void => {
-      flown(some).then((replies) => told.landed(replies), (error: unknown) => told.failed(error))
-    }
-    const legs = caller.isCluster ? legsOf(commands, slotOf) : []
-    if (commands.length === 0) queueMicrotask(() => receiver.landed([]))
-    else if (legs.length <= 1) fly(commands, receiver)
-    else sendLegs(legs, (leg, told) => fly(leg.commands, told), receiver)
+    if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
+    else sendLegs(legsOf(commands, caller.isCluster ? slotOf : () => 0), fly, receiver)
   }
 
   async function flown(commands: readonly Command[]): Promise<Reply[]> {
@@ -94,11 +89,9 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
     const message = error instanceof Error ? error.message : String(error)
     const failure = isHandedOver ? caller.failureOf(error) : { outcome: 'not-sent' as const }
     if (failure.outcome !== 'answered') return new FlightError(failure.outcome, `${caller.library}: ${message}`, { cause: error })
-    const answer = failure.answer.slice(0, LONGEST_ANSWER)
+    const { answer } = failure
     if (endsConnection(answer)) caller.leave()
-    return isRefusal(answer)
-      ? new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer, cause: error })
-      : new FlightError('unknown', `The server answered with an error: ${answer}`, { answer, cause: error })
+    return isRefusal(answer) ? refused(answer, error) : unclear(answer, error)
   }
 
   const ask = (...words: readonly (string | number)[]): Promise<PlainReply> =>
@@ -123,8 +116,6 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
   }
 }
 
-const LONGEST_ANSWER = 100
-
 const wordsOf = ({ keys, args }: FlightCall, isKnown: boolean) => [
   ...(isKnown ? ['EVALSHA', FLIGHT_SHA] : ['EVAL', FLIGHT_SCRIPT]),
   String(keys.length),
@@ -141,11 +132,8 @@ function repliesOf(commands: readonly Command[], outcomes: ReturnType<typeof out
     throw new FlightError('unknown', 'The client has sent it a second time by itself: what the first time came to was not seen.')
   }
   const [text = ''] = shortfalls.flatMap((one) => (!isReply(one) && one.kind === 'error' ? one.text : []))
-  const answer = text.slice(0, LONGEST_ANSWER)
-  const hasChanged = outcomes.some((one, index) => isReply(one) && one.status === 'ok' && commands[index]?.op !== 'get')
-  if (hasChanged) throw new FlightError('unknown', `A part of it was carried out, and the server refused the rest: ${answer}`, { answer })
-  if (isRefusal(text)) throw new FlightError('not-sent', `The server refused it, and nothing was carried out: ${answer}`, { answer })
-  throw new FlightError('unknown', `The server answered with an error: ${answer}`, { answer })
+  if (hasChanged(commands, outcomes.map((one) => (isReply(one) ? one : undefined)))) throw partlyRefused(text)
+  throw isRefusal(text) ? refused(text) : unclear(text)
 }
 
 function plain(reply: unknown): PlainReply {

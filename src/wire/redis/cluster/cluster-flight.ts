@@ -10,6 +10,7 @@
  */
 import type { Clock } from '../../../system/clock.js'
 import type { ServerNode } from '../../socket/node.js'
+import { hasChanged, refused } from '../../socket/server-errors.js'
 import { type Command, failLater, FlightError, type Receiver, type Reply } from '../../wire.js'
 import type { ClusterNodes } from './cluster-nodes.js'
 import { LegFlight, type LegReceiver } from './leg-flight.js'
@@ -63,7 +64,7 @@ export class ClusterFlight implements LegReceiver {
       this.#steps = 0
       this.#replies = [...this.#replies, ...replies]
     }
-    const failure = new FlightError('not-sent', `The server refused it, and nothing was carried out: ${shown(answer)}`, { answer: shown(answer) })
+    const failure = refused(answer)
     const redirect = redirectIn(answer)
     const node = this.#node
     if (redirect === undefined || node === undefined) {
@@ -137,9 +138,8 @@ export class ClusterFlight implements LegReceiver {
 
   /** What was carried out before is not undone: then the flight as a whole did not fail for certain. */
   #fail(error: unknown): void {
-    const hasChanged = this.#replies.some(({ status }, index) => status === 'ok' && this.#commands[index]?.op !== 'get')
     const isCertain = error instanceof FlightError && error.outcome === 'not-sent'
-    if (!hasChanged || !isCertain) {
+    if (!isCertain || !hasChanged(this.#commands, this.#replies)) {
       failLater(this.#receiver, error)
       return
     }
@@ -148,6 +148,3 @@ export class ClusterFlight implements LegReceiver {
     failLater(this.#receiver, new FlightError('unknown', `A part of it was carried out, and the rest was not: ${message}`, told))
   }
 }
-
-const LONGEST_ANSWER = 100
-const shown = (answer: string): string => answer.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')

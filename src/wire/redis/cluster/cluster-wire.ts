@@ -5,6 +5,7 @@ import { legsOf, sendLegs } from '../../legs.js'
 import { problemIn } from '../../socket/framing.js'
 import { checkNodeLimits } from '../../socket/limits.js'
 import type { ServerNode } from '../../socket/node.js'
+import { refused } from '../../socket/server-errors.js'
 import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../../wire.js'
 import { ask } from '../ask.js'
 import { VERSION } from '../item.js'
@@ -59,12 +60,8 @@ export function createClusterWire(options: ClusterWireOptions): ClusterWire {
 
   function send(_route: string, commands: readonly Command[], receiver: Receiver): void {
     const problem = closing === undefined ? problemIn(commands, VERSION) : 'The connections to the cluster are closed.'
-    const legs = problem === undefined ? legsOf(commands, slotOf) : []
-    const [first, second] = legs
     if (problem !== undefined) failLater(receiver, new FlightError('not-sent', problem))
-    else if (first === undefined) queueMicrotask(() => receiver.landed([]))
-    else if (second === undefined) new ClusterFlight(ground, first.node, commands, receiver).begin()
-    else sendLegs(legs, (leg, told) => new ClusterFlight(ground, leg.node, leg.commands, told).begin(), receiver)
+    else sendLegs(legsOf(commands, slotOf), (leg, told) => new ClusterFlight(ground, leg.node, leg.commands, told).begin(), receiver)
   }
 
   return {
@@ -93,5 +90,5 @@ export function createClusterWire(options: ClusterWireOptions): ClusterWire {
 /** @throws {FlightError} it does not answer, or cannot serve now. */
 async function answered(node: ServerNode): Promise<void> {
   const reply = await ask(node, 'PING')
-  if (isError(reply)) throw new FlightError('not-sent', `The server refused it, and nothing was carried out: ${reply.error}`, { answer: reply.error })
+  if (isError(reply)) throw refused(reply.error)
 }

@@ -4,6 +4,7 @@ import type { Examination, Figures, Finding, OperatedNode, OperatedStore, Operat
 import { placeName } from '../../socket/address.js'
 import type { Wire } from '../../wire.js'
 import { ask } from '../ask.js'
+import { asking, distinct, flightMsOf, ttlSecIn } from '../asking.js'
 import { aboutOf, factsOf, memoryOf, notReached } from '../operated-redis.js'
 import { createRedisNode } from '../redis-wire.js'
 import { peerOf } from '../save-path.js'
@@ -43,19 +44,14 @@ class OperatedCluster implements OperatedNode {
   }
 
   keys(prefix: string): Promise<readonly string[]> {
-    return this.#asking(async (nodes) => {
-      const keys = new Set<string>()
-      for await (const key of keysOfCluster(nodes, prefix)) keys.add(key)
-      return [...keys]
-    })
+    return this.#asking((nodes) => distinct(keysOfCluster(nodes, prefix)))
   }
 
   ttlSec(key: string): Promise<number | undefined> {
     return this.#asking(async (nodes) => {
       await nodes.refresh()
       const owner = nodes.ownerOf(slotOf(key))
-      const ttlMs = owner === undefined ? undefined : await ask(owner, 'PTTL', key)
-      return typeof ttlMs === 'number' && ttlMs >= 0 ? Math.ceil(ttlMs / 1000) : undefined
+      return owner === undefined ? undefined : ttlSecIn(await ask(owner, 'PTTL', key))
     })
   }
 
@@ -97,25 +93,11 @@ class OperatedCluster implements OperatedNode {
   }
 
   /** Over connections of its own, which are closed when `question` is answered. */
-  async #asking<T>(question: (nodes: ClusterNodes) => Promise<T>): Promise<T> {
-    const { clock, silenceMs, signal } = this.#options
-    signal.throwIfAborted()
-    const flightMs = Math.max(silenceMs, 10)
+  #asking<T>(question: (nodes: ClusterNodes) => Promise<T>): Promise<T> {
+    const { clock } = this.#options
+    const flightMs = flightMsOf(this.#options)
     const makeNode = (server: Seeds[0]) => createRedisNode({ server, clock, flightMs, connections: 1 })
-    const nodes = new ClusterNodes({ seeds: this.#seeds, clock, flightMs, makeNode })
-    let closing: Promise<void> | undefined
-    const close = (): Promise<void> => (closing ??= nodes.close())
-    const giveUp = (): void => void close()
-    signal.addEventListener('abort', giveUp, { once: true })
-    try {
-      return await question(nodes)
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      signal.removeEventListener('abort', giveUp)
-      await close()
-    }
+    return asking(this.#options, () => new ClusterNodes({ seeds: this.#seeds, clock, flightMs, makeNode }), question)
   }
 }
 

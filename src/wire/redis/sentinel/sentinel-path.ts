@@ -1,7 +1,7 @@
 /** `redis+sentinel://[user:password@]host[:port],host.../name[?db=n&replicas=n&sentinel=user:password]`, with TLS `rediss+sentinel://`. */
 import type { Refuse } from '../../scheme.js'
-import { parseHost, type SocketAddress, tlsOf } from '../../socket/address.js'
-import { credentialsOf, databaseOf, parametersOf, replicasOf, type WatchedRedis, WHERE } from '../save-path.js'
+import { parseHost, type SocketAddress } from '../../socket/address.js'
+import { credentialsOf, databaseOf, partsOf, type WatchedRedis, WHERE } from '../save-path.js'
 
 export const FORM = 'redis+sentinel://host-a:26379,host-b:26379,host-c:26379/name'
 export const BEGINNINGS = ['redis+sentinel://', 'rediss+sentinel://'] as const
@@ -12,17 +12,11 @@ const NAME = /^[\w.-]{1,100}$/
 
 /** Reads the path strictly; what it does not know is refused. The credentials before the hosts are those of the Redis. */
 export function readSentinelPath(savePath: string, refuse: Refuse): WatchedRedis {
-  const at = savePath.indexOf('://')
-  const scheme = savePath.slice(0, at).toLowerCase()
-  const [location = '', ...query] = savePath.slice(at + 3).split('?')
-  const parameters = parametersOf(query.join('?'), scheme, refuse)
-  const sign = location.lastIndexOf('@')
-  const credentials = sign < 0 ? undefined : credentialsOf(location.slice(0, sign), refuse)
-  const [places = '', service = '', ...more] = location.slice(sign + 1).split('/')
+  const { parameters, credentials, address, tls, replicas } = partsOf(savePath, refuse)
+  const [places = '', service = '', ...more] = address.split('/')
   if (!NAME.test(service) || more.length > 0) {
     refuse(WHERE, 'behind the Sentinels stands, after a slash, the name by which they know the primary (sentinel monitor <name> ...)', service)
   }
-  const tls = scheme === 'rediss+sentinel' ? tlsOf(parameters, WHERE, refuse) : undefined
   const own = parameters.sentinel === undefined ? undefined : credentialsOf(parameters.sentinel, refuse)
   const sentinelAt = (place: string, index: number): SocketAddress => ({
     endpoint: parseHost(place, DEFAULT_PORT, `server ${String(index + 1)}`, refuse),
@@ -36,7 +30,7 @@ export function readSentinelPath(savePath: string, refuse: Refuse): WatchedRedis
     tls,
     credentials,
     database: databaseOf(parameters.db, refuse),
-    replicas: replicasOf(parameters.replicas, refuse),
+    replicas,
     isOfCluster: false,
   }
 }

@@ -1,5 +1,6 @@
 /** What the doctor says of the Sentinels of a save path. */
 import type { Finding, OperateOptions } from '../../operated-store.js'
+import { flightMsOf } from '../asking.js'
 import type { WatchedRedis } from '../save-path.js'
 import { sentinelNode } from './sentinels.js'
 import { type Word, wordOf } from './word.js'
@@ -8,8 +9,8 @@ import { type Word, wordOf } from './word.js'
 const ENOUGH_SENTINELS = 3
 
 /** Asks each of them, over a connection of its own. @param replicas those that the primary has now. */
-export async function findingsOfSentinels(watched: WatchedRedis, replicas: number, { clock, silenceMs }: OperateOptions): Promise<Finding[]> {
-  const nodes = watched.sentinels.map((address) => sentinelNode(address, clock, Math.max(silenceMs, 10)))
+export async function findingsOfSentinels(watched: WatchedRedis, replicas: number, options: OperateOptions): Promise<Finding[]> {
+  const nodes = watched.sentinels.map((address) => sentinelNode(address, options.clock, flightMsOf(options)))
   const answers = await Promise.allSettled(nodes.map((node) => wordOf(node, watched.service)))
   await Promise.all(nodes.map((node) => node.close()))
   const words = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { ProtocolError } from '../../socket/codec.js'
 import type { ServerNode } from '../../socket/node.js'
+import { shown } from '../../socket/server-errors.js'
 import { ask } from '../ask.js'
 import { isError, isList } from '../resp.js'
 
@@ -21,7 +22,7 @@ export async function wordOf(node: ServerNode, service: string): Promise<Word> {
     ask(node, 'SENTINEL', 'MASTER', service),
   ])
   if (place === null) throw new Error(`${node.name} watches no primary by the name ${service}`)
-  if (isError(place)) throw new ProtocolError(`${node.name} answered with an error (${place.error.slice(0, 100)})`)
+  if (isError(place)) throw new ProtocolError(`${node.name} answered with an error (${shown(place.error)})`)
   const [host, port] = isList(place) ? place : []
   if (typeof host !== 'string' || !(isIP(host) > 0 || HOST_NAME.test(host)) || !isPort(port)) {
     throw new ProtocolError(`${node.name} does not say where the primary is`)
