@@ -47,6 +47,10 @@ export const recordReply = (record: ReturnType<typeof recordIn>, wallMs: number)
 export const adviceReply = (reply: Reply | undefined, node: number): Reply =>
   reply?.cas === undefined ? (reply ?? MISSING) : { ...reply, cas: new AdviceVersion(node, reply.cas) }
 
+/** What the node that keeps the advice has said of it; undefined: it was not asked. */
+export const adviceIn = (adviser: Member | undefined, heard: readonly (readonly [number, { readonly advice: Reply | undefined }])[]): Reply | undefined =>
+  adviser && adviceReply(heard.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+
 /** Sends one question to a session's nodes. */
 export function ask<Heard>(set: ReplicaSet, question: Question<Heard>, members: readonly Member[] = set.membersOf(question.route)): void {
   new Round(question, set.patience).ask(members)

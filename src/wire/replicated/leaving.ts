@@ -1,6 +1,6 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
 import { copyIn, headText, isSameCopy, type Seal, withHead } from './copy.js'
-import { adviceReply, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
+import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
 import type { Member } from './member.js'
@@ -223,8 +223,7 @@ export class Leaving implements Question<Left> {
 
   private land(heard: readonly (readonly [number, Left])[], { change, exit }: { readonly change: Reply | undefined; readonly exit: Reply }): void {
     const { errand, adviser } = this
-    const advice = adviser && adviceReply(heard.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
-    errand.receiver.landed(inOrder(errand, { change, lock: exit, advice }))
+    errand.receiver.landed(inOrder(errand, { change, lock: exit, advice: adviceIn(adviser, heard) }))
   }
 }
 

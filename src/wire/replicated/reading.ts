@@ -1,6 +1,6 @@
 import type { Command, Reply } from '../wire.js'
 import { copyIn } from './copy.js'
-import { adviceReply, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
+import { adviceIn, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
 import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement } from './judge.js'
 import type { Member } from './member.js'
 import type { Answer, Question } from './round.js'
@@ -67,7 +67,7 @@ export class Reading implements Question<Seen> {
     // Who reads the record beside it asks whether the lock still holds; who does not may look for what was left behind.
     const isHeld = lock !== undefined && (!errand.sorted.readsRecord || lock.versions.parts.size >= set.quorum.majority)
     const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: lock.versions }
-    const advice = this.adviser && adviceReply(heard.find(([node]) => node === this.adviser?.index)?.[1].advice, this.adviser.index)
-    receiver.landed(inOrder(errand, { record: recordReply(recordIn(heard), set.clock.wallMs()), occupant, advice }))
+    const record = recordReply(recordIn(heard), set.clock.wallMs())
+    receiver.landed(inOrder(errand, { record, occupant, advice: adviceIn(this.adviser, heard) }))
   }
 }

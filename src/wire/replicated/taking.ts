@@ -1,9 +1,9 @@
 import { type Command, FlightError, type Reply, type Value } from '../wire.js'
 import { copyIn } from './copy.js'
-import { adviceReply, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
+import { adviceIn, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
 import { type Ballot, heardIn, isComplete, isGranted, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
 import type { Member } from './member.js'
-import { type Answer, Round, type Question } from './round.js'
+import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
 import { LockVersions } from './versions.js'
 
@@ -132,7 +132,7 @@ export class Taking implements Question<Vote> {
     const { errand, adviser } = this
     const record = recordIn(granted)
     const lock: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockIn(granted, this.token) }
-    const advice = adviser && adviceReply(votes.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+    const advice = adviceIn(adviser, votes)
     const occupant: Reply = { status: 'ok', value: this.token, flags: 0, cas: lock.cas }
     errand.receiver.landed(inOrder(errand, { lock, advice, occupant, record: recordReply(record, errand.set.clock.wallMs()) }))
   }
@@ -173,24 +173,13 @@ export class Taking implements Question<Vote> {
     this.isInOrder = true
     const [first, ...rest] = set.rankedMembersOf(this.route).filter(({ isSuspect }) => !isSuspect)
     if (first === undefined) return this.landLocked(heardIn(this.answers))
-    const opening = new Round<Vote>(
-      {
-        route: this.route,
-        commandsFor: (member) => this.commandsFor(member),
-        hear: (member, replies) => this.hear(member, replies),
-        stateOf: () => 'open',
-        late: (member, vote) => this.late(member, vote),
-        lost: (member) => this.lost(member),
-        done: (answers) => {
-          const [vote] = heardIn(answers)
-          this.answers = answers
-          if (vote !== undefined && isGranted(vote[1])) return this.goOn(first, vote[1], rest)
-          this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
-        },
-      },
-      set.patience,
-    )
-    opening.ask([first])
+    const done = (answers: readonly Answer<Vote>[]): void => {
+      const [vote] = heardIn(answers)
+      this.answers = answers
+      if (vote !== undefined && isGranted(vote[1])) return this.goOn(first, vote[1], rest)
+      this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
+    }
+    ask(set, this.with(() => 'open', done), [first])
   }
 
   private goOn(first: Member, vote: Vote, rest: readonly Member[]): void {
@@ -199,16 +188,21 @@ export class Taking implements Question<Vote> {
       all[first.index] = vote
       return all
     }
-    const others: Question<Vote> = {
+    const others = this.with((answers) => this.stateOf(merged(answers)), (answers) => this.done(merged(answers)))
+    ask(this.errand.set, others, rest)
+  }
+
+  /** The same question, asked of some nodes, and judged otherwise. */
+  private with(stateOf: Question<Vote>['stateOf'], done: Question<Vote>['done']): Question<Vote> {
+    return {
       route: this.route,
       commandsFor: (member) => this.commandsFor(member),
       hear: (member, replies) => this.hear(member, replies),
-      stateOf: (answers) => this.stateOf(merged(answers)),
-      late: (member, heard) => this.late(member, heard),
+      late: (member, vote) => this.late(member, vote),
       lost: (member) => this.lost(member),
-      done: (answers) => this.done(merged(answers)),
+      stateOf,
+      done,
     }
-    new Round(others, this.errand.set.patience).ask(rest)
   }
 
   private giveBack(votes: Votes, then: () => void): void {
@@ -233,7 +227,7 @@ export class Taking implements Question<Vote> {
     const lock = occupied(votes)
     const standing: Reply = lock === undefined ? EXISTS : { status: 'exists', value: lock.value, flags: 0, cas: lock.versions }
     const occupant: Reply | undefined = lock && { ...standing, status: 'ok' }
-    const advice = adviser && adviceReply(votes.find(([node]) => node === adviser.index)?.[1].advice, adviser.index)
+    const advice = adviceIn(adviser, votes)
     const record = recordReply(recordIn(votes), errand.set.clock.wallMs())
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
   }
