@@ -1,5 +1,6 @@
 /** What the page has been told, in bounded memory: lists lose their oldest, sums their oldest minutes. */
-import type { Frame, HoldShown, NodeShown, NowShown, SourceInfo, WaitShown } from '../src/adapters/inspector/frame.js'
+import type { Frame, HoldShown, NodeShown, NowShown, RouteShown, SourceInfo, WaitShown } from '../src/adapters/inspector/frame.js'
+import { RouteSum } from '../src/adapters/inspector/route-sum.js'
 
 /** A request at its session: it waited, held, or both. Times of this browser's clock, in milliseconds since 1970. */
 export interface Visit {
@@ -33,15 +34,10 @@ export interface Mark {
   readonly outcome: string
 }
 
-export interface RouteSum {
-  readonly label: string
-  holds: number
-  heldMs: number
-  longestMs: number
-  waits: number
-  waitedMs: number
-  causedMs: number
-  failures: number
+export class LabelSum extends RouteSum {
+  constructor(readonly label: string) {
+    super()
+  }
 }
 
 const MOST_VISITS = 3000
@@ -88,7 +84,7 @@ export class Store {
   replay: string | undefined
   version = ''
   readonly series: Series = { atSec: [], values: Object.fromEntries(SERIES.map((name) => [name, []])) }
-  private buckets: { readonly fromMs: number; readonly sums: Map<string, RouteSum> }[] = []
+  private buckets: { readonly fromMs: number; readonly sums: Map<string, LabelSum> }[] = []
   private count = 0
   private lastSecond = 0
   private secondLongestMs = 0
@@ -206,27 +202,27 @@ export class Store {
 
   // Sums
 
-  private addRoute(route: RouteSum, atMs: number): void {
+  private addRoute(route: RouteShown & { readonly label: string }, atMs: number): void {
     let bucket = this.buckets.at(-1)
     if (bucket === undefined || atMs - bucket.fromMs >= BUCKET_MS) {
       bucket = { fromMs: atMs, sums: new Map() }
       this.buckets = [...this.buckets.slice(1 - BUCKETS), bucket]
     }
     const label = bucket.sums.size < MOST_LABELS || bucket.sums.has(route.label) ? route.label : '(others)'
-    const sum = bucket.sums.get(label) ?? emptySum(label)
-    addSum(sum, route)
+    const sum = bucket.sums.get(label) ?? new LabelSum(label)
+    sum.add(route)
     bucket.sums.set(label, sum)
   }
 
   /** Of the last minutes; what goes on is counted as far as it has come. */
-  routes(): RouteSum[] {
-    const sums = new Map<string, RouteSum>()
-    const sumOf = (label: string): RouteSum => {
-      const sum = sums.get(label) ?? emptySum(label)
+  routes(): LabelSum[] {
+    const sums = new Map<string, LabelSum>()
+    const sumOf = (label: string): LabelSum => {
+      const sum = sums.get(label) ?? new LabelSum(label)
       sums.set(label, sum)
       return sum
     }
-    for (const bucket of this.buckets) for (const sum of bucket.sums.values()) addSum(sumOf(sum.label), sum)
+    for (const bucket of this.buckets) for (const sum of bucket.sums.values()) sumOf(sum.label).add(sum)
     for (const { now } of this.sources.values()) {
       for (const session of now) {
         if (!session.isHeld) continue
@@ -263,18 +259,6 @@ export class Store {
     if (this.series.atSec.length <= SECONDS) return
     for (const list of [this.series.atSec, ...Object.values(this.series.values)]) list.shift()
   }
-}
-
-const emptySum = (label: string): RouteSum => ({ label, holds: 0, heldMs: 0, longestMs: 0, waits: 0, waitedMs: 0, causedMs: 0, failures: 0 })
-
-function addSum(sum: RouteSum, more: RouteSum): void {
-  sum.holds += more.holds
-  sum.heldMs += more.heldMs
-  sum.longestMs = Math.max(sum.longestMs, more.longestMs)
-  sum.waits += more.waits
-  sum.waitedMs += more.waitedMs
-  sum.causedMs += more.causedMs
-  sum.failures += more.failures
 }
 
 function nowVisits(source: string, { session, isHeld, label, heldMs, leaseLeftMs, waiting, waiters, stranger }: NowShown, atMs: number): Visit[] {

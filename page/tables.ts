@@ -1,11 +1,11 @@
 /** The slowest routes, and the servers. */
 import { html, nothing, type TemplateResult } from 'lit-html'
-import type { RouteSum, Store } from './store.js'
+import type { LabelSum, Store } from './store.js'
 import { count, duration } from './words.js'
 
 const MOST_ROUTES = 12
 
-export function routesView(routes: readonly RouteSum[], filter: string, setFilter: (text: string) => void): TemplateResult {
+export function routesView(routes: readonly LabelSum[], filter: string, setFilter: (text: string) => void): TemplateResult {
   const wanted = filter.trim().toLowerCase()
   const found = routes.filter(({ label }) => label.toLowerCase().includes(wanted))
   const shown = (found.length === 0 ? routes : found).slice(0, MOST_ROUTES)

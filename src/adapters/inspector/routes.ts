@@ -1,33 +1,24 @@
 import type { RouteShown } from './frame.js'
+import { RouteSum } from './route-sum.js'
 
 /** The sums of one label. */
-class Route {
-  holds = 0
-  heldMs = 0
-  longestMs = 0
-  waits = 0
-  waitedMs = 0
-  causedMs = 0
-  failures = 0
-
+class Route extends RouteSum {
   get weight(): number {
     return this.heldMs + this.waitedMs + this.causedMs
   }
 
-  add(other: Route): void {
-    this.holds += other.holds
-    this.heldMs += other.heldMs
-    this.longestMs = Math.max(this.longestMs, other.longestMs)
-    this.waits += other.waits
-    this.waitedMs += other.waitedMs
-    this.causedMs += other.causedMs
-    this.failures += other.failures
-  }
-
   shown(label: string | undefined): RouteShown {
     const { holds, waits, failures } = this
-    const [heldMs, longestMs, waitedMs, causedMs] = [this.heldMs, this.longestMs, this.waitedMs, this.causedMs].map(Math.round) as [number, number, number, number]
-    return { label, holds, heldMs, longestMs, waits, waitedMs, causedMs, failures }
+    return {
+      label,
+      holds,
+      heldMs: Math.round(this.heldMs),
+      longestMs: Math.round(this.longestMs),
+      waits,
+      waitedMs: Math.round(this.waitedMs),
+      causedMs: Math.round(this.causedMs),
+      failures,
+    }
   }
 }
 
