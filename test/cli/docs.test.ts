@@ -40,7 +40,7 @@ it('the shell lines of docs/reference/cli.md print what they say', async () => {
     const env = { ...process.env, PATH: `${directory}:${process.env['PATH'] ?? ''}` }
     writeFileSync(join(directory, 'jq.cjs'), JQ)
     command('jq', `"${process.execPath}" "${join(directory, 'jq.cjs')}"`)
-    command('latchkey', `"${process.execPath}" "${await buildTool('cli-docs')}"`)
+    command('latchkey', `"${process.execPath}" "${await buildTool()}"`)
     const lines = [...PAGE.matchAll(/<!-- test: shell -->\n```sh\n([^]*?)```/g)].flatMap(([, block = '']) => block.trim().split('\n'))
     const address = server.address
     const [setting = ''] = lines.splice(0, 1)

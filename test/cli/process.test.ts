@@ -10,7 +10,7 @@ import { buildTool, spawnTool } from './tool.js'
 let server: MemcachedServer
 let tool: string
 beforeAll(async () => {
-  tool = await buildTool('cli-process')
+  tool = await buildTool()
   server = await MemcachedServer.start({ args: ['-o', 'temporary_ttl=61'] })
 })
 afterAll(() => server.stop())

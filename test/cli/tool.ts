@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/run.js'
 import type { Terminal } from '../../src/cli/terminal.js'
-import { buildPrograms } from '../support/programs.js'
+import { builtProgram } from '../support/programs.js'
 
 export interface Outcome {
   readonly exitCode: number | null
@@ -53,11 +53,7 @@ export const jsonOf = ({ out, err }: Outcome): unknown => {
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The tool as a program of its own: its file. */
-export async function buildTool(name: string): Promise<string> {
-  const outdir = join(ROOT, '.cache', name)
-  await buildPrograms([join(ROOT, 'src/cli/main.ts')], outdir)
-  return join(outdir, 'main.mjs')
-}
+export const buildTool = (): Promise<string> => builtProgram(join(ROOT, 'src/cli/main.ts'))
 
 export interface Spawned {
   readonly child: ChildProcess

@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { Clicks } from '../support/clicks.js'
-import { hasSentinel, until, type WatchedOptions, WatchedServers } from '../support/redis-sentinels.js'
+import { hasSentinel, type WatchedOptions, WatchedServers } from '../support/redis-sentinels.js'
+import { until } from '../support/until.js'
 
 const IDS = Array.from({ length: 12 }, (_, index) => `id-${String(index)}`)
 const CLIENTS = 10

@@ -1,11 +1,9 @@
 /** Real faults on a real Redis: hook x fault, as on memcached. Writes its table to .cache/redis-faults.md. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { HOOKS } from '../faults/all-hooks.js'
 import { type FaultKind, FAULTS as ALL_FAULTS } from '../faults/fault-kinds.js'
-import { cellKey, Matrix } from '../faults/matrix.js'
+import { playedMatrix } from '../faults/played-matrix.js'
 import { ServerGround } from '../faults/server-ground.js'
-import { tableOf } from '../faults/table.js'
 import { hasRedis } from '../support/redis-server.js'
 
 const ROADS = ['redis'] as const
@@ -19,34 +17,19 @@ const onRedis = (fault: FaultKind): FaultKind =>
 
 const FAULTS = ALL_FAULTS.filter(({ name }) => name !== UNSEEN).map(onRedis)
 
-const optionsOf = async () => ({ ground: await ServerGround.lay(ROADS), hooks: HOOKS, faults: FAULTS })
-const play = async (options: Awaited<ReturnType<typeof optionsOf>>) => Matrix.play(options)
-
 describe.skipIf(!hasRedis)('hook x fault on Redis', () => {
-  let matrix: Awaited<ReturnType<typeof play>>
-  let options: Awaited<ReturnType<typeof optionsOf>>
-  const startMs = performance.now()
-  beforeAll(async () => {
-    options = await optionsOf()
-    matrix = await play(options)
-  }, 300_000)
-
-  afterAll(() => {
-    const tookSec = (performance.now() - startMs) / 1000
-    const note = `${String(matrix.results.size)} cells in ${tookSec.toFixed(0)} s; ${String(matrix.replayed)} played again.`
-    mkdirSync('.cache', { recursive: true })
-    writeFileSync('.cache/redis-faults.md', `${tableOf(matrix, options)}\n${note}\n\n${matrix.oddities.join('\n')}\n`)
+  const matrix = playedMatrix({
+    lay: async () => ({ ground: await ServerGround.lay(ROADS), hooks: HOOKS, faults: FAULTS }),
+    file: '.cache/redis-faults.md',
+    withinMs: 300_000,
   })
 
   it.each(HOOKS.map(({ name }) => name))('%s', (hook) => {
-    const flaws = FAULTS.flatMap((fault) => {
-      const result = matrix.results.get(cellKey('redis', hook, fault.name))
-      return [...(result?.wrong ?? []), ...(result?.odd ?? [])].map((flaw) => `${fault.name}: ${flaw}`)
-    })
-    expect(flaws).toEqual([])
+    expect(matrix.flawsOf('redis', hook)).toEqual([])
   })
 
   it('no cell is empty', () => {
-    expect([...matrix.results.keys()].sort()).toEqual([...matrix.cells].sort())
+    const { all, played } = matrix.keys
+    expect(played).toEqual(all)
   })
 })

@@ -1,20 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SessionManager } from '../../src/index.js'
-import { buildPrograms } from './programs.js'
+import { builtProgram } from './programs.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-
-async function builtWriter(): Promise<string> {
-  const outdir = join(ROOT, '.cache/disk-writer', randomBytes(4).toString('hex'))
-  await buildPrograms([join(ROOT, 'test/support/disk-writer-main.ts')], outdir)
-  return join(outdir, 'disk-writer-main.mjs')
-}
 
 export const sumOf = (n: number, fill: string): string => createHash('sha1').update(`${String(n)} ${fill}`).digest('hex')
 
@@ -31,7 +24,7 @@ export interface CrashReport {
 
 /** Lets four processes write to the same sessions, and kills one after the other at any moment and replaces it. */
 export async function killWriters(savePath: string, kills: number, betweenMs: () => number): Promise<CrashReport> {
-  const main = await builtWriter()
+  const main = await builtProgram(join(ROOT, 'test/support/disk-writer-main.ts'))
   const newest = new Map<string, number>()
   const seen = new Set<string>()
   const failures: string[] = []
@@ -71,7 +64,6 @@ export async function killWriters(savePath: string, kills: number, betweenMs: ()
       await exited
     }),
   )
-  rmSync(dirname(main), { recursive: true })
   const manager = new SessionManager({ savePath })
   const lost: string[] = []
   for (const [id, n] of newest) {

@@ -1,8 +1,8 @@
 /** A real Redis Cluster for tests: three primaries, with replicas if wanted, each a redis-server of its own. */
 import { randomInt } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import { SLOTS } from '../../src/wire/redis/cluster/slot.js'
 import { RedisProcess } from './redis-server.js'
+import { until } from './until.js'
 
 export interface ClusterOptions {
   /** Of each primary. Default 0. */
@@ -13,7 +13,6 @@ export interface ClusterOptions {
 }
 
 const PRIMARIES = 3
-const STATE_DEADLINE_MS = 30_000
 const BUS_ATTEMPTS = 5
 
 export class RedisCluster implements AsyncDisposable {
@@ -156,12 +155,4 @@ export const idOf = async (node: RedisProcess): Promise<string> => {
 async function ok(node: RedisProcess, line: string): Promise<void> {
   const answer = await node.command(line)
   if (!answer.startsWith('+OK') && answer !== '') throw new Error(`${line}: ${answer}`)
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + STATE_DEADLINE_MS
-  while (!(await isSo())) {
-    if (performance.now() > deadlineMs) throw new Error(`not in time: ${what}`)
-    await delay(25)
-  }
 }

@@ -1,20 +1,19 @@
 /** A primary, its replicas and the Sentinels that watch them: real processes, which know each other from the start. */
 import { createHash } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { freePorts } from '../../examples/deployment/ports.js'
 import { FaultProxy } from './proxy.js'
 import { isInstalled } from './installed.js'
 import { hasRedis, RedisProcess } from './redis-server.js'
 import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess } from './server-process.js'
+import { until } from './until.js'
 
 export const hasSentinel = hasRedis && isInstalled('redis-sentinel')
 
 export const SERVICE = 'shop'
 const QUORUM = 2
 const SENTINELS = 3
-const STATE_DEADLINE_MS = 30_000
 
 export interface WatchedOptions {
   /** Default 2. */
@@ -100,7 +99,8 @@ export class WatchedServers implements AsyncDisposable {
     const copies = await Promise.all(
       Array.from({ length: replicas }, () => RedisProcess.start({ args: [...common, '--replicaof', HOST, String(source)] })),
     )
-    const ports = await portsFor(SENTINELS)
+    // Each Sentinel is told the ports of the others before it starts.
+    const ports = await freePorts(SENTINELS)
     const ids = ports.map((port) => createHash('sha1').update(String(port)).digest('hex'))
     const sentinels = await Promise.all(
       ports.map((port, index) => {
@@ -167,29 +167,5 @@ export class WatchedServers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
-  }
-}
-
-/** Each Sentinel is told the ports of the others before it starts. */
-async function portsFor(count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = 15_000 + Math.floor(Math.random() * 17_000)
-    const probe = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false)).listen(port, HOST, () => resolve(true))
-    })
-    if (!isFree) continue
-    await new Promise((resolve) => probe.close(resolve))
-    ports.add(port)
-  }
-  return [...ports]
-}
-
-export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + STATE_DEADLINE_MS
-  while (!(await isSo())) {
-    if (performance.now() > deadlineMs) throw new Error(`not in time: ${what}`)
-    await delay(20)
   }
 }

@@ -6,7 +6,8 @@ import type { WireSubject, WireSubjectOptions } from '../../src/testing/wire-con
 import { openWireOver } from '../../src/wire/open-wire.js'
 import { createClientWire } from '../../src/wire/redis/client/client-wire.js'
 import type { RedisCaller } from '../../src/wire/redis/client/redis-caller.js'
-import { type Command, FlightError, type Wire } from '../../src/wire/wire.js'
+import { type Command, type Wire } from '../../src/wire/wire.js'
+import { failureOf } from '../support/flight-failure.js'
 import { FaultProxy } from '../support/proxy.js'
 import { type ForeignClient, makerOf } from '../support/redis-clients.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
@@ -14,15 +15,6 @@ import { itConforms } from './conformance.js'
 
 const PATIENCE_MS = 10_000
 const wireOver = (client: object, flightMs = PATIENCE_MS): Wire => openWireOver(client, { clock: systemClock, flightMs, connections: 1 })
-
-const failureOf = async (wire: Wire, commands: readonly Command[]): Promise<FlightError> => {
-  const error: unknown = await wire.flight('r', commands).then(
-    (replies) => new Error(`it flew: ${JSON.stringify(replies)}`),
-    (failure: unknown) => failure,
-  )
-  if (error instanceof FlightError) return error
-  throw error
-}
 
 /** How often the script was carried out. */
 const callsIn = async (server: RedisProcess): Promise<number> =>

@@ -4,22 +4,14 @@ import { casOf, run, stored, text } from '../../src/testing/wire-conformance/sub
 import { readSavePath } from '../../src/wire/open-wire.js'
 import type { ClusterWire } from '../../src/wire/redis/cluster/cluster-wire.js'
 import { slotOf } from '../../src/wire/redis/cluster/slot.js'
-import { type Command, FlightError, type Wire } from '../../src/wire/wire.js'
+import { type Command } from '../../src/wire/wire.js'
+import { failureOf } from '../support/flight-failure.js'
 import { RedisCluster } from '../support/redis-cluster.js'
 import { clusterSubject, clusterWireTo } from '../support/redis-cluster-subject.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { redisWireTo } from '../support/redis-subject.js'
 import { type Answer, ScriptedRedis } from '../support/scripted-redis.js'
 import { itConforms } from './conformance.js'
-
-const failureOf = async (wire: Wire, commands: readonly Command[]): Promise<FlightError> => {
-  const error: unknown = await wire.flight('r', commands).then(
-    (replies) => new Error(`it flew: ${JSON.stringify(replies)}`),
-    (failure: unknown) => failure,
-  )
-  if (error instanceof FlightError) return error
-  throw error
-}
 
 describe.skipIf(!hasRedis)('on a Redis Cluster of three', () => {
   let cluster: RedisCluster

@@ -5,23 +5,16 @@ import { run } from '../../src/testing/wire-conformance/subject.js'
 import { readSavePath } from '../../src/wire/open-wire.js'
 import { commandOf } from '../../src/wire/redis/resp.js'
 import { readSentinelPath } from '../../src/wire/redis/sentinel/sentinel-path.js'
-import { type Command, FlightError, type Wire } from '../../src/wire/wire.js'
+import { type Command } from '../../src/wire/wire.js'
+import { failureOf } from '../support/flight-failure.js'
 import { RedisProcess } from '../support/redis-server.js'
-import { hasSentinel, SentinelProcess, SERVICE, until, WatchedServers } from '../support/redis-sentinels.js'
+import { hasSentinel, SentinelProcess, SERVICE, WatchedServers } from '../support/redis-sentinels.js'
+import { until } from '../support/until.js'
 import { sentinelWireTo } from '../support/redis-subject.js'
 import { type Answer, ScriptedRedis } from '../support/scripted-redis.js'
 import { itConforms } from './conformance.js'
 
 const GET: Command = { op: 'get', key: 'k' }
-
-const failureOf = async (wire: Wire): Promise<FlightError> => {
-  const error: unknown = await wire.flight('r', [GET]).then(
-    (replies) => new Error(`it flew: ${JSON.stringify(replies)}`),
-    (failure: unknown) => failure,
-  )
-  if (error instanceof FlightError) return error
-  throw error
-}
 
 const count = (manager: SessionManager): Promise<unknown> =>
   manager.run('an-id', ({ data }) => {

@@ -9,7 +9,8 @@ import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { casOf, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
 import { readSavePath } from '../../src/wire/open-wire.js'
 import { Versions } from '../../src/wire/redis/item.js'
-import { type Command, FlightError, type Wire } from '../../src/wire/wire.js'
+import { type Command, FlightError } from '../../src/wire/wire.js'
+import { failureOf } from '../support/flight-failure.js'
 import { FaultProxy } from '../support/proxy.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { redisServerOf, redisSubject, redisWireTo } from '../support/redis-subject.js'
@@ -18,15 +19,6 @@ import { ScriptedServer } from './memcached-scripted-server.js'
 
 const GET: Command = { op: 'get', key: 'k' }
 const ADD: Command = { op: 'add', key: 'k', value: 'mine', ttlSec: 9 }
-
-async function failureOf(wire: Wire, commands: readonly Command[] = [GET]): Promise<FlightError> {
-  const error: unknown = await wire.flight('r', commands).then(
-    (replies) => new Error(`it flew: ${JSON.stringify(replies)}`),
-    (failure: unknown) => failure,
-  )
-  if (error instanceof FlightError) return error
-  throw error
-}
 
 describe.skipIf(!hasRedis)('on a redis-server of its own', () => {
   // Redis counts the buffers of its clients as well: filled to the brim by the suite, it has room again a moment later.
