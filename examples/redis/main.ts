@@ -86,7 +86,7 @@ async function trouble(redis: Redis, calmMs: number, signal: AbortSignal, show: 
   redis.stop(second)
   const third = await redis.movedFrom(second)
   show(`${String(third)} is the primary`)
-  redis.resume(second)
+  await redis.resume(second, third)
   show(`${String(second)} goes on`)
   await calm()
 }

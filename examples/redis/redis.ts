@@ -89,7 +89,12 @@ export class Redis {
     this.running.get(port)?.signal('SIGSTOP')
   }
 
-  resume(port: number): void {
+  /**
+   * Lets a server go on that has stood still, once all the others follow the new primary. One that still follows it would
+   * confirm to it what was under way: a copy more, but none on the side that goes on (docs/guide/redis.md).
+   */
+  async resume(port: number, primary: number): Promise<void> {
+    await Promise.all(this.ports.filter((other) => other !== primary && other !== port).map((other) => this.follows(other, primary)))
     this.running.get(port)?.signal('SIGCONT')
   }
 
