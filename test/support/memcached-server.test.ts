@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { ownPort } from '../../examples/deployment/ports.js'
 import { MemcachedServer } from './memcached-server.js'
 
 const alive = (pid: number): boolean => {
@@ -49,6 +50,14 @@ describe.concurrent('MemcachedServer', () => {
     expect(server.address).toBe(address)
     expect(server.pid).not.toBe(pid)
     expect(await server.commandText('get k')).toBe('END\r\n')
+  })
+
+  it('keeps its port while it is down: nobody else who looks for one is given it', async () => {
+    await using server = await MemcachedServer.start()
+    await server.kill()
+    await expect(ownPort(server.port, server.port + 1)).rejects.toThrow('is free')
+    await server.restart()
+    expect(await server.commandText('version')).toMatch(/^VERSION/)
   })
 
   it('carries out after resume() what was sent while it was paused', async () => {

@@ -3,18 +3,17 @@
  * follows mcrouter's source.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { type OwnPort, ownPort } from '../../examples/deployment/ports.js'
 import { Mcrouter } from './mcrouter/mcrouter.js'
 import { MemcachedServer } from './memcached-server.js'
 
 const HOST = '127.0.0.1'
-const PORTS = { from: 15_000, to: 32_000 }
 const START_DEADLINE_MS = 10_000
 
 /** Where twemproxy is; undefined where it is not installed. */
@@ -79,8 +78,8 @@ async function startMemcachedProxy(configuration: string): Promise<Proxy> {
 
 class Twemproxy implements Proxy {
   private constructor(
-    readonly address: string,
-    private readonly port: number,
+    private readonly own: OwnPort,
+    private readonly stats: OwnPort,
     private readonly child: ChildProcess,
     private readonly directory: string,
   ) {}
@@ -88,34 +87,35 @@ class Twemproxy implements Proxy {
   static async start(configuration: string): Promise<Twemproxy> {
     if (NUTCRACKER === undefined) throw new Error('nutcracker is not installed')
     const directory = mkdtempSync(join(tmpdir(), 'latchkey-proxy-'))
-    let failure: unknown
-    for (let attempt = 0; attempt < 20; attempt++) {
-      const [port, statsPort] = [randomInt(PORTS.from, PORTS.to), randomInt(PORTS.from, PORTS.to)]
-      const address = `${HOST}:${String(port)}`
-      const file = join(directory, 'nutcracker.yml')
-      writeFileSync(file, configuration.replaceAll('%listen%', address))
-      const log = join(directory, 'log')
-      const own = ['-c', file, '-o', log, '-p', join(directory, 'pid'), '-a', HOST, '-s', String(statsPort)]
-      const child = spawn(NUTCRACKER, own, { stdio: 'ignore' })
-      const proxy = new Twemproxy(address, port, child, directory)
-      try {
-        await accepts(port, child)
-        return proxy
-      } catch (error) {
-        failure = error
-        await proxy.kill()
-      }
+    const [own, stats] = [await ownPort(), await ownPort()]
+    const address = `${HOST}:${String(own.port)}`
+    const file = join(directory, 'nutcracker.yml')
+    writeFileSync(file, configuration.replaceAll('%listen%', address))
+    const log = join(directory, 'log')
+    const args = ['-c', file, '-o', log, '-p', join(directory, 'pid'), '-a', HOST, '-s', String(stats.port)]
+    const child = spawn(NUTCRACKER, args, { stdio: 'ignore' })
+    const proxy = new Twemproxy(own, stats, child, directory)
+    try {
+      await accepts(own.port, child)
+      return proxy
+    } catch (error) {
+      await proxy.stop()
+      throw error
     }
-    rmSync(directory, { recursive: true, force: true })
-    throw failure
+  }
+
+  get address(): string {
+    return `${HOST}:${String(this.own.port)}`
   }
 
   serves(): Promise<void> {
-    return serves(this.port)
+    return serves(this.own.port)
   }
 
   async stop(): Promise<void> {
     await this.kill()
+    this.own.release()
+    this.stats.release()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
@@ -133,7 +133,7 @@ class Twemproxy implements Proxy {
 
 async function accepts(port: number, child: ChildProcess): Promise<void> {
   await poll('the proxy did not start', async () => {
-    if (child.exitCode !== null) throw new Error('the proxy has exited: its port may be in use')
+    if (child.exitCode !== null) throw new Error('the proxy has exited')
     return (await ask(port, '')) !== undefined
   })
 }

@@ -1,5 +1,5 @@
 /** A real Redis Cluster for tests: three primaries, with replicas if wanted, each a redis-server of its own. */
-import { randomInt } from 'node:crypto'
+import { freePorts } from '../../examples/deployment/ports.js'
 import { SLOTS } from '../../src/wire/redis/cluster/slot.js'
 import { RedisProcess } from './redis-server.js'
 import { until } from './until.js'
@@ -13,7 +13,6 @@ export interface ClusterOptions {
 }
 
 const PRIMARIES = 3
-const BUS_ATTEMPTS = 5
 
 export class RedisCluster implements AsyncDisposable {
   private constructor(readonly primaries: readonly RedisProcess[], readonly replicas: readonly RedisProcess[]) {}
@@ -135,16 +134,9 @@ export class RedisCluster implements AsyncDisposable {
 }
 
 async function startNode(nodeTimeoutMs: number, args: readonly string[]): Promise<{ readonly node: RedisProcess; readonly busPort: number }> {
-  for (let attempt = 1; ; attempt++) {
-    // Below the ports of the servers themselves, which are below the ephemeral range.
-    const busPort = randomInt(10_000, 15_000)
-    const own = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', String(nodeTimeoutMs), '--repl-diskless-sync-delay', '0']
-    try {
-      return { node: await RedisProcess.start({ args: [...own, ...args] }), busPort }
-    } catch (error) {
-      if (attempt === BUS_ATTEMPTS) throw error
-    }
-  }
+  const [busPort = 0] = await freePorts(1)
+  const own = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', String(nodeTimeoutMs), '--repl-diskless-sync-delay', '0']
+  return { node: await RedisProcess.start({ args: [...own, ...args] }), busPort }
 }
 
 export const idOf = async (node: RedisProcess): Promise<string> => {

@@ -1,11 +1,11 @@
 /** A real server for tests and benchmarks: a process on a loopback port or a unix socket of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type OwnPort, ownPort } from '../../examples/deployment/ports.js'
 
 /** What every kind of server is asked for. */
 export interface ServerOptions {
@@ -21,8 +21,8 @@ export interface ServerOptions {
 export interface Place {
   /** For its files; removed when it is stopped. */
   readonly directory: string
-  /** 0 when the server listens on a unix socket. */
-  readonly port: number
+  /** Its port, until the server is stopped; 0 when it listens on a unix socket. */
+  readonly own: OwnPort
 }
 
 export interface CommandLine {
@@ -34,42 +34,35 @@ export interface CommandLine {
 export const HOST = '127.0.0.1'
 const START_DEADLINE_MS = 10_000
 const POLL_MS = 2
-// The ports are below Linux's ephemeral range, so that while a server is down no outgoing connection can take its port,
-// or connect to itself.
-const PORTS = { from: 15_000, to: 32_000 }
 
 export abstract class ServerProcess implements AsyncDisposable {
   private child: ChildProcess | undefined
   private exited: Promise<void> = Promise.resolve()
   protected readonly directory: string
+  private readonly own: OwnPort
   readonly port: number
 
   protected constructor(
     private readonly name: string,
-    { directory, port }: Place,
+    { directory, own }: Place,
   ) {
     this.directory = directory
-    this.port = port
+    this.own = own
+    this.port = own.port
   }
 
   /** Resolves when the server that `make` makes answers. */
   protected static async started<S extends ServerProcess>(name: string, options: ServerOptions, make: (place: Place) => S): Promise<S> {
     const directory = mkdtempSync(join(tmpdir(), `latchkey-${name}-`))
-    let failure: unknown
-    for (let attempt = 0; attempt < 20; attempt++) {
-      const port = options.unixSocket === true ? 0 : (options.port ?? randomInt(PORTS.from, PORTS.to))
-      const server = make({ directory, port })
-      try {
-        await server.launch()
-        return server
-      } catch (error) {
-        failure = error
-        // Only a port that is in use is worth another try, and only where the port was our choice.
-        if (!String(error).includes('in use') || options.port !== undefined) break
-      }
+    const given = options.unixSocket === true ? 0 : options.port
+    const server = make({ directory, own: given === undefined ? await ownPort() : { port: given, release: () => undefined } })
+    try {
+      await server.launch()
+      return server
+    } catch (error) {
+      await server.stop()
+      throw error
     }
-    rmSync(directory, { recursive: true, force: true })
-    throw failure
   }
 
   /** How it is started anew; what an earlier run has left is removed. */
@@ -104,6 +97,7 @@ export abstract class ServerProcess implements AsyncDisposable {
   /** Ends the process for good, whatever state it is in, and resolves when it has ended. May be called again. */
   async stop(): Promise<void> {
     await this.kill()
+    this.own.release()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
