@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { connect } from 'node:net'
+import { ownPort } from '../deployment/ports.js'
+import { Programs, until } from '../deployment/programs.js'
 
 export interface OwnMemcached {
   /** host:port */
@@ -17,68 +14,39 @@ export interface OwnMemcached {
 export class MemcachedMissingError extends Error {}
 
 const HOST = '127.0.0.1'
-const START_DEADLINE_MS = 5000
 
 /**
  * Starts memcached on loopback.
  *
- * @param wanted port; default: the kernel chooses a free one
+ * @param wanted port; default: a free one, which is ours until this process ends
  * @throws MemcachedMissingError when no such program is installed.
  */
 export async function startMemcached(signal: AbortSignal, wanted?: number): Promise<OwnMemcached> {
-  const directory = mkdtempSync(join(tmpdir(), 'latchkey-example-'))
-  const portFile = join(directory, 'port')
+  const port = wanted ?? (await ownPort()).port
+  const programs = new Programs()
   const asRoot = process.getuid?.() === 0 ? ['-u', 'root'] : []
-  // Port -1: the kernel chooses one. Detached: ctrl-C is for us, memcached is needed until the workers have ended.
-  const memcached = spawn('memcached', [...asRoot, '-l', HOST, '-p', String(wanted ?? -1), '-U', '0'], {
-    detached: true,
-    stdio: 'ignore',
-    env: { ...process.env, MEMCACHED_PORT_FILENAME: portFile },
-  })
-  let problem: Error | undefined
-  memcached.on('error', (error) => (problem = error))
-  memcached.on('exit', (code) => (problem ??= new Error(`memcached ended with exit code ${String(code)}.`)))
-  const watchdog = endWithThisProcess(memcached, directory)
-  const stop = async (): Promise<void> => {
-    watchdog?.kill('SIGKILL')
-    if (memcached.pid !== undefined && memcached.exitCode === null && memcached.signalCode === null) {
-      const gone = once(memcached, 'exit')
-      memcached.kill('SIGKILL')
-      await gone
-    }
-    rmSync(directory, { recursive: true, force: true })
-  }
+  const program = programs.start('memcached', [...asRoot, '-l', HOST, '-p', String(port), '-U', '0'])
   try {
-    const deadline = performance.now() + START_DEADLINE_MS
-    while (!existsSync(portFile)) {
-      await delay(5, undefined, { signal })
-      if (problem !== undefined) throw missingOr(problem)
-      if (performance.now() > deadline) throw new Error(`memcached did not start within ${String(START_DEADLINE_MS)} ms.`)
-    }
-    const port = /TCP INET: (\d+)/.exec(readFileSync(portFile, 'utf8'))?.[1]
-    if (port === undefined) throw new Error('memcached did not say on which port it listens.')
-    return { address: `${HOST}:${port}`, signal: (name) => void memcached.kill(name), stop }
+    await until('memcached did not start', () => listensAt(port), { program, signal })
   } catch (error) {
-    await stop()
-    throw error
+    const isMissing = program.hasEnded() && (await program.ended) === NO_SUCH_PROGRAM
+    await programs.end()
+    if (!isMissing) throw error
+    throw new MemcachedMissingError('this example needs memcached. Install it (apt-get install memcached), or set MEMCACHE_SERVERS=host:port.')
   }
+  return { address: `${HOST}:${String(port)}`, signal: program.signal, stop: () => programs.end() }
 }
 
-function missingOr(problem: Error): Error {
-  if (!('code' in problem) || problem.code !== 'ENOENT') return problem
-  return new MemcachedMissingError(
-    'this example needs memcached. Install it (apt-get install memcached), or set MEMCACHE_SERVERS=host:port.',
-  )
-}
+/** As a shell's exit code. */
+const NO_SUCH_PROGRAM = 127
 
-/** A shell that sees its input end when this process dies, however it dies, and then ends memcached and tidies up. */
-function endWithThisProcess({ pid }: ChildProcess, directory: string): ChildProcess | undefined {
-  if (pid === undefined) return undefined
-  const watchdog = spawn('sh', ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
+function listensAt(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST)
+    const answer = (isThere: boolean) => (): void => {
+      socket.destroy()
+      resolve(isThere)
+    }
+    socket.on('connect', answer(true)).on('error', answer(false))
   })
-  watchdog.on('error', () => undefined)
-  watchdog.unref()
-  return watchdog
 }

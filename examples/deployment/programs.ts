@@ -52,7 +52,7 @@ const ONE_STEP_MS = 50
  * sees its input close then, and kills the groups that it was told of last.
  */
 export class Programs {
-  readonly directory = mkdtempSync(join(tmpdir(), 'latchkey-deployment-'))
+  readonly directory = mkdtempSync(join(tmpdir(), 'latchkey-example-'))
   private readonly running = new Set<Program>()
   private readonly watchdog: ChildProcess
 

@@ -35,8 +35,9 @@ const isKept = ({ acknowledged, lost, loggedOut }: Tally): boolean => acknowledg
 
 async function playScene(scene: Scene, crowd: Crowd, signal: AbortSignal): Promise<Tally> {
   show(`\n  ${paint.bold(scene.name)}: ${scene.about}\n`)
-  const tally = await play(scene, crowd, signal, (sofar) => {
-    show(process.stderr.isTTY ? `\r  ${counted(sofar)}\x1b[K` : `  ${counted(sofar)}\n`)
+  const tally = await play(scene, crowd, signal, {
+    begins: (addresses) => show(`  memcached: ${addresses.join(' ')}\n`),
+    goesOn: (sofar) => show(process.stderr.isTTY ? `\r  ${counted(sofar)}\x1b[K` : `  ${counted(sofar)}\n`),
   })
   const verdict = isKept(tally) ? paint.green('✓') : paint.red('✗')
   show(`${process.stderr.isTTY ? '\r' : ''}  ${verdict} ${counted(tally)}\n`)

@@ -34,10 +34,19 @@ const MOST_AT_ONCE = 3
 const LOOKS = 20
 const LOOK_AGAIN_MS = 250
 
+/** Whom a scene tells what happens. */
+export interface Audience {
+  /** The nodes' addresses, before anybody clicks. */
+  begins(addresses: readonly string[]): void
+  /** Once a second. */
+  goesOn(tally: Tally): void
+}
+
 /** Plays a scene on three nodes of its own. */
-export async function play(scene: Scene, crowd: Crowd, signal: AbortSignal, tell: (tally: Tally) => void): Promise<Tally> {
+export async function play(scene: Scene, crowd: Crowd, signal: AbortSignal, audience: Audience): Promise<Tally> {
   const nodes = await Promise.all(Array.from({ length: NODES }, () => Node.start(signal)))
   try {
+    audience.begins(nodes.map(({ address }) => address))
     const servers = nodes.map(({ address }) => `tcp://${address}`).join(',')
     const manager = new SessionManager({ savePath: scene.isReplicated ? `${servers}?replicas=${String(NODES)}` : servers })
     // 'test': Express prints no stack for what is refused.
@@ -46,7 +55,7 @@ export async function play(scene: Scene, crowd: Crowd, signal: AbortSignal, tell
     const address = server.address()
     const street = new Street(typeof address === 'object' && address !== null ? address.port : 0)
     try {
-      await clickThrough(scene, crowd, { street, victim: nodes[0], signal, tell })
+      await clickThrough(scene, crowd, { street, victim: nodes[0], signal, audience })
       return street.tally
     } finally {
       street.close()
@@ -63,10 +72,10 @@ interface Stage {
   readonly street: Street
   readonly victim: Node | undefined
   readonly signal: AbortSignal
-  readonly tell: (tally: Tally) => void
+  readonly audience: Audience
 }
 
-async function clickThrough({ steps }: Scene, { users, seconds }: Crowd, { street, victim, signal, tell }: Stage): Promise<void> {
+async function clickThrough({ steps }: Scene, { users, seconds }: Crowd, { street, victim, signal, audience }: Stage): Promise<void> {
   const visitors = Array.from({ length: users }, (_, at) => new Visitor(street, `visitor${String(at + 1)}`))
   await Promise.all(visitors.map((visitor) => visitor.logIn()))
   street.open()
@@ -78,7 +87,7 @@ async function clickThrough({ steps }: Scene, { users, seconds }: Crowd, { stree
     closing.abort()
   }, seconds * 1000)
   const telling = setInterval(() => {
-    tell(street.tally)
+    audience.goesOn(street.tally)
   }, 1000)
   try {
     const happening = happen(steps, seconds * 1000, victim, signal)

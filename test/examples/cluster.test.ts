@@ -23,7 +23,7 @@ describe('npm run example:cluster', () => {
     for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(80)
     expect(addressIn(stdout)).not.toBe('')
     expect(await answersAt(addressIn(stdout))).toBe(false)
-    expect(isGroupAlive(run.child)).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 
   it('prints one JSON object and nothing else with --json, on the servers it is given', async () => {
@@ -44,7 +44,7 @@ describe.concurrent('the command line of the cluster', () => {
     const { exitCode, stdout, stderr } = await run.ended
     expect({ exitCode, stderr }).toEqual({ exitCode: 130, stderr: '' })
     expect(await answersAt(addressIn(stdout))).toBe(false)
-    expect(isGroupAlive(run.child)).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 
   it('takes its processes and its memcached along when it is killed', async ({ expect }) => {

@@ -118,7 +118,7 @@ describe.concurrent('the command line of the demo', () => {
     const { exitCode, stderr } = await run.ended
     expect({ exitCode, stderr }).toEqual({ exitCode: 130, stderr: '' })
     expect(performance.now() - interruptedMs).toBeLessThan(3000)
-    expect(isGroupAlive(run.child)).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 })
 

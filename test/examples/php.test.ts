@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { answersAt, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
+import { addressesIn, anyAnswers, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
 
-/** The front, PHP and memcached, as a run has printed them. */
-const addressesIn = (stdout: string): string[] => [...stdout.matchAll(/127\.0\.0\.1:\d+/g)].map(([address]) => address)
-
-const areGone = async (stdout: string): Promise<boolean> => {
-  const answers = await Promise.all(addressesIn(stdout).map(answersAt))
-  return addressesIn(stdout).length === 3 && !answers.includes(true)
-}
+/** The front, PHP and memcached. */
+const areGone = async (stdout: string): Promise<boolean> => addressesIn(stdout).length === 3 && !(await anyAnswers(stdout))
 
 describe('npm run example:php', () => {
   it('loses nothing between PHP and Node, and leaves nothing behind', async () => {
@@ -16,7 +11,7 @@ describe('npm run example:php', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(stdout).toContain('All 96 things are in the carts, and every logout held on both sides.')
     for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(100)
-    expect(isGroupAlive(run.child)).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
     expect(await areGone(stdout)).toBe(true)
   })
 

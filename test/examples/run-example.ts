@@ -69,9 +69,10 @@ function start(command: string, args: readonly string[], env: Environment): Run 
   const printed = (text: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (stdout.includes(text)) resolve()
+        if (stdout.includes(text) || stderr.includes(text)) resolve()
       }
       child.stdout.on('data', look)
+      child.stderr.on('data', look)
       child.once('close', () => reject(new Error(`It ended before it printed ${JSON.stringify(text)}: ${stdout}${stderr}`)))
       look()
     })
@@ -100,7 +101,12 @@ function statOf(process: string): string[] {
   }
 }
 
+/** The servers, as a run has printed them. */
+export const addressesIn = (text: string): string[] => [...text.matchAll(/127\.0\.0\.1:\d+/g)].map(([address]) => address)
+
 /** Whether something still listens at an address that a run has printed. */
+export const anyAnswers = async (text: string): Promise<boolean> => (await Promise.all(addressesIn(text).map(answersAt))).includes(true)
+
 export const answersAt = (address: string): Promise<boolean> =>
   new Promise((resolve) => {
     const [host, port] = address.split(':')

@@ -3,17 +3,12 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { answersAt, runExample, runNpm, startExample } from '../examples/run-example.js'
+import { addressesIn, anyAnswers, runExample, runNpm, startExample } from '../examples/run-example.js'
 import { isInstalled, lacking } from '../support/installed.js'
 import { read } from '../support/pages.js'
 
 const needed = it.skipIf(!isInstalled('nginx'))
 const why = lacking('nginx')
-
-/** nginx, memcached and the processes, as a run has printed them. */
-const addressesIn = (stdout: string): string[] => [...stdout.matchAll(/127\.0\.0\.1:\d+/g)].map(([address]) => address)
-
-const anyAnswers = async (stdout: string): Promise<boolean> => (await Promise.all(addressesIn(stdout).map(answersAt))).includes(true)
 
 // At once: each waits for its programs for most of its time.
 describe.concurrent('the example of a deployment', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { runExample, runNpm, startExample, isGroupAlive } from '../examples/run-example.js'
+import { addressesIn, anyAnswers, isGroupAlive, runExample, runNpm, startExample } from '../examples/run-example.js'
 
 const NAMES = ['acknowledged', 'lost', 'loggedOut', 'refused', 'longestGapMs']
 
@@ -19,10 +19,13 @@ describe.concurrent('the example of a failover', () => {
 
   it('on ctrl-C the example of a failover takes its memcached along', async ({ expect }) => {
     const run = startExample('failover', ['--json', '--users', '10'])
-    setTimeout(() => run.child.kill('SIGINT'), 2500)
-    const { exitCode, stdout } = await run.ended
+    await run.printed('clicks kept')
+    run.child.kill('SIGINT')
+    const { exitCode, stdout, stderr } = await run.ended
     expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: '' })
-    expect(isGroupAlive(run.child)).toBe(false)
+    expect(addressesIn(stderr)).toHaveLength(3)
+    expect(await anyAnswers(stderr)).toBe(false)
+    await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 })
 

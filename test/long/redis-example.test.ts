@@ -1,12 +1,8 @@
 import { describe, it } from 'vitest'
-import { answersAt, isGroupAlive, runExample, runNpm, startExample } from '../examples/run-example.js'
+import { addressesIn, anyAnswers, isGroupAlive, runExample, runNpm, startExample } from '../examples/run-example.js'
 import { hasSentinel } from '../support/redis-sentinels.js'
 
 const SHORT = ['--seconds', '1', '--users', '30']
-
-/** The servers, as a run has printed them. */
-const addressesIn = (text: string): string[] => [...text.matchAll(/127\.0\.0\.1:\d+/g)].map(([address]) => address)
-const anyAnswers = async (text: string): Promise<boolean> => (await Promise.all(addressesIn(text).map(answersAt))).includes(true)
 
 // At once: each waits for its programs for most of its time.
 describe.skipIf(!hasSentinel).concurrent('npm run example:redis', () => {
