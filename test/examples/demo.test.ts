@@ -110,7 +110,7 @@ describe.concurrent('the command line of the demo', () => {
     expect(stderr).toContain('a port is a number from 1 to 65535')
   })
 
-  it.each(['1  Without a lock', 'such page views', '2  With the lock'])('ends at once on ctrl-C (%s)', async (text) => {
+  it.for(['1  Without a lock', 'such page views', '2  With the lock'])('ends at once on ctrl-C (%s)', async (text, { expect }) => {
     const run = await startDemo([])
     await run.printed(text)
     const interruptedMs = performance.now()
