@@ -8,7 +8,7 @@ import type { Cas, Command, Receiver, Reply, Value } from './command.js'
  * (`landed`) or the failure (`failed`), as for any flight, and the lock protocol decides what they mean.
  */
 
-/** The first flight: [add the lock, get the record]. */
+/** The first flight: [add the lock, get the mark where there is one, get the record]. */
 export interface CycleStart extends Receiver {
   readonly lockKey: string
   readonly recordKey: string
@@ -16,6 +16,8 @@ export interface CycleStart extends Receiver {
   readonly tokenName: string
   readonly tokenRest: string
   readonly leaseSec: number
+  /** An item that is read between the two, if that is asked for; it must be there. */
+  readonly markKey?: string | undefined
   /** Called when the lock was added and the record was read. */
   started(found: CycleFound): void
 }
@@ -28,6 +30,8 @@ export interface CycleFound {
   readonly value: Value | undefined
   readonly flags: number
   readonly recordCas: Cas | undefined
+  /** What stands under `markKey`. */
+  readonly mark?: Value | undefined
 }
 
 /**
@@ -58,10 +62,11 @@ export interface CycleVersions {
 
 export type CycleKeys = Pick<CycleStart, 'lockKey' | 'recordKey'>
 
-export const startCommands = ({ lockKey, recordKey, tokenName, tokenRest, leaseSec }: CycleStart): readonly Command[] => [
-  { op: 'add', key: lockKey, value: tokenName + tokenRest, ttlSec: leaseSec },
-  { op: 'get', key: recordKey },
-]
+export function startCommands({ lockKey, recordKey, markKey, tokenName, tokenRest, leaseSec }: CycleStart): readonly Command[] {
+  const add: Command = { op: 'add', key: lockKey, value: tokenName + tokenRest, ttlSec: leaseSec }
+  const read: Command = { op: 'get', key: recordKey }
+  return markKey === undefined ? [add, read] : [add, { op: 'get', key: markKey }, read]
+}
 
 export const endCommands = (
   { lockKey, recordKey }: CycleKeys,
@@ -73,13 +78,16 @@ export const endCommands = (
 ]
 
 /** Tells `start` how its flight ended, from the replies to `startCommands`. */
-export function tellStart(start: Pick<CycleStart, 'started' | 'landed'>, replies: Reply[]): void {
-  const [added, found] = replies
+export function tellStart(start: Pick<CycleStart, 'markKey' | 'started' | 'landed'>, replies: Reply[]): void {
+  const [added] = replies
+  const found = replies.at(-1)
+  const mark = start.markKey === undefined ? undefined : replies[1]?.value
+  if (start.markKey !== undefined && mark === undefined) return start.landed(replies)
   if (added?.status === 'ok' && added.cas !== undefined) {
     const lockCas = added.cas
-    if (found?.status === 'missing') return start.started({ lockCas, value: undefined, flags: 0, recordCas: undefined })
+    if (found?.status === 'missing') return start.started({ lockCas, value: undefined, flags: 0, recordCas: undefined, mark })
     if (found?.status === 'ok' && found.cas !== undefined && found.value !== undefined) {
-      return start.started({ lockCas, value: found.value, flags: found.flags, recordCas: found.cas })
+      return start.started({ lockCas, value: found.value, flags: found.flags, recordCas: found.cas, mark })
     }
   }
   start.landed(replies)
@@ -99,7 +107,7 @@ export function cycleByFlights(send: (commands: readonly Command[], receiver: Re
     versions = recordCas === undefined ? undefined : { lockCas, recordCas }
     start.started(found)
   }
-  const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
+  const landed = (replies: Reply[]): void => tellStart({ markKey: start.markKey, started, landed: (all) => start.landed(all) }, replies)
   send(startCommands(start), { landed, failed: (error) => start.failed(error) })
   return {
     end(end) {
@@ -113,10 +121,11 @@ const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
 const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
 
 /** The replies for which `started` stands. */
-export const startReplies = ({ lockCas, value, flags, recordCas }: CycleFound): Reply[] => [
-  { status: 'ok', value: undefined, flags: 0, cas: lockCas },
-  value === undefined ? MISSING : { status: 'ok', value, flags, cas: recordCas },
-]
+export function startReplies({ lockCas, value, flags, recordCas, mark }: CycleFound): Reply[] {
+  const added: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockCas }
+  const read: Reply = value === undefined ? MISSING : { status: 'ok', value, flags, cas: recordCas }
+  return mark === undefined ? [added, read] : [added, { status: 'ok', value: mark, flags: 0, cas: undefined }, read]
+}
 
 /** The replies to `count` commands for which `ended` stands. */
 export const endReplies = (count: number): Reply[] => new Array<Reply>(count).fill(OK)

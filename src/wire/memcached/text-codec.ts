@@ -19,7 +19,7 @@ import { GreetingReader, type ServerGreeting } from './greeting.js'
 import { isDate, ServerClock } from './server-clock.js'
 import { ReplicationProbe } from './replication-probe.js'
 import { CR } from '../socket/arrived.js'
-import { endHead, endTail, startText, takeEnd, takeStart } from './text-cycle.js'
+import { endHead, endTail, KeptMark, startText, takeEnd, takeStart } from './text-cycle.js'
 import { isError, Reads } from './text-reads.js'
 import { DIRECT_WORDS, OWN_VERSION_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
 import { isLockLike, OwnVersions } from './own-versions.js'
@@ -53,6 +53,7 @@ class TextCodec implements Codec {
   readonly #context: CodecContext
   readonly #serverClock: ServerClock
   readonly #inbox = new Inbox()
+  readonly #mark = new KeptMark()
   #dues: Due[] = []
   #head = 0
   /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
@@ -155,7 +156,7 @@ class TextCodec implements Codec {
     while (at < text.length) {
       let due = this.#dues[this.#head]
       if (due?.kind === 'start' || due?.kind === 'end') {
-        const end = due.kind === 'start' ? takeStart(due, arrived, at) : takeEnd(due, arrived, at, this.#words)
+        const end = due.kind === 'start' ? takeStart(due, arrived, at, this.#mark) : takeEnd(due, arrived, at, this.#words)
         if (end > 0) {
           this.#advance()
           at = end

@@ -49,14 +49,34 @@ export const withHead = (text: string, value: Value): Value =>
 /** The copy in the reply to a `get`; undefined: there is none. What has no head was stored before there were copies. */
 export function copyIn({ status, value, flags }: Reply): Copy | undefined {
   if (status !== 'ok' || value === undefined) return undefined
-  const end = typeof value === 'string' ? value.indexOf(END) : value.indexOf(END.charCodeAt(0))
-  const text = end < 0 ? '' : typeof value === 'string' ? value.slice(0, end + 1) : value.toString('latin1', 0, end + 1)
-  const head = end < 0 || !text.startsWith(MARK) ? undefined : headIn(text)
+  const text = headTextIn(value)
+  const head = readHead(text)
   if (head === undefined) return { head: BEFORE_ALL, headText: '', value, flags }
-  return { head, headText: text, value: typeof value === 'string' ? value.slice(end + 1) : value.subarray(end + 1), flags }
+  const { length } = text
+  return { head, headText: text, value: typeof value === 'string' ? value.slice(length) : value.subarray(length), flags }
 }
 
-function headIn(text: string): Head | undefined {
+/** The head of what is stored; undefined: it has none. */
+export const headIn = (value: Value): Head | undefined => readHead(headTextIn(value))
+
+function headTextIn(value: Value): string {
+  const end = typeof value === 'string' ? value.indexOf(END) : value.indexOf(END.charCodeAt(0))
+  return typeof value === 'string' ? value.slice(0, end + 1) : value.toString('latin1', 0, end + 1)
+}
+
+/** What two heads have to say of who comes next: all but their locks. */
+export type Count = Omit<Head, 'seals'>
+
+/** The head of what is stored in the place of `before`, without its locks. */
+export function nextCount(before: Count, { ttlSec, value }: { readonly ttlSec: number; readonly value: Value }, ordinal: number, wallMs: number): Count {
+  const longestSec = Math.max(before.longestSec, ttlSec)
+  // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before.
+  const endsAtSec = ttlSec < longestSec && value.length > 0 ? Math.ceil(wallMs / 1000) + ttlSec : 0
+  return { count: before.count + 1, ordinal, longestSec, endsAtSec }
+}
+
+function readHead(text: string): Head | undefined {
+  if (!text.startsWith(MARK)) return undefined
   const [count, ordinal, longestSec, endsAtSec, sealed, ...more] = text.slice(MARK.length, -1).split(' ')
   if (sealed === undefined || more.length > 0) return undefined
   const numbers = [count, ordinal, longestSec, endsAtSec].map(Number)

@@ -40,6 +40,9 @@ export function heardIn<Heard extends object>(answers: readonly Answer<Heard>[])
 /** A grant counts with the node's incarnation: without it nobody could say later when it was given. */
 export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && mark !== undefined
 
+/** Who took longer than half a lease to take it may have lost a part of it again. */
+export const isInTime = (tookMs: number, leaseSec: number): boolean => tookMs < leaseSec * 500
+
 /**
  * Whether the newest of these is the newest of all that was acknowledged. A majority must have the record; or must never
  * have had it, which an emptied node cannot say. What is missing on one node never outvotes what is there on another: it

@@ -1,5 +1,5 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
-import { copyIn, headText, isSameCopy, type Seal, withHead } from './copy.js'
+import { copyIn, headIn, headText, isSameCopy, nextCount, type Seal, withHead } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
@@ -34,10 +34,12 @@ export class Leaving implements Question<Left> {
   private head: RecordVersions['newest'] = headOf(undefined)
   private readonly token: Value
 
+  /** @param written what was sent already, where it was. */
   constructor(
     private readonly errand: Errand,
     private readonly exit: Exit,
     locks: LockVersions,
+    written?: Value,
   ) {
     const { set, sorted, route } = errand
     const { change } = sorted
@@ -51,14 +53,10 @@ export class Leaving implements Question<Left> {
     this.adviser = sorted.advice === undefined ? undefined : this.members[0]
     this.storedSec = 0
     if (change === undefined) return
-    const before = headOf(known)
-    const longestSec = Math.max(before.longestSec, change.ttlSec)
-    // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before.
-    const endsAtSec = change.ttlSec < longestSec && change.value.length > 0 ? Math.ceil(set.clock.wallMs() / 1000) + change.ttlSec : 0
     const seals = [...locks.parts.values()].map(({ incarnation, cas }): Seal => ({ incarnation, version: cas.version }))
-    this.head = { count: before.count + 1, ordinal: set.nextOrdinal(), seals, longestSec, endsAtSec }
-    this.storedSec = longestSec
-    this.stored = withHead(headText(this.head), change.value)
+    this.head = (written === undefined ? undefined : headIn(written)) ?? { ...nextCount(headOf(known), change, set.nextOrdinal(), set.clock.wallMs()), seals }
+    this.storedSec = this.head.longestSec
+    this.stored = written ?? withHead(headText(this.head), change.value)
   }
 
   private get members(): readonly Member[] {

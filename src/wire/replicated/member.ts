@@ -56,7 +56,10 @@ export class Member {
 
   /** The mark in the reply to its `get`; undefined: there is none. It is nearly always the same one. */
   markIn({ value }: Reply): Mark | undefined {
-    if (value === undefined) return undefined
+    return value === undefined ? undefined : this.markOf(value)
+  }
+
+  markOf(value: Value): Mark | undefined {
     const text = value.toString()
     if (text !== this.markText) {
       this.markText = text

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
+import { cycleByFlights, type CycleSeat, type CycleStart } from '../cycle.js'
 import {
   ANY_STORE,
   type Command,
@@ -25,6 +26,7 @@ import { Member, type Place } from './member.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
 import { type Kind, ReplicaSet, sorted } from './set.js'
+import { StraightCycle, type StraightHost } from './straight-cycle.js'
 import { Taking } from './taking.js'
 import { AdviceVersion, LockVersions } from './versions.js'
 
@@ -54,14 +56,15 @@ const ALIEN = new FlightError('not-sent', 'this cannot be done on several nodes 
   cause: new UnsupportedStoreError('Sessions that are kept on several nodes (replicas) are stored under their lock, and in no other way'),
 })
 
-class ReplicatedWire implements Wire {
+class ReplicatedWire implements Wire, StraightHost {
   readonly quorum: Quorum
-  private readonly set: ReplicaSet
-  private readonly roster: Roster
+  readonly set: ReplicaSet
+  readonly roster: Roster
   private readonly members: readonly Member[]
   private closing: Promise<void> | undefined
   readonly store: StoreTraits
   readonly meetingPlace?: string
+  readonly startCycle: Wire['startCycle']
 
   constructor(options: ReplicatedWireOptions) {
     const { places, replicas, clock, markKey, random } = options
@@ -74,6 +77,15 @@ class ReplicatedWire implements Wire {
     const { store = ANY_STORE, meetingPlace } = first?.wire ?? {}
     this.store = { ...store, maxKeyBytes: store.maxKeyBytes - prefixBytes }
     if (meetingPlace !== undefined) this.meetingPlace = meetingPlace
+    if (places.every(({ wire }) => wire.startCycle !== undefined)) this.startCycle = (route, start) => this.cycleOf(route, start)
+  }
+
+  private cycleOf(route: string, start: CycleStart): CycleSeat {
+    const members = this.set.membersOf(route)
+    // Who waits for nobody of them must not wait for all of them.
+    const isStraight = this.closing === undefined && members.length === this.quorum.replicas && members.every(({ isSuspect }) => !isSuspect)
+    if (isStraight) return new StraightCycle(this, route, start, members)
+    return cycleByFlights((commands, receiver) => this.send(route, commands, receiver), start)
   }
 
   flight(route: string, commands: readonly Command[]): ReturnType<Wire['flight']> {

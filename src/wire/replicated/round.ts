@@ -1,12 +1,6 @@
-import type { Clock, Timer } from '../../system/clock.js'
 import { type Command, FlightError, type Receiver, type Reply } from '../wire.js'
 import type { Member } from './member.js'
-
-/**
- * How long all wait for a node when enough others have answered, in milliseconds: longer than a busy machine is late, and short
- * enough that a node that stands still is hardly noticed. Then the node is a suspect, and nobody waits for it until it answers.
- */
-const PATIENCE_MS = 40
+import { type Patience, Patient } from './patience.js'
 
 /** What has come from one node; undefined: nothing yet, or it was not asked. */
 export type Answer<Heard> = Heard | FlightError | undefined
@@ -28,49 +22,33 @@ export interface Question<Heard> {
   recover?(round: Round<Heard>, member: Member, error: FlightError): boolean
 }
 
-/** Lets rounds go on without the nodes that are late: one timer for all, as all wait equally long. */
-export class Patience {
-  private waiting: { readonly round: { giveUp(): void; readonly isOver: boolean }; readonly dueMs: number }[] = []
-  private timer: Timer | undefined
-
-  constructor(private readonly clock: Clock) {}
-
-  add(round: { giveUp(): void; readonly isOver: boolean }): void {
-    this.waiting.push({ round, dueMs: this.clock.nowMs() + PATIENCE_MS })
-    this.timer ??= this.clock.setTimer(this.onTimer, PATIENCE_MS)
-  }
-
-  close(): void {
-    this.timer?.cancel()
-  }
-
-  private readonly onTimer = (): void => {
-    this.timer = undefined
-    const nowMs = this.clock.nowMs()
-    const due = this.waiting.filter(({ dueMs }) => dueMs <= nowMs)
-    this.waiting = this.waiting.filter(({ dueMs, round }) => dueMs > nowMs && !round.isOver)
-    const [next] = this.waiting
-    if (next !== undefined) this.timer = this.clock.setTimer(this.onTimer, Math.max(next.dueMs - nowMs, 1))
-    for (const { round } of due) round.giveUp()
-  }
-}
-
 /** Asks the nodes, and tells the question when it is decided. */
-export class Round<Heard> {
+export class Round<Heard> extends Patient {
   isOver = false
   private readonly answers: Answer<Heard>[] = []
   private readonly pending = new Set<Member>()
-  private isPatient = false
 
   constructor(
     private readonly question: Question<Heard>,
     private readonly patience: Patience,
-  ) {}
+  ) {
+    super()
+  }
 
   ask(members: readonly Member[]): void {
     if (members.length === 0) return this.finish()
     for (const member of members) this.pending.add(member)
     for (const member of members) this.askOne(member, this.question.commandsFor(member))
+  }
+
+  /** Goes on with what was asked already: `heard` says what has come of it, and undefined where nothing has. */
+  adopt(members: readonly Member[], heard: (member: Member) => Heard | undefined): void {
+    for (const member of members) {
+      const answer = heard(member)
+      if (answer === undefined) this.pending.add(member)
+      else this.answers[member.index] = answer
+    }
+    this.weigh()
   }
 
   askOne(member: Member, commands: readonly Command[]): void {
@@ -96,14 +74,16 @@ export class Round<Heard> {
     if (this.isOver) return
     this.answers[member.index] = answer
     this.pending.delete(member)
+    this.weigh()
+  }
+
+  private weigh(): void {
     if (this.pending.size === 0) return this.finish()
     const state = this.question.stateOf(this.answers)
     if (state === 'over') return this.finish()
     if (state === 'open') return
-    if (this.onlySuspectsAreLeft) return this.finish()
-    if (this.isPatient) return
-    this.isPatient = true
-    this.patience.add(this)
+    if (this.onlySuspectsAreLeft) this.finish()
+    else this.patience.add(this)
   }
 
   /** Called when the time is up for which the others were waited for. */
@@ -120,6 +100,7 @@ export class Round<Heard> {
 
   private finish(): void {
     this.isOver = true
+    this.patience.remove(this)
     this.question.done(this.answers)
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../system/clock.js'
 import type { Command, Quorum, Value } from '../wire.js'
 import { Leftovers } from './leftovers.js'
 import type { Member } from './member.js'
-import { Patience } from './round.js'
+import { Patience } from './patience.js'
 
 /** What the keys of one flight are. */
 export type Kind = 'record' | 'lock' | 'advice'
@@ -25,6 +25,7 @@ export class ReplicaSet {
   readonly clock: Clock
   readonly quorum: Quorum
   readonly flightMs: number
+  readonly markKey: string
   readonly getMark: Command
   private ordinal = 0
 
@@ -34,6 +35,7 @@ export class ReplicaSet {
     this.flightMs = options.flightMs
     this.patience = new Patience(options.clock)
     this.leftovers = new Leftovers(options.clock)
+    this.markKey = options.markKey
     this.getMark = { op: 'get', key: options.markKey }
   }
 

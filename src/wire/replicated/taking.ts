@@ -1,7 +1,7 @@
 import { type Command, FlightError, type Reply, type Value } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
-import { type Ballot, heardIn, isComplete, isGranted, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
+import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
 import type { Member } from './member.js'
 import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
@@ -21,7 +21,6 @@ export class Taking implements Question<Vote> {
   private readonly adviser: Member | undefined
   private readonly token: Value
   private readonly versions: LockVersions | undefined
-  private readonly startedMs: number
   private readonly lockKey: string
   private hasEnrolled = false
   private isInOrder = false
@@ -33,12 +32,12 @@ export class Taking implements Question<Vote> {
     private readonly errand: Errand,
     private readonly take: Take,
     private readonly roster: Roster,
+    private readonly startedMs = errand.set.clock.nowMs(),
   ) {
     this.route = errand.route
     this.token = take.value
     this.lockKey = take.key
     this.versions = take.op === 'cas' && take.cas instanceof LockVersions ? take.cas : undefined
-    this.startedMs = errand.set.clock.nowMs()
     this.adviser = errand.sorted.advice === undefined ? undefined : errand.set.adviserOf(errand.route)
   }
 
@@ -104,7 +103,7 @@ export class Taking implements Question<Vote> {
     this.answers = answers
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
-    if (this.isEnough(granted) && set.clock.nowMs() - this.startedMs < this.take.ttlSec * HALF_A_LEASE) {
+    if (this.isEnough(granted) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
       this.held = new Set(granted.map(([node]) => node))
       // A node without a mark keeps no lock that nobody counts.
       for (const [node, vote] of votes) if (vote.mark === undefined) this.return(set.members[node], vote)
@@ -141,10 +140,10 @@ export class Taking implements Question<Vote> {
   private afterDefeat(votes: Votes, granted: Votes): void {
     const { errand } = this
     const { clock, flightMs, quorum } = errand.set
-    const hasTime = clock.nowMs() - this.startedMs < flightMs / 8
+    const tookMs = clock.nowMs() - this.startedMs
     const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
-    // The set is new, or another process is just founding it.
-    if (votes.some(([, { mark }]) => mark === undefined) && !this.hasEnrolled && hasTime) {
+    // The set is new, or another process is just founding it. The first contact takes its time.
+    if (votes.some(([, { mark }]) => mark === undefined) && !this.hasEnrolled && tookMs < flightMs / 3) {
       this.hasEnrolled = true
       return void this.roster.enrol().then(() => this.start())
     }
@@ -156,7 +155,7 @@ export class Taking implements Question<Vote> {
       return errand.receiver.landed(inOrder(errand, { lock: { ...full[1].lock, cas: undefined } }))
     }
     const isSplit = granted.length > 0 && others.length < quorum.majority
-    if (isSplit && this.take.op === 'add' && !this.isInOrder && hasTime) this.tryInOrder()
+    if (isSplit && this.take.op === 'add' && !this.isInOrder && tookMs < flightMs / 8) this.tryInOrder()
     else this.landLocked(votes)
   }
 
@@ -232,9 +231,6 @@ export class Taking implements Question<Vote> {
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
   }
 }
-
-/** In milliseconds for each second of a lease: who took longer to take it may have lost a part of it again. */
-const HALF_A_LEASE = 500
 
 const occupied = (votes: Votes): ReturnType<typeof mostCommon> =>
   mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))

@@ -26,13 +26,14 @@ interface Versions {
   readonly asOf: number
 }
 
-/** [add the lock, get the record]; what it has found, and the seat for what comes next. */
+/** [add the lock, get the mark where there is one, get the record]; what it has found, and the seat for what comes next. */
 export class StartFlight extends Flight implements CycleSeat, CycleFound, Versions {
   readonly #outlet: Outlet
   lockVersion = ''
   recordVersion = ''
   value: Value | undefined
   flags = 0
+  mark: Value | undefined
 
   constructor(
     readonly receiver: CycleStart,
@@ -47,7 +48,7 @@ export class StartFlight extends Flight implements CycleSeat, CycleFound, Versio
   }
 
   get size(): number {
-    return 2
+    return this.receiver.markKey === undefined ? 2 : 3
   }
 
   get oldestAsOf(): number {
@@ -84,12 +85,13 @@ export class StartFlight extends Flight implements CycleSeat, CycleFound, Versio
 
   protected land(replies: Reply[]): void {
     const landed = (all: Reply[]): void => this.receiver.landed(all)
-    const started = ({ lockCas, recordCas, value, flags }: CycleFound): void => {
+    const started = ({ lockCas, recordCas, value, flags, mark }: CycleFound): void => {
+      this.mark = mark
       // Versions that come never again are as of any time, whenever they were read.
       this.asOf = Math.min(lockCas.asOf, recordCas?.asOf ?? Infinity)
       this.#tellStarted(lockCas.version, recordCas?.version ?? '', value, flags)
     }
-    tellStart({ started, landed }, replies)
+    tellStart({ markKey: this.receiver.markKey, started, landed }, replies)
   }
 
   #tellStarted(lockVersion: string, recordVersion: string, value: Value | undefined, flags: number): void {

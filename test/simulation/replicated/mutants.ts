@@ -61,5 +61,7 @@ export const mutants: readonly Mutant[] = [
   },
   one('partialIsFenced', 'A write that one node has stored is told as refused.', `if (written > 0 || isUnclear) {`, `if (isUnclear) {`),
   one('resolvedByReading', 'A write is believed stored because one node shows it.', `this.context.wire.quorum === undefined ? this.judgeExists()`, `true ? this.judgeExists()`),
+  one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
+  one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
 ]

@@ -58,6 +58,36 @@ export const STARTS: Readonly<Record<string, string>> = {
   'memory is out': 'SERVER_ERROR out of memory storing object\r\nEND\r\n',
 }
 
+const MARK_KEY = 'marks-lck'
+const MARK = 'VALUE marks-lck 0 5 64\r\nwhole\r\n'
+
+/** What may answer a start that asks for a mark as well. */
+export const MARKED_STARTS: Readonly<Record<string, string>> = {
+  'with mark and record': `${LOCKED}${MARK}${RECORD}END\r\n`,
+  'with a mark, without a record': `${LOCKED}${MARK}END\r\n`,
+  'with another mark': `${LOCKED}${MARK.replace('whole', 'piece')}${RECORD}END\r\n`,
+  'with a mark of another version': `${LOCKED}${MARK.replace('64', '65')}${RECORD}END\r\n`,
+  'with a mark of another length': `${LOCKED}${MARK.replace('5', '7').replace('whole', 'emptied')}${RECORD}END\r\n`,
+  'with a mark that is not ASCII': `${LOCKED}${MARK.replace('whole', 'wh\xf6le')}${RECORD}END\r\n`,
+  'with a mark of no bytes': `${LOCKED}${MARK.replace('5', '0').replace('whole', '')}${RECORD}END\r\n`,
+  'without a mark': `${LOCKED}${RECORD}END\r\n`,
+  'without mark and record': `${LOCKED}END\r\n`,
+  'the mark is behind the record': `${LOCKED}${RECORD}${MARK}END\r\n`,
+  'two marks': `${LOCKED}${MARK}${MARK}${RECORD}END\r\n`,
+  'another key than the mark': `${LOCKED}${MARK.replace('marks', 'marky')}${RECORD}END\r\n`,
+  'a key that only begins as the mark': `${LOCKED}${MARK.replace('-lck', '-lck2')}${RECORD}END\r\n`,
+  'a mark with a version that is none': `${LOCKED}${MARK.replace('64', '6x')}${RECORD}END\r\n`,
+  'a mark with flags that are none': `${LOCKED}${MARK.replace('0', 'x')}${RECORD}END\r\n`,
+  'a mark longer than was said': `${LOCKED}${MARK.replace('5', '4')}${RECORD}END\r\n`,
+  'a mark shorter than was said': `${LOCKED}${MARK.replace('5', '6')}${RECORD}END\r\n`,
+  'another word than VALUE before the mark': `${LOCKED}${MARK.replace('VALUE', 'VALUX')}${RECORD}END\r\n`,
+  'the lock is taken, and the node marked': `NOT_STORED\r\nVALUE session-lck 0 1 71\r\n1\r\n${MARK}${RECORD}END\r\n`,
+  'an error in place of mark and record': 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n',
+}
+
+/** Cut in its value and come again, it must not pass for what stood before the cut. */
+const MARKED_TWICE = { 'a mark with an end in it': `${LOCKED}${MARK.replace('5', '9').replace('whole', 'wh\r\nEND\r\n')}${RECORD}END\r\n`.repeat(2) }
+
 /** Those after which the connection is given up. */
 const BROKEN: readonly string[] = ['flags that are none', 'a length that is none', 'a third value']
 
@@ -73,11 +103,20 @@ export const ENDS: Readonly<Record<string, string>> = {
   'an answer to another command': 'STORED\r\nOK\r\n',
 }
 
+type FlightOf = (receiver: Receiver, note: (replies: Reply[]) => void) => Flight
+
 /** What came of an answer, in words; a Buffer and a text of the same bytes are the same. */
-function told(flightOf: (receiver: Receiver, note: (replies: Reply[]) => void) => Flight, chunks: readonly Buffer[]): string {
+function told(flightOf: FlightOf, chunks: readonly Buffer[], before: Kind['before'] = 'nothing'): string {
   const said: unknown[] = []
   const codec = createTextCodec({ socket: new Socket(), credentials: undefined, clock: new VirtualClock() })
-  const note = (replies: Reply[]): void => void said.push(replies.map(({ value, ...rest }) => ({ ...rest, value: value && valueBytes(value).toString('latin1') })))
+  const nobody = { landed: () => undefined, failed: () => undefined }
+  if (before !== 'nothing') codec.encode([flightOf(nobody, () => undefined)])
+  if (before === 'another answer') codec.feed(Buffer.from(MARKED_STARTS['with mark and record'] ?? ''))
+  const note = (replies: Reply[]): void => void said.push(replies.map(({ value, cas, ...rest }, at) => {
+    // Nobody asks for the version of a mark.
+    const version = at === 1 && replies.length === 3 ? {} : { cas }
+    return { ...rest, ...version, value: value && valueBytes(value).toString('latin1') }
+  }))
   const failed = (error: unknown): void => void said.push(error instanceof FlightError ? error.message : error)
   const flight = flightOf({ landed: note, failed }, note)
   flight.asOf = 3
@@ -91,17 +130,20 @@ function told(flightOf: (receiver: Receiver, note: (replies: Reply[]) => void) =
   return JSON.stringify([said, flight.settled, codec.due > 0])
 }
 
-const start = (receiver: Receiver, note: (replies: Reply[]) => void): StartFlight =>
+const startWith = (markKey: string | undefined) => (receiver: Receiver, note: (replies: Reply[]) => void): StartFlight =>
   new StartFlight(
-    { ...KEYS, tokenName: NAME, tokenRest: TOKEN.slice(NAME.length), leaseSec: 15, ...receiver, started: (found) => note(startReplies(found)) },
+    { ...KEYS, markKey, tokenName: NAME, tokenRest: TOKEN.slice(NAME.length), leaseSec: 15, ...receiver, started: (found) => note(startReplies(found)) },
     { queue: () => undefined },
   )
+
+const start = startWith(undefined)
+const markedStart = startWith(MARK_KEY)
 
 const end = (receiver: Receiver, note: (replies: Reply[]) => void): EndFlight =>
   new EndFlight(KEYS, VERSIONS, { ...CHANGE, ...receiver, ended: () => note(endReplies(2)) })
 
-const generalStart = (receiver: Receiver): Flight => {
-  const { receiver: asked } = start(receiver, () => undefined)
+const generalStart = (markKey: string | undefined) => (receiver: Receiver): Flight => {
+  const { receiver: asked } = startWith(markKey)(receiver, () => undefined)
   return new CommandFlight(startCommands(asked), receiver)
 }
 
@@ -110,24 +152,38 @@ const generalEnd = (receiver: Receiver): Flight => {
   return new CommandFlight(endCommands(KEYS, CASES, asked), receiver)
 }
 
+interface Kind {
+  readonly answers: Readonly<Record<string, string>>
+  readonly short: FlightOf
+  readonly general: FlightOf
+  /** What the connection was asked for before: `a flight` is answered by the first part of what arrives. */
+  readonly before?: 'nothing' | 'another answer' | 'a flight'
+}
+
+const KINDS: readonly Kind[] = [
+  { answers: STARTS, short: start, general: generalStart(undefined) },
+  { answers: MARKED_STARTS, short: markedStart, general: generalStart(MARK_KEY) },
+  { answers: MARKED_STARTS, short: markedStart, general: generalStart(MARK_KEY), before: 'another answer' },
+  { answers: MARKED_TWICE, short: markedStart, general: generalStart(MARK_KEY), before: 'a flight' },
+  { answers: ENDS, short: end, general: generalEnd },
+]
+
 /** The answers of which the two ways of reading come to different things: none, if all is right. */
 export function differences(): string[] {
   const found: string[] = []
-  const compare = (name: string, isStart: boolean, chunks: readonly Buffer[]): void => {
-    const general = told(isStart ? generalStart : generalEnd, chunks)
-    const short = told(isStart ? start : end, chunks)
-    if (short !== general) found.push(`${name}: ${short} in place of ${general}`)
-  }
   const random = new SeededRandom(13)
-  for (const [kind, answers] of [['start', STARTS], ['end', ENDS]] as const) {
+  for (const { answers, short, general, before } of KINDS) {
+    const compare = (name: string, chunks: readonly Buffer[]): void => {
+      const [wanted, is] = [told(general, chunks, before), told(short, chunks, before)]
+      if (is !== wanted) found.push(`${name}: ${is} in place of ${wanted}`)
+    }
     for (const [name, text] of Object.entries(answers)) {
-      const isStart = kind === 'start'
       // The answer to what comes behind it.
       const bytes = Buffer.from(`${text}DELETED\r\n`, 'latin1')
-      compare(name, isStart, [bytes])
-      if (BROKEN.includes(name) && !told(start, [bytes]).includes('ProtocolError')) found.push(`${name}: it was taken`)
-      for (let at = 1; at < bytes.length; at++) compare(`${name}, cut at ${String(at)}`, isStart, [bytes.subarray(0, at), bytes.subarray(at)])
-      for (let round = 0; round < 60; round++) compare(`${name}, in shreds`, isStart, [...pieces(mutate(bytes, random), random)])
+      compare(name, [bytes])
+      if (BROKEN.includes(name) && !told(short, [bytes]).includes('ProtocolError')) found.push(`${name}: it was taken`)
+      for (let at = 1; at < bytes.length; at++) compare(`${name}, cut at ${String(at)}`, [bytes.subarray(0, at), bytes.subarray(at)])
+      for (let round = 0; round < 20; round++) compare(`${name}, in shreds`, [...pieces(mutate(bytes, random), random)])
     }
   }
   return found
