@@ -25,6 +25,7 @@ export class Patience {
   private first: Patient | undefined
   private last: Patient | undefined
   private timer: Timer | undefined
+  private untilMs = 0
 
   constructor(private readonly clock: Clock) {}
 
@@ -55,12 +56,17 @@ export class Patience {
   }
 
   private readonly onTimer = (): void => {
+    // A process that was held up finds timers due before it has read what is there: it reads first.
+    this.timer = this.clock.setTimer(this.onRead, 1)
+    this.untilMs = this.clock.nowMs()
+  }
+
+  private readonly onRead = (): void => {
     this.timer = undefined
-    const nowMs = this.clock.nowMs()
-    for (let due = this.first; due !== undefined && due.dueMs <= nowMs; due = this.first) {
+    for (let due = this.first; due !== undefined && due.dueMs <= this.untilMs; due = this.first) {
       this.remove(due)
       due.giveUp()
     }
-    if (this.first !== undefined) this.timer ??= this.clock.setTimer(this.onTimer, Math.max(this.first.dueMs - nowMs, 1))
+    if (this.first !== undefined) this.timer ??= this.clock.setTimer(this.onTimer, Math.max(this.first.dueMs - this.clock.nowMs(), 1))
   }
 }
