@@ -142,11 +142,14 @@ export class Taking implements Question<Vote> {
     const { clock, flightMs, quorum } = errand.set
     const tookMs = clock.nowMs() - this.startedMs
     const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
+    const isEnrolling = votes.some(([, { mark }]) => mark === undefined)
     // The set is new, or another process is just founding it. The first contact takes its time.
-    if (votes.some(([, { mark }]) => mark === undefined) && !this.hasEnrolled && tookMs < flightMs / 3) {
+    if (isEnrolling && !this.hasEnrolled && tookMs < flightMs / 3) {
       this.hasEnrolled = true
       return void this.roster.enrol().then(() => this.start())
     }
+    // All are there, so that the marks are under way: who comes again finds them.
+    if (isEnrolling && granted.length < quorum.majority && votes.length === quorum.replicas) return this.landLocked(votes)
     if (votes.length < quorum.majority || granted.length >= quorum.majority || others.length === 0) {
       return errand.receiver.failed(this.failure)
     }
