@@ -2,6 +2,7 @@
  * A copy of a record as one node keeps it: a head, and behind it the record. The head says which of two copies is newer,
  * without a clock: copies are ordered as the locks were under which they were written.
  */
+import type { Clock } from '../../system/clock.js'
 import { type Reply, type Value, valueBytes } from '../wire.js'
 
 /** The lock under which a copy was written, on one node: the node's incarnation, and the lock's version there. */
@@ -33,15 +34,23 @@ export interface Copy {
 
 const MARK = 'copy1 '
 const END = '\n'
+const ZERO = 48
 /** What a head may take of an item at the most: its numbers have 20 digits, and there are up to nine seals. */
 export const MOST_HEAD_BYTES = 400
 
 const BEFORE_ALL: Head = { count: 0, ordinal: 0, seals: [], longestSec: 0, endsAtSec: 0 }
 
-export function headText({ count, ordinal, seals, longestSec, endsAtSec }: Head): string {
-  const sealed = seals.map(({ incarnation, version }) => `${incarnation}:${version}`).join(',')
-  return `${MARK}${String(count)} ${String(ordinal)} ${String(longestSec)} ${String(endsAtSec)} ${sealed}${END}`
-}
+/** What two heads have to say of who comes next: all but their locks. */
+export type Count = Omit<Head, 'seals'>
+
+export const headText = (head: Head): string => headTextOf(head, head.seals.map(({ incarnation, version }) => sealText(incarnation, version)).join(BETWEEN_SEALS))
+
+/** @param seals as `sealText` makes them, with BETWEEN_SEALS between them. */
+export const headTextOf = ({ count, ordinal, longestSec, endsAtSec }: Count, seals: string): string =>
+  `${MARK}${count} ${ordinal} ${longestSec} ${endsAtSec} ${seals}${END}`
+
+export const BETWEEN_SEALS = ','
+export const sealText = (incarnation: string, version: string): string => `${incarnation}:${version}`
 
 export const withHead = (text: string, value: Value): Value =>
   typeof value === 'string' ? text + value : Buffer.concat([Buffer.from(text, 'latin1'), value])
@@ -49,41 +58,73 @@ export const withHead = (text: string, value: Value): Value =>
 /** The copy in the reply to a `get`; undefined: there is none. What has no head was stored before there were copies. */
 export function copyIn({ status, value, flags }: Reply): Copy | undefined {
   if (status !== 'ok' || value === undefined) return undefined
-  const text = headTextIn(value)
-  const head = readHead(text)
+  const head = headIn(value)
   if (head === undefined) return { head: BEFORE_ALL, headText: '', value, flags }
-  const { length } = text
-  return { head, headText: text, value: typeof value === 'string' ? value.slice(length) : value.subarray(length), flags }
+  const { text } = head
+  return { head, headText: text, value: typeof value === 'string' ? value.slice(text.length) : value.subarray(text.length), flags }
 }
 
 /** The head of what is stored; undefined: it has none. */
-export const headIn = (value: Value): Head | undefined => readHead(headTextIn(value))
-
-function headTextIn(value: Value): string {
+export function headIn(value: Value): StoredHead | undefined {
   const end = typeof value === 'string' ? value.indexOf(END) : value.indexOf(END.charCodeAt(0))
-  return typeof value === 'string' ? value.slice(0, end + 1) : value.toString('latin1', 0, end + 1)
+  if (end < 0) return undefined
+  const text = typeof value === 'string' ? value.slice(0, end + 1) : value.toString('latin1', 0, end + 1)
+  if (!text.startsWith(MARK)) return undefined
+  const head = new StoredHead(text)
+  return head.isWhole ? head : undefined
 }
 
-/** What two heads have to say of who comes next: all but their locks. */
-export type Count = Omit<Head, 'seals'>
+/** A head as it stands in the store. Its seals are read when somebody asks: where all copies are the same nobody does. */
+class StoredHead implements Head {
+  readonly count: number
+  readonly ordinal: number
+  readonly longestSec: number
+  readonly endsAtSec: number
+  private readonly sealsAt: number
+
+  constructor(readonly text: string) {
+    const ordinalAt = text.indexOf(' ', MARK.length) + 1
+    const longestAt = text.indexOf(' ', ordinalAt) + 1
+    const endsAt = text.indexOf(' ', longestAt) + 1
+    this.sealsAt = text.indexOf(' ', endsAt) + 1
+    this.count = numberIn(text, MARK.length, ordinalAt - 1)
+    this.ordinal = numberIn(text, ordinalAt, longestAt - 1)
+    this.longestSec = numberIn(text, longestAt, endsAt - 1)
+    this.endsAtSec = numberIn(text, endsAt, this.sealsAt - 1)
+  }
+
+  get isWhole(): boolean {
+    const areNumbers = this.count >= 0 && this.ordinal >= 0 && this.longestSec >= 0 && this.endsAtSec >= 0
+    return areNumbers && !this.text.includes(' ', this.sealsAt)
+  }
+
+  get seals(): readonly Seal[] {
+    const sealed = this.text.slice(this.sealsAt, -END.length)
+    return sealed === '' ? [] : sealed.split(BETWEEN_SEALS).map(sealIn)
+  }
+}
+
+/** A safe integer has no more. */
+const MOST_DIGITS = 15
+
+/** The number that stands there; NaN: there is none. */
+function numberIn(text: string, from: number, to: number): number {
+  if (to <= from || to - from > MOST_DIGITS) return NaN
+  let number = 0
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - ZERO
+    if (!(digit >= 0 && digit <= 9)) return NaN
+    number = number * 10 + digit
+  }
+  return number
+}
 
 /** The head of what is stored in the place of `before`, without its locks. */
-export function nextCount(before: Count, { ttlSec, value }: { readonly ttlSec: number; readonly value: Value }, ordinal: number, wallMs: number): Count {
+export function nextCount(before: Count, { ttlSec, value }: { readonly ttlSec: number; readonly value: Value }, ordinal: number, clock: Pick<Clock, 'wallMs'>): Count {
   const longestSec = Math.max(before.longestSec, ttlSec)
   // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before.
-  const endsAtSec = ttlSec < longestSec && value.length > 0 ? Math.ceil(wallMs / 1000) + ttlSec : 0
+  const endsAtSec = ttlSec < longestSec && value.length > 0 ? Math.ceil(clock.wallMs() / 1000) + ttlSec : 0
   return { count: before.count + 1, ordinal, longestSec, endsAtSec }
-}
-
-function readHead(text: string): Head | undefined {
-  if (!text.startsWith(MARK)) return undefined
-  const [count, ordinal, longestSec, endsAtSec, sealed, ...more] = text.slice(MARK.length, -1).split(' ')
-  if (sealed === undefined || more.length > 0) return undefined
-  const numbers = [count, ordinal, longestSec, endsAtSec].map(Number)
-  if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) return undefined
-  const seals = sealed === '' ? [] : sealed.split(',').map(sealIn)
-  const [counted = 0, numbered = 0, longest = 0, endsAt = 0] = numbers
-  return { count: counted, ordinal: numbered, longestSec: longest, endsAtSec: endsAt, seals }
 }
 
 function sealIn(text: string): Seal {
@@ -128,8 +169,8 @@ export function newestOf(copies: readonly Copy[]): Copy | undefined {
 const EMPTY = Buffer.alloc(0)
 
 /** What the copy says stands there: a record that has ended before its copy reads as a destroyed one. */
-export function contentOf({ head, value }: Copy, wallMs: number): Value {
-  return head.endsAtSec !== 0 && wallMs >= head.endsAtSec * 1000 ? EMPTY : value
+export function contentOf({ head, value }: Copy, clock: Pick<Clock, 'wallMs'>): Value {
+  return head.endsAtSec !== 0 && clock.wallMs() >= head.endsAtSec * 1000 ? EMPTY : value
 }
 
 export const isSameCopy = (one: Copy, other: Copy): boolean =>

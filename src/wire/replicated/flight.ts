@@ -1,3 +1,4 @@
+import type { Clock } from '../../system/clock.js'
 import { type Command, FlightError, type Quorum, type Receiver, type Reply } from '../wire.js'
 import { contentOf } from './copy.js'
 import type { recordIn } from './judge.js'
@@ -39,10 +40,10 @@ export function inOrder({ commands, sorted, set }: Errand, replies: Replies): Re
 }
 
 /** The reply to the `get` of a record. */
-export const recordReply = (record: ReturnType<typeof recordIn>, wallMs: number): Reply =>
+export const recordReply = (record: ReturnType<typeof recordIn>, clock: Pick<Clock, 'wallMs'>): Reply =>
   record === undefined
     ? MISSING
-    : { status: 'ok', value: contentOf(record.newest, wallMs), flags: record.newest.flags, cas: record.versions }
+    : { status: 'ok', value: contentOf(record.newest, clock), flags: record.newest.flags, cas: record.versions }
 
 export const adviceReply = (reply: Reply | undefined, node: number): Reply =>
   reply?.cas === undefined ? (reply ?? MISSING) : { ...reply, cas: new AdviceVersion(node, reply.cas) }

@@ -4,7 +4,7 @@
  * Two majorities of a session's nodes always have one in common. All that is decided here rests on that.
  */
 import { areSameBytes, type Cas, FlightError, type Quorum, type Reply, type Value } from '../wire.js'
-import { type Copy, type Head, newestOf } from './copy.js'
+import { type Copy, type Count, newestOf } from './copy.js'
 import type { Mark } from './member.js'
 import type { Answer } from './round.js'
 import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
@@ -55,7 +55,7 @@ export function isComplete(statements: readonly Statement[], { replicas, majorit
   return statements.filter(({ mark }) => mark?.isWhole === true).length >= majority
 }
 
-const NOTHING_YET: Head = { count: 0, ordinal: 0, seals: [], longestSec: 0, endsAtSec: 0 }
+const NOTHING_YET: Count = { count: 0, ordinal: 0, longestSec: 0, endsAtSec: 0 }
 
 /** What stands on these nodes, as one record: undefined where nothing does. */
 export function recordIn(statements: readonly (readonly [number, Statement])[]): { readonly newest: Copy; readonly versions: RecordVersions } | undefined {
@@ -67,10 +67,10 @@ export function recordIn(statements: readonly (readonly [number, Statement])[]):
   // More than all that was seen: where locks do not decide, what is written next must count as later.
   const count = Math.max(...copies.map(({ head }) => head.count))
   const longestSec = Math.max(...copies.map(({ head }) => head.longestSec))
-  return { newest, versions: new RecordVersions(parts, { ...newest.head, count, longestSec }) }
+  return { newest, versions: new RecordVersions(parts, { count, ordinal: newest.head.ordinal, longestSec, endsAtSec: newest.head.endsAtSec }) }
 }
 
-export const headOf = (record: RecordVersions | undefined): Head => record?.newest ?? NOTHING_YET
+export const headOf = (record: RecordVersions | undefined): Count => record?.newest ?? NOTHING_YET
 
 /** The grants among the answers, as one lock. */
 export function lockIn(ballots: readonly (readonly [number, Ballot])[], token: Value): LockVersions {

@@ -1,5 +1,5 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
-import { copyIn, headIn, headText, isSameCopy, nextCount, type Seal, withHead } from './copy.js'
+import { copyIn, type Head, headIn, headText, isSameCopy, nextCount, type Seal, withHead } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
@@ -31,7 +31,7 @@ export class Leaving implements Question<Left> {
   private readonly refreshed = new Set<number>()
   /** Where the lock that was kept or handed on counts. */
   private readonly counted = new Set<number>()
-  private head: RecordVersions['newest'] = headOf(undefined)
+  private head: Head = { ...headOf(undefined), seals: [] }
   private readonly token: Value
 
   /** @param written what was sent already, where it was. */
@@ -54,7 +54,7 @@ export class Leaving implements Question<Left> {
     this.storedSec = 0
     if (change === undefined) return
     const seals = [...locks.parts.values()].map(({ incarnation, cas }): Seal => ({ incarnation, version: cas.version }))
-    this.head = (written === undefined ? undefined : headIn(written)) ?? { ...nextCount(headOf(known), change, set.nextOrdinal(), set.clock.wallMs()), seals }
+    this.head = (written === undefined ? undefined : headIn(written)) ?? { ...nextCount(headOf(known), change, set.nextOrdinal(), set.clock), seals }
     this.storedSec = this.head.longestSec
     this.stored = written ?? withHead(headText(this.head), change.value)
   }

@@ -67,7 +67,7 @@ export class Reading implements Question<Seen> {
     // Who reads the record beside it asks whether the lock still holds; who does not may look for what was left behind.
     const isHeld = lock !== undefined && (!errand.sorted.readsRecord || lock.versions.parts.size >= set.quorum.majority)
     const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: lock.versions }
-    const record = recordReply(recordIn(heard), set.clock.wallMs())
+    const record = recordReply(recordIn(heard), set.clock)
     receiver.landed(inOrder(errand, { record, occupant, advice: adviceIn(this.adviser, heard) }))
   }
 }

@@ -8,7 +8,7 @@
  */
 import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, endCommands, endReplies, startCommands, tellEnd, tellStart } from '../cycle.js'
 import { areSameBytes, type Command, type Receiver, type Reply, type Value } from '../wire.js'
-import { contentOf, copyIn, type Copy, nextCount, headText, withHead } from './copy.js'
+import { BETWEEN_SEALS, contentOf, type Copy, copyIn, headTextOf, nextCount, withHead } from './copy.js'
 import { type Errand, MISSING } from './flight.js'
 import { isInTime } from './judge.js'
 import { Leaving } from './leaving.js'
@@ -36,6 +36,8 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
   private heir: Heir | undefined
   /** What a round has found that was not straight: the second one is not, either. */
   private contested: CycleFound | undefined
+  /** What the first of them has found. */
+  private first: CycleFound | undefined
   private copy: Copy | undefined
   private leaving: CycleEnd | undefined
   /** The record that was found, and its stamp. */
@@ -61,28 +63,27 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
 
   started(leg: Leg): void {
     if (this.heir !== undefined) return this.heir.landed(leg.member, leg.startReplies)
-    const [first] = this.legs
     leg.member.isSuspect = false
     if (leg.mark === undefined || !this.isSameAsOthers(leg)) this.contest()
     else if (--this.left > 0) this.wait()
-    else if (isInTime(this.host.set.clock.nowMs() - this.startedMs, this.start.leaseSec) && first?.found !== undefined) this.tellStarted(first.found)
+    else if (isInTime(this.host.set.clock.nowMs() - this.startedMs, this.start.leaseSec)) this.tellStarted()
     else this.contest()
   }
 
-  /** Only one node is compared with: whoever is the same as that is the same as all. */
+  /** Only the first that came is compared with: whoever is the same as that is the same as all. */
   private isSameAsOthers({ found }: Leg): boolean {
-    const other = this.legs.find((leg) => leg.found !== undefined && leg.found !== found)?.found
-    if (other === undefined || found === undefined) return true
-    const { value, flags } = other
+    const first = (this.first ??= found)
+    if (first === undefined || found === undefined) return false
+    const { value, flags } = first
     if (value === undefined || found.value === undefined) return value === found.value
     return flags === found.flags && areSameBytes(value, found.value)
   }
 
-  private tellStarted(found: CycleFound): void {
+  private tellStarted(): void {
     this.host.set.patience.remove(this)
-    const { value, flags } = found
+    const { value, flags = 0 } = this.first ?? {}
     this.copy = copyIn(value === undefined ? MISSING : { status: 'ok', value, flags, cas: undefined })
-    this.value = this.copy && contentOf(this.copy, this.host.set.clock.wallMs())
+    this.value = this.copy && contentOf(this.copy, this.host.set.clock)
     this.flags = flags
     this.start.started(this)
   }
@@ -112,14 +113,19 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
     }
     if (copy === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
     const { set } = this.host
-    const count = nextCount(copy.head, end, set.nextOrdinal(), set.clock.wallMs())
-    const seals = this.legs.map(({ found, mark }) => ({ incarnation: mark?.incarnation ?? '', version: found?.lockCas.version ?? '' }))
+    const count = nextCount(copy.head, end, set.nextOrdinal(), set.clock)
     this.leaving = end
-    this.written = withHead(headText({ ...count, seals }), end.value)
+    this.written = withHead(headTextOf(count, this.seals), end.value)
     this.writtenSec = count.longestSec
     this.writtenFlags = end.flags
     this.left = this.legs.length
     for (const leg of this.legs) leg.leave()
+  }
+
+  private get seals(): string {
+    let seals = ''
+    for (const { seal } of this.legs) seals = seals === '' ? seal : seals + BETWEEN_SEALS + seal
+    return seals
   }
 
   private endCommands(end: CycleEnd, { lockCas, recordCas }: Pick<CycleFound, 'lockCas' | 'recordCas'>): readonly Command[] {

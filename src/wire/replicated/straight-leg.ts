@@ -1,5 +1,6 @@
 import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, startReplies } from '../cycle.js'
 import type { Reply, Value } from '../wire.js'
+import { sealText } from './copy.js'
 import type { Mark, Member } from './member.js'
 import type { Round } from './round.js'
 
@@ -66,6 +67,11 @@ export class Leg implements CycleStart, CycleEnd {
 
   get flags(): number {
     return this.cycle.writtenFlags
+  }
+
+  /** By which a later lock here is told from ours. */
+  get seal(): string {
+    return sealText(this.mark?.incarnation ?? '', this.found?.lockCas.version ?? '')
   }
 
   get startReplies(): Reply[] {

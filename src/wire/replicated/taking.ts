@@ -133,7 +133,7 @@ export class Taking implements Question<Vote> {
     const lock: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockIn(granted, this.token) }
     const advice = adviceIn(adviser, votes)
     const occupant: Reply = { status: 'ok', value: this.token, flags: 0, cas: lock.cas }
-    errand.receiver.landed(inOrder(errand, { lock, advice, occupant, record: recordReply(record, errand.set.clock.wallMs()) }))
+    errand.receiver.landed(inOrder(errand, { lock, advice, occupant, record: recordReply(record, errand.set.clock) }))
   }
 
   /** Too few nodes have granted it, or they do not know enough of the record; what was granted has been given back. */
@@ -230,7 +230,7 @@ export class Taking implements Question<Vote> {
     const standing: Reply = lock === undefined ? EXISTS : { status: 'exists', value: lock.value, flags: 0, cas: lock.versions }
     const occupant: Reply | undefined = lock && { ...standing, status: 'ok' }
     const advice = adviceIn(adviser, votes)
-    const record = recordReply(recordIn(votes), errand.set.clock.wallMs())
+    const record = recordReply(recordIn(votes), errand.set.clock)
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
   }
 }

@@ -1,5 +1,5 @@
 import type { Cas, Value } from '../wire.js'
-import type { Copy, Head } from './copy.js'
+import type { Copy, Count } from './copy.js'
 
 /** What one node has of a lock. */
 export interface LockPart {
@@ -41,11 +41,11 @@ export class LockVersions extends Versions<LockPart> {
   }
 }
 
-/** A record: what stood on each node that was asked, and the newest head of all. */
+/** A record: what stood on each node that was asked, and what all of it says of who comes next. */
 export class RecordVersions extends Versions<RecordPart> {
   constructor(
     parts: Parts<RecordPart>,
-    readonly newest: Head,
+    readonly newest: Count,
   ) {
     super(parts)
   }
