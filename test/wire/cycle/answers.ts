@@ -168,23 +168,26 @@ const KINDS: readonly Kind[] = [
   { answers: ENDS, short: end, general: generalEnd },
 ]
 
-/** The answers of which the two ways of reading come to different things: none, if all is right. */
-export function differences(): string[] {
-  const found: string[] = []
+/**
+ * The answers of which the two ways of reading come to different things, one after the other: none, if all is right.
+ * Whole answers come first: they show most of what may be wrong, and whoever looks for one difference need not read on.
+ */
+export function *differences(): Generator<string, void> {
   const random = new SeededRandom(13)
-  for (const { answers, short, general, before } of KINDS) {
-    const compare = (name: string, chunks: readonly Buffer[]): void => {
-      const [wanted, is] = [told(general, chunks, before), told(short, chunks, before)]
-      if (is !== wanted) found.push(`${name}: ${is} in place of ${wanted}`)
-    }
-    for (const [name, text] of Object.entries(answers)) {
-      // The answer to what comes behind it.
-      const bytes = Buffer.from(`${text}DELETED\r\n`, 'latin1')
-      compare(name, [bytes])
-      if (BROKEN.includes(name) && !told(short, [bytes]).includes('ProtocolError')) found.push(`${name}: it was taken`)
-      for (let at = 1; at < bytes.length; at++) compare(`${name}, cut at ${String(at)}`, [bytes.subarray(0, at), bytes.subarray(at)])
-      for (let round = 0; round < 20; round++) compare(`${name}, in shreds`, [...pieces(mutate(bytes, random), random)])
-    }
+  const cases = KINDS.flatMap(({ answers, ...kind }) =>
+    // `DELETED` is the answer to what comes behind it.
+    Object.entries(answers).map(([name, text]) => ({ kind, name, bytes: Buffer.from(`${text}DELETED\r\n`, 'latin1') })))
+  for (const { kind, name, bytes } of cases) {
+    yield* compared(name, kind, [bytes])
+    if (BROKEN.includes(name) && !told(kind.short, [bytes]).includes('ProtocolError')) yield `${name}: it was taken`
   }
-  return found
+  for (const { kind, name, bytes } of cases) {
+    for (let at = 1; at < bytes.length; at++) yield* compared(`${name}, cut at ${String(at)}`, kind, [bytes.subarray(0, at), bytes.subarray(at)])
+    for (let round = 0; round < 20; round++) yield* compared(`${name}, in shreds`, kind, [...pieces(mutate(bytes, random), random)])
+  }
+}
+
+function *compared(name: string, { short, general, before }: Omit<Kind, 'answers'>, chunks: readonly Buffer[]): Generator<string, void> {
+  const [wanted, is] = [told(general, chunks, before), told(short, chunks, before)]
+  if (is !== wanted) yield `${name}: ${is} in place of ${wanted}`
 }

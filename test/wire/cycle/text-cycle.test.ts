@@ -39,7 +39,7 @@ const MUTANTS: readonly Mutant[] = [
 
 describe('the short way of reading what answers a cycle', () => {
   it('comes to what the general one does, whatever the answer is, and however it is cut', { timeout: 60_000 }, () => {
-    expect(answers.differences().slice(0, 9)).toEqual([])
+    expect([...answers.differences()].slice(0, 9)).toEqual([])
   })
 
   it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('does not without asking for %s', { timeout: 60_000 }, async (_name, mutant) => {
@@ -50,7 +50,8 @@ describe('the short way of reading what answers a cycle', () => {
       const entryPoints = [`${ROOT}test/wire/cycle/answers.ts`]
       await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent', banner: BANNER, plugins })
       const weakened: typeof answers = await import(pathToFileURL(outfile).href)
-      expect(weakened.differences().length).toBeGreaterThan(0)
+      // The first one will do: all of them take as long as the test above, eighteen times.
+      expect(weakened.differences().next().value).toBeDefined()
     } finally {
       await rm(folder, { recursive: true })
     }
