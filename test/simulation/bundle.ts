@@ -44,7 +44,7 @@ export const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
 
 /** The source files that `mutant` changes, by their paths, with their new text. @throws as `bundle` does. */
 export async function weaken({ name, edits }: Mutant): Promise<Map<string, string>> {
-  const sources = await readSources()
+  const sources = await (read ??= readSources())
   const changed = new Map<string, string>()
   for (const { find, replace } of edits) {
     const places = [...sources].flatMap(([path, text]) => text.split(find).slice(1).map(() => path))
@@ -56,6 +56,9 @@ export async function weaken({ name, edits }: Mutant): Promise<Map<string, strin
   }
   return changed
 }
+
+/** Some hundred files, for every mutant the same. */
+let read: Promise<Map<string, string>> | undefined
 
 async function readSources(): Promise<Map<string, string>> {
   const folders = [`${ROOT}src`, `${ROOT}test/simulation/simulated`]

@@ -1,14 +1,15 @@
 import { expect, it } from 'vitest'
 import type { Mutant } from '../mutants.js'
-import { firstFlaw, mutantsOf } from '../plays.js'
-import * as shipped from './play.js'
+import { bundled, firstFlaw } from '../plays.js'
+import type * as Plays from './play.js'
 
 const firstSeed = 1
 const runs = 300
-const mutated = mutantsOf<typeof shipped>('mutex', new URL('./play.ts', import.meta.url))
+const playsOf = bundled<typeof Plays>('mutex', new URL('./play.ts', import.meta.url))
 
 it('a named lock under lost and late flights, pauses, and a server that forgets: one holder, tokens that grow, nothing that is guarded is lost', async () => {
-  expect(await firstFlaw(shipped.play, { firstSeed, runs })).toBeUndefined()
+  const { play } = await playsOf()
+  expect(await firstFlaw(play, { firstSeed, runs })).toBeUndefined()
 })
 
 const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
@@ -38,6 +39,6 @@ const MUTANTS: readonly Mutant[] = [
 ]
 
 it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
-  const { play } = await mutated(mutant)
+  const { play } = await playsOf(mutant)
   expect(await firstFlaw(play, { firstSeed, runs: 2000 })).toMatch(/^seed /)
 })

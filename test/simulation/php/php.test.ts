@@ -1,14 +1,15 @@
 import { expect, it } from 'vitest'
 import type { Mutant } from '../mutants.js'
-import { firstFlaw, mutantsOf } from '../plays.js'
-import * as shipped from './play.js'
+import { bundled, firstFlaw } from '../plays.js'
+import type * as Plays from './play.js'
 
 const firstSeed = 20_261_128
 const runs = 150
-const mutated = mutantsOf<typeof shipped>('php', new URL('./play.ts', import.meta.url))
+const playsOf = bundled<typeof Plays>('php', new URL('./play.ts', import.meta.url))
 
 it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
-  expect(await firstFlaw(shipped.play, { firstSeed, runs })).toBeUndefined()
+  const { play } = await playsOf()
+  expect(await firstFlaw(play, { firstSeed, runs })).toBeUndefined()
 })
 
 const MUTANTS: readonly Mutant[] = [
@@ -90,21 +91,22 @@ const A_TURN_EACH: readonly Mutant[] = [
 ]
 
 it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
-  const { play } = await mutated(mutant)
+  const { play } = await playsOf(mutant)
   expect(await firstFlaw(play, { firstSeed, runs: 2000 })).toMatch(/^seed /)
 })
 
 it('PHP has its turns beside a crowd of Node; without standing back it has none', async () => {
+  const [shipped, mutated] = await Promise.all([playsOf(), playsOf(NO_STAND_BACK)])
   expect(await firstFlaw(shipped.playCrowd, { firstSeed, runs: 5 })).toBeUndefined()
-  const { playCrowd } = await mutated(NO_STAND_BACK)
-  expect(await playCrowd(firstSeed)).toMatch(/PHP had \d turns/)
+  expect(await mutated.playCrowd(firstSeed)).toMatch(/PHP had \d turns/)
 })
 
 it('Node and PHP have a share each, where no process of Node has more than one request', async () => {
-  expect(await firstFlaw(shipped.playShares, { firstSeed, runs: 5 })).toBeUndefined()
+  const { playShares } = await playsOf()
+  expect(await firstFlaw(playShares, { firstSeed, runs: 5 })).toBeUndefined()
 })
 
 it.each(A_TURN_EACH.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
-  const { playShares } = await mutated(mutant)
+  const { playShares } = await playsOf(mutant)
   expect(await firstFlaw(playShares, { firstSeed, runs: 5 })).toMatch(/Node had \d+ turns, PHP \d+/)
 })

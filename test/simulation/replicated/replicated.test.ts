@@ -1,13 +1,14 @@
 import { expect, it } from 'vitest'
 import { weaken } from '../bundle.js'
-import { firstFlaw, mutantsOf } from '../plays.js'
+import { bundled, firstFlaw } from '../plays.js'
 import { mutants } from './mutants.js'
-import * as shipped from './play.js'
+import type * as Plays from './play.js'
 
-const mutated = mutantsOf<typeof shipped>('replicated', new URL('./play.ts', import.meta.url))
+const playsOf = bundled<typeof Plays>('replicated', new URL('./play.ts', import.meta.url))
 
 it('sessions on three and five nodes under lost and late flights, pauses, partitions, and nodes that come back empty: nothing acknowledged is lost', async () => {
-  expect(await firstFlaw(shipped.play, { firstSeed: 1, runs: 20 })).toBeUndefined()
+  const { play } = await playsOf()
+  expect(await firstFlaw(play, { firstSeed: 1, runs: 20 })).toBeUndefined()
 })
 
 it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('the mutant %s still fits', async (_name, mutant) => {
@@ -18,6 +19,6 @@ it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('the mutant %s 
 const PLAIN = ['oneNameForAll']
 
 it.each(mutants.filter(({ name }) => PLAIN.includes(name)).map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
-  const { play } = await mutated(mutant)
+  const { play } = await playsOf(mutant)
   expect(await firstFlaw(play, { firstSeed: 1, runs: 400 })).toMatch(/^seed /)
 })
