@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../demo/store.js'
 
@@ -21,6 +22,8 @@ export interface Workers {
 }
 
 const STOP_DEADLINE_MS = 2000
+/** TypeScript as this file, or JavaScript where both were compiled. */
+const WORKER = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url))
 const OPTIONS_VARIABLE = 'EXAMPLE_SESSION_OPTIONS'
 
 type SharedOptions = Store['options']
@@ -29,7 +32,7 @@ type SharedOptions = Store['options']
 export async function startWorkers(count: number, options: SharedOptions, signal: AbortSignal): Promise<Workers> {
   // Connections are dealt out in turn; left to the kernel, some processes would get most of them.
   cluster.schedulingPolicy = cluster.SCHED_RR
-  cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)) })
+  cluster.setupPrimary({ exec: WORKER })
   const failure = new AbortController()
   let stopping = false
   const workers = Array.from({ length: count }, () => cluster.fork({ [OPTIONS_VARIABLE]: JSON.stringify(options) }))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { answersAt, type Ended, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
+import { answersAt, type Ended, isGroupAlive, runBuilt, runNpm, startBuilt } from './run-example.js'
 
 function expectProof({ exitCode, stdout, stderr }: Ended): void {
   expect(exitCode, stderr).toBe(0)
@@ -16,7 +16,7 @@ const addressIn = (stdout: string): string => /memcached (127\.0\.0\.1:\d+)/.exe
 
 describe('npm run example:cluster', () => {
   it('counts every request on a memcached of its own, and leaves nothing behind', async () => {
-    const run = startExample('cluster', [])
+    const run = await startBuilt('cluster', [])
     const { exitCode, stdout, stderr } = await run.ended
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(stdout).toContain('All 400 were counted.')
@@ -37,7 +37,7 @@ describe('npm run example:cluster', () => {
 
 describe.concurrent('the command line of the cluster', () => {
   it('ends in good order on ctrl-C, with its processes and its memcached', async () => {
-    const run = startExample('cluster', [])
+    const run = await startBuilt('cluster', [])
     await run.printed('requests at once')
     // As a terminal does it: to the whole group at once.
     process.kill(-(run.child.pid ?? 0), 'SIGINT')
@@ -48,7 +48,7 @@ describe.concurrent('the command line of the cluster', () => {
   })
 
   it('takes its processes and its memcached along when it is killed', async ({ expect }) => {
-    const run = startExample('cluster', [])
+    const run = await startBuilt('cluster', [])
     await run.printed('requests at once')
     process.kill(-(run.child.pid ?? 0), 'SIGKILL')
     const { stdout } = await run.ended
@@ -57,20 +57,20 @@ describe.concurrent('the command line of the cluster', () => {
   })
 
   it('says in one line what to do without memcached', async () => {
-    const missing = await runExample('cluster', ['--json'], { PATH: '/nowhere' })
+    const missing = await runBuilt('cluster', ['--json'], { PATH: '/nowhere' })
     expect(missing).toMatchObject({ exitCode: 1, stdout: '' })
     expect(missing.stderr).toMatch(/^cluster: .*Install it.*MEMCACHE_SERVERS.*\n$/)
-    const unreachable = await runExample('cluster', [], { MEMCACHE_SERVERS: '127.0.0.1:1' })
+    const unreachable = await runBuilt('cluster', [], { MEMCACHE_SERVERS: '127.0.0.1:1' })
     expect(unreachable).toMatchObject({ exitCode: 1, stdout: '' })
     expect(unreachable.stderr).toMatch(/^cluster: no memcached answers at 127\.0\.0\.1:1 .*ECONNREFUSED.*\n$/)
   })
 
   it('says how it is used, and refuses what it does not know', async () => {
-    expect(await runExample('cluster', ['--help'])).toMatchObject({ exitCode: 0, stderr: '' })
-    const unknown = await runExample('cluster', ['4'])
+    expect(await runBuilt('cluster', ['--help'])).toMatchObject({ exitCode: 0, stderr: '' })
+    const unknown = await runBuilt('cluster', ['4'])
     expect(unknown).toMatchObject({ exitCode: 2, stdout: '' })
     expect(unknown.stderr).toMatch(/^cluster: unknown argument "4"\n\nUsage:/)
-    const unreadable = await runExample('cluster', [], { MEMCACHE_SERVERS: '[::1' })
+    const unreadable = await runBuilt('cluster', [], { MEMCACHE_SERVERS: '[::1' })
     expect(unreadable).toMatchObject({ exitCode: 2, stdout: '' })
     expect(unreadable.stderr).toMatch(/^cluster: MEMCACHE_SERVERS cannot be read\..*\n$/)
   })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { paintFor } from '../../examples/demo/paint.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
-import { isGroupAlive, runDemo, runNpm, startDemo } from './run-example.js'
+import { isGroupAlive, runBuilt, runNpm, startBuilt } from './run-example.js'
 
 /** What the three page views of the demo change. */
 const CHANGES = 12
@@ -41,7 +41,7 @@ describe('npm run demo', () => {
     await using first = await MemcachedServer.start()
     await using second = await MemcachedServer.start()
     const servers = [first.address, second.address]
-    const { exitCode, stdout, stderr, tookMs } = await runDemo([], { MEMCACHE_SERVERS: servers.join(',') })
+    const { exitCode, stdout, stderr, tookMs } = await runBuilt('demo', [], { MEMCACHE_SERVERS: servers.join(',') })
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(stdout).not.toContain('\x1b')
     for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(80)
@@ -59,7 +59,7 @@ describe('npm run demo', () => {
   it('prints the same JSON on memcached, and meets nothing of an earlier run', async () => {
     await using server = await MemcachedServer.start()
     const env = { MEMCACHE_SERVERS: server.address }
-    const runs = await Promise.all([runDemo(['--json'], env), runDemo(['--json'], env)])
+    const runs = await Promise.all([runBuilt('demo', ['--json'], env), runBuilt('demo', ['--json'], env)])
     for (const { exitCode, stdout, stderr } of runs) {
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
       expectProof(stdout, `memcached ${server.address}`)
@@ -70,7 +70,7 @@ describe('npm run demo', () => {
 describe.skipIf(!hasRedis)('the demo on Redis', () => {
   it('loses nothing with the lock there either', async () => {
     await using server = await RedisProcess.start()
-    const { exitCode, stdout, stderr } = await runDemo(['--json'], { MEMCACHE_SERVERS: server.savePath })
+    const { exitCode, stdout, stderr } = await runBuilt('demo', ['--json'], { MEMCACHE_SERVERS: server.savePath })
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expectProof(stdout, `redis ${server.savePath}`)
   })
@@ -78,16 +78,16 @@ describe.skipIf(!hasRedis)('the demo on Redis', () => {
 
 describe.concurrent('the command line of the demo', () => {
   it('says how it is used, and refuses what it does not know', async () => {
-    const help = await runDemo(['--help'])
+    const help = await runBuilt('demo', ['--help'])
     expect(help).toMatchObject({ exitCode: 0, stderr: '' })
     expect(help.stdout).toContain('MEMCACHE_SERVERS')
-    const unknown = await runDemo(['--jsn'])
+    const unknown = await runBuilt('demo', ['--jsn'])
     expect(unknown).toMatchObject({ exitCode: 2, stdout: '' })
     expect(unknown.stderr).toMatch(/^demo: unknown argument "--jsn"\n\nUsage:/)
   })
 
   it('says in one line what to do when no server answers, and shows no password', async () => {
-    const { exitCode, stdout, stderr } = await runDemo(['--json'], { MEMCACHE_SERVERS: 'ada:pass@127.0.0.1:1' })
+    const { exitCode, stdout, stderr } = await runBuilt('demo', ['--json'], { MEMCACHE_SERVERS: 'ada:pass@127.0.0.1:1' })
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
     expect(stderr).toMatch(LINE)
     expect(stderr).toMatch(/^demo: no memcached answers at 127\.0\.0\.1:1 .*ECONNREFUSED.*unset MEMCACHE_SERVERS/)
@@ -97,21 +97,21 @@ describe.concurrent('the command line of the demo', () => {
   it('does not wait for ever for a server that hangs', async () => {
     await using hung = await MemcachedServer.start()
     await hung.pause()
-    const { exitCode, stderr, tookMs } = await runDemo([], { MEMCACHE_SERVERS: hung.address })
+    const { exitCode, stderr, tookMs } = await runBuilt('demo', [], { MEMCACHE_SERVERS: hung.address })
     expect(exitCode).toBe(1)
     expect(stderr).toMatch(LINE)
     expect(tookMs).toBeLessThan(10_000)
   })
 
   it('refuses a list of servers that cannot be read', async () => {
-    const { exitCode, stdout, stderr } = await runDemo([], { MEMCACHE_SERVERS: '127.0.0.1:99999' })
+    const { exitCode, stdout, stderr } = await runBuilt('demo', [], { MEMCACHE_SERVERS: '127.0.0.1:99999' })
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
     expect(stderr).toMatch(LINE)
     expect(stderr).toContain('a port is a number from 1 to 65535')
   })
 
   it.for(['1  Without a lock', 'such page views', '2  With the lock'])('ends at once on ctrl-C (%s)', async (text, { expect }) => {
-    const run = await startDemo([])
+    const run = await startBuilt('demo', [])
     await run.printed(text)
     const interruptedMs = performance.now()
     run.child.kill('SIGINT')

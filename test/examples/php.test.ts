@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { addressesIn, anyAnswers, isGroupAlive, runExample, runNpm, startExample } from './run-example.js'
+import { addressesIn, anyAnswers, isGroupAlive, runBuilt, runNpm, startBuilt } from './run-example.js'
 
 /** The front, PHP and memcached. */
 const areGone = async (stdout: string): Promise<boolean> => addressesIn(stdout).length === 3 && !(await anyAnswers(stdout))
 
 describe('npm run example:php', () => {
   it('loses nothing between PHP and Node, and leaves nothing behind', async () => {
-    const run = startExample('php', [])
+    const run = await startBuilt('php', [])
     const { exitCode, stdout, stderr } = await run.ended
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(stdout).toContain('All 96 things are in the carts, and every logout held on both sides.')
@@ -22,7 +22,7 @@ describe('npm run example:php', () => {
   })
 
   it.each([['SIGINT', 130], ['SIGKILL', null]] as const)('takes PHP and memcached along on %s', async (signal, exitCode) => {
-    const run = startExample('php', [])
+    const run = await startBuilt('php', [])
     await run.printed('in memcached')
     process.kill(-(run.child.pid ?? 0), signal)
     const ended = await run.ended
@@ -31,11 +31,11 @@ describe('npm run example:php', () => {
   })
 
   it('says in one line what is missing, and how it is installed', async () => {
-    const missing = await runExample('php', ['--json'], { PATH: '/nowhere' })
+    const missing = await runBuilt('php', ['--json'], { PATH: '/nowhere' })
     expect(missing).toMatchObject({ exitCode: 1, stdout: '' })
     expect(missing.stderr).toBe('php: this example needs PHP. Install it: apt-get install php-cli php-memcached (Debian, Ubuntu)\n')
-    expect(await runExample('php', ['--help'])).toMatchObject({ exitCode: 0, stderr: '' })
-    const unknown = await runExample('php', ['4'])
+    expect(await runBuilt('php', ['--help'])).toMatchObject({ exitCode: 0, stderr: '' })
+    const unknown = await runBuilt('php', ['4'])
     expect(unknown).toMatchObject({ exitCode: 2, stdout: '' })
     expect(unknown.stderr).toMatch(/^php: unknown argument "4"\n\nUsage:/)
   })

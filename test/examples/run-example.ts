@@ -22,27 +22,31 @@ export interface Ended {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-type Example = 'cluster' | 'php' | 'redis' | 'deployment' | 'failover'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * As `tsx main.ts`, but without the process that tsx puts before it: that one kills a program which does not answer
  * a signal within 60 ms, which a busy machine cannot promise.
  */
-export function startExample(example: Example, args: readonly string[], env: Environment = {}): Run {
+export function startExample(example: 'redis' | 'deployment' | 'failover', args: readonly string[], env: Environment = {}): Run {
   return start(process.execPath, ['--import', 'tsx', `examples/${example}/main.ts`, ...args], env)
 }
 
-export const runExample = (example: Example, args: readonly string[], env?: Environment): Promise<Ended> =>
+export const runExample = (example: Parameters<typeof startExample>[0], args: readonly string[], env?: Environment): Promise<Ended> =>
   startExample(example, args, env).ended
 
-/** The demo as one file: it is started so often here that the compiler would take longer than what is tested. */
-export async function startDemo(args: readonly string[], env: Environment = {}): Promise<Run> {
-  return start(process.execPath, [await builtProgram(join(root, 'examples/demo/main.ts')), ...args], env)
+/** What the examples that are started often need beside them. */
+const BESIDE = { cluster: ['worker.ts'], demo: [], php: ['shop.php'] } as const
+type Built = keyof typeof BESIDE
+
+/** An example as JavaScript: it is started so often here that the compiler would take longer than what is tested. */
+export async function startBuilt(example: Built, args: readonly string[], env: Environment = {}): Promise<Run> {
+  const [main = '', ...beside] = ['main.ts', ...BESIDE[example]].map((name) => join(root, 'examples', example, name))
+  return start(process.execPath, [await builtProgram(main, ...beside), ...args], env)
 }
 
-export async function runDemo(args: readonly string[], env?: Environment): Promise<Ended> {
-  const { ended } = await startDemo(args, env)
+export async function runBuilt(example: Built, args: readonly string[], env?: Environment): Promise<Ended> {
+  const { ended } = await startBuilt(example, args, env)
   return ended
 }
 

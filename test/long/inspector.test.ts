@@ -7,7 +7,7 @@ import { SessionManager } from 'latchkey'
 import { createInspector, type Inspector } from 'latchkey/inspector'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildBesideSource } from '../../page/build.js'
-import { startDemo } from '../examples/run-example.js'
+import { startBuilt } from '../examples/run-example.js'
 import { Chromium, clashesOf, hasChromium, type Page, weightOf } from '../support/chromium.js'
 import { lacking } from '../support/installed.js'
 import { ROOT } from '../support/pages.js'
@@ -147,7 +147,7 @@ describe.skipIf(!hasChromium)(`the live page${lacking('chromium')}`, () => {
   }, 60_000 + OPEN_MS)
 
   it("shows the demo's race: changes lost without the lock, none with it, as often as it is asked for; ends with ctrl-C", async () => {
-    const demo = await startDemo(['--page'])
+    const demo = await startBuilt('demo', ['--page'])
     let said = ''
     demo.child.stdout?.on('data', (text: string) => (said += text))
     await demo.printed('Ctrl-C ends')

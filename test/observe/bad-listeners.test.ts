@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+import { builtCode } from '../support/programs.js'
 
 // In a process of its own, because Node makes an uncaught exception of what a listener throws.
 const PROGRAM = `
@@ -48,13 +46,11 @@ await Promise.all([keeper.close(), loser.close()])
 `
 
 it('a listener of slow or lost that throws harms no lock either', async () => {
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', EVENTS]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })
+  const { stdout } = await promisify(execFile)(process.execPath, [await builtCode(EVENTS)])
   expect(stdout.trim()).toBe('true 3 0 0 1')
 })
 
 it('a listener that throws harms no request: Node makes an uncaught exception of it', async () => {
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })
+  const { stdout } = await promisify(execFile)(process.execPath, [await builtCode(PROGRAM)])
   expect(stdout.trim()).toBe('5 0 true')
 })

@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+import { builtCode } from '../support/programs.js'
 
 const programWith = (label: string): string => `
 import { SessionManager } from './src/index.ts'
@@ -14,9 +12,8 @@ await manager.close()
 `
 
 async function writtenWith(DEBUG: string, label = 'GET /cart'): Promise<string[]> {
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', programWith(label)]
   const env = { ...process.env, DEBUG, DEBUG_COLORS: 'no', DEBUG_HIDE_DATE: 'yes' }
-  const { stderr } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })
+  const { stderr } = await promisify(execFile)(process.execPath, [await builtCode(programWith(label))], { env })
   return stderr
     .split('\n')
     .filter((line) => line !== '')

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ownPort } from '../../examples/deployment/ports.js'
 import { MemcachedServer } from './memcached-server.js'
+import { builtCode } from './programs.js'
 
 const alive = (pid: number): boolean => {
   try {
@@ -75,13 +76,10 @@ describe.concurrent('MemcachedServer', () => {
   })
 
   it('dies with the process that started it, even by SIGKILL', async ({ expect }) => {
-    const module = new URL('./memcached-server.ts', import.meta.url).href
-    const script = `const { MemcachedServer } = await import('${module}')
+    const script = `import { MemcachedServer } from './test/support/memcached-server.ts'
       console.log((await MemcachedServer.start()).pid)
       setInterval(() => undefined, 1000)`
-    const owner = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const owner = spawn(process.execPath, [await builtCode(script)], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [printed] = await once(owner.stdout, 'data')
     const pid = Number(String(printed))
     expect(alive(pid)).toBe(true)

@@ -2,9 +2,10 @@
 import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
 
-const PROGRAMS = fileURLToPath(new URL('../../.cache/programs', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const PROGRAMS = join(ROOT, '.cache/programs')
 
 /** Called by vitest when all tests have ended: its workers are ended without a word, and could not do it. */
 export function teardown(): void {
@@ -13,29 +14,31 @@ export function teardown(): void {
 
 const built = new Map<string, Promise<string>>()
 
-/** The program whose source `entry` is, as one file: built once for each worker of the tests. */
-export function builtProgram(entry: string): Promise<string> {
-  let program = built.get(entry)
-  if (program === undefined) {
-    const outdir = join(PROGRAMS, String(process.pid), String(built.size))
-    program = buildPrograms([entry], outdir).then(() => join(outdir, basename(entry).replace(/\.[cm]?[jt]s$/, '.mjs')))
-    built.set(entry, program)
-  }
-  return program
+/** The file of a program, which `make` builds into a directory of its own: once for each worker of the tests. */
+function once(program: string, make: (outdir: string) => Promise<string>): Promise<string> {
+  const known = built.get(program) ?? make(join(PROGRAMS, String(process.pid), String(built.size)))
+  built.set(program, known)
+  return known
 }
+
+/** The program whose source `entry` is, as one file. `others` are beside it, for programs that it starts itself. */
+export const builtProgram = (entry: string, ...others: readonly string[]): Promise<string> =>
+  once(entry, async (outdir) => {
+    await buildPrograms([entry, ...others], outdir)
+    return join(outdir, basename(entry).replace(/\.[cm]?[jt]s$/, '.mjs'))
+  })
+
+/** A program that stands in a test. Its imports are as from the project's own directory. */
+export const builtCode = (code: string): Promise<string> =>
+  once(code, async (outdir) => {
+    const outfile = join(outdir, 'program.mjs')
+    await build({ ...FOR_NODE, stdin: { contents: code, resolveDir: ROOT, loader: 'ts' }, outfile })
+    return outfile
+  })
+
+const FOR_NODE = { bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent', packages: 'external' } as const satisfies BuildOptions
 
 /** Builds each entry as a file of the same name in `outdir`; what they share is a file of its own. Packages stay where they are. */
 export async function buildPrograms(entryPoints: readonly string[], outdir: string): Promise<void> {
-  await build({
-    entryPoints: [...entryPoints],
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'silent',
-    packages: 'external',
-  })
+  await build({ ...FOR_NODE, entryPoints: [...entryPoints], outdir, outExtension: { '.js': '.mjs' }, loader: { '.php': 'copy' }, splitting: true })
 }

@@ -1,12 +1,12 @@
 /** Batches, trust in a CAS, routing, and the end of a wire. */
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError, type Cas, type Command, type Reply } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { builtCode } from '../support/programs.js'
 import { serversOf } from '../support/servers.js'
 import { binaryReplies, ScriptedServer } from './memcached-scripted-server.js'
 
@@ -293,22 +293,16 @@ describe.concurrent('the end', () => {
   ])('%s', async (name, script, expected) => {
     await using server = await MemcachedServer.start()
     const port = name.includes('failed') ? 1 : server.port
-    const source = (path: string): string =>
-      JSON.stringify(fileURLToPath(new URL(`../../src/${path}`, import.meta.url)))
     const code = `
-      import { readSavePath } from ${source('wire/open-wire.ts')}
-      import { systemClock } from ${source('system/clock.ts')}
-      import { createMemcachedWire } from ${source('wire/memcached/memcached-wire.ts')}
+      import { readSavePath } from './src/wire/open-wire.ts'
+      import { systemClock } from './src/system/clock.ts'
+      import { createMemcachedWire } from './src/wire/memcached/memcached-wire.ts'
       const { servers } = readSavePath('127.0.0.1:${String(port)}')
       const wire = createMemcachedWire({ servers, clock: systemClock, flightMs: 60_000 })
       process.on('exit', (code) => console.log('ended', code))
       ${script}
     `
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', code],
-      { timeout: 15_000, cwd: fileURLToPath(new URL('../..', import.meta.url)) },
-    )
+    const { stdout } = await promisify(execFile)(process.execPath, [await builtCode(code)], { timeout: 50_000 })
     expect(expected.split('|')).toContain(stdout.trim().replace(/\s+/g, ' '))
   })
 })
