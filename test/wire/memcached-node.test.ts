@@ -76,10 +76,10 @@ describe.concurrent.each(['text', 'binary'] as const)('%s: batches', (protocol) 
     await using server = await MemcachedServer.start()
     let aheadMs = 0
     const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
-    const wire = wireTo(local(server.port, protocol), { flightMs: 1000, clock })
+    const wire = wireTo(local(server.port, protocol), { flightMs: 10_000, clock })
     await wire.flight('r', [get('first')])
     const flights = Array.from({ length: 300 }, (_, i) => wire.flight('r', [add(`slow${String(i)}`)]))
-    aheadMs = 5000
+    aheadMs = 50_000
     for (const [reply] of await Promise.all(flights)) expect(reply?.status).toBe('ok')
     await wire.close()
   })
