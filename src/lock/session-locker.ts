@@ -181,7 +181,11 @@ export class SessionLocker implements Locker, QueueHost, UncontendedHost, House 
   }
 
   has(id: string, instance: string): boolean {
-    return this.sessions.get(id)?.instance === instance
+    const one = this.sessions.get(id)
+    if (one?.instance !== instance) return false
+    // Where votes were split the lock of each side stands on some nodes for a moment, and nobody holds it: two queues that
+    // waited at each other would wait for nothing.
+    return this.context.wire.quorum === undefined || !(one instanceof WaitQueue) || one.heldLock !== undefined
   }
 
   onIdle(left: UncontendedLock | WaitQueue): void {

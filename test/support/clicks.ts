@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LatchkeyError, type SessionManager } from 'latchkey'
 import { SeededRandom } from 'latchkey/testing'
+import { until } from './until.js'
 
 /** A session lists its clicks: at least those that were acknowledged, and besides at most what nobody knows. */
 interface Clicked {
@@ -32,7 +33,18 @@ export class Clicks {
   }
 
   get acknowledged(): number {
-    return this.#sessions.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0)
+    return this.#acknowledgedOf(undefined)
+  }
+
+  /** @param id of one session; undefined: of all. */
+  #acknowledgedOf(id: string | undefined): number {
+    return this.#sessions.reduce((sum, session) => sum + (id === undefined || session.id === id ? session.acknowledged.size : 0), 0)
+  }
+
+  /** Resolves when so many more are acknowledged, of one session or of all. @throws when that takes too long. */
+  acknowledgeMore(count: number, id?: string): Promise<void> {
+    const enough = this.#acknowledgedOf(id) + count
+    return until(`${String(enough)} clicks are acknowledged`, async () => this.#acknowledgedOf(id) >= enough)
   }
 
   /** Clicks until `meanwhile` is over. */

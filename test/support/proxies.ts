@@ -49,12 +49,14 @@ function hasProxy(binary: string): boolean {
 export interface Proxy extends AsyncDisposable {
   /** `127.0.0.1:21212` */
   readonly address: string
+  /** All that it listens on, in the order of its configuration; undefined: one address. */
+  readonly addresses?: readonly string[]
   /** Resolves when it passes a command on to a server again. */
   serves(): Promise<void>
   stop(): Promise<void>
 }
 
-/** Starts a proxy with a configuration in its own language, in which `%listen%` is the address to listen on. */
+/** Starts a proxy with a configuration in its own language, in which each `%listen%` is an address to listen on. */
 export async function startProxy(kind: ProxyKind, configuration: string): Promise<Proxy> {
   if (kind === 'mcrouter') return Mcrouter.start(configuration)
   return kind === 'twemproxy' ? Twemproxy.start(configuration) : startMemcachedProxy(configuration)
@@ -78,7 +80,7 @@ async function startMemcachedProxy(configuration: string): Promise<Proxy> {
 
 class Twemproxy implements Proxy {
   private constructor(
-    private readonly own: OwnPort,
+    private readonly own: readonly OwnPort[],
     private readonly stats: OwnPort,
     private readonly child: ChildProcess,
     private readonly directory: string,
@@ -87,16 +89,22 @@ class Twemproxy implements Proxy {
   static async start(configuration: string): Promise<Twemproxy> {
     if (NUTCRACKER === undefined) throw new Error('nutcracker is not installed')
     const directory = mkdtempSync(join(tmpdir(), 'latchkey-proxy-'))
-    const [own, stats] = [await ownPort(), await ownPort()]
-    const address = `${HOST}:${String(own.port)}`
+    const stats = await ownPort()
+    const own: OwnPort[] = []
+    let text = configuration
+    while (text.includes('%listen%')) {
+      const next = await ownPort()
+      own.push(next)
+      text = text.replace('%listen%', `${HOST}:${String(next.port)}`)
+    }
     const file = join(directory, 'nutcracker.yml')
-    writeFileSync(file, configuration.replaceAll('%listen%', address))
+    writeFileSync(file, text)
     const log = join(directory, 'log')
     const args = ['-c', file, '-o', log, '-p', join(directory, 'pid'), '-a', HOST, '-s', String(stats.port)]
     const child = spawn(NUTCRACKER, args, { stdio: 'ignore' })
     const proxy = new Twemproxy(own, stats, child, directory)
     try {
-      await accepts(own.port, child)
+      for (const { port } of own) await accepts(port, child)
       return proxy
     } catch (error) {
       await proxy.stop()
@@ -104,18 +112,21 @@ class Twemproxy implements Proxy {
     }
   }
 
-  get address(): string {
-    return `${HOST}:${String(this.own.port)}`
+  get addresses(): readonly string[] {
+    return this.own.map(({ port }) => `${HOST}:${String(port)}`)
   }
 
-  serves(): Promise<void> {
-    return serves(this.own.port)
+  get address(): string {
+    return this.addresses[0] ?? ''
+  }
+
+  async serves(): Promise<void> {
+    for (const { port } of this.own) await serves(port)
   }
 
   async stop(): Promise<void> {
     await this.kill()
-    this.own.release()
-    this.stats.release()
+    for (const port of [...this.own, this.stats]) port.release()
     rmSync(this.directory, { recursive: true, force: true })
   }
 

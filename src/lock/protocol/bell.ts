@@ -22,7 +22,7 @@ export interface Bell {
 
 /** The process that others visit. */
 export interface House {
-  /** Whether the session `id` has a lock or a queue here that is named `instance`. */
+  /** Whether the session `id` has a lock here that is named `instance`, or a queue that may have been granted it. */
   has(id: string, instance: string): boolean
 }
 

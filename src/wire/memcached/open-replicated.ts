@@ -17,17 +17,24 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
   const { clock, flightMs, connections, onWarning, placement, isOfProcesses = never, isAdvice = never, markKey = '-lck' } = options
   if (placement !== undefined) throw new InvalidOptionError('php: PHP knows nothing of copies (replicas), and would change one of them alone.')
   const nodes = servers.flatMap((server) => {
-    const wire = createMemcachedWire({
-      servers: [server],
-      clock,
-      flightMs: Math.max(Math.floor(flightMs * SHARE_OF_FLIGHT), SHORTEST_FLIGHT_MS),
-      connections,
-      onWarning,
-    })
     const { pipes, weight } = server
-    const place = (keyPrefix: string): Place => ({ name: describeServer(server) + (keyPrefix && `/${keyPrefix}`), wire, keyPrefix })
     const prefixes = pipes === undefined ? [''] : Array.from({ length: pipes }, (_pipe, index) => `n${String(index + 1)}/`)
-    return prefixes.map((keyPrefix) => ({ place: place(keyPrefix), id: nodeId(server) + keyPrefix, weight }))
+    return prefixes.map((keyPrefix) => ({
+      place: {
+        name: describeServer(server) + (keyPrefix && `/${keyPrefix.slice(0, -1)}`),
+        // Of its own for each pipe: a proxy answers in order, so that on a connection that all share one node that stands still would hold up the others.
+        wire: createMemcachedWire({
+          servers: [server],
+          clock,
+          flightMs: Math.max(Math.floor(flightMs * SHARE_OF_FLIGHT), SHORTEST_FLIGHT_MS),
+          connections,
+          onWarning,
+        }),
+        keyPrefix,
+      } satisfies Place,
+      id: nodeId(server) + keyPrefix,
+      weight,
+    }))
   })
   return createReplicatedWire({
     places: nodes.map(({ place }) => place),

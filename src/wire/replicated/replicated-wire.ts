@@ -136,7 +136,8 @@ class ReplicatedWire implements Wire, StraightHost {
   }
 
   stats(): Readonly<Record<string, NodeStats>> {
-    return Object.assign({}, ...this.members.map(({ place }) => place.wire.stats?.() ?? {})) as Record<string, NodeStats>
+    // By the member's own name: pipes through one proxy have one address.
+    return Object.fromEntries(this.members.flatMap(({ name, place }) => Object.values(place.wire.stats?.() ?? {}).map((stats) => [name, stats] as const)))
   }
 
   maxValueBytes(route: string, key: string): number {
@@ -168,8 +169,7 @@ class ReplicatedWire implements Wire, StraightHost {
   close(): Promise<void> {
     this.set.patience.close()
     this.set.leftovers.close()
-    const wires = new Set(this.members.map(({ place }) => place.wire))
-    this.closing ??= Promise.all([...wires].map((wire) => wire.close())).then(() => undefined)
+    this.closing ??= Promise.all(this.members.map(({ place }) => place.wire.close())).then(() => undefined)
     return this.closing
   }
 }

@@ -89,7 +89,8 @@ export class Taking implements Question<Vote> {
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
     const { majority } = set.quorum
-    const pending = set.membersOf(route).filter(({ index }) => answers[index] === undefined).length
+    // A suspect is not waited for where votes are split: both sides would keep what they have until it is given up, and split again.
+    const pending = set.membersOf(route).filter(({ index, isSuspect }) => answers[index] === undefined && !isSuspect).length
     return this.isEnough(granted) || (granted.length + pending < majority && votes.length >= majority) ? 'enough' : 'open'
   }
 
@@ -124,7 +125,8 @@ export class Taking implements Question<Vote> {
   }
 
   private return(member: Member | undefined, { lock }: Vote): void {
-    if (lock.status === 'ok' && lock.cas !== undefined) member?.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], NOBODY)
+    if (member === undefined || lock.status !== 'ok' || lock.cas === undefined) return
+    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: NOTHING, failed: () => this.lost(member) })
   }
 
   private land(granted: Votes, votes: Votes): void {
@@ -211,6 +213,7 @@ export class Taking implements Question<Vote> {
     const mine = new Map(votes.flatMap(([node, { lock }]) => (lock.status === 'ok' && lock.cas !== undefined ? [[node, lock.cas] as const] : [])))
     if (mine.size === 0) return then()
     const { set } = this.errand
+    const members = set.members.filter(({ index }) => mine.has(index))
     const returning: Question<object> = {
       route: this.route,
       commandsFor: ({ index }) => {
@@ -219,9 +222,14 @@ export class Taking implements Question<Vote> {
       },
       hear: () => ({}),
       stateOf: () => 'enough',
-      done: then,
+      lost: (member) => this.lost(member),
+      done: (answers) => {
+        // Its version may be too old to be sent by now, behind a proxy, where another node kept all waiting: it is read again.
+        for (const member of members) if (answers[member.index] instanceof FlightError) this.lost(member)
+        then()
+      },
     }
-    ask(set, returning, set.members.filter(({ index }) => mine.has(index)))
+    ask(set, returning, members)
   }
 
   private landLocked(votes: Votes): void {
@@ -238,4 +246,4 @@ export class Taking implements Question<Vote> {
 const occupied = (votes: Votes): ReturnType<typeof mostCommon> =>
   mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))
 
-const NOBODY = { landed: (): void => undefined, failed: (): void => undefined }
+const NOTHING = (): void => undefined

@@ -68,6 +68,7 @@ function twemproxyQuorum(servers: readonly Backend[]): string {
   const pools = servers.map((server, index) => twemproxyPool(`n${String(index + 1)}`, FIRST_PORT + index, [server]))
   return `# twemproxy (nutcracker) as a pipe to each of ${String(servers.length)} servers: a port for each. Who stores on several of them
 # decides by a majority; the proxy copies nothing.
+# savePath: ${servers.map((_server, index) => `tcp://127.0.0.1:${String(FIRST_PORT + index)}?via=twemproxy`).join(',')}&replicas=${String(copiesOn(servers))}
 # ${RESTART}
 ${pools.join('\n')}`
 }
@@ -96,10 +97,14 @@ routes{
 `
 }
 
+/** An odd number, as with one more no more servers may be away. */
+const copiesOn = ({ length }: readonly Backend[]): number => (length >= 5 ? 5 : length >= 3 ? 3 : 1)
+
 function memcachedQuorum(servers: readonly Backend[]): string {
   const names = servers.map((_server, index) => `n${String(index + 1)}`)
   return `-- memcached's own proxy as a pipe to each of ${String(servers.length)} servers: a key that begins with n1/ goes to the first, and so on.
 -- Start: ${LUA_START}
+-- savePath: tcp://127.0.0.1:11211?via=proxy&pipes=${String(servers.length)}&replicas=${String(copiesOn(servers))}
 -- ${RESTART}
 pools{
 ${servers.map((server, index) => luaPool(names[index] ?? '', [server], false)).join('')}}
@@ -139,6 +144,7 @@ function mcrouterQuorum(servers: readonly Backend[]): string {
   return `// mcrouter as a pipe to each of ${String(servers.length)} servers: a key that begins with n1/ goes to the first, and so on.
 // Start: ${ROUTER_START}
 // ${ROUTER_MISS}
+// savePath: tcp://127.0.0.1:5000?via=mcrouter&pipes=${String(servers.length)}&replicas=${String(copiesOn(servers))}
 // ${RESTART}
 {
   "pools": {

@@ -1,0 +1,106 @@
+/** Votes of three nodes while one of them stands still, in virtual time: nobody waits for what is nobody's. */
+import { SessionManager } from 'latchkey'
+import { SeededRandom, VirtualClock } from 'latchkey/testing'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { isAdvice, isOfProcesses, markKeyOf } from '../../src/lock/protocol/key-layout.js'
+import { createMemoryWire, type MemoryWire } from '../../src/wire/memory/memory-wire.js'
+import { createReplicatedWire } from '../../src/wire/replicated/replicated-wire.js'
+import { FlightError, type Wire } from '../../src/wire/wire.js'
+import { Town } from '../support/town.js'
+import { FaultyWire } from '../support/world.js'
+
+const PREFIX = 'sess:'
+const LOCK = `${PREFIX}sid-lck`
+/** How long a node is asked before it is given up. */
+const NODE_FLIGHT_MS = 250
+const FLIGHT_MS = 700
+const LEASE_SEC = 30
+
+let clock: VirtualClock
+let stores: readonly MemoryWire[]
+let town: Town
+let processes = 0
+const still = new Set<number>()
+
+beforeEach(async () => {
+  clock = new VirtualClock()
+  stores = [0, 1, 2].map(() => createMemoryWire({ clock }))
+  town = new Town()
+  still.clear()
+  await clock.runUntil(processOf([1, 1, 1]).manager.run('first', () => undefined))
+})
+
+/** Answers nothing while it stands still. */
+const standing = (node: number, wire: Wire): Wire => ({
+  ...wire,
+  maxValueBytes: (route, key) => wire.maxValueBytes(route, key),
+  sweep: () => 0,
+  close: () => Promise.resolve(),
+  flight: async (route, commands) => {
+    if (!still.has(node)) return wire.flight(route, commands)
+    await new Promise<void>((resolve) => clock.setTimer(resolve, NODE_FLIGHT_MS))
+    throw new FlightError('unknown', 'it did not answer in time')
+  },
+})
+
+/** @param latencies of the way to each node, in milliseconds. */
+function processOf(latencies: readonly number[], waitMs = 5000): { readonly manager: SessionManager; readonly wires: readonly FaultyWire[] } {
+  const random = new SeededRandom(++processes)
+  const wires = stores.map((store, node) => {
+    const wire = new FaultyWire(standing(node, store), clock)
+    wire.latencyMs = latencies[node] ?? 0
+    return wire
+  })
+  const wire = createReplicatedWire({
+    places: wires.map((one, node) => ({ name: `n${String(node)}`, wire: one, keyPrefix: '' })),
+    ...{ replicas: 3, ranked: () => [0, 1, 2], markKey: markKeyOf(PREFIX), clock, random, flightMs: FLIGHT_MS },
+    kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
+  })
+  const neighbours = town.neighbours(`process${String(processes)}`)
+  return { manager: new SessionManager({ wire, clock, random, neighbours, waitMs, leaseSec: LEASE_SEC, deadlineMs: 3 * FLIGHT_MS }), wires }
+}
+
+const lockOn = async (node: number): Promise<string | undefined> => (await stores[node]?.flight('', [{ op: 'get', key: LOCK }]))?.[0]?.value?.toString()
+
+async function lock(node: number): Promise<void> {
+  await stores[node]?.flight('', [{ op: 'add', key: LOCK, value: 'of another one', ttlSec: LEASE_SEC }])
+}
+
+const pause = (ms: number): Promise<void> => clock.runUntil(new Promise<void>((resolve) => clock.setTimer(resolve, ms)))
+
+/** How many milliseconds pass until it has settled. */
+async function took(work: Promise<unknown>): Promise<number> {
+  const fromMs = clock.nowMs()
+  await clock.runUntil(work.catch(() => undefined))
+  return clock.nowMs() - fromMs
+}
+
+describe('while a node of three stands still', () => {
+  it('two processes whose votes were split do not wait at each other for a lock that neither has', async () => {
+    still.add(0)
+    const [one, other] = [processOf([1, 1, 5]), processOf([1, 5, 1])]
+    const both = Promise.all([one, other].map(({ manager }) => manager.run('sid', () => undefined)))
+    expect(await took(both)).toBeLessThan(2 * NODE_FLIGHT_MS)
+  })
+
+  it('who knows that it does gives back at once what it was granted in vain', async () => {
+    still.add(0)
+    const { manager } = processOf([1, 1, 1], 0)
+    await clock.runUntil(manager.run('other', () => undefined))
+    await lock(1)
+    expect(await took(manager.run('sid', () => undefined))).toBeLessThan(NODE_FLIGHT_MS)
+    expect(await lockOn(2)).toBeUndefined()
+  })
+
+  it('a lock that could not be given back is taken off soon, and does not stand for its lease', async () => {
+    still.add(0)
+    await lock(1)
+    const { manager, wires } = processOf([1, 1, 1], 0)
+    // As behind a proxy, where a version is trusted for a moment.
+    wires[2]?.failNext({ kind: 'untrusted' }, 'cad', '-lck')
+    await took(manager.run('sid', () => undefined))
+    expect(await lockOn(2)).toContain('token')
+    await pause(1000)
+    expect(await lockOn(2)).toBeUndefined()
+  })
+})
