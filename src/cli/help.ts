@@ -11,7 +11,7 @@ interface CommandHelp {
   readonly text: string
 }
 
-export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy', 'watch', 'proxy-config'] as const
+export const COMMAND_NAMES = ['doctor', 'locks', 'holder', 'inspect', 'unlock', 'stats', 'copy', 'repair', 'watch', 'proxy-config'] as const
 export type CommandName = (typeof COMMAND_NAMES)[number]
 
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -113,6 +113,20 @@ Exit code 0: all are there. 1: some stayed locked, or failed; run it again.
 Examples:
   latchkey copy file:/var/lib/myapp/sessions tcp://10.0.0.1:11211
   latchkey copy --mirror file:/var/lib/myapp/sessions tcp://10.0.0.1:11211`,
+  },
+  repair: {
+    flags: [],
+    summary: 'put every session on all of its nodes again (replicas), while they are used',
+    text: `For a save path with ?replicas=3, when a node has come back empty, or with what it had a while ago. Each session that is not the
+same on all of its nodes is locked and stored anew, with the lifetime that it has left; then the nodes that came back
+empty are marked as whole. May be cut off (ctrl-C) and run again, and run twice at once.
+
+Exit code 0: every session is on all nodes that were asked, and these are whole. 1: some stayed locked, or failed, or a node was
+emptied again; run it again. 3: a node did not answer, which may be the one that is to be repaired.
+
+Examples:
+  latchkey repair --save-path tcp://10.0.0.1,tcp://10.0.0.2,tcp://10.0.0.3?replicas=3
+  latchkey repair --json`,
   },
   watch: {
     takes: 'urls',

@@ -8,6 +8,7 @@ import { copy } from './commands/copy.js'
 import { holder } from './commands/holder.js'
 import { inspect } from './commands/inspect.js'
 import { locks } from './commands/locks.js'
+import { repair } from './commands/repair.js'
 import { proxyConfig } from './commands/proxy-config.js'
 import { stats } from './commands/stats.js'
 import { unlock } from './commands/unlock.js'
@@ -79,28 +80,32 @@ async function textOf({ file, limitBytes, isNot }: TextFile, terminal: Terminal,
 const phpText = (file: string): TextFile => ({ file, limitBytes: MAX_PHP_TEXT_BYTES, isNot: 'neither a php.ini nor the output of "php -i"' })
 const proxyText = (file: string): TextFile => ({ file, limitBytes: MAX_PROXY_TEXT_BYTES, isNot: 'no configuration of a proxy' })
 
-const COPY_WAIT_MS = 5000
+/** For the lock of a session that is in use. Not for longer: after ctrl-C those that wait are waited for. */
+const SESSION_WAIT_MS = 5000
 
 async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal: Terminal, signal: AbortSignal): Promise<Report> {
   if (invocation.phpFile !== undefined) return doctorPhp(await textOf(phpText(invocation.phpFile), terminal, signal))
   const { command, flags } = invocation
   const { address, prefix, deadlineMs } = invocation
+  const progress = (line: string): void => {
+    terminal.err(`${line}\n`)
+  }
   const keys = terminal.env['LATCHKEY_KEYS']
   const format = new RecordFormat({ keys: keyringOf(keys) })
   if (invocation.to !== undefined) {
     const encryption = encryptionOf(keys)
-    // Not for longer: after ctrl-C those that wait are waited for.
-    const locking = { waitMs: COPY_WAIT_MS, ...(encryption === undefined ? {} : { encryption }) }
+    const locking = { waitMs: SESSION_WAIT_MS, ...(encryption === undefined ? {} : { encryption }) }
     const common = { format, prefix, php: invocation.php, deadlineMs, signal, wallMs: () => terminal.wallMs(), locking }
     await using from = new Place({ ...common, address })
     await using to = new Place({ ...common, address: invocation.to, mayMake: true })
     // What has begun when ctrl-C comes is brought to its end: no session stays locked, or is copied by half.
-    return await copy(from, to, {
-      mirrors: flags.mirror,
-      progress: (line) => {
-        terminal.err(`${line}\n`)
-      },
-    })
+    return await copy(from, to, { mirrors: flags.mirror, progress })
+  }
+  if (command === 'repair') {
+    const locking = { waitMs: SESSION_WAIT_MS }
+    await using place = new Place({ format, address, prefix, php: invocation.php, deadlineMs, signal, wallMs: () => terminal.wallMs(), locking })
+    // As with copy, what has begun is brought to its end.
+    return await repair(place, progress)
   }
   const { proxyFile } = invocation
   const proxyConfiguration = proxyFile === undefined ? undefined : await textOf(proxyText(proxyFile), terminal, signal)

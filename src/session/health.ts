@@ -27,6 +27,11 @@ export interface NodeHealth {
   readonly isUp: boolean
   /** How long the answer took; undefined of one that is away. */
   readonly latencyMs: number | undefined
+  /**
+   * It came back empty, and what it had is on the other nodes alone (`replicas`): `npx latchkey repair` puts it back. Sessions can
+   * be had, as long as no other node is lost. False where it is not known.
+   */
+  readonly isEmptied: boolean
   /** When the first of the looks in a row found it away, in milliseconds since 1970. */
   readonly awaySinceMs: number | undefined
   /** What was wrong. */
@@ -67,17 +72,17 @@ export class HealthCheck {
     return { state: nodes.filter(({ isUp }) => !isUp).length <= mayBeAway ? 'ready' : 'degraded', nodes }
   }
 
-  private async ask({ name, ask }: Probe, withinMs: number): Promise<NodeHealth> {
+  private async ask({ name, ask, isEmptied }: Probe, withinMs: number): Promise<NodeHealth> {
     const { clock } = this.patient.settings
     const sinceMs = clock.nowMs()
     const reason = await within(withinMs, clock, ask)
     if (reason === undefined) {
       this.awaySinceMs.delete(name)
-      return { name, isUp: true, latencyMs: clock.nowMs() - sinceMs, awaySinceMs: undefined, reason }
+      return { name, isUp: true, latencyMs: clock.nowMs() - sinceMs, isEmptied: isEmptied?.() === true, awaySinceMs: undefined, reason }
     }
     const awaySinceMs = this.awaySinceMs.get(name) ?? clock.wallMs()
     this.awaySinceMs.set(name, awaySinceMs)
-    return { name, isUp: false, latencyMs: undefined, awaySinceMs, reason }
+    return { name, isUp: false, latencyMs: undefined, isEmptied: false, awaySinceMs, reason }
   }
 }
 

@@ -7,6 +7,7 @@ import type { ObservedNode } from '../observe/channels.js'
 import { brand } from '../system/brand.js'
 import type { Post } from '../neighbours/post.js'
 import type { Command, Receiver, Reply } from './command.js'
+import type { ReplicaNodes } from './replica-nodes.js'
 import type { CycleSeat, CycleStart } from './cycle.js'
 
 export * from './command.js'
@@ -88,6 +89,8 @@ export interface Probe {
   readonly name: string
   /** One flight that changes nothing. Rejects as `flight` does. */
   readonly ask: () => Promise<unknown>
+  /** Whether it lacks copies that it should have, by its last answer. */
+  readonly isEmptied?: () => boolean
 }
 
 /** The name and the limits of a store, and advice for people about it. */
@@ -192,6 +195,8 @@ export interface Wire {
    * nor refused for certain, whatever stands on one node. A wire that keeps one copy leaves this out.
    */
   readonly quorum?: Quorum
+  /** These nodes, each by itself. There where there is a `quorum`. */
+  readonly replicaNodes?: ReplicaNodes
 
   /** The node of `route`, for events. Sends nothing. A wire whose store is in this process leaves this out. */
   nodeOf?(route: string): ObservedNode

@@ -1,6 +1,7 @@
 import { LatchkeyError, ServerUnavailableError } from '../../errors.js'
 import { bytes } from '../../system/format.js'
 import { type Examination, type Finding, isUnreached, type OperatedNode } from '../../wire/operated-store.js'
+import type { NodeState } from '../../wire/replica-nodes.js'
 import type { Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
 import { playSession, type Trial } from './trial.js'
@@ -14,7 +15,13 @@ interface Examined extends Examination {
 
 /** `latchkey doctor`: reaches every node, asks it about itself, and plays a session on it. */
 export async function doctor(place: Place): Promise<Report> {
-  const examined = await Promise.all(place.store.nodes.map((node) => examine(place, node)))
+  const states = (await place.wire.replicaNodes?.states(false)) ?? []
+  const examined = await Promise.all(
+    place.store.nodes.map(async (node) => {
+      const { findings, ...more } = await examine(place, node)
+      return { ...more, findings: [...findings, ...states.filter(({ name, state }) => isOf(node, name) && state === 'emptied').map(emptied)] }
+    }),
+  )
   place.signal.throwIfAborted()
   const exitCode = exitCodeOf(examined.flatMap(({ findings }) => findings))
   return {
@@ -23,6 +30,16 @@ export async function doctor(place: Place): Promise<Report> {
     lines: examined.flatMap(linesOf),
   }
 }
+
+/** Behind a proxy a node is a part of it: its name is the proxy's, and the beginning of its keys. */
+const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
+
+const emptied = ({ name }: NodeState): Finding => ({
+  code: 'node-emptied',
+  severity: 'problem',
+  message: `${name} has come back empty: sessions that nobody has used since are on the other nodes alone, and are refused while one of those is away`,
+  advice: 'Run "npx latchkey repair".',
+})
 
 async function examine(place: Place, node: OperatedNode): Promise<Examined> {
   const told = await node.examine()

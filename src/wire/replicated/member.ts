@@ -54,6 +54,11 @@ export class Member {
     })
   }
 
+  /** As it was last read. */
+  get lastMark(): Mark | undefined {
+    return this.mark
+  }
+
   /** The mark in the reply to its `get`; undefined: there is none. It is nearly always the same one. */
   markIn({ value }: Reply): Mark | undefined {
     return value === undefined ? undefined : this.markOf(value)

@@ -23,6 +23,7 @@ import { adviceReply, type Errand } from './flight.js'
 import { quorumOf } from './judge.js'
 import { Leaving } from './leaving.js'
 import { Member, type Place } from './member.js'
+import { Nodes } from './nodes.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
 import { type Kind, ReplicaSet, sorted } from './set.js'
@@ -58,6 +59,7 @@ const ALIEN = new FlightError('not-sent', 'this cannot be done on several nodes 
 
 class ReplicatedWire implements Wire, StraightHost {
   readonly quorum: Quorum
+  readonly replicaNodes: Nodes
   readonly set: ReplicaSet
   readonly roster: Roster
   private readonly members: readonly Member[]
@@ -72,6 +74,7 @@ class ReplicatedWire implements Wire, StraightHost {
     this.members = places.map((place, index) => new Member(index, place))
     this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members })
     this.roster = new Roster(this.members, markKey, clock, random)
+    this.replicaNodes = new Nodes(this.set, this.roster)
     const [first] = places
     const prefixBytes = Math.max(...places.map(({ keyPrefix }) => keyPrefix.length))
     const { store = ANY_STORE, meetingPlace } = first?.wire ?? {}
@@ -132,7 +135,14 @@ class ReplicatedWire implements Wire, StraightHost {
   }
 
   probes(): readonly Probe[] {
-    return this.members.map((member) => ({ name: member.name, ask: () => member.flight('', [this.set.getMark]) }))
+    return this.members.map((member) => ({
+      name: member.name,
+      ask: async () => {
+        const [reply] = await member.flight('', [this.set.getMark])
+        if (reply !== undefined) member.markIn(reply)
+      },
+      isEmptied: () => member.lastMark?.isWhole === false,
+    }))
   }
 
   stats(): Readonly<Record<string, NodeStats>> {

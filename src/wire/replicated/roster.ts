@@ -7,7 +7,7 @@ import { type Mark, markText, type Member } from './member.js'
 const FOUNDING_MS = 100
 const INCARNATION_BYTES = 8
 /** As good as for ever: a mark goes when the node is emptied. */
-const MARK_SEC = 10 * 365 * 86_400
+export const MARK_SEC = 10 * 365 * 86_400
 
 /**
  * Sees to it that every node has its mark. Where none has one, the set is new, and all of them are whole. Where others have, a

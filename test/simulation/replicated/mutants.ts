@@ -64,4 +64,17 @@ export const mutants: readonly Mutant[] = [
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
+  one('repairsUnheard', 'A node is called whole although others that may have its sessions were not listed.', `return listed.size === this.states.length || unheard <= replicas - majority`, `return true`),
+  one('repairsNothing', 'An emptied node is called whole although sessions are missing there.', `return areAlike && missing.length === 0 && away`, `return true || away`),
+  one('repairsNoTombstones', 'A repair leaves out the sessions that were destroyed.', `if (handle.record === undefined) return 'gone'`, `if (handle.record === undefined || handle.record.length === 0) return 'gone'`),
+  {
+    name: 'repairsAnotherLife',
+    flaw: 'A node that is emptied again during its repair is called whole at its end.',
+    edits: [
+      { find: `if (mark?.incarnation !== incarnation || found?.cas === undefined) return false`, replace: `if (mark === undefined || found?.cas === undefined) return false` },
+      { find: `value: markText({ incarnation, isWhole: true })`, replace: `value: markText({ incarnation: mark.incarnation, isWhole: true })` },
+      { find: `known.incarnation !== incarnation) this.wasEmptiedAgain = true`, replace: `false) this.wasEmptiedAgain = true` },
+      { find: `if (now[node]?.incarnation !== incarnation) listed.delete(node)`, replace: `if (false && now[node]?.incarnation !== incarnation) listed.delete(node)` },
+    ],
+  },
 ]

@@ -1,11 +1,13 @@
 /**
  * Sessions on three or five nodes among three processes, with lost and late flights, pauses, partitions, nodes that stand still
- * and come back as they were, and nodes that come back empty; from a seed.
+ * and come back as they were, and nodes that come back empty, and are repaired, before others do; from a seed.
  *
  * What is checked: whoever reads a session, with or without its lock, finds all that was acknowledged before; nothing that
- * was destroyed comes back; no lock outlives its lease; and once all is well again, everybody is served.
+ * was destroyed comes back; no lock outlives its lease; and once all is well again, everybody is served, and after a repair each
+ * majority has all.
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
+import { repair, type Repaired } from '../../../src/session/repair.js'
 import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'
@@ -61,9 +63,11 @@ export interface Counts {
   unknown: number
   refused: number
   destroyed: number
+  /** Repairs that have called all nodes whole, while there was trouble. */
+  repaired: number
 }
 
-export const newCounts = (): Counts => ({ acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0 })
+export const newCounts = (): Counts => ({ acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0, repaired: 0 })
 
 class Play {
   readonly time = new SimulatedTime()
@@ -76,6 +80,9 @@ class Play {
   /** By process and node: until when nothing gets through. */
   private readonly cutUntilMs = new Map<string, number>()
   private readonly trouble: number
+  /** So few nodes lose what they keep that each majority has one that does not; after a repair it may be others. */
+  private mayLose: readonly SimulatedServer[]
+  private losses = 0
   private ops = 0
 
   constructor(seed: number) {
@@ -83,6 +90,7 @@ class Play {
     this.nodes = seed % 4 === 3 ? 5 : 3
     this.trouble = this.random.pick([0.01, 0.04, 0.1])
     this.servers = Array.from({ length: this.nodes }, () => new SimulatedServer(this.time, this.random.fraction() * 1000))
+    this.mayLose = this.servers.slice(0, this.nodes - majorityOf(this.nodes))
     this.time.maxEvents = 400_000
   }
 
@@ -110,7 +118,13 @@ class Play {
   private wireTo(server: SimulatedServer, node: number, host: SimulatedHost, actor: number): Wire {
     const options = { time: this.time, host, server, random: this.random.fork(), actor, flightMs: NODE_FLIGHT_MS, connections: 2 }
     const traits = { knowsProcess: true, isProxied: false, hasOwnVersions: false }
-    return new SimulatedWire({ ...options, ...traits, fateOf: (commands) => this.fate(actor, node, commands) })
+    const wire = new SimulatedWire({ ...options, ...traits, fateOf: (commands) => this.fate(actor, node, commands) })
+    return Object.assign(wire, {
+      async *keys(prefix: string): AsyncGenerator<string> {
+        await wire.flight('', [{ op: 'get', key: prefix }])
+        yield* server.keys(prefix)
+      },
+    })
   }
 
   private fate(actor: number, node: number, commands: readonly Command[]): Fate {
@@ -126,11 +140,6 @@ class Play {
     return { ...pass, kind, noticedMs, commands: random.integer(commands.length), laterMs: random.fraction() * 3.5 * LEASE_SEC * 1000 }
   }
 
-  /** So few nodes lose what they keep that each majority has one that does not. */
-  private get victims(): number {
-    return this.nodes - Math.floor(this.nodes / 2) - 1
-  }
-
   plan(hosts: readonly SimulatedHost[]): void {
     const { random, time, servers } = this
     const at = (run: () => void): void => void time.after(random.fraction() * TROUBLE_ENDS_MS, run)
@@ -141,24 +150,67 @@ class Play {
         time.after(random.fraction() * 3 * LEASE_SEC * 1000, () => host.wake(random.fraction() < 0.5))
       })
     }
-    const victims = servers.slice(0, this.victims)
     for (let strike = 0; strike < 4; strike++) {
       const server = random.pick(servers)
-      const victim = random.pick(victims)
       const what = random.pick(['stop', 'restart', 'evictLock', 'evictRecord', 'cut', 'cut'])
       at(() => {
         if (what === 'stop') this.standStill(server)
-        if (what === 'restart') victim.restart()
+        if (what === 'restart') this.empty()
         if (what === 'evictLock') server.evict(`${PREFIX}${this.anyId()}-lck`)
-        if (what === 'evictRecord') this.evictFrom(victim, PREFIX + this.anyId())
+        if (what === 'evictRecord') this.evictRecord(PREFIX + this.anyId())
         if (what === 'cut') this.cut()
       })
     }
   }
 
   /** A miss does not tell an eviction from a node that never had the session: where some never had it, nothing is promised. */
-  private evictFrom(victim: SimulatedServer, key: string): void {
-    if (this.servers.every((server) => server.valueOf(key) !== undefined)) victim.evict(key)
+  private evictRecord(key: string): void {
+    const victim = this.random.pick(this.mayLose)
+    if (this.servers.every((server) => server.valueOf(key) !== undefined) && victim.evict(key)) this.losses++
+  }
+
+  private empty(): void {
+    this.losses++
+    this.random.pick(this.mayLose).restart()
+  }
+
+  /** Nodes are emptied and repaired by turns, beside the others. */
+  async repairs(operators: readonly Process[]): Promise<void> {
+    const { random } = this
+    if (random.fraction() < 0.5) return
+    const [first] = operators
+    for (let turn = 0; first !== undefined && turn < 5; turn++) {
+      await first.host.sleep(random.fraction() * 2500)
+      if (random.fraction() < 0.7) this.empty()
+      await first.host.sleep(random.fraction() * 600)
+      await Promise.all(operators.filter((operator) => operator === first || random.fraction() < 0.2).map((operator) => this.repairBy(operator)))
+    }
+  }
+
+  /** @returns undefined: not all nodes were there for it. */
+  private async repairBy({ manager }: Process): Promise<Repaired | undefined> {
+    const { losses } = this
+    const stopping = new AbortController()
+    if (this.random.fraction() < 0.1) this.time.after(this.random.fraction() * 300, () => stopping.abort())
+    try {
+      const repaired = await repair(manager.engine, { leftSec: () => Promise.resolve(600), signal: stopping.signal, progress: () => undefined })
+      const areWhole = repaired.obstacle === undefined && repaired.nodes.every(({ is }) => is === 'whole')
+      if (!areWhole || this.losses !== losses) return repaired
+      this.counts.repaired++
+      const start = this.random.integer(this.nodes)
+      this.mayLose = this.mayLose.map((_server, at) => this.servers[(start + at) % this.nodes]).filter((server) => server !== undefined)
+      return repaired
+    } catch (error) {
+      if (!(error instanceof FlightError) && !stopping.signal.aborted) this.refused(error)
+      return undefined
+    }
+  }
+
+  /** With all nodes there one repair is enough, and then no majority needs another node. */
+  async repairAtLast(operator: Process): Promise<void> {
+    const { obstacle, failures } = await repair(operator.manager.engine, { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined })
+    if (obstacle !== undefined) this.flaws.push(`the last repair ended with ${obstacle}: ${[...failures.values()].join(', ')}`)
+    await this.askMajorities(true)
   }
 
   private standStill(server: SimulatedServer): void {
@@ -299,8 +351,8 @@ class Play {
   }
 
   /** Every majority is asked, without the others. */
-  async askMajorities(): Promise<void> {
-    const majority = Math.floor(this.nodes / 2) + 1
+  async askMajorities(mustServe = false): Promise<void> {
+    const majority = majorityOf(this.nodes)
     const host = new SimulatedHost(this.time)
     for (let mask = 0; mask < 2 ** this.nodes; mask++) {
       const isIn = (node: number): boolean => (mask & (1 << node)) !== 0
@@ -312,6 +364,7 @@ class Play {
         try {
           this.compare(`a majority (${mask.toString(2)})`, id, (await manager.peek<Shop>(id))?.ops ?? [], before)
         } catch (error) {
+          if (mustServe) this.flaws.push(`a majority (${mask.toString(2)}) refuses ${id} after a repair: ${String(error)}`)
           this.refused(error)
         }
       }
@@ -339,6 +392,8 @@ class Play {
   }
 }
 
+const majorityOf = (nodes: number): number => Math.floor(nodes / 2) + 1
+
 const AWAY: Wire = {
   flight: () => Promise.reject(new FlightError('not-sent', 'it is away')),
   maxValueBytes: () => 1_000_000,
@@ -350,6 +405,7 @@ const AWAY: Wire = {
 export async function play(seed: number, counted?: Counts): Promise<string | undefined> {
   const world = new Play(seed)
   const processes = Array.from({ length: PROCESSES }, (_process, actor) => world.process(actor))
+  const operators = [1, 2].map((more) => world.process(PROCESSES + more))
   world.plan(processes.map(({ host }) => host))
   let stage = 0
   const through = async (work: Promise<unknown>): Promise<void> => {
@@ -366,7 +422,8 @@ export async function play(seed: number, counted?: Counts): Promise<string | und
     if (!isOver) world.flaws.push(`stage ${String(mine)} never ended`)
     else await all
   }
-  await through(Promise.all(processes.flatMap((process) => Array.from({ length: TASKS }, () => world.task(process)))))
+  const tasks = processes.flatMap((process) => Array.from({ length: TASKS }, () => world.task(process)))
+  await through(Promise.all([...tasks, world.repairs(operators)]))
   if (world.flaws.length === 0) {
     const quiet = new SimulatedHost(world.time)
     await through(quiet.sleep(TROUBLE_ENDS_MS + 8000 - Math.min(world.time.nowMs, TROUBLE_ENDS_MS)))
@@ -375,6 +432,8 @@ export async function play(seed: number, counted?: Counts): Promise<string | und
     await through(world.askMajorities())
     const [first] = processes
     if (first !== undefined) await through(world.serveAll(first))
+    const [operator] = operators
+    if (operator !== undefined) await through(world.repairAtLast(operator))
   }
   if (counted !== undefined) for (const name of Object.keys(world.counts) as (keyof Counts)[]) counted[name] += world.counts[name]
   const [flaw] = world.flaws

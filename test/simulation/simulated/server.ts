@@ -156,6 +156,11 @@ export class SimulatedServer {
     return this.store.run({ op: 'get', key }, this.nowSec).value
   }
 
+  /** What a dump of the keys shows. */
+  keys(prefix: string): string[] {
+    return this.store.keys(prefix, this.nowSec)
+  }
+
   private refuse(command: Command): Reply {
     if (command.op !== 'add' && command.op !== 'cas' && command.op !== 'set') return this.store.run(command, this.nowSec)
     // Like the real server, a refused `set` deletes the old item.

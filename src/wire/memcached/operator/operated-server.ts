@@ -13,10 +13,18 @@ import { OperatorConnection, type OperatorOptions } from './operator-connection.
 import { findingsOf } from './rules.js'
 import { factsOf, numberOf, type ServerFacts } from './server-facts.js'
 
+interface TtlQuestion {
+  readonly key: string
+  readonly resolve: (ttlSec: number | undefined) => void
+  readonly reject: (reason: unknown) => void
+}
+
 /** One memcached, asked directly. */
 export class OperatedServer implements OperatedNode {
   readonly name: string
   readonly #options: OperatorOptions
+  /** The first of them is being answered. */
+  readonly #ttlQuestions: TtlQuestion[] = []
 
   readonly #server: ServerAddress
   readonly #servers: readonly ServerAddress[]
@@ -40,15 +48,29 @@ export class OperatedServer implements OperatedNode {
     return dumpKeys(this.#options, prefix)
   }
 
-  async ttlSec(key: string): Promise<number | undefined> {
+  ttlSec(key: string): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#ttlQuestions.push({ key, resolve, reject })
+      if (this.#ttlQuestions.length === 1) void this.#answerTtlQuestions()
+    })
+  }
+
+  /** All that are asked meanwhile go over one connection: one for each key would use up the ports of a machine. */
+  async #answerTtlQuestions(): Promise<void> {
+    const questions = this.#ttlQuestions
     try {
       using connection = await this.#connect()
-      const [, ttlSec] = /^HD t(\d+)$/.exec(await connection.ask(`mg ${key} t`)) ?? []
-      return ttlSec === undefined ? undefined : Number(ttlSec)
+      for (let question = questions[0]; question !== undefined; question = questions[0]) {
+        const [, ttlSec] = /^HD t(\d+)$/.exec(await connection.ask(`mg ${question.key} t`)) ?? []
+        questions.shift()
+        question.resolve(ttlSec === undefined ? undefined : Number(ttlSec))
+      }
     } catch {
       // The server does not speak the text protocol, or does not know the meta commands.
-      this.#options.signal?.throwIfAborted()
-      return undefined
+      for (const { resolve, reject } of questions.splice(0)) {
+        if (this.#options.signal?.aborted === true) reject(this.#options.signal.reason)
+        else resolve(undefined)
+      }
     }
   }
 

@@ -1,0 +1,63 @@
+import { type Counts, type NodeAfterRepair, type Outcome, type Repaired, repair as repairAll } from '../../session/repair.js'
+import { nameOf, type Place } from '../place.js'
+import { EXIT, type ExitCode, type Report } from '../report.js'
+
+const PROGRESS_EVERY_MS = 1000
+
+/** `latchkey repair`: every session under the prefix is on all of its nodes again, and those that were emptied are whole. */
+export async function repair({ manager, store, signal, clock }: Place, progress: (line: string) => void): Promise<Report> {
+  let toldMs = clock.nowMs()
+  const repaired = await repairAll(manager.engine, {
+    leftSec: async (node, key) => store.nodes[node]?.ttlSec(key),
+    signal,
+    progress: (counts, total) => {
+      if (clock.nowMs() - toldMs < PROGRESS_EVERY_MS) return
+      toldMs = clock.nowMs()
+      progress(`${String(total)} sessions: ${wordsOf(counts)}`)
+    },
+  })
+  const { counts, nodes } = repaired
+  const failures = [...repaired.failures].map(([id, why]) => `${nameOf(id)}: ${why}`)
+  return {
+    exitCode: exitCodeOf(repaired),
+    data: { ...counts, failures, servers: nodes.map(({ name, was, is }) => ({ server: name, was, is })) },
+    lines: [
+      `${wordsOf(counts)}.`,
+      ...failures.slice(0, 10).map((failure) => `  ${failure}`),
+      ...nodes.map((node) => `${node.name}: ${stateOf(node)}`),
+      ...adviceFor(repaired),
+    ],
+  }
+}
+
+function exitCodeOf({ obstacle, nodes }: Repaired): ExitCode {
+  if (nodes.some(({ is }) => is === 'away')) return EXIT.unreachable
+  return obstacle === undefined ? EXIT.fine : EXIT.problem
+}
+
+const OBSTACLES: Readonly<Record<NonNullable<Repaired['obstacle']>, string>> = {
+  records: 'Run it again for those that are left; until then a node that came back empty is not whole.',
+  nodes: 'Too many nodes could not be listed: the others may have sessions that are missing here. Run it again when they answer.',
+  again: 'A node has been emptied again in the meantime. Run it again.',
+}
+
+function adviceFor({ obstacle, nodes }: Repaired): string[] {
+  if (obstacle !== undefined) return [OBSTACLES[obstacle]]
+  return nodes.some(({ is }) => is === 'away') ? ['What the node that is away has missed is to be repaired when it is back: run it again then.'] : []
+}
+
+const stateOf = ({ was, is }: NodeAfterRepair): string =>
+  is === 'away' ? 'does not answer' : is === 'emptied' ? 'came back empty, and is not whole yet' : was === is ? 'whole' : 'came back empty, and is whole again'
+
+const WORDS: Readonly<Record<Outcome, string>> = {
+  same: 'on all nodes already',
+  repaired: 'repaired',
+  gone: 'gone meanwhile',
+  locked: 'still locked',
+  failed: 'failed',
+}
+
+const OUTCOMES: readonly Outcome[] = ['same', 'repaired', 'gone', 'locked', 'failed']
+
+const wordsOf = (counts: Counts): string =>
+  OUTCOMES.filter((outcome) => counts[outcome] > 0 || outcome === 'repaired').map((outcome) => `${String(counts[outcome])} ${WORDS[outcome]}`).join(', ')

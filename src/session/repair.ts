@@ -1,0 +1,229 @@
+/**
+ * Puts all sessions on all of their nodes again, beside running applications. Each one is stored anew as a holder of its lock
+ * stores it, so there is no rule here for what is newer, or for what was destroyed: docs/explain/replication.md.
+ */
+import { LatchkeyError, LockTimeoutError, NotSupportedError } from '../errors.js'
+import { mutexLayout } from '../lock/protocol/key-layout.js'
+import { acquired, type Handle, type Locker } from '../lock/protocol/handle.js'
+import type { NodeState, RecordAt, ReplicaNodes, Sight } from '../wire/replica-nodes.js'
+import { FlightError, type Quorum } from '../wire/wire.js'
+import type { SessionEngine } from './session-engine.js'
+
+export interface RepairOptions {
+  /** Seconds that a node gives a record to live still; undefined: it cannot tell. */
+  readonly leftSec: (node: number, key: string) => Promise<number | undefined>
+  readonly signal: AbortSignal
+  /** Told after each portion. */
+  readonly progress: (counts: Counts, total: number) => void
+}
+
+/** What becomes of a record. */
+export type Outcome = 'same' | 'repaired' | 'gone' | 'locked' | 'failed'
+export type Counts = Readonly<Record<Outcome, number>>
+
+export interface NodeAfterRepair {
+  readonly name: string
+  readonly was: NodeState['state']
+  readonly is: NodeState['state']
+}
+
+export interface Repaired {
+  readonly counts: Counts
+  readonly nodes: readonly NodeAfterRepair[]
+  /** Why a node that was emptied is not whole; undefined: all of them are. */
+  readonly obstacle: 'records' | 'nodes' | 'again' | undefined
+  /** By the id, or the name: what went wrong. */
+  readonly failures: ReadonlyMap<string, string>
+}
+
+/** A session's record, or the count of a named lock. */
+interface Item extends RecordAt {
+  readonly locker: Locker
+}
+
+/** A record that is just stored anew is listed or not: the second walk sees what the first could not. */
+const WALKS = 2
+/** Records that are looked at in one flight, and so many portions at once. */
+const PORTION = 32
+const AT_ONCE = 2
+/** A node may be late, and not be waited for. */
+const TRIES = 3
+/** Where no node can tell how long a record has left. */
+const UNKNOWN_LEFT_SEC = 1440
+const LABEL = 'latchkey repair'
+
+/** @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: not on several nodes, or they list no keys. */
+export function repair(engine: SessionEngine, options: RepairOptions): Promise<Repaired> {
+  const { quorum, replicaNodes } = engine.wire
+  if (quorum === undefined || replicaNodes === undefined) {
+    throw new NotSupportedError('There is nothing to repair: these servers keep one copy of each session. A save path with ?replicas= keeps several.')
+  }
+  return new Repair(engine, options, quorum, replicaNodes).run()
+}
+
+class Repair {
+  private readonly outcomes = new Map<string, Outcome>()
+  private readonly failures = new Map<string, string>()
+  private states: readonly NodeState[] = []
+  private wasEmptiedAgain = false
+
+  constructor(
+    private readonly engine: SessionEngine,
+    private readonly options: RepairOptions,
+    private readonly quorum: Quorum,
+    private readonly nodes: ReplicaNodes,
+  ) {}
+
+  async run(): Promise<Repaired> {
+    // Before the first key is listed: what a node has lost was acknowledged before it was marked as emptied.
+    this.states = await this.nodes.states(true)
+    let isListed = true
+    for (let walk = 0; walk < WALKS && !this.wasEmptiedAgain; walk++) {
+      const { keys, listed } = await this.walk()
+      isListed &&= this.isEnough(listed)
+      await this.repairAll([...keys].filter((key) => !this.isDone(key)).flatMap((key) => this.itemOf(key) ?? []))
+    }
+    return this.conclude(isListed)
+  }
+
+  /** Every key of every node that answers. */
+  private async walk(): Promise<{ readonly keys: Set<string>; readonly listed: ReadonlySet<number> }> {
+    const keys = new Set<string>()
+    const listed = new Set<number>()
+    for (const { node, state } of this.states) {
+      if (state === 'away') continue
+      this.options.signal.throwIfAborted()
+      try {
+        for await (const key of this.nodes.keys(node, this.engine.layout.prefix)) keys.add(key)
+        listed.add(node)
+      } catch (error) {
+        if (!(error instanceof FlightError)) throw error
+      }
+    }
+    // What was emptied meanwhile has not told of all that it had.
+    const now = await this.nodes.states(false)
+    for (const { node, incarnation } of this.states) if (now[node]?.incarnation !== incarnation) listed.delete(node)
+    return { keys, listed }
+  }
+
+  /**
+   * Whether every session that a majority has acknowledged, with an emptied node among them, must have been listed: so few nodes are
+   * left out that they are no majority, not even with the emptied ones. Or all were listed, and there is nothing more to learn.
+   */
+  private isEnough(listed: ReadonlySet<number>): boolean {
+    const { replicas, majority } = this.quorum
+    const unheard = this.states.filter(({ node, state }) => state !== 'whole' || !listed.has(node)).length
+    return listed.size === this.states.length || unheard <= replicas - majority
+  }
+
+  private itemOf(key: string): Item | undefined {
+    const { engine } = this
+    const id = engine.layout.idOfRecord(key)
+    if (id !== undefined) return { key, route: id, locker: engine.locker }
+    const name = mutexLayout(engine.layout.prefix, engine.wire.store).idOfRecord(key)
+    return name === undefined ? undefined : { key, route: name, locker: engine.mutexes.locker }
+  }
+
+  /** None is begun after ctrl-C; those that have begun are brought to their end. */
+  private async repairAll(items: readonly Item[]): Promise<void> {
+    const portions = Array.from({ length: Math.ceil(items.length / PORTION) }, (_portion, at) => items.slice(at * PORTION, (at + 1) * PORTION)).values()
+    const worker = async (): Promise<void> => {
+      for (const portion of portions) {
+        if (this.options.signal.aborted || this.wasEmptiedAgain) return
+        const sights = await this.look(portion)
+        await Promise.all(portion.map((item, at) => this.repairOne(item, sights[at])))
+        this.options.progress(this.counts, items.length)
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, worker))
+    this.options.signal.throwIfAborted()
+  }
+
+  private async look(items: readonly RecordAt[]): Promise<readonly Sight[]> {
+    const { incarnations, sights } = await this.nodes.look(items)
+    for (const [node, incarnation] of incarnations) {
+      const known = this.states[node]
+      if (known?.state === 'emptied' && known.incarnation !== incarnation) this.wasEmptiedAgain = true
+    }
+    return sights
+  }
+
+  private async repairOne(item: Item, sight: Sight | undefined): Promise<void> {
+    try {
+      this.count(item, sight !== undefined && this.isWell(sight) ? 'same' : await this.storeAnew(item))
+    } catch (error) {
+      // Who holds it repairs it as well.
+      const [now] = await this.look([item])
+      if (now !== undefined && this.isWell(now)) return this.count(item, 'repaired')
+      this.count(item, error instanceof LockTimeoutError ? 'locked' : 'failed')
+      const code = error instanceof LatchkeyError ? `${error.code}: ` : ''
+      this.failures.set(item.route, `${code}${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  private count({ key, route }: Item, outcome: Outcome): void {
+    this.outcomes.set(key, outcome)
+    this.failures.delete(route)
+  }
+
+  private isDone(key: string): boolean {
+    const outcome = this.outcomes.get(key)
+    return outcome !== undefined && outcome !== 'locked' && outcome !== 'failed'
+  }
+
+  private get counts(): Counts {
+    const counts: Record<Outcome, number> = { same: 0, repaired: 0, gone: 0, locked: 0, failed: 0 }
+    for (const outcome of this.outcomes.values()) counts[outcome]++
+    return counts
+  }
+
+  /** One copy on all of its nodes that are there; and those are all that were emptied. */
+  private isWell({ areAlike, away, missing, newest }: Sight): boolean {
+    if (newest === undefined) return false
+    return areAlike && missing.length === 0 && away.every((node) => this.states[node]?.state !== 'emptied')
+  }
+
+  private async storeAnew(item: Item): Promise<Outcome> {
+    const { route, locker } = item
+    for (let left = TRIES; left > 0; left--) {
+      const handle = await acquired(locker, route, { label: LABEL })
+      try {
+        if (handle.record === undefined) return 'gone'
+        const [before] = await this.look([item])
+        if (before !== undefined && this.isWell(before)) return 'same'
+        await this.storeUnder(handle, before, item)
+      } finally {
+        if (!handle.isLeft) await handle.release()
+      }
+      const [after] = await this.look([item])
+      if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
+    }
+    throw new Error('one of its nodes did not take it')
+  }
+
+  /** With the lifetime that it has left: a visit would give it a new one. */
+  private async storeUnder(handle: Handle, sight: Sight | undefined, { key }: Item): Promise<void> {
+    const { record = EMPTY } = handle
+    if (record.length === 0) return handle.destroy()
+    const { newest } = sight ?? {}
+    const wallMs = this.engine.settings.clock.wallMs()
+    const leftSec =
+      newest === undefined ? undefined : newest.endsAtSec > 0 ? Math.ceil(newest.endsAtSec - wallMs / 1000) : await this.options.leftSec(newest.node, key)
+    await handle.touch(Math.max(leftSec ?? UNKNOWN_LEFT_SEC, 1))
+  }
+
+  private async conclude(isListed: boolean): Promise<Repaired> {
+    const { counts, failures, states } = this
+    const isLeft = counts.locked + counts.failed > 0
+    const emptied = states.filter(({ state }) => state === 'emptied')
+    const obstacle = this.wasEmptiedAgain ? 'again' : isLeft ? 'records' : isListed ? undefined : 'nodes'
+    const whole = new Set<number>()
+    if (obstacle === undefined) {
+      for (const { node, incarnation = '' } of emptied) if (await this.nodes.declareWhole(node, incarnation)) whole.add(node)
+    }
+    const nodes = states.map(({ node, name, state }): NodeAfterRepair => ({ name, was: state, is: whole.has(node) ? 'whole' : state }))
+    return { counts, failures, nodes, obstacle: obstacle ?? (whole.size < emptied.length ? 'again' : undefined) }
+  }
+}
+
+const EMPTY = Buffer.alloc(0)

@@ -1,0 +1,55 @@
+/** What a node that keeps copies of sessions says of itself. */
+export interface NodeState {
+  /** Its place in the list. */
+  readonly node: number
+  /** Its address, without credentials. */
+  readonly name: string
+  /** `emptied`: it has lost what it had, and does not have all of it again. `new`: no node has been used yet. */
+  readonly state: 'whole' | 'emptied' | 'new' | 'away'
+  /** A name for the time since it was last emptied; undefined: it has none yet, or is away. */
+  readonly incarnation: string | undefined
+}
+
+/** A record, and what decides which nodes keep it. */
+export interface RecordAt {
+  readonly route: string
+  readonly key: string
+}
+
+/** What the nodes of a record have of it. */
+export interface Sight {
+  /** Nodes that have answered, and do not have it. */
+  readonly missing: readonly number[]
+  /** Nodes that have not answered. */
+  readonly away: readonly number[]
+  /** Whether all that have answered have one and the same copy. */
+  readonly areAlike: boolean
+  /** Undefined: none of them has any. */
+  readonly newest: { readonly node: number; readonly endsAtSec: number } | undefined
+}
+
+export interface Sights {
+  /** By the place of the node: what it was called just before it was looked at. */
+  readonly incarnations: ReadonlyMap<number, string | undefined>
+  /** One for each record, in their order. */
+  readonly sights: readonly Sight[]
+}
+
+/** The nodes of a wire that keeps each session on several of them, each by itself: for their operators. */
+export interface ReplicaNodes {
+  /** @param marks whether a node that has been emptied is marked as that, where nobody has done so yet. */
+  states(marks: boolean): Promise<readonly NodeState[]>
+  /** The places of the nodes that keep what has this route. */
+  placesOf(route: string): readonly number[]
+  /** As `Wire.keys`, of one node. @throws as `Wire.keys`. */
+  keys(node: number, prefix: string): AsyncIterable<string>
+  /** One flight to each node. Whatever is sent to a node is read behind the name of its life. */
+  look(records: readonly RecordAt[]): Promise<Sights>
+  /**
+   * From here on what the node does not have counts as "there is none".
+   *
+   * @returns false: it has been emptied since it was called that.
+   * @throws FlightError
+   */
+  declareWhole(node: number, incarnation: string): Promise<boolean>
+}

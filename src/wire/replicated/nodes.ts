@@ -1,0 +1,116 @@
+import { NotSupportedError } from '../../errors.js'
+import type { NodeState, RecordAt, ReplicaNodes, Sight, Sights } from '../replica-nodes.js'
+import { type Command, FlightError, type Reply } from '../wire.js'
+import { type Copy, copyIn, isSameCopy, newestOf } from './copy.js'
+import { markText, type Member } from './member.js'
+import { MARK_SEC, type Roster } from './roster.js'
+import type { ReplicaSet } from './set.js'
+
+/** A version can be too old for the connection, which costs another look. */
+const TRIES = 3
+
+/** The nodes of a set, each by itself. */
+export class Nodes implements ReplicaNodes {
+  constructor(
+    private readonly set: ReplicaSet,
+    private readonly roster: Roster,
+  ) {}
+
+  async states(marks: boolean): Promise<readonly NodeState[]> {
+    if (marks) await this.roster.enrol()
+    const looked = await Promise.all(this.set.members.map((member) => this.stateOf(member)))
+    // As the roster has it: where others are marked, one that is not has been emptied.
+    const isFounded = looked.some(({ incarnation }) => incarnation !== undefined)
+    return looked.map((one) => (one.state === 'new' && isFounded ? { ...one, state: 'emptied' } : one))
+  }
+
+  private async stateOf(member: Member): Promise<NodeState> {
+    const { index: node, name } = member
+    try {
+      const [reply] = await member.flight('', [this.set.getMark])
+      const mark = reply && member.markIn(reply)
+      const state = mark === undefined ? 'new' : mark.isWhole ? 'whole' : 'emptied'
+      return { node, name, state, incarnation: mark?.incarnation }
+    } catch (error) {
+      if (!(error instanceof FlightError)) throw error
+      return { node, name, state: 'away', incarnation: undefined }
+    }
+  }
+
+  placesOf(route: string): readonly number[] {
+    return this.set.membersOf(route).map(({ index }) => index)
+  }
+
+  async *keys(node: number, prefix: string): AsyncGenerator<string> {
+    const { wire, keyPrefix } = this.memberAt(node).place
+    if (wire.keys === undefined) throw new NotSupportedError('Keys cannot be listed through a proxy. Name the memcached servers themselves.')
+    for await (const key of wire.keys(keyPrefix + prefix)) yield key.slice(keyPrefix.length)
+  }
+
+  async look(records: readonly RecordAt[]): Promise<Sights> {
+    const places = records.map(({ route }) => this.placesOf(route))
+    const looked = await Promise.all(
+      this.set.members.map(async (member) => {
+        const mine = records.filter((_record, at) => places[at]?.includes(member.index))
+        return mine.length === 0 ? undefined : await this.lookAt(member, mine)
+      }),
+    )
+    const incarnations = new Map(looked.flatMap((one, node) => (one === undefined ? [] : [[node, one.incarnation] as const])))
+    return { incarnations, sights: records.map(({ key }, at) => sightOf(places[at] ?? [], (node) => looked[node]?.copies.get(key))) }
+  }
+
+  /** What the node has, behind its mark: a copy that comes with the mark of a life was there in that life. */
+  private async lookAt(member: Member, records: readonly RecordAt[]): Promise<{ incarnation: string | undefined; copies: Map<string, Copy | 'none'> } | undefined> {
+    try {
+      const gets = records.map(({ key }): Command => ({ op: 'get', key }))
+      const [marked, ...replies] = await member.flight('', [this.set.getMark, ...gets])
+      const copies = new Map(records.map(({ key }, at) => [key, copyOf(replies[at])] as const))
+      return { incarnation: marked && member.markIn(marked)?.incarnation, copies }
+    } catch (error) {
+      if (!(error instanceof FlightError)) throw error
+      return undefined
+    }
+  }
+
+  async declareWhole(node: number, incarnation: string): Promise<boolean> {
+    const member = this.memberAt(node)
+    const { key } = this.set.getMark
+    for (let left = TRIES; left > 0; left--) {
+      const [found] = await member.flight('', [this.set.getMark])
+      const mark = found && member.markIn(found)
+      if (mark?.incarnation !== incarnation || found?.cas === undefined) return false
+      if (mark.isWhole) return true
+      const whole: Command = { op: 'cas', key, cas: found.cas, value: markText({ incarnation, isWhole: true }), ttlSec: MARK_SEC }
+      try {
+        const [reply] = await member.flight('', [whole])
+        if (reply?.status === 'ok') return true
+      } catch (error) {
+        if (!(error instanceof FlightError && error.untrusted)) throw error
+      }
+    }
+    return false
+  }
+
+  private memberAt(node: number): Member {
+    const member = this.set.members[node]
+    if (member === undefined) throw new RangeError('no such node')
+    return member
+  }
+}
+
+const copyOf = (reply: Reply | undefined): Copy | 'none' => (reply && copyIn(reply)) ?? 'none'
+
+function sightOf(places: readonly number[], seenOn: (node: number) => Copy | 'none' | undefined): Sight {
+  const copies: (Copy & { readonly node: number })[] = []
+  const [missing, away]: [number[], number[]] = [[], []]
+  for (const node of places) {
+    const seen = seenOn(node)
+    if (seen === undefined) away.push(node)
+    else if (seen === 'none') missing.push(node)
+    else copies.push({ ...seen, node })
+  }
+  const newest = newestOf(copies)
+  const areAlike = newest === undefined || (missing.length === 0 && copies.every((copy) => isSameCopy(copy, newest)))
+  const keeper = copies.find((copy) => newest !== undefined && isSameCopy(copy, newest))
+  return { missing, away, areAlike, newest: keeper && { node: keeper.node, endsAtSec: keeper.head.endsAtSec } }
+}
