@@ -73,17 +73,17 @@ async function watching(...args: string[]) {
 
 /** What a page of the command gets. */
 async function eventsOf(url: string) {
-  const stop = new AbortController()
-  const response = await fetch(`${url}events`, { signal: stop.signal })
+  const reader = (await fetch(`${url}events`)).body?.getReader() ?? expect.fail('no events')
   let text = ''
   const read = (async () => {
-    for await (const part of response.body ?? []) text += Buffer.from(part as Uint8Array).toString()
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += Buffer.from(part.value as Uint8Array).toString()
   })().catch(() => undefined)
+  const stop = (): void => void reader.cancel().catch(() => undefined)
   ends.push(async () => {
-    stop.abort()
+    stop()
     await read
   })
-  return { text: () => text, stop: () => stop.abort() }
+  return { text: () => text, stop }
 }
 
 describe('watch', () => {
