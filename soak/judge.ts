@@ -1,5 +1,6 @@
 /** Keeps the histories of the sessions under way, and reads and judges each when nobody writes to it any more. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isAdvice, isOfProcesses, markKeyOf } from '../src/lock/protocol/key-layout.js'
 import { systemClock } from '../src/system/clock.js'
 import { createRendezvous } from '../src/wire/memcached/rendezvous.js'
 import { nodeId } from '../src/wire/memcached/save-path.js'
@@ -43,7 +44,7 @@ export class Judge {
     savePath: string,
     private readonly restartsOf: (server: number) => readonly Restart[],
   ) {
-    this.wire = readSavePath(savePath).open({ clock: systemClock, flightMs: 2000, connections: 1 })
+    this.wire = readSavePath(savePath).open({ clock: systemClock, flightMs: 2000, connections: 1, isOfProcesses, isAdvice, markKey: markKeyOf('sess:') })
     // Nobody restarts a disk, and Redis is one server.
     const servers = /^(?:file:|redis:)/.test(savePath) ? [] : serversOf(savePath)
     this.ownerOf = servers.length === 0 ? () => 0 : createRendezvous(servers.map((server) => ({ id: nodeId(server), weight: server.weight })))

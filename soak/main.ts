@@ -17,22 +17,27 @@ const EPOCH_MS = 15_000
 /** After an epoch: a visitor that was late to hear of it, and waited for its session, has begun by then. */
 const SETTLE_MS = 18_000
 const END_WITHIN_MS = 20_000
+/** After a restart: by then every session that there was has been judged, and the others are on that server again. */
+const REPAIRED_MS = EPOCH_MS + SETTLE_MS + 5000
 
 async function soak(options: SoakOptions): Promise<boolean> {
   const { minutes, seed, processes, sessions } = options
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
-  const cast = `${String(processes)} processes, ${options.savePath ?? `${String(options.servers)} ${options.engine}`}`
+  const cast = `${String(processes)} processes, ${options.savePath ?? `${String(options.servers)} ${options.engine}, ${String(options.replicas)} of them for each session`}`
   say(`soak: ${String(minutes)} minutes, ${cast}, seed ${String(seed)}`)
   const start = (): Promise<ServerProcess> => (options.engine === 'redis' ? RedisProcess.start() : MemcachedServer.start({ args: ['-m', '256'] }))
   const servers = await Promise.all(Array.from({ length: options.servers }, start))
-  const savePath = options.savePath ?? servers.map(({ address }) => `${options.engine === 'redis' ? 'redis' : 'tcp'}://${address}`).join(',')
-  const judge = new Judge(savePath, (server) => tormentor.restarts[server] ?? [])
+  const isReplicated = options.replicas > 1
+  const addresses = servers.map(({ address }) => `${options.engine === 'redis' ? 'redis' : 'tcp'}://${address}`).join(',')
+  const savePath = options.savePath ?? (isReplicated ? `${addresses}?replicas=${String(options.replicas)}` : addresses)
+  // One server that forgets all excuses nothing where others have it.
+  const judge = new Judge(savePath, (server) => (isReplicated ? [] : (tormentor.restarts[server] ?? [])))
   const crew = new Crew({
     ...{ size: processes, savePath, sessions, seed, locking: !options.unsafe },
     onMessage: (message, worker) => judge.hear(message, worker),
     onKilled: (worker) => judge.onKilled(worker),
   })
-  const tormentor = new Tormentor(servers, crew, new SeededRandom(seed))
+  const tormentor = new Tormentor(servers, crew, new SeededRandom(seed), isReplicated ? REPAIRED_MS : 0)
   await Promise.all(Array.from({ length: processes }, (_, index) => crew.start(index)))
   const tormenting = tormentor.torment()
   const endMs = performance.now() + minutes * 60_000

@@ -13,6 +13,8 @@ export interface SoakOptions {
   /** A directory on disk, in place of servers. */
   readonly savePath: string | undefined
   readonly sessions: number
+  /** On how many of the memcached servers each session is kept. */
+  readonly replicas: number
   readonly json: boolean
   /** Without locks, to see that the soak notices. */
   readonly unsafe: boolean
@@ -24,6 +26,7 @@ export const USAGE = `npm run soak -- [options]
   --processes N   default 4
   --engine E      memcached, or redis: one server, that is stopped and restarted empty; default memcached
   --servers N     memcached servers; default 3
+  --replicas N    each session on so many of the memcached servers (1, 3 or 5): nothing is excused by a restart; default 1
   --save-path P   file:DIRECTORY, in place of servers: processes are killed and stopped, and nothing else is
   --sessions N    sessions visited at a time; default 12
   --unsafe        without locks: changes are lost, and the soak must say so
@@ -41,6 +44,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
       servers: { type: 'string' },
       'save-path': { type: 'string' },
       sessions: { type: 'string', default: '12' },
+      replicas: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
       unsafe: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -52,7 +56,9 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
   const engine = ENGINES.find((one) => one === values.engine)
   if (engine === undefined) throw new RangeError(`--engine is ${values.engine}; it must be ${ENGINES.join(' or ')}`)
   if (engine === 'redis' && (values.servers !== undefined || savePath !== undefined)) throw new RangeError('--engine redis has one server, and no save path')
-  const servers = values.servers ?? (engine === 'redis' ? '1' : '3')
+  const replicas = whole('replicas', values.replicas, 1, 9)
+  if (replicas > 1 && (engine === 'redis' || savePath !== undefined)) throw new RangeError('--replicas is for memcached servers')
+  const servers = values.servers ?? (replicas > 1 ? String(replicas) : undefined) ?? (engine === 'redis' ? '1' : '3')
   return {
     engine,
     minutes: number('minutes', values.minutes, 0.05, 100_000),
@@ -60,6 +66,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
     processes: whole('processes', values.processes, 1, 64),
     servers: savePath === undefined ? whole('servers', servers, 1, 16) : 0,
     savePath,
+    replicas,
     sessions: whole('sessions', values.sessions, 1, 1000),
     json: values.json,
     unsafe: values.unsafe,

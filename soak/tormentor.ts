@@ -20,11 +20,14 @@ export class Tormentor {
   private readonly busy = new Set<unknown>()
   private readonly under: Promise<void>[] = []
   private resting = false
+  private restartsFromMs = -Infinity
 
   constructor(
     private readonly servers: readonly ServerProcess[],
     private readonly crew: Crew,
     private readonly random: SeededRandom,
+    /** How long no server is restarted after one was: where each session is on several, until it is on that one again. */
+    private readonly repairMs: number,
   ) {
     this.restarts = servers.map(() => [])
   }
@@ -56,8 +59,8 @@ export class Tormentor {
     const index = random.integer(this.servers.length)
     const server = this.servers[index]
     if (server === undefined) return undefined
-    // Rare: what a restart takes along can prove nothing any more.
-    const restarts = roll === 35
+    // Rare, where what a restart takes along can prove nothing any more; else as often as it may be.
+    const restarts = this.repairMs === 0 ? roll === 35 : roll >= 27 && nowMs() >= this.restartsFromMs
     const lengthMs = random.integer(restarts ? 1500 : 3000)
     return this.afflict(server, () => (restarts ? this.restart(server, index, lengthMs) : this.pause(server, 50 + lengthMs)))
   }
@@ -79,10 +82,12 @@ export class Tormentor {
     this.torments.serverRestarts++
     const restart: Restart = { fromMs: nowMs(), toMs: Infinity }
     this.restarts[index]?.push(restart)
+    this.restartsFromMs = Infinity
     await server.kill()
     await sleep(downMs)
     await server.restart()
     restart.toMs = nowMs()
+    this.restartsFromMs = restart.toMs + this.repairMs
   }
 
   private async pauseWorker(worker: number, ms: number): Promise<void> {
