@@ -1,5 +1,6 @@
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { repair } from '../../src/session/repair.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { jsonOf, latchkey, type Outcome, type Surroundings } from './tool.js'
 
@@ -29,7 +30,7 @@ const node = (index: number): MemcachedServer => {
 }
 
 function managerOf(options: SessionManagerOptions = {}): SessionManager {
-  const manager = new SessionManager({ savePath, leaseSec: 2, deadlineMs: 1500, ...options })
+  const manager = new SessionManager({ savePath, deadlineMs: 10_000, ...options })
   managers.push(manager)
   return manager
 }
@@ -49,7 +50,7 @@ async function empty(server: MemcachedServer): Promise<void> {
   await server.kill()
   await server.restart()
   await count(managerOf(), 'somebody')
-  await expect.poll(() => server.commandText('get sess:-lck')).toContain('emptied')
+  await expect.poll(() => server.commandText('get sess:-lck'), { timeout: 10_000 }).toContain('emptied')
 }
 
 describe('latchkey repair', () => {
@@ -103,7 +104,7 @@ describe('latchkey repair', () => {
     await count(manager, 'new')
     node(2).resume()
     // What it was sent meanwhile comes late: the locks have gone on.
-    await expect.poll(async () => jsonOf(await tool(['repair']))).toMatchObject({ repaired: 0, same: 2 })
+    await expect.poll(async () => jsonOf(await tool(['repair'])), { timeout: 30_000 }).toMatchObject({ repaired: 0, same: 2 })
     for (const id of ['known', 'new']) expect(await node(2).commandText(`get sess:${id}`)).toContain(id === 'known' ? '{"n":2}' : '{"n":1}')
   })
 
@@ -116,6 +117,26 @@ describe('latchkey repair', () => {
     expect(out).toContain('came back empty, and is not whole yet')
     expect(await node(0).commandText('get sess:-lck')).toContain('emptied')
     await node(1).restart()
+  })
+
+  it('a node that is emptied again in the middle, and marked anew, is not called whole', async () => {
+    const manager = managerOf()
+    for (const id of ['first', 'second']) await count(manager, id)
+    await empty(node(0))
+    // What has been put there so far is lost again, once the lifetime of the last one is asked for.
+    let asked = 0
+    const leftSec = async (): Promise<number> => {
+      if (++asked === 3) {
+        await node(0).commandText('flush_all')
+        await manager.engine.wire.replicaNodes?.states(true)
+      }
+      return 600
+    }
+    const { obstacle, nodes } = await repair(manager.engine, { leftSec, signal: new AbortController().signal, progress: () => undefined })
+    expect([obstacle, nodes.map(({ is }) => is)]).toEqual(['again', ['emptied', 'whole', 'whole']])
+    expect(await node(0).commandText('get sess:-lck')).toContain('emptied')
+    expect((await tool(['repair'])).exitCode).toBe(0)
+    for (const id of ['first', 'second']) expect(await node(0).commandText(`get sess:${id}`)).toContain('{"n":1}')
   })
 
   it('a session that is held is waited for; one that stays held is left out, said, and repaired by its holder', async () => {

@@ -67,14 +67,4 @@ export const mutants: readonly Mutant[] = [
   one('repairsUnheard', 'A node is called whole although others that may have its sessions were not listed.', `return listed.size === this.states.length || unheard <= replicas - majority`, `return true`),
   one('repairsNothing', 'An emptied node is called whole although sessions are missing there.', `return areAlike && missing.length === 0 && away`, `return true || away`),
   one('repairsNoTombstones', 'A repair leaves out the sessions that were destroyed.', `if (handle.record === undefined) return 'gone'`, `if (handle.record === undefined || handle.record.length === 0) return 'gone'`),
-  {
-    name: 'repairsAnotherLife',
-    flaw: 'A node that is emptied again during its repair is called whole at its end.',
-    edits: [
-      { find: `if (mark?.incarnation !== incarnation || found?.cas === undefined) return false`, replace: `if (mark === undefined || found?.cas === undefined) return false` },
-      { find: `value: markText({ incarnation, isWhole: true })`, replace: `value: markText({ incarnation: mark.incarnation, isWhole: true })` },
-      { find: `known.incarnation !== incarnation) this.wasEmptiedAgain = true`, replace: `false) this.wasEmptiedAgain = true` },
-      { find: `if (now[node]?.incarnation !== incarnation) listed.delete(node)`, replace: `if (false && now[node]?.incarnation !== incarnation) listed.delete(node)` },
-    ],
-  },
 ]

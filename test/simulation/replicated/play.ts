@@ -82,7 +82,7 @@ class Play {
   private readonly trouble: number
   /** So few nodes lose what they keep that each majority has one that does not; after a repair it may be others. */
   private mayLose: readonly SimulatedServer[]
-  private losses = 0
+  private evictions = 0
   private ops = 0
 
   constructor(seed: number) {
@@ -166,11 +166,10 @@ class Play {
   /** A miss does not tell an eviction from a node that never had the session: where some never had it, nothing is promised. */
   private evictRecord(key: string): void {
     const victim = this.random.pick(this.mayLose)
-    if (this.servers.every((server) => server.valueOf(key) !== undefined) && victim.evict(key)) this.losses++
+    if (this.servers.every((server) => server.valueOf(key) !== undefined) && victim.evict(key)) this.evictions++
   }
 
   private empty(): void {
-    this.losses++
     this.random.pick(this.mayLose).restart()
   }
 
@@ -183,19 +182,26 @@ class Play {
       await first.host.sleep(random.fraction() * 2500)
       if (random.fraction() < 0.7) this.empty()
       await first.host.sleep(random.fraction() * 600)
+      if (random.fraction() < 0.4) this.time.after(random.fraction() * 500, () => this.empty())
       await Promise.all(operators.filter((operator) => operator === first || random.fraction() < 0.2).map((operator) => this.repairBy(operator)))
     }
   }
 
   /** @returns undefined: not all nodes were there for it. */
-  private async repairBy({ manager }: Process): Promise<Repaired | undefined> {
-    const { losses } = this
+  private async repairBy({ manager, host }: Process): Promise<Repaired | undefined> {
+    const { evictions } = this
     const stopping = new AbortController()
     if (this.random.fraction() < 0.1) this.time.after(this.random.fraction() * 300, () => stopping.abort())
     try {
-      const repaired = await repair(manager.engine, { leftSec: () => Promise.resolve(600), signal: stopping.signal, progress: () => undefined })
-      const areWhole = repaired.obstacle === undefined && repaired.nodes.every(({ is }) => is === 'whole')
-      if (!areWhole || this.losses !== losses) return repaired
+      // A repair of many sessions takes a while, in which its node may be emptied again and marked anew.
+      const leftSec = async (): Promise<number> => {
+        await host.sleep(this.random.fraction() * 800)
+        return 600
+      }
+      const repaired = await repair(manager.engine, { leftSec, signal: stopping.signal, progress: () => undefined })
+      // As operators do: when every node says that it is whole, another one may be restarted.
+      const areWhole = this.servers.every((server) => server.valueOf(markKeyOf(PREFIX))?.toString().includes(' whole') === true)
+      if (repaired.obstacle !== undefined || !areWhole || this.evictions !== evictions) return repaired
       this.counts.repaired++
       const start = this.random.integer(this.nodes)
       this.mayLose = this.mayLose.map((_server, at) => this.servers[(start + at) % this.nodes]).filter((server) => server !== undefined)
