@@ -33,6 +33,8 @@ export interface Copy {
 }
 
 const MARK = 'copy1 '
+/** A place for a copy, in which none is yet. No record is that: those have heads. */
+export const PLACE = 'copy0'
 const END = '\n'
 const ZERO = 48
 /** What a head may take of an item at the most: its numbers have 20 digits, and there are up to nine seals. */
@@ -57,12 +59,14 @@ export const withHead = (text: string, value: Value): Value =>
 
 /** The copy in the reply to a `get`; undefined: there is none. What has no head was stored before there were copies. */
 export function copyIn({ status, value, flags }: Reply): Copy | undefined {
-  if (status !== 'ok' || value === undefined) return undefined
+  if (status !== 'ok' || value === undefined || isPlace(value)) return undefined
   const head = headIn(value)
   if (head === undefined) return { head: BEFORE_ALL, headText: '', value, flags }
   const { text } = head
   return { head, headText: text, value: typeof value === 'string' ? value.slice(text.length) : value.subarray(text.length), flags }
 }
+
+export const isPlace = (value: Value | undefined): boolean => value?.length === PLACE.length && value.toString() === PLACE
 
 /** The head of what is stored; undefined: it has none. */
 export function headIn(value: Value): StoredHead | undefined {

@@ -4,6 +4,7 @@ import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, too
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
 import type { Member } from './member.js'
+import { type Reserved, reserve } from './reserving.js'
 import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
 
 interface Left extends Receipt {
@@ -12,10 +13,11 @@ interface Left extends Receipt {
 
 type Exit = Command & { readonly op: 'cad' | 'cas' }
 
-/** The nodes where the lock is ours, as far as their copy is known: nothing is written anywhere else. */
+/** The nodes where the lock is ours, as far as their copy is known: nothing is written anywhere else, nor where it is refused. */
 interface Target {
   readonly lock: LockPart
   readonly record: RecordPart | undefined
+  readonly refusal?: Reply
 }
 
 /**
@@ -70,6 +72,18 @@ export class Leaving implements Question<Left> {
       failLater(receiver, new FlightError('not-sent', `the lock is ours on ${String(this.targets.size)} of ${String(set.quorum.replicas)} nodes only`))
       return
     }
+    const key = sorted.change?.key
+    const bare = this.members.filter(({ index }) => this.targets.get(index)?.record?.cas === undefined)
+    if (this.stored === undefined || key === undefined || bare.length === 0) return ask(set, this, this.members)
+    const wanted = set.quorum.majority - (this.targets.size - bare.length)
+    reserve({ set, route: this.route, key, members: bare, wanted, done: (reserved) => this.goOn(reserved) })
+  }
+
+  private goOn(reserved: ReadonlyMap<number, Reserved>): void {
+    for (const [node, place] of reserved) {
+      const target = this.targets.get(node)
+      if (target !== undefined) this.targets.set(node, { lock: target.lock, ...place })
+    }
     ask(this.errand.set, this, this.members)
   }
 
@@ -78,22 +92,26 @@ export class Leaving implements Question<Left> {
     const { advice } = this.errand.sorted
     if (target === undefined) return []
     const exit: Exit = { ...this.exit, cas: target.lock.cas }
-    const commands: Command[] = this.stored === undefined ? [exit] : [this.changeFor(target, this.stored), exit]
+    const change = this.changeFor(target)
+    const commands: Command[] = change === undefined ? [exit] : [change, exit]
     if (advice !== undefined && member === this.adviser) commands.push(advice)
     return commands
   }
 
-  private changeFor({ record }: Target, value: Value): Command {
+  /** By the version of what stands there, and never where nothing does (reserving.ts). */
+  private changeFor({ record }: Target): Command | undefined {
+    const { stored: value, storedSec: ttlSec } = this
     const { change } = this.errand.sorted
-    const item = { key: change?.key ?? '', value, ttlSec: this.storedSec, flags: flagsOf(change) }
-    const cas = record?.cas
-    return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.op === 'cas', ...item }
+    if (value === undefined || change === undefined || record?.cas === undefined) return undefined
+    const item = { key: change.key, value, ttlSec, flags: flagsOf(change) }
+    return { op: 'cas', cas: record.cas, wantCas: this.exit.op === 'cas', ...item }
   }
 
   hear(member: Member, replies: readonly Reply[]): Left {
-    const at = this.stored === undefined ? 0 : 1
+    const target = this.targets.get(member.index)
+    const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1
     return {
-      change: at === 0 ? undefined : (replies[0] ?? MISSING),
+      change: at === 1 ? (replies[0] ?? MISSING) : this.stored === undefined ? undefined : (target?.refusal ?? MISSING),
       exit: replies[at] ?? MISSING,
       advice: member === this.adviser ? replies[at + 1] : undefined,
     }

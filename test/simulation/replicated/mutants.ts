@@ -3,7 +3,7 @@ import type { Mutant } from '../mutants.js'
 const one = (name: string, flaw: string, find: string, replace: string): Mutant => ({ name, flaw, edits: [{ find, replace }] })
 
 const RECEIPT = `isWritten(receipt) && receipt.exit.status === 'ok'`
-const CHANGE = `return cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas, wantCas: this.exit.op === 'cas', ...item }`
+const CHANGE = `return { op: 'cas', cas: record.cas, wantCas: this.exit.op === 'cas', ...item }`
 const ORDER = `const order = orderOfLocks(one, other)`
 const MINORITY = `sorted.change !== undefined && this.targets.size < set.quorum.majority`
 
@@ -48,7 +48,7 @@ export const mutants: readonly Mutant[] = [
     }
     this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
   ),
-  one('bareDelete', 'A session is destroyed by deleting its record.', CHANGE, `if (change?.value.length === 0) return { op: 'delete', key: item.key }
+  one('bareDelete', 'A session is destroyed by deleting its record.', CHANGE, `if (change.value.length === 0) return { op: 'delete', key: item.key }
     ${CHANGE}`),
   one('emptiedCounts', 'What an emptied node does not have outvotes what another one has.', `if (statements.length >= replicas) return true`, `if (statements.length >= majority) return true`),
   one('emptiedIsWhole', 'A node that came back empty passes for one that has all it should have.', `again.get(member) === 'none'), false)`, `again.get(member) === 'none'), true)`),

@@ -1,0 +1,57 @@
+/**
+ * Makes a place for a record on nodes where none stands. A record is never added there: an `add` that is carried out late, on a node
+ * that has lost the record meanwhile, would put a very old copy there, and this node would pass for one that has the session. An
+ * empty place counts as "missing", and what is put into it names its version.
+ */
+import { type Command, FlightError, type Reply } from '../wire.js'
+import { isPlace, PLACE } from './copy.js'
+import { ask, EXISTS, MISSING } from './flight.js'
+import { heardIn } from './judge.js'
+import type { Member } from './member.js'
+import type { Answer, Question } from './round.js'
+import type { ReplicaSet } from './set.js'
+import type { RecordPart } from './versions.js'
+
+/** How long a place stays that nothing was put into, in seconds: longer than the write behind it takes. */
+const PLACE_SEC = 60
+
+/** What a node has for the record now: the place's version; or why the record cannot be put there. */
+export type Reserved = { readonly record: RecordPart } | { readonly record: undefined; readonly refusal: Reply }
+
+export interface Reservation {
+  readonly set: ReplicaSet
+  readonly route: string
+  readonly key: string
+  readonly members: readonly Member[]
+  /** So many places are enough for the rest to be waited for a moment only. */
+  readonly wanted: number
+  readonly done: (reserved: ReadonlyMap<number, Reserved>) => void
+}
+
+export function reserve({ set, route, key, members, wanted, done }: Reservation): void {
+  const commands: readonly Command[] = [{ op: 'add', key, value: PLACE, ttlSec: PLACE_SEC }, { op: 'get', key }]
+  const question: Question<Reserved> = {
+    route,
+    commandsFor: () => commands,
+    hear: (_member, replies) => reservedIn(replies),
+    stateOf: (answers) => (heardIn(answers).length >= wanted ? 'enough' : 'open'),
+    done: (answers: readonly Answer<Reserved>[]) => {
+      const refused = members.map(({ index }): [number, Reserved] => {
+        const answer = answers[index]
+        return [index, answer === undefined || answer instanceof FlightError ? NOT_ANSWERED : answer]
+      })
+      done(new Map(refused))
+    },
+  }
+  ask(set, question, members)
+}
+
+function reservedIn([added, found]: readonly Reply[]): Reserved {
+  if (found?.cas !== undefined && isPlace(found.value)) return { record: { cas: found.cas, copy: undefined } }
+  // Another record was put there since it was looked for; or there is no room.
+  if (found?.status === 'ok') return { record: undefined, refusal: EXISTS }
+  const hasRoom = added === undefined || added.status === 'ok' || added.status === 'exists'
+  return hasRoom ? NOT_ANSWERED : { record: undefined, refusal: { ...added, cas: undefined } }
+}
+
+const NOT_ANSWERED: Reserved = { record: undefined, refusal: MISSING }
