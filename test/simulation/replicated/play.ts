@@ -166,7 +166,8 @@ class Play {
   /** A miss does not tell an eviction from a node that never had the session: where some never had it, nothing is promised. */
   private evictRecord(key: string): void {
     const victim = this.random.pick(this.mayLose)
-    if (this.servers.every((server) => server.valueOf(key) !== undefined) && victim.evict(key)) this.evictions++
+    const hasCopy = (server: SimulatedServer): boolean => server.valueOf(key)?.toString().startsWith('copy1') === true
+    if (this.servers.every(hasCopy) && victim.evict(key)) this.evictions++
   }
 
   private empty(): void {
