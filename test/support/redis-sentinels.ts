@@ -161,6 +161,15 @@ export class WatchedServers implements AsyncDisposable {
     return found
   }
 
+  /** Resolves when all servers follow that primary, but the one that was the first. */
+  async followed(primary: RedisProcess): Promise<void> {
+    const others = this.servers.filter((server) => server !== primary && server !== this.first)
+    await until('the other replicas follow the new primary', async () => {
+      const infos = await Promise.all(others.map((server) => server.command('INFO replication')))
+      return infos.every((info) => info.includes('master_link_status:up') && info.includes(`master_port:${String(primary.port)}\r`))
+    })
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.sentinels, ...this.servers, ...this.proxies].map((one) => one.stop()))
   }
