@@ -36,7 +36,7 @@ describe('npm run example:cluster', () => {
 })
 
 describe.concurrent('the command line of the cluster', () => {
-  it('ends in good order on ctrl-C, with its processes and its memcached', async () => {
+  it('ends in good order on ctrl-C, with its processes and its memcached', async ({ expect }) => {
     const run = await startBuilt('cluster', [])
     await run.printed('requests at once')
     // As a terminal does it: to the whole group at once.

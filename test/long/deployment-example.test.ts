@@ -35,7 +35,7 @@ describe.concurrent('the example of a deployment', () => {
     expect({ exitCode: ended.exitCode, stderr: ended.stderr }).toEqual({ exitCode, stderr: '' })
     expect(addressesIn(ended.stdout)).toHaveLength(6)
     await expect.poll(() => anyAnswers(ended.stdout)).toBe(false)
-    await expect.poll(() => readdirSync(scratch).filter((name) => name.startsWith('latchkey-deployment'))).toEqual([])
+    await expect.poll(() => readdirSync(scratch).filter((name) => name.startsWith('latchkey-example'))).toEqual([])
     rmSync(scratch, { recursive: true, force: true })
   })
 
