@@ -94,7 +94,7 @@ export class Redis {
    * confirm to it what was under way: a copy more, but none on the side that goes on (docs/guide/redis.md).
    */
   async resume(port: number, primary: number): Promise<void> {
-    await Promise.all(this.ports.filter((other) => other !== primary && other !== port).map((other) => this.follows(other, primary)))
+    await this.othersFollow(primary, port)
     this.running.get(port)?.signal('SIGCONT')
   }
 
@@ -104,7 +104,7 @@ export class Redis {
    */
   async comesBack(port: number, primary: number): Promise<void> {
     await this.startServer(port, primary)
-    await Promise.all(this.ports.filter((other) => other !== primary).map((other) => this.follows(other, primary)))
+    await this.othersFollow(primary)
   }
 
   async end(): Promise<void> {
@@ -140,6 +140,11 @@ export class Redis {
     writeFileSync(file, `${lines.join('\n')}\n`)
     const program = this.programs.start('redis-sentinel', [file])
     await until('redis-sentinel did not start', () => answers(port), { program, signal: this.signal })
+  }
+
+  private async othersFollow(primary: number, but?: number): Promise<void> {
+    const others = this.ports.filter((port) => port !== primary && port !== but)
+    await Promise.all(others.map((port) => this.follows(port, primary)))
   }
 
   private async follows(port: number, primary?: number): Promise<void> {

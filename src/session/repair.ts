@@ -2,9 +2,11 @@
  * Puts all sessions on all of their nodes again, beside running applications. Each one is stored anew as a holder of its lock
  * stores it, so there is no rule here for what is newer, or for what was destroyed: docs/explain/replication.md.
  */
-import { LatchkeyError, LockTimeoutError, NotSupportedError } from '../errors.js'
+import { LockTimeoutError, NotSupportedError } from '../errors.js'
 import { mutexLayout } from '../lock/protocol/key-layout.js'
 import { acquired, type Handle, type Locker } from '../lock/protocol/handle.js'
+import { severalAtOnce } from '../system/several-at-once.js'
+import { UNKNOWN_TTL_SEC } from '../wire/operated-store.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight } from '../wire/replica-nodes.js'
 import { FlightError, type Quorum } from '../wire/wire.js'
 import type { SessionEngine } from './session-engine.js'
@@ -33,7 +35,7 @@ export interface Repaired {
   /** Why a node that was emptied is not whole; undefined: all of them are. */
   readonly obstacle: 'records' | 'nodes' | 'again' | undefined
   /** By the id, or the name: what went wrong. */
-  readonly failures: ReadonlyMap<string, string>
+  readonly failures: ReadonlyMap<string, unknown>
 }
 
 /** A session's record, or the count of a named lock. */
@@ -48,8 +50,6 @@ const PORTION = 32
 const AT_ONCE = 2
 /** A node may be late, and not be waited for. */
 const TRIES = 3
-/** Where no node can tell how long a record has left. */
-const UNKNOWN_LEFT_SEC = 1440
 const LABEL = 'latchkey repair'
 
 /** @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: not on several nodes, or they list no keys. */
@@ -63,7 +63,7 @@ export function repair(engine: SessionEngine, options: RepairOptions): Promise<R
 
 class Repair {
   private readonly outcomes = new Map<string, Outcome>()
-  private readonly failures = new Map<string, string>()
+  private readonly failures = new Map<string, unknown>()
   private states: readonly NodeState[] = []
   private wasEmptiedAgain = false
 
@@ -124,19 +124,14 @@ class Repair {
     return name === undefined ? undefined : { key, route: name, locker: engine.mutexes.locker }
   }
 
-  /** None is begun after ctrl-C; those that have begun are brought to their end. */
   private async repairAll(items: readonly Item[]): Promise<void> {
-    const portions = Array.from({ length: Math.ceil(items.length / PORTION) }, (_portion, at) => items.slice(at * PORTION, (at + 1) * PORTION)).values()
-    const worker = async (): Promise<void> => {
-      for (const portion of portions) {
-        if (this.options.signal.aborted || this.wasEmptiedAgain) return
-        const sights = await this.look(portion)
-        await Promise.all(portion.map((item, at) => this.repairOne(item, sights[at])))
-        this.options.progress(this.counts, items.length)
-      }
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, worker))
-    this.options.signal.throwIfAborted()
+    const portions = Array.from({ length: Math.ceil(items.length / PORTION) }, (_portion, at) => items.slice(at * PORTION, (at + 1) * PORTION))
+    await severalAtOnce(portions, AT_ONCE, this.options.signal, async (portion) => {
+      if (this.wasEmptiedAgain) return
+      const sights = await this.look(portion)
+      await Promise.all(portion.map((item, at) => this.repairOne(item, sights[at])))
+      this.options.progress(this.counts, items.length)
+    })
   }
 
   private async look(items: readonly RecordAt[]): Promise<readonly Sight[]> {
@@ -156,8 +151,7 @@ class Repair {
       const [now] = await this.look([item])
       if (now !== undefined && this.isWell(now)) return this.count(item, 'repaired')
       this.count(item, error instanceof LockTimeoutError ? 'locked' : 'failed')
-      const code = error instanceof LatchkeyError ? `${error.code}: ` : ''
-      this.failures.set(item.route, `${code}${error instanceof Error ? error.message : String(error)}`)
+      this.failures.set(item.route, error)
     }
   }
 
@@ -209,7 +203,7 @@ class Repair {
     const wallMs = this.engine.settings.clock.wallMs()
     const leftSec =
       newest === undefined ? undefined : newest.endsAtSec > 0 ? Math.ceil(newest.endsAtSec - wallMs / 1000) : await this.options.leftSec(newest.node, key)
-    await handle.touch(Math.max(leftSec ?? UNKNOWN_LEFT_SEC, 1))
+    await handle.touch(Math.max(leftSec ?? UNKNOWN_TTL_SEC, 1))
   }
 
   private async conclude(isListed: boolean): Promise<Repaired> {

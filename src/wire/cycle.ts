@@ -93,6 +93,15 @@ export function tellStart(start: Pick<CycleStart, 'markKey' | 'started' | 'lande
   start.landed(replies)
 }
 
+/** Of the first flight by ordinary commands; `started` is told in place of the start's own. */
+export const startReceiver = (start: CycleStart, started: CycleStart['started']): Receiver => ({
+  landed: (replies) => tellStart({ markKey: start.markKey, started, landed: (all) => start.landed(all) }, replies),
+  failed: (error) => start.failed(error),
+})
+
+/** Of the second. */
+export const endReceiver = (end: CycleEnd): Receiver => ({ landed: (replies) => tellEnd(end, replies), failed: (error) => end.failed(error) })
+
 /** Tells `end` how its flight ended, from the replies to `endCommands` or to other commands that end a cycle. */
 export function tellEnd(end: Pick<CycleEnd, 'ended' | 'landed'>, replies: Reply[]): void {
   if (replies.every(({ status }) => status === 'ok')) end.ended()
@@ -107,12 +116,11 @@ export function cycleByFlights(send: (commands: readonly Command[], receiver: Re
     versions = recordCas === undefined ? undefined : { lockCas, recordCas }
     start.started(found)
   }
-  const landed = (replies: Reply[]): void => tellStart({ markKey: start.markKey, started, landed: (all) => start.landed(all) }, replies)
-  send(startCommands(start), { landed, failed: (error) => start.failed(error) })
+  send(startCommands(start), startReceiver(start, started))
   return {
     end(end) {
       if (versions === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
-      send(endCommands(start, versions, end), { landed: (replies) => tellEnd(end, replies), failed: (error) => end.failed(error) })
+      send(endCommands(start, versions, end), endReceiver(end))
     },
   }
 }

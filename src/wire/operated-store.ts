@@ -29,6 +29,9 @@ export interface OperatedStore {
   proxyConfiguration?(proxy: string, purpose: string): string | undefined
 }
 
+/** Seconds that a record is given where no node can tell how long it has left. */
+export const UNKNOWN_TTL_SEC = 1440
+
 /** One server of a store. */
 export interface OperatedNode {
   /** Its address, without credentials. */

@@ -36,7 +36,7 @@ export class RedisCluster implements AsyncDisposable {
       if (primary !== undefined) await ok(replica, `CLUSTER REPLICATE ${await idOf(primary)}`)
     }
     await cluster.serves()
-    await until('the replicas follow', async () => (await Promise.all(cluster.replicas.map((one) => one.command('INFO replication')))).every((info) => info.includes('master_link_status:up')))
+    await until('the replicas follow', async () => (await Promise.all(cluster.replicas.map((one) => one.isFollowing()))).every(Boolean))
     return cluster
   }
 

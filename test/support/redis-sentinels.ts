@@ -122,7 +122,7 @@ export class WatchedServers implements AsyncDisposable {
     await Promise.all(sentinels.map((one) => one.command('SENTINEL DEBUG PUBLISH-PERIOD 500 INFO-PERIOD 1000')))
     const watched = new WatchedServers([primary, ...copies], sentinels, proxies, known)
     await until('the replicas follow', async () =>
-      (await Promise.all(copies.map((copy) => copy.command('INFO replication')))).every((info) => info.includes('master_link_status:up')))
+      (await Promise.all(copies.map((copy) => copy.isFollowing()))).every(Boolean))
     return watched
   }
 
@@ -164,10 +164,8 @@ export class WatchedServers implements AsyncDisposable {
   /** Resolves when all servers follow that primary, but the one that was the first. */
   async followed(primary: RedisProcess): Promise<void> {
     const others = this.servers.filter((server) => server !== primary && server !== this.first)
-    await until('the other replicas follow the new primary', async () => {
-      const infos = await Promise.all(others.map((server) => server.command('INFO replication')))
-      return infos.every((info) => info.includes('master_link_status:up') && info.includes(`master_port:${String(primary.port)}\r`))
-    })
+    await until('the other replicas follow the new primary', async () =>
+      (await Promise.all(others.map((server) => server.isFollowing(primary.port)))).every(Boolean))
   }
 
   async stop(): Promise<void> {

@@ -41,6 +41,12 @@ export class RedisProcess extends ServerProcess {
     return (await this.answerTo(line, 'QUIT')).replace(/\+OK\r\n$/, '').trimEnd()
   }
 
+  /** Whether it is a replica, of the server with that port if one is named, and has what that one has. */
+  async isFollowing(port?: number): Promise<boolean> {
+    const info = await this.command('INFO replication')
+    return info.includes('master_link_status:up') && (port === undefined || info.includes(`master_port:${String(port)}\r`))
+  }
+
   protected commandLine(): CommandLine {
     const listen = this.port === 0 ? ['--port', '0', '--unixsocket', this.socketPath] : ['--port', String(this.port), '--bind', HOST]
     const own = ['--save', '', '--appendonly', 'no', '--dir', this.directory, '--daemonize', 'no']

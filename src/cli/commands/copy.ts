@@ -1,8 +1,11 @@
-import { LatchkeyError, LockTimeoutError } from '../../errors.js'
+import { LockTimeoutError } from '../../errors.js'
 import type { LockedRecord } from '../../session/locked-record.js'
+import { severalAtOnce } from '../../system/several-at-once.js'
+import { UNKNOWN_TTL_SEC } from '../../wire/operated-store.js'
 import { areSameBytes, type Reply, type Status } from '../../wire/wire.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type Report } from '../report.js'
+import { oncePerSecond, codeAndReason, tallied } from '../telling.js'
 
 export interface CopyOptions {
   /** Makes the one store what the other is: sessions that differ are overwritten, those that are gone are removed. */
@@ -16,9 +19,6 @@ type Outcome = 'copied' | 'same' | 'kept' | 'gone' | 'removed' | 'locked' | 'fai
 
 /** Sessions that are under way at once; each is locked by itself, and for one flight only. */
 const AT_ONCE = 16
-/** Where a store cannot say how long a record has left. */
-const UNKNOWN_TTL_SEC = 1440
-const PROGRESS_EVERY_MS = 1000
 
 /**
  * `latchkey copy <from> <to>`: every session under the prefix, as the bytes that are stored. Each is locked while it is read,
@@ -31,7 +31,7 @@ export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOp
   const here = await idsOf(from)
   const total = here.length
   let done = 0
-  let toldMs = from.clock.nowMs()
+  const tell = oncePerSecond(from.clock, () => progress(`${String(done)} of ${String(total)}: ${wordsOf(counts)}`))
   const each = async (id: string, work: () => Promise<Outcome>): Promise<void> => {
     try {
       counts[await work()] += 1
@@ -39,45 +39,28 @@ export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOp
       // Not thrown here: the others that are under way must come to their end first.
       if (from.signal.aborted) return
       counts[error instanceof LockTimeoutError ? 'locked' : 'failed'] += 1
-      const code = error instanceof LatchkeyError ? `${error.code}: ` : ''
-      failures.add(`${nameOf(id)}: ${code}${error instanceof Error ? error.message : String(error)}`)
+      failures.add(`${nameOf(id)}: ${codeAndReason(error)}`)
     }
     done += 1
-    if (from.clock.nowMs() - toldMs < PROGRESS_EVERY_MS) return
-    toldMs = from.clock.nowMs()
-    progress(`${String(done)} of ${String(total)}: ${linesOf(counts).join(', ')}`)
+    tell()
   }
-  await allOf(from, here, (id) => each(id, () => copyOne(from, to, id, mirrors)))
+  await severalAtOnce(here, AT_ONCE, from.signal, (id) => each(id, () => copyOne(from, to, id, mirrors)))
   if (mirrors) {
     const known = new Set(here)
     const more = (await idsOf(to)).filter((id) => !known.has(id))
-    await allOf(from, more, (id) => each(id, () => removeOne(from, to, id)))
+    await severalAtOnce(more, AT_ONCE, from.signal, (id) => each(id, () => removeOne(from, to, id)))
   }
-  from.signal.throwIfAborted()
   const left = counts.locked + counts.failed
   return {
     exitCode: left > 0 ? EXIT.problem : EXIT.fine,
     data: { sessions: total, ...counts, failures: [...failures] },
     lines: [
-      `${String(total)} sessions: ${linesOf(counts).join(', ')}.`,
+      `${String(total)} sessions: ${wordsOf(counts)}.`,
       ...[...failures].slice(0, 10).map((failure) => `  ${failure}`),
       ...(left > 0 ? ['Run it again for those that are left.'] : []),
       ...(counts.kept > 0 ? ['Sessions that differ in the other store were kept there; --mirror overwrites them.'] : []),
     ],
   }
-}
-
-/** Several at once, and none after ctrl-C; those that have begun are brought to their end, and their locks let go. */
-async function allOf(place: Place, ids: readonly string[], work: (id: string) => Promise<void>): Promise<void> {
-  const queue = ids.values()
-  const worker = async (): Promise<void> => {
-    for (const id of queue) {
-      if (place.signal.aborted) return
-      await work(id)
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  place.signal.throwIfAborted()
 }
 
 async function idsOf(place: Place): Promise<string[]> {
@@ -153,5 +136,4 @@ const WORDS: Readonly<Record<Outcome, string>> = {
 
 const OUTCOMES: readonly Outcome[] = ['copied', 'same', 'kept', 'gone', 'removed', 'locked', 'failed']
 
-const linesOf = (counts: Readonly<Record<Outcome, number>>): string[] =>
-  OUTCOMES.filter((outcome) => counts[outcome] > 0 || outcome === 'copied').map((outcome) => `${String(counts[outcome])} ${WORDS[outcome]}`)
+const wordsOf = (counts: Readonly<Record<Outcome, number>>): string => tallied(OUTCOMES, counts, WORDS, 'copied')

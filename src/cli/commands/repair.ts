@@ -1,23 +1,17 @@
 import { type Counts, type NodeAfterRepair, type Outcome, type Repaired, repair as repairAll } from '../../session/repair.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
-
-const PROGRESS_EVERY_MS = 1000
+import { oncePerSecond, codeAndReason, tallied } from '../telling.js'
 
 /** `latchkey repair`: every session under the prefix is on all of its nodes again, and those that were emptied are whole. */
 export async function repair({ manager, store, signal, clock }: Place, progress: (line: string) => void): Promise<Report> {
-  let toldMs = clock.nowMs()
   const repaired = await repairAll(manager.engine, {
     leftSec: async (node, key) => store.nodes[node]?.ttlSec(key),
     signal,
-    progress: (counts, total) => {
-      if (clock.nowMs() - toldMs < PROGRESS_EVERY_MS) return
-      toldMs = clock.nowMs()
-      progress(`${String(total)} sessions: ${wordsOf(counts)}`)
-    },
+    progress: oncePerSecond(clock, (counts, total) => progress(`${String(total)} sessions: ${wordsOf(counts)}`)),
   })
   const { counts, nodes } = repaired
-  const failures = [...repaired.failures].map(([id, why]) => `${nameOf(id)}: ${why}`)
+  const failures = [...repaired.failures].map(([id, why]) => `${nameOf(id)}: ${codeAndReason(why)}`)
   return {
     exitCode: exitCodeOf(repaired),
     data: { ...counts, failures, servers: nodes.map(({ name, was, is }) => ({ server: name, was, is })) },
@@ -59,5 +53,4 @@ const WORDS: Readonly<Record<Outcome, string>> = {
 
 const OUTCOMES: readonly Outcome[] = ['same', 'repaired', 'gone', 'locked', 'failed']
 
-const wordsOf = (counts: Counts): string =>
-  OUTCOMES.filter((outcome) => counts[outcome] > 0 || outcome === 'repaired').map((outcome) => `${String(counts[outcome])} ${WORDS[outcome]}`).join(', ')
+const wordsOf = (counts: Counts): string => tallied(OUTCOMES, counts, WORDS, 'repaired')

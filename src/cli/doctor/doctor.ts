@@ -1,9 +1,10 @@
-import { LatchkeyError, ServerUnavailableError } from '../../errors.js'
+import { ServerUnavailableError } from '../../errors.js'
 import { bytes } from '../../system/format.js'
 import { type Examination, type Finding, isUnreached, type OperatedNode } from '../../wire/operated-store.js'
 import type { NodeState } from '../../wire/replica-nodes.js'
 import type { Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
+import { codeAndReason } from '../telling.js'
 import { playSession, type Trial } from './trial.js'
 
 /** One node, examined. */
@@ -57,11 +58,10 @@ async function examine(place: Place, node: OperatedNode): Promise<Examined> {
 }
 
 function trialFailed(error: unknown): Finding {
-  const code = error instanceof LatchkeyError ? `${error.code}: ` : ''
   return {
     code: 'trial-failed',
     severity: 'problem',
-    message: `A session could not be locked, stored and unlocked here (${code}${error instanceof Error ? error.message : String(error)})`,
+    message: `A session could not be locked, stored and unlocked here (${codeAndReason(error)})`,
     advice: 'Look at the other findings of this server first.',
   }
 }

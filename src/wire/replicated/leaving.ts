@@ -73,8 +73,8 @@ export class Leaving implements Question<Left> {
       return
     }
     const key = sorted.change?.key
-    const bare = this.members.filter(({ index }) => this.targets.get(index)?.record?.cas === undefined)
-    if (this.stored === undefined || key === undefined || bare.length === 0) return ask(set, this, this.members)
+    const bare = key === undefined ? [] : this.members.filter(({ index }) => this.targets.get(index)?.record?.cas === undefined)
+    if (key === undefined || bare.length === 0) return ask(set, this, this.members)
     const wanted = set.quorum.majority - (this.targets.size - bare.length)
     reserve({ set, route: this.route, key, members: bare, wanted, done: (reserved) => this.goOn(reserved) })
   }

@@ -1,4 +1,4 @@
-import type { Command, Receiver, Reply, Value, Wire } from '../wire.js'
+import type { Cas, Command, Receiver, Reply, Value, Wire } from '../wire.js'
 
 /** A node of the list: a wire to it alone, and what its keys begin with where several nodes share the wire. */
 export interface Place {
@@ -52,6 +52,12 @@ export class Member {
     return new Promise((landed, failed) => {
       this.send(route, commands, { landed, failed })
     })
+  }
+
+  /** Asks for the mark, and what it stands there as. @throws FlightError */
+  async readMark(getMark: Command): Promise<{ readonly mark: Mark | undefined; readonly cas: Cas | undefined }> {
+    const [reply] = await this.flight('', [getMark])
+    return { mark: reply && this.markIn(reply), cas: reply?.cas }
   }
 
   /** As it was last read. */

@@ -27,8 +27,7 @@ export class Nodes implements ReplicaNodes {
   private async stateOf(member: Member): Promise<NodeState> {
     const { index: node, name } = member
     try {
-      const [reply] = await member.flight('', [this.set.getMark])
-      const mark = reply && member.markIn(reply)
+      const { mark } = await member.readMark(this.set.getMark)
       const state = mark === undefined ? 'new' : mark.isWhole ? 'whole' : 'emptied'
       return { node, name, state, incarnation: mark?.incarnation }
     } catch (error) {
@@ -76,11 +75,10 @@ export class Nodes implements ReplicaNodes {
     const member = this.memberAt(node)
     const { key } = this.set.getMark
     for (let left = TRIES; left > 0; left--) {
-      const [found] = await member.flight('', [this.set.getMark])
-      const mark = found && member.markIn(found)
-      if (mark?.incarnation !== incarnation || found?.cas === undefined) return false
+      const { mark, cas } = await member.readMark(this.set.getMark)
+      if (mark?.incarnation !== incarnation || cas === undefined) return false
       if (mark.isWhole) return true
-      const whole: Command = { op: 'cas', key, cas: found.cas, value: markText({ incarnation, isWhole: true }), ttlSec: MARK_SEC }
+      const whole: Command = { op: 'cas', key, cas, value: markText({ incarnation, isWhole: true }), ttlSec: MARK_SEC }
       try {
         const [reply] = await member.flight('', [whole])
         if (reply?.status === 'ok') return true

@@ -3,12 +3,12 @@
  * that has lost the record meanwhile, would put a very old copy there, and this node would pass for one that has the session. An
  * empty place counts as "missing", and what is put into it names its version.
  */
-import { type Command, FlightError, type Reply } from '../wire.js'
+import type { Command, Reply } from '../wire.js'
 import { isPlace, PLACE } from './copy.js'
 import { ask, EXISTS, MISSING } from './flight.js'
 import { heardIn } from './judge.js'
 import type { Member } from './member.js'
-import type { Answer, Question } from './round.js'
+import type { Question } from './round.js'
 import type { ReplicaSet } from './set.js'
 import type { RecordPart } from './versions.js'
 
@@ -35,12 +35,9 @@ export function reserve({ set, route, key, members, wanted, done }: Reservation)
     commandsFor: () => commands,
     hear: (_member, replies) => reservedIn(replies),
     stateOf: (answers) => (heardIn(answers).length >= wanted ? 'enough' : 'open'),
-    done: (answers: readonly Answer<Reserved>[]) => {
-      const refused = members.map(({ index }): [number, Reserved] => {
-        const answer = answers[index]
-        return [index, answer === undefined || answer instanceof FlightError ? NOT_ANSWERED : answer]
-      })
-      done(new Map(refused))
+    done: (answers) => {
+      const heard = new Map(heardIn(answers))
+      done(new Map(members.map(({ index }) => [index, heard.get(index) ?? NO_PLACE])))
     },
   }
   ask(set, question, members)
@@ -51,7 +48,7 @@ function reservedIn([added, found]: readonly Reply[]): Reserved {
   // Another record was put there since it was looked for; or there is no room.
   if (found?.status === 'ok') return { record: undefined, refusal: EXISTS }
   const hasRoom = added === undefined || added.status === 'ok' || added.status === 'exists'
-  return hasRoom ? NOT_ANSWERED : { record: undefined, refusal: { ...added, cas: undefined } }
+  return hasRoom ? NO_PLACE : { record: undefined, refusal: { ...added, cas: undefined } }
 }
 
-const NOT_ANSWERED: Reserved = { record: undefined, refusal: MISSING }
+const NO_PLACE: Reserved = { record: undefined, refusal: MISSING }

@@ -54,8 +54,8 @@ export class Roster {
   private async look(): Promise<Map<Member, 'marked' | 'none' | 'away'>> {
     const look = async (member: Member): Promise<[Member, 'marked' | 'none' | 'away']> => {
       try {
-        const [reply] = await member.flight('', [{ op: 'get', key: this.markKey }])
-        return [member, reply === undefined || member.markIn(reply) === undefined ? 'none' : 'marked']
+        const { mark } = await member.readMark({ op: 'get', key: this.markKey })
+        return [member, mark === undefined ? 'none' : 'marked']
       } catch {
         return [member, 'away']
       }

@@ -6,8 +6,8 @@
  * a failure, a node that is late) a round with its question takes over what the nodes have said so far, and judges it. Nothing of
  * that is judged here.
  */
-import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, endCommands, endReplies, startCommands, tellEnd, tellStart } from '../cycle.js'
-import { areSameBytes, type Command, type Receiver, type Reply, type Value } from '../wire.js'
+import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, endCommands, endReceiver, endReplies, startCommands, startReceiver } from '../cycle.js'
+import { areSameBytes, type Command, type Receiver, type Value } from '../wire.js'
 import { BETWEEN_SEALS, contentOf, type Copy, copyIn, headTextOf, nextCount, withHead } from './copy.js'
 import { type Errand, MISSING } from './flight.js'
 import { isInTime } from './judge.js'
@@ -108,8 +108,7 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
   end(end: CycleEnd): void {
     const { contested, copy } = this
     if (contested !== undefined) {
-      const told = { landed: (replies: Reply[]) => tellEnd(end, replies), failed: (error: unknown) => end.failed(error) }
-      return this.host.send(this.route, this.endCommands(end, contested), told)
+      return this.host.send(this.route, this.endCommands(end, contested), endReceiver(end))
     }
     if (copy === undefined) throw new TypeError('a cycle that found no record has nothing to end with')
     const { set } = this.host
@@ -168,8 +167,7 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
       this.contested = found
       start.started(found)
     }
-    const landed = (replies: Reply[]): void => tellStart({ started, landed: (all) => start.landed(all) }, replies)
-    const errand = this.errandOf(startCommands(start), { landed, failed: (error) => start.failed(error) })
+    const errand = this.errandOf(startCommands(start), startReceiver(start, started))
     const { lock } = errand.sorted
     if (lock?.op !== 'add') throw new TypeError('a cycle begins with its lock')
     const taking = new Taking(errand, lock, host.roster, startedMs)
@@ -178,8 +176,7 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
 
   private contestEnd(end: CycleEnd): Heir {
     const { lockCas } = this
-    const told = { landed: (replies: Reply[]) => tellEnd(end, replies), failed: (error: unknown) => end.failed(error) }
-    const errand = this.errandOf(this.endCommands(end, this), told)
+    const errand = this.errandOf(this.endCommands(end, this), endReceiver(end))
     const { lock } = errand.sorted
     if (lock?.op !== 'cad') throw new TypeError('a cycle ends with its lock')
     const leaving = new Leaving(errand, lock, lockCas, this.written)

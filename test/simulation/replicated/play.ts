@@ -216,7 +216,7 @@ class Play {
   /** With all nodes there one repair is enough, and then no majority needs another node. */
   async repairAtLast(operator: Process): Promise<void> {
     const { obstacle, failures } = await repair(operator.manager.engine, { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined })
-    if (obstacle !== undefined) this.flaws.push(`the last repair ended with ${obstacle}: ${[...failures.values()].join(', ')}`)
+    if (obstacle !== undefined) this.flaws.push(`the last repair ended with ${obstacle}: ${[...failures.values()].map(String).join(', ')}`)
     await this.askMajorities(true)
   }
 
