@@ -135,8 +135,8 @@ export class RedisCluster implements AsyncDisposable {
 
 async function startNode(nodeTimeoutMs: number, args: readonly string[]): Promise<{ readonly node: RedisProcess; readonly busPort: number }> {
   const [busPort = 0] = await freePorts(1)
-  const own = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', String(nodeTimeoutMs), '--repl-diskless-sync-delay', '0']
-  return { node: await RedisProcess.start({ args: [...own, ...args] }), busPort }
+  const own = ['--cluster-node-timeout', String(nodeTimeoutMs), '--repl-diskless-sync-delay', '0']
+  return { node: await RedisProcess.start({ busPort, args: [...own, ...args] }), busPort }
 }
 
 export const idOf = async (node: RedisProcess): Promise<string> => {

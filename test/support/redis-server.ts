@@ -7,6 +7,11 @@ import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess }
 export interface RedisOptions extends ServerOptions {
   /** Default: redis-server, or what REDIS_BINARY says. */
   readonly binary?: string
+  /**
+   * Makes it a node of a Cluster whose bus listens there: a port that was claimed (`freePorts`). Redis's default, 10,000
+   * above its own port, is anybody's: an outgoing connection may have it.
+   */
+  readonly busPort?: number
 }
 
 const BINARY = process.env['REDIS_BINARY'] ?? 'redis-server'
@@ -50,7 +55,9 @@ export class RedisProcess extends ServerProcess {
   protected commandLine(): CommandLine {
     const listen = this.port === 0 ? ['--port', '0', '--unixsocket', this.socketPath] : ['--port', String(this.port), '--bind', HOST]
     const own = ['--save', '', '--appendonly', 'no', '--dir', this.directory, '--daemonize', 'no']
-    return { binary: this.options.binary ?? BINARY, args: [...listen, ...own, ...(this.options.args ?? [])] }
+    const { binary = BINARY, busPort, args = [] } = this.options
+    const cluster = busPort === undefined ? [] : ['--cluster-enabled', 'yes', '--cluster-port', String(busPort)]
+    return { binary, args: [...listen, ...own, ...cluster, ...args] }
   }
 
   /** It may not answer, or not yet. */

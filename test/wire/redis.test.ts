@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvalidSavePathError, SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
+import { freePorts } from '../../examples/deployment/ports.js'
 import { SeededRandom } from '../../src/testing/seeded-random.js'
 import { casOf, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
 import { readSavePath } from '../../src/wire/open-wire.js'
@@ -236,7 +237,8 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
   })
 
   it('a Cluster and a Sentinel are refused, as keys would lie on several nodes or on none', async () => {
-    await using server = await RedisProcess.start({ args: ['--cluster-enabled', 'yes'] })
+    const [busPort = 0] = await freePorts(1)
+    await using server = await RedisProcess.start({ busPort })
     const wire = redisWireTo(server.savePath)
     expect((await failureOf(wire, [ADD])).message).toContain('Redis Cluster')
     await wire.close()
