@@ -104,3 +104,99 @@ describe('while a node of three stands still', () => {
     expect(await lockOn(2)).toBeUndefined()
   })
 })
+
+/** The nodes where the lock still stands. */
+const standsOn = async (): Promise<number[]> => {
+  const found = await Promise.all([0, 1, 2].map(lockOn))
+  return found.flatMap((lock, node) => (lock === undefined ? [] : [node]))
+}
+
+describe('a lock that one node of three keeps although it was let go of is taken off there, and does not stand for its lease', () => {
+  type Fault = Parameters<FaultyWire['failNext']>[0]
+  const unanswered: Fault = { kind: 'lost-reply' }
+  const unheard: Fault = { kind: 'lost-request' }
+  const unsent: Fault = { kind: 'not-sent' }
+  const inVirtualTime = <Result>(work: Promise<Result>): Promise<Result> => clock.runUntil(work)
+
+  it.each([
+    ['whose answer was lost', unanswered],
+    ['that never came there', unheard],
+    ['that could not be sent there', unsent],
+  ])('after a save %s', async (_what, fault) => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start<{ n: number }>('sid'))
+    session.data.n = 1
+    wires[2]?.failNext(fault, 'cas', '-lck')
+    await inVirtualTime(session.save())
+    await inVirtualTime(session.release())
+    expect(await standsOn()).toEqual([2])
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after a renewal whose answer was lost', async () => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start('sid'))
+    wires[2]?.failNext({ kind: 'lost-reply' }, 'cas', '-lck')
+    await pause((LEASE_SEC * 1000) / 2)
+    await inVirtualTime(session.release())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after a renewal that two have not answered, and one of them not even when it was asked', async () => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start('sid'))
+    for (const node of [1, 2]) wires[node]?.failNext({ kind: 'lost-reply' }, 'cas', '-lck')
+    wires[2]?.failNext({ kind: 'lost-reply' }, 'get', '-lck')
+    await pause((LEASE_SEC * 1000) / 2)
+    await inVirtualTime(session.release())
+    expect(await standsOn()).toEqual([2])
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after a save that one node has carried out, and the others have not', async () => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start<{ n: number }>('sid'))
+    session.data.n = 1
+    for (const node of [1, 2]) wires[node]?.failNext({ kind: 'lost-request' }, 'cas', '-lck')
+    await inVirtualTime(session.save().catch(() => undefined))
+    await inVirtualTime(session.abort())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after a release that could not be sent there', async () => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start('sid'))
+    wires[2]?.failNext({ kind: 'not-sent' }, 'cad', '-lck')
+    await inVirtualTime(session.release())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it.each([unanswered, unheard, unsent])('after it was handed on, and that came to nothing there: %o', async (fault) => {
+    const { manager, wires } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start<{ n: number }>('sid'))
+    session.data.n = 1
+    const next = manager.start('sid')
+    await pause(50)
+    wires[2]?.failNext(fault, 'cas', '-lck')
+    await inVirtualTime(session.release())
+    const handed = await inVirtualTime(next)
+    await inVirtualTime(handed.release())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it.each([unanswered, unheard, unsent])('after it was taken over by who destroys the session, and one node has not heard: %o', async (fault) => {
+    const [holder, other] = [processOf([1, 1, 1]), processOf([1, 1, 1])]
+    const session = await inVirtualTime(holder.manager.start<{ n: number }>('sid'))
+    other.wires[2]?.failNext(fault, 'cas', '-lck')
+    await inVirtualTime(other.manager.destroy('sid'))
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+    await inVirtualTime(session.abort())
+  })
+})

@@ -1,10 +1,11 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
-import { copyIn, type Head, headIn, headText, isSameCopy, nextCount, type Seal, withHead } from './copy.js'
+import { type Head, headIn, headText, nextCount, type Seal, withHead } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
 import type { Member } from './member.js'
 import { type Reserved, reserve } from './reserving.js'
+import { lookAgain, type Target } from './target.js'
 import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
 
 interface Left extends Receipt {
@@ -13,19 +14,13 @@ interface Left extends Receipt {
 
 type Exit = Command & { readonly op: 'cad' | 'cas' }
 
-/** The nodes where the lock is ours, as far as their copy is known: nothing is written anywhere else, nor where it is refused. */
-interface Target {
-  readonly lock: LockPart
-  readonly record: RecordPart | undefined
-  readonly refusal?: Reply
-}
-
 /**
  * Stores the record and lets go of the lock, or keeps it: on the nodes that have granted it, and only there. It is
  * acknowledged where a majority has written *and* found the lock ours behind the write.
  */
 export class Leaving implements Question<Left> {
   readonly route: string
+  /** Nothing is written anywhere else, nor where it is refused. */
   private readonly targets = new Map<number, Target>()
   private readonly adviser: Member | undefined
   private readonly stored: Value | undefined
@@ -35,6 +30,8 @@ export class Leaving implements Question<Left> {
   private readonly counted = new Set<number>()
   private head: Head = { ...headOf(undefined), seals: [] }
   private readonly token: Value
+  /** Where it is not let go of with the others, and may stand as well. */
+  private readonly strays: readonly number[]
 
   /** @param written what was sent already, where it was. */
   constructor(
@@ -52,6 +49,7 @@ export class Leaving implements Question<Left> {
       const record = known === undefined ? NOTHING_THERE : known.parts.get(node)
       if (change === undefined || record !== undefined) this.targets.set(node, { lock, record })
     }
+    this.strays = [...locks.strays, ...[...locks.parts.keys()].filter((node) => !this.targets.has(node))]
     this.adviser = sorted.advice === undefined ? undefined : this.members[0]
     this.storedSec = 0
     if (change === undefined) return
@@ -126,12 +124,22 @@ export class Leaving implements Question<Left> {
     return receipts + pending < majority ? 'enough' : 'open'
   }
 
-  /** Of a renewal the token counts on, and says nothing. */
   lost(member: Member): void {
+    if (!this.isKept) this.leave(member)
+  }
+
+  /** The token counts on: where it was not seen to be kept it stands until it is let go of. */
+  private get isKept(): boolean {
+    const { exit, token } = this
+    return exit.op === 'cas' && areSameBytes(exit.value, token)
+  }
+
+  /** Where it was not seen to go, it may stand for a lease. */
+  private leave(member: Member | undefined): void {
     const { exit, token, route, errand } = this
-    const left = exit.op === 'cad' ? token : exit.value
-    if (exit.op === 'cas' && areSameBytes(left, token)) return
-    errand.set.leftovers.note({ member, route, lockKey: exit.key, token: left, isCounted: () => this.counted.has(member.index) })
+    if (member === undefined) return
+    const tokens = exit.op === 'cad' ? [token] : [token, exit.value]
+    errand.set.leftovers.note({ member, route, lockKey: exit.key, tokens, isCounted: () => this.counted.has(member.index) })
   }
 
   /** A lock that was kept or handed on where it was not waited for any more: nobody counts it, and it would stand for a lease. */
@@ -149,12 +157,9 @@ export class Leaving implements Question<Left> {
     const { set, sorted } = this.errand
     if (!error.untrusted || this.refreshed.has(member.index) || target === undefined) return false
     this.refreshed.add(member.index)
-    const recordKey = sorted.change?.key
-    const looks: Command[] = [{ op: 'get', key: this.exit.key }, set.getMark]
-    if (recordKey !== undefined) looks.push({ op: 'get', key: recordKey })
-    member.flight(this.route, looks).then(
-      (replies) => {
-        const fresh = this.refresh(member, target, replies)
+    const { route, token, exit } = this
+    lookAgain({ route, token, lockKey: exit.key, recordKey: sorted.change?.key, getMark: set.getMark }, member, target).then(
+      (fresh) => {
         if (fresh === undefined) return round.take(member, error)
         this.targets.set(member.index, fresh)
         round.askOne(member, this.commandsFor(member))
@@ -164,26 +169,23 @@ export class Leaving implements Question<Left> {
     return true
   }
 
-  /** The target with the versions that stand there now; undefined where it is not the same lock, or not the same copy. */
-  private refresh(member: Member, { lock, record }: Target, [found, mark, read]: readonly Reply[]): Target | undefined {
-    const isOurs = found?.value !== undefined && found.value.toString() === this.token.toString()
-    const isSameLife = mark !== undefined && member.markIn(mark)?.incarnation === lock.incarnation
-    if (found?.cas === undefined || !isOurs || !isSameLife) return undefined
-    const fresh: LockPart = { ...lock, cas: found.cas }
-    if (record === undefined || read === undefined) return { lock: fresh, record }
-    const copy = copyIn(read)
-    const isSame = copy === undefined || record.copy === undefined ? copy === record.copy : isSameCopy(copy, record.copy)
-    return isSame ? { lock: fresh, record: { cas: read.cas, copy } } : undefined
-  }
-
   done(answers: readonly Answer<Left>[]): void {
     const { set, receiver } = this.errand
     const heard = heardIn(answers)
     const receipts = heard.filter(([, left]) => isReceipt(left))
+    if (!this.isKept) {
+      for (const node of this.strays) this.leave(set.members[node])
+      // By another version than the one that is known it may be ours still: a renewal that failed has kept it here.
+      for (const [node, { exit }] of heard) if (exit.status === 'exists') this.leave(set.members[node])
+    }
     if (receipts.length >= set.quorum.majority) return this.acknowledge(receipts, heard)
     const members = this.members
     const isUnclear = members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
-    if (this.stored === undefined) return this.afterExit(heard, answers, isUnclear)
+    if (this.stored === undefined) {
+      // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
+      if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
+      return this.land(heard, { change: undefined, exit: this.exitReply(heard) })
+    }
     const written = heard.filter(([, left]) => isWritten(left)).length
     // A write that one node has taken may be found, and gone on from, by whoever comes next.
     if (written > 0 || isUnclear) {
@@ -194,12 +196,6 @@ export class Leaving implements Question<Left> {
     const [first] = heard
     if (first === undefined) return receiver.failed(this.failureOf(answers))
     this.land(heard, { change: refusal ?? MISSING, exit: this.exitReply(heard) })
-  }
-
-  /** Nothing was to be written: a lock that is let go of on most nodes is free, and one that is kept on most is ours. */
-  private afterExit(heard: readonly (readonly [number, Left])[], answers: readonly Answer<Left>[], isUnclear: boolean): void {
-    if (heard.length === 0 || isUnclear) return this.errand.receiver.failed(this.failureOf(answers))
-    this.land(heard, { change: undefined, exit: this.exitReply(heard) })
   }
 
   private exitReply(heard: readonly (readonly [number, Left])[]): Reply {
@@ -227,9 +223,13 @@ export class Leaving implements Question<Left> {
     }
     const { majority } = this.errand.set.quorum
     // What fewer know the version of is read again before it is written.
-    const lock: Reply = { ...OK, cas: locks.size < majority ? undefined : new LockVersions(locks, this.exit.value) }
+    const lock: Reply = { ...OK, cas: locks.size < majority ? undefined : new LockVersions(locks, this.exit.value, this.isKept ? this.straysBeside(locks) : []) }
     const change: Reply = { ...OK, cas: records.size < majority ? undefined : new RecordVersions(records, this.head) }
     this.land(heard, { change, exit: lock })
+  }
+
+  private straysBeside(counted: ReadonlyMap<number, LockPart>): readonly number[] {
+    return [...new Set([...this.strays, ...this.targets.keys()])].filter((node) => !counted.has(node))
   }
 
   private get copy(): RecordPart['copy'] {

@@ -2,12 +2,13 @@ import type { Clock } from '../../system/clock.js'
 import { areSameBytes, type Value } from '../wire.js'
 import type { Member } from './member.js'
 
-/** A lock that a flight without an answer may have left on a node, or may still leave. */
+/** A lock that may stand on a node, or may come to stand there, and that nobody counts. */
 export interface Leftover {
   readonly member: Member
   readonly route: string
   readonly lockKey: string
-  readonly token: Value
+  /** What it may be: of a lock that was handed on or taken over, the one before and the one after. */
+  readonly tokens: readonly Value[]
   /** Whether that lock counts by now. */
   readonly isCounted: () => boolean
 }
@@ -48,10 +49,11 @@ export class Leftovers {
   }
 
   /** Whether it stood there, and was deleted, by its version. */
-  private async look({ member, route, lockKey: key, token }: Leftover): Promise<boolean> {
+  private async look({ member, route, lockKey: key, tokens }: Leftover): Promise<boolean> {
     const [found] = await member.flight(route, [{ op: 'get', key }])
-    if (found?.value === undefined || found.cas === undefined || !areSameBytes(found.value, token)) return false
-    const [deleted] = await member.flight(route, [{ op: 'cad', key, cas: found.cas }])
+    const { value, cas } = found ?? {}
+    if (value === undefined || cas === undefined || !tokens.some((token) => areSameBytes(value, token))) return false
+    const [deleted] = await member.flight(route, [{ op: 'cad', key, cas }])
     return deleted?.status === 'ok'
   }
 }

@@ -1,9 +1,10 @@
-import type { Command, Reply } from '../wire.js'
+import { type Command, FlightError, type Reply } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
 import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement } from './judge.js'
 import type { Member } from './member.js'
 import type { Answer, Question } from './round.js'
+import { LockVersions } from './versions.js'
 
 interface Seen extends Statement {
   readonly occupant: Reply | undefined
@@ -66,7 +67,9 @@ export class Reading implements Question<Seen> {
     const lock = mostCommon(standing)
     // Who reads the record beside it asks whether the lock still holds; who does not may look for what was left behind.
     const isHeld = lock !== undefined && (!errand.sorted.readsRecord || lock.versions.parts.size >= set.quorum.majority)
-    const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: lock.versions }
+    const strays = set.membersOf(route).flatMap(({ index }) => (answers[index] === undefined || answers[index] instanceof FlightError ? [index] : []))
+    const versions = lock && new LockVersions(lock.versions.parts, lock.value, strays)
+    const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: versions }
     const record = recordReply(recordIn(heard), set.clock)
     receiver.landed(inOrder(errand, { record, occupant, advice: adviceIn(this.adviser, heard) }))
   }

@@ -16,8 +16,8 @@ export interface Question<Heard> {
   done(answers: readonly Answer<Heard>[]): void
   /** Told of what comes when it is over. */
   late?(member: Member, heard: Heard): void
-  /** Told of a node whose answer was not seen: it may have done, or may still do, what it was sent. */
-  lost?(member: Member): void
+  /** Told of a node that has not answered, also when it is over: what it was sent may be done there, or may still be. */
+  lost?(member: Member, failure: FlightError): void
   /** Whether the question itself deals with the failure, and will call `round.take`. */
   recover?(round: Round<Heard>, member: Member, error: FlightError): boolean
 }
@@ -65,12 +65,12 @@ export class Round<Heard> extends Patient {
   failed(member: Member, error: unknown): void {
     const failure = error instanceof FlightError ? error : new FlightError('unknown', String(error), { cause: error })
     if (!failure.untrusted) member.isSuspect = failure.answer === undefined
-    if (failure.outcome === 'unknown') this.question.lost?.(member)
-    if (this.isOver || this.question.recover?.(this, member, failure) === true) return
+    if (!this.isOver && this.question.recover?.(this, member, failure) === true) return
     this.take(member, failure)
   }
 
   take(member: Member, answer: Heard | FlightError): void {
+    if (answer instanceof FlightError) this.question.lost?.(member, answer)
     if (this.isOver) return
     this.answers[member.index] = answer
     this.pending.delete(member)

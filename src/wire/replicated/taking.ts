@@ -1,4 +1,4 @@
-import { type Command, FlightError, type Reply, type Value } from '../wire.js'
+import type { Command, FlightError, Reply, Value } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
 import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
@@ -106,6 +106,8 @@ export class Taking implements Question<Vote> {
     const granted = votes.filter(([, vote]) => isGranted(vote))
     if (this.isEnough(granted) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
       this.held = new Set(granted.map(([node]) => node))
+      const { versions: before } = this
+      if (before !== undefined) for (const member of set.membersOf(this.route)) if (!this.held.has(member.index)) this.leave(member, before.token)
       // A node without a mark keeps no lock that nobody counts.
       for (const [node, vote] of votes) if (vote.mark === undefined) this.return(set.members[node], vote)
       return this.land(granted, votes)
@@ -119,14 +121,20 @@ export class Taking implements Question<Vote> {
     if (this.held?.has(member.index) !== true) this.return(member, vote)
   }
 
-  lost(member: Member): void {
+  lost(member: Member, { outcome }: FlightError): void {
+    if (outcome === 'unknown') this.leave(member)
+  }
+
+  /** What may stand there, and is not counted, is taken off. */
+  private leave(member: Member | undefined, ...others: readonly Value[]): void {
     const { route, lockKey, token } = this
-    this.errand.set.leftovers.note({ member, route, lockKey, token, isCounted: () => this.held?.has(member.index) === true })
+    if (member === undefined) return
+    this.errand.set.leftovers.note({ member, route, lockKey, tokens: [token, ...others], isCounted: () => this.held?.has(member.index) === true })
   }
 
   private return(member: Member | undefined, { lock }: Vote): void {
     if (member === undefined || lock.status !== 'ok' || lock.cas === undefined) return
-    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: NOTHING, failed: () => this.lost(member) })
+    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: NOTHING, failed: () => this.leave(member) })
   }
 
   private land(granted: Votes, votes: Votes): void {
@@ -153,7 +161,7 @@ export class Taking implements Question<Vote> {
     // All are there, so that the marks are under way: who comes again finds them.
     if (isEnrolling && granted.length < quorum.majority && votes.length === quorum.replicas) return this.landLocked(votes)
     if (votes.length < quorum.majority || granted.length >= quorum.majority || others.length === 0) {
-      return errand.receiver.failed(this.failure)
+      return errand.receiver.failed(tooFew(quorum, this.answers, errand.set.membersOf(this.route), false))
     }
     const [full] = others.filter(([, { lock }]) => lock.status === 'outOfMemory' || lock.status === 'tooLarge')
     if (full !== undefined && occupied(votes) === undefined) {
@@ -162,10 +170,6 @@ export class Taking implements Question<Vote> {
     const isSplit = granted.length > 0 && others.length < quorum.majority
     if (isSplit && this.take.op === 'add' && !this.isInOrder && tookMs < flightMs / 8) this.tryInOrder()
     else this.landLocked(votes)
-  }
-
-  private get failure(): FlightError {
-    return tooFew(this.errand.set.quorum, this.answers, this.errand.set.membersOf(this.route), false)
   }
 
   /**
@@ -203,7 +207,7 @@ export class Taking implements Question<Vote> {
       commandsFor: (member) => this.commandsFor(member),
       hear: (member, replies) => this.hear(member, replies),
       late: (member, vote) => this.late(member, vote),
-      lost: (member) => this.lost(member),
+      lost: (member, failure) => this.lost(member, failure),
       stateOf,
       done,
     }
@@ -222,12 +226,9 @@ export class Taking implements Question<Vote> {
       },
       hear: () => ({}),
       stateOf: () => 'enough',
-      lost: (member) => this.lost(member),
-      done: (answers) => {
-        // Its version may be too old to be sent by now, behind a proxy, where another node kept all waiting: it is read again.
-        for (const member of members) if (answers[member.index] instanceof FlightError) this.lost(member)
-        then()
-      },
+      // Its version may be too old to be sent by now, behind a proxy, where another node kept all waiting: it is read again.
+      lost: (member) => this.leave(member),
+      done: then,
     }
     ask(set, returning, members)
   }

@@ -36,6 +36,8 @@ export class LockVersions extends Versions<LockPart> {
   constructor(
     parts: Parts<LockPart>,
     readonly token: Value,
+    /** Where it may stand as well, and does not count: it is taken off there when it is let go of. */
+    readonly strays: readonly number[] = [],
   ) {
     super(parts)
   }
