@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -6,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findingsOf } from '../../src/wire/memcached/operator/rules.js'
 import type { Finding } from '../../src/wire/operated-store.js'
+import { writeCertificate } from '../support/certificate.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { serverOf } from '../support/servers.js'
 import { jsonOf, latchkey, type Surroundings } from './tool.js'
@@ -211,10 +211,7 @@ describe.concurrent('doctor, on the way to the server', () => {
   it('reaches a unix socket, and TLS if asked in TLS', async () => {
     await using unix = await MemcachedServer.start({ args: WELL, unixSocket: true })
     expect(await examine(`unix://${unix.socketPath}`)).toMatchObject({ exitCode: 0, codes: [] })
-    const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-    execFileSync('openssl', [...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+    const { cert, key } = writeCertificate(directory)
     const tls = ['-Z', '-o', `ssl_chain_cert=${cert},ssl_key=${key}`]
     await using server = await MemcachedServer.start({ args: [...WELL, ...tls] })
     const found = await examine(`tls://${server.address}?ca=${cert}`)

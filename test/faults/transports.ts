@@ -1,9 +1,9 @@
 /** The roads to a memcached that the faults are played on, each with its server and its save path. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { writeCertificate } from '../support/certificate.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { RedisProcess } from '../support/redis-server.js'
 import type { ServerProcess } from '../support/server-process.js'
@@ -23,7 +23,7 @@ export class Roads implements AsyncDisposable {
   /** Prepares what these transports need. */
   static async prepare(transports: readonly Transport[]): Promise<Roads> {
     const roads = new Roads()
-    if (transports.includes('tls')) roads.makeCertificate()
+    if (transports.includes('tls')) writeCertificate(roads.directory)
     if (transports.includes('sasl')) await roads.startAuthority()
     return roads
   }
@@ -67,13 +67,6 @@ export class Roads implements AsyncDisposable {
 
   private file(name: string): string {
     return join(this.directory, name)
-  }
-
-  private makeCertificate(): void {
-    const subject = ['-subj', '/CN=cache.example', '-addext', 'subjectAltName=DNS:cache.example,IP:127.0.0.1']
-    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-    const files = ['-keyout', this.file('server.key'), '-out', this.file('server.pem')]
-    execFileSync('openssl', [...kind, ...subject, ...files], { stdio: 'pipe' })
   }
 
   /** libsasl2 asks a saslauthd over a unix socket: four counted strings, answered by a counted "OK" or "NO". */

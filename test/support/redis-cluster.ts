@@ -1,6 +1,7 @@
 /** A real Redis Cluster for tests: three primaries, with replicas if wanted, each a redis-server of its own. */
 import { freePorts } from '../../examples/deployment/ports.js'
 import { SLOTS } from '../../src/wire/redis/cluster/slot.js'
+import type { Certificate } from './certificate.js'
 import { RedisProcess } from './redis-server.js'
 import { until } from './until.js'
 
@@ -10,6 +11,8 @@ export interface ClusterOptions {
   /** A node that is silent for as long is taken for dead. Default 2000. */
   readonly nodeTimeoutMs?: number
   readonly args?: readonly string[]
+  /** The cluster speaks TLS with it; the tests' own commands stay plain. */
+  readonly certificate?: Certificate
 }
 
 const PRIMARIES = 3
@@ -18,8 +21,8 @@ export class RedisCluster implements AsyncDisposable {
   private constructor(readonly primaries: readonly RedisProcess[], readonly replicas: readonly RedisProcess[]) {}
 
   /** Resolves when all of it serves. */
-  static async start({ replicas = 0, nodeTimeoutMs = 2000, args = [] }: ClusterOptions = {}): Promise<RedisCluster> {
-    const all = await Promise.all(Array.from({ length: PRIMARIES * (1 + replicas) }, () => startNode(nodeTimeoutMs, args)))
+  static async start({ replicas = 0, ...options }: ClusterOptions = {}): Promise<RedisCluster> {
+    const all = await Promise.all(Array.from({ length: PRIMARIES * (1 + replicas) }, () => startNode(options)))
     const nodes = all.map(({ node }) => node)
     const cluster = new RedisCluster(nodes.slice(0, PRIMARIES), nodes.slice(PRIMARIES))
     await Promise.all(nodes.map((node, index) => node.command(`CLUSTER SET-CONFIG-EPOCH ${String(index + 1)}`)))
@@ -29,7 +32,7 @@ export class RedisCluster implements AsyncDisposable {
         node.command(`CLUSTER ADDSLOTSRANGE ${String(index * share)} ${String(Math.min((index + 1) * share, SLOTS) - 1)}`)),
     )
     const [first] = nodes
-    for (const { node, busPort } of all.slice(1)) await first?.command(`CLUSTER MEET 127.0.0.1 ${String(node.port)} ${String(busPort)}`)
+    for (const { node, busPort } of all.slice(1)) await first?.command(`CLUSTER MEET 127.0.0.1 ${String(node.namedPort)} ${String(busPort)}`)
     await until('the nodes know each other', async () => (await cluster.info(nodes)).every((info) => info.includes(`cluster_known_nodes:${String(nodes.length)}`)))
     for (const [index, replica] of cluster.replicas.entries()) {
       const primary = cluster.primaries[index % PRIMARIES]
@@ -46,6 +49,11 @@ export class RedisCluster implements AsyncDisposable {
 
   get savePath(): string {
     return `redis+cluster://${this.nodes.map(({ address }) => address).join(',')}`
+  }
+
+  /** To a cluster that speaks TLS. */
+  get tlsSavePath(): string {
+    return `rediss+cluster://${this.nodes.map(({ namedPort }) => `127.0.0.1:${String(namedPort)}`).join(',')}`
   }
 
   /** Resolves when every node that runs says that the cluster is whole. */
@@ -133,10 +141,10 @@ export class RedisCluster implements AsyncDisposable {
   }
 }
 
-async function startNode(nodeTimeoutMs: number, args: readonly string[]): Promise<{ readonly node: RedisProcess; readonly busPort: number }> {
-  const [busPort = 0] = await freePorts(1)
+async function startNode({ nodeTimeoutMs = 2000, args = [], certificate }: Omit<ClusterOptions, 'replicas'>): Promise<{ readonly node: RedisProcess; readonly busPort: number }> {
+  const [busPort = 0, port = 0] = await freePorts(2)
   const own = ['--cluster-node-timeout', String(nodeTimeoutMs), '--repl-diskless-sync-delay', '0']
-  return { node: await RedisProcess.start({ busPort, args: [...own, ...args] }), busPort }
+  return { node: await RedisProcess.start({ busPort, ...(certificate === undefined ? {} : { tls: { port, certificate } }), args: [...own, ...args] }), busPort }
 }
 
 export const idOf = async (node: RedisProcess): Promise<string> => {

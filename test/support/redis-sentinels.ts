@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePorts } from '../../examples/deployment/ports.js'
+import type { Certificate } from './certificate.js'
 import { FaultProxy } from './proxy.js'
 import { isInstalled } from './installed.js'
-import { hasRedis, RedisProcess } from './redis-server.js'
+import { hasRedis, RedisProcess, tlsDirectives, type TlsListening } from './redis-server.js'
 import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess } from './server-process.js'
 import { until } from './until.js'
 
@@ -28,6 +29,8 @@ export interface WatchedOptions {
   readonly lagMs?: number
   /** Whether everybody reaches the first primary through a proxy. Default false. */
   readonly throughProxy?: boolean
+  /** All of them speak TLS with it; the tests' own commands stay plain. */
+  readonly certificate?: Certificate
 }
 
 export class SentinelProcess extends ServerProcess {
@@ -80,31 +83,39 @@ export class WatchedServers implements AsyncDisposable {
     readonly proxies: readonly FaultProxy[],
     /** By which the Sentinels know the first primary. */
     private readonly firstPort: number,
+    /** By which others know the Sentinels. */
+    private readonly sentinelPorts: readonly number[],
   ) {}
 
-  static async start({ replicas = 2, downAfterMs = 500, args = [], sentinelArgs = [], lagMs = 0, throughProxy = false }: WatchedOptions = {}): Promise<WatchedServers> {
+  static async start(options: WatchedOptions = {}): Promise<WatchedServers> {
+    const { replicas = 2, downAfterMs = 500, args = [], sentinelArgs = [], lagMs = 0, throughProxy = false, certificate } = options
     const common = ['--repl-diskless-sync-delay', '0', ...args]
-    const primary = await RedisProcess.start({ args: common })
+    const inTls = async (): Promise<{ readonly tls?: TlsListening }> => {
+      const [port = 0] = await freePorts(1)
+      return certificate === undefined ? {} : { tls: { port, certificate } }
+    }
+    const primary = await RedisProcess.start({ ...(await inTls()), args: common })
     const proxies: FaultProxy[] = []
     const proxied = async (): Promise<number> => {
       const proxy = await FaultProxy.start(primary)
       proxies.push(proxy)
       return proxy.port
     }
-    const known = throughProxy ? await proxied() : primary.port
+    const known = throughProxy ? await proxied() : primary.namedPort
     // By this it is known when it has become a replica.
     if (throughProxy) await primary.command(`CONFIG SET replica-announce-port ${String(known)}`)
     const source = lagMs === 0 ? known : await proxied()
     if (lagMs > 0) proxies.at(-1)?.always({ delayReplyMs: lagMs })
     const copies = await Promise.all(
-      Array.from({ length: replicas }, () => RedisProcess.start({ args: [...common, '--replicaof', HOST, String(source)] })),
+      Array.from({ length: replicas }, async () => RedisProcess.start({ ...(await inTls()), args: [...common, '--replicaof', HOST, String(source)] })),
     )
     // Each Sentinel is told the ports of the others before it starts.
     const ports = await freePorts(SENTINELS)
+    const named = certificate === undefined ? ports : await freePorts(SENTINELS)
     const ids = ports.map((port) => createHash('sha1').update(String(port)).digest('hex'))
     const sentinels = await Promise.all(
       ports.map((port, index) => {
-        const others = ports.flatMap((other, at) => (at === index ? [] : [`sentinel known-sentinel ${SERVICE} ${HOST} ${String(other)} ${ids[at] ?? ''}`]))
+        const others = named.flatMap((other, at) => (at === index ? [] : [`sentinel known-sentinel ${SERVICE} ${HOST} ${String(other)} ${ids[at] ?? ''}`]))
         const lines = [
           ...sentinelArgs,
           `sentinel myid ${ids[index] ?? ''}`,
@@ -112,15 +123,16 @@ export class WatchedServers implements AsyncDisposable {
           `sentinel down-after-milliseconds ${SERVICE} ${String(downAfterMs)}`,
           // A replica that follows the primary through a proxy is put right after as long.
           `sentinel failover-timeout ${SERVICE} ${lagMs > 0 ? '60000' : '3000'}`,
-          ...copies.map((copy) => `sentinel known-replica ${SERVICE} ${HOST} ${String(copy.port)}`),
+          ...copies.map((copy) => `sentinel known-replica ${SERVICE} ${HOST} ${String(copy.namedPort)}`),
           ...others,
+          ...(certificate === undefined ? [] : tlsDirectives({ port: named[index] ?? 0, certificate }).map((one) => one.join(' '))),
         ]
         return SentinelProcess.start(lines, { port })
       }),
     )
     // Shortens what Sentinel waits before it puts right who takes itself for the primary.
     await Promise.all(sentinels.map((one) => one.command('SENTINEL DEBUG PUBLISH-PERIOD 500 INFO-PERIOD 1000')))
-    const watched = new WatchedServers([primary, ...copies], sentinels, proxies, known)
+    const watched = new WatchedServers([primary, ...copies], sentinels, proxies, known, named)
     await until('the replicas follow', async () =>
       (await Promise.all(copies.map((copy) => copy.isFollowing()))).every(Boolean))
     return watched
@@ -132,6 +144,11 @@ export class WatchedServers implements AsyncDisposable {
 
   get savePath(): string {
     return `redis+sentinel://${this.sentinelList}/${SERVICE}`
+  }
+
+  /** To those that speak TLS. */
+  get tlsSavePath(): string {
+    return `rediss+sentinel://${this.sentinelPorts.map((port) => `${HOST}:${String(port)}`).join(',')}/${SERVICE}`
   }
 
   get first(): RedisProcess {
@@ -154,7 +171,7 @@ export class WatchedServers implements AsyncDisposable {
     let found: RedisProcess | undefined
     await until('another server is the primary', async () => {
       const port = await this.primaryPort()
-      found = port === this.firstPort ? undefined : this.servers.find((server) => server.port === port)
+      found = port === this.firstPort ? undefined : this.servers.find(({ namedPort }) => namedPort === port)
       return found !== undefined
     })
     if (found === undefined) throw new Error('no primary')
@@ -165,7 +182,7 @@ export class WatchedServers implements AsyncDisposable {
   async followed(primary: RedisProcess): Promise<void> {
     const others = this.servers.filter((server) => server !== primary && server !== this.first)
     await until('the other replicas follow the new primary', async () =>
-      (await Promise.all(others.map((server) => server.isFollowing(primary.port)))).every(Boolean))
+      (await Promise.all(others.map((server) => server.isFollowing(primary.namedPort)))).every(Boolean))
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 /** A real redis-server for tests and benchmarks, on a loopback port of its own, that keeps nothing on disk. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Certificate } from './certificate.js'
 import { type CommandLine, HOST, type Place, type ServerOptions, ServerProcess } from './server-process.js'
 
 /** `args`: for example `['--maxmemory', '8mb']`. */
@@ -12,7 +13,19 @@ export interface RedisOptions extends ServerOptions {
    * above its own port, is anybody's: an outgoing connection may have it.
    */
   readonly busPort?: number
+  /** Listens in TLS as well, at a port that was claimed; what servers say to each other is in TLS then, too. */
+  readonly tls?: TlsListening
 }
+
+export interface TlsListening {
+  readonly port: number
+  readonly certificate: Certificate
+}
+
+/** How Redis and its Sentinel are told of it, without the dashes of a command line. */
+export const tlsDirectives = ({ port, certificate: { key, cert } }: TlsListening): readonly (readonly [name: string, value: string])[] => [
+  ['tls-port', String(port)], ['tls-cert-file', cert], ['tls-key-file', key], ['tls-ca-cert-file', cert], ['tls-auth-clients', 'no'], ['tls-replication', 'yes'],
+]
 
 const BINARY = process.env['REDIS_BINARY'] ?? 'redis-server'
 
@@ -41,6 +54,11 @@ export class RedisProcess extends ServerProcess {
     return this.port === 0 ? `redis+unix://${this.socketPath}` : `redis://${this.address}`
   }
 
+  /** Where others are told to reach it: in TLS, if it speaks that. */
+  get namedPort(): number {
+    return this.options.tls?.port ?? this.port
+  }
+
   /** Sends an inline command on a connection of its own, and returns all that the server answers. */
   async command(line: string): Promise<string> {
     return (await this.answerTo(line, 'QUIT')).replace(/\+OK\r\n$/, '').trimEnd()
@@ -55,9 +73,10 @@ export class RedisProcess extends ServerProcess {
   protected commandLine(): CommandLine {
     const listen = this.port === 0 ? ['--port', '0', '--unixsocket', this.socketPath] : ['--port', String(this.port), '--bind', HOST]
     const own = ['--save', '', '--appendonly', 'no', '--dir', this.directory, '--daemonize', 'no']
-    const { binary = BINARY, busPort, args = [] } = this.options
+    const { binary = BINARY, busPort, tls, args = [] } = this.options
     const cluster = busPort === undefined ? [] : ['--cluster-enabled', 'yes', '--cluster-port', String(busPort)]
-    return { binary, args: [...listen, ...own, ...cluster, ...args] }
+    const inTls = tls === undefined ? [] : [...tlsDirectives(tls), ['tls-cluster', 'yes'] as const].flatMap(([name, value]) => [`--${name}`, value])
+    return { binary, args: [...listen, ...own, ...cluster, ...inTls, ...args] }
   }
 
   /** It may not answer, or not yet. */

@@ -1,5 +1,4 @@
 /** The wire against a real memcached by every road: unix socket, IPv6, TLS, SASL, and the text protocol's own login. */
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
@@ -9,6 +8,7 @@ import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { dumpKeys } from '../../src/wire/memcached/operator/key-dump.js'
 import type { Reply } from '../../src/wire/wire.js'
+import { writeCertificate } from '../support/certificate.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { serverOf, serversOf } from '../support/servers.js'
 
@@ -78,19 +78,7 @@ describe('TLS', () => {
   const address = (): string => server?.address ?? ''
 
   beforeAll(async () => {
-    const openssl = (...args: string[]): unknown => execFileSync('openssl', args, { stdio: 'pipe' })
-    try {
-      openssl('version')
-    } catch {
-      throw new Error('These tests make certificates with the openssl command: install the package "openssl".')
-    }
-    for (const name of ['server', 'stranger']) {
-      openssl(
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-        ...['-subj', '/CN=cache.example', '-addext', 'subjectAltName=DNS:cache.example,IP:127.0.0.1'],
-        ...['-keyout', file(`${name}.key`), '-out', file(`${name}.pem`)],
-      )
-    }
+    for (const name of ['server', 'stranger']) writeCertificate(directory, name)
     const tls = `ssl_chain_cert=${file('server.pem')},ssl_key=${file('server.key')}`
     const verify = `,ssl_verify_mode=2,ssl_ca_cert=${file('server.pem')}`
     server = await MemcachedServer.start({ args: ['-Z', '-o', tls + verify] })

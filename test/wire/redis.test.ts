@@ -1,7 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvalidSavePathError, SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
@@ -86,26 +82,6 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
     expect((await run(wire, { op: 'touch', key: 'k', ttlSec: 50 })).status).toBe('ok')
     expect((await run(wire, { op: 'cad', key: 'k', cas })).status).toBe('ok')
     await wire.close()
-  })
-
-  it('over TLS, with a certificate that is checked', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'latchkey-tls-'))
-    try {
-      const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'], { stdio: 'ignore' })
-      const port = 15_000 + Math.floor(Math.random() * 17_000)
-      await using server = await RedisProcess.start({
-        args: ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no'],
-      })
-      expect(server.running).toBe(true)
-      const wire = redisWireTo(`rediss://127.0.0.1:${String(port)}?ca=${cert}`)
-      expect((await run(wire, ADD)).status).toBe('ok')
-      const stranger = redisWireTo(`rediss://127.0.0.1:${String(port)}`)
-      expect((await failureOf(stranger)).message).toContain('self-signed certificate')
-      await Promise.all([wire.close(), stranger.close()])
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
-    }
   })
 
   it('what others have stored is read, and replaced by its content only', async () => {
