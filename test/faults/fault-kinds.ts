@@ -1,10 +1,22 @@
 /** The columns of the matrix: what breaks, as the caller sees it, and how it is mended. */
-import type { Fault } from '../support/proxy.js'
+import type { SessionManager } from 'latchkey'
+import type { Fault, FaultProxy } from '../support/proxy.js'
+import type { ServerProcess } from '../support/server-process.js'
 import type { Struck, Trouble } from './cell.js'
 import { expected } from './expectations.js'
-import type { ServerRig } from './server-ground.js'
+import type { Rig } from './rig.js'
 
-export interface FaultKind extends Trouble<ServerRig> {
+/** What is struck: a server, and the proxy before it. */
+export interface Victim {
+  readonly proxy: FaultProxy
+  readonly server: ServerProcess
+  readonly flightMs: number
+  readonly manager: SessionManager
+  readonly stranger: string
+}
+
+export interface FaultKind extends Omit<Trouble<Rig>, 'strike'> {
+  strike(victim: Victim): Promise<Struck>
   /** What the caller of the broken exchange sees: its answer all the same, the connection's end, or nothing. */
   readonly seen: 'answer' | 'end' | 'silence'
   /** Nothing is answered before it is mended; otherwise the very next exchange is whole. */
@@ -34,48 +46,49 @@ const traits = (given: Traits): Required<Traits> & Pick<FaultKind, 'expected'> =
 const passing = (
   name: string,
   seen: FaultKind['seen'],
-  what: Fault | ((rig: ServerRig) => Fault),
+  what: Fault | ((victim: Victim) => Fault),
   given: Traits = {},
 ): FaultKind => ({
   name,
   seen,
   ...traits(given),
-  async strike(rig): Promise<Struck> {
-    const before = rig.proxy.counts.faults
-    const fault = typeof what === 'function' ? what(rig) : what
+  async strike(victim): Promise<Struck> {
+    const { proxy, manager, stranger } = victim
+    const before = proxy.counts.faults
+    const fault = typeof what === 'function' ? what(victim) : what
     // What a confused proxy would hand out next is then another session's record.
-    if (fault === 'foreignReply') await rig.manager.peek(rig.stranger)
-    if (given.lasts === true) rig.proxy.always(fault)
-    else void rig.proxy.next(fault)
+    if (fault === 'foreignReply') await manager.peek(stranger)
+    if (given.lasts === true) proxy.always(fault)
+    else void proxy.next(fault)
     return {
-      happened: () => rig.proxy.counts.faults > before,
+      happened: () => proxy.counts.faults > before,
       heal: async () => {
-        rig.proxy.clear()
+        proxy.clear()
       },
     }
   },
 })
 
 const lateRequest = (name: string, flights: number): FaultKind =>
-  passing(name, 'silence', (rig) => ({ delayRequestMs: rig.flightMs * flights }), { zombieFlights: flights })
+  passing(name, 'silence', ({ flightMs }) => ({ delayRequestMs: flightMs * flights }), { zombieFlights: flights })
 
 /** The server dies of the next request, or of its answer; `again` at once, or when it is mended. */
 const killing = (name: string, when: 'onRequest' | 'onReply', again: boolean): FaultKind => ({
   name,
   seen: 'end',
   ...traits({ ownServer: true, lasts: !again, empties: 'in flight' }),
-  async strike(rig) {
+  async strike({ proxy, server }) {
     let done: Promise<void> | undefined
-    rig.proxy[when] = () => {
-      done ??= again ? rig.server.restart() : rig.server.kill()
+    proxy[when] = () => {
+      done ??= again ? server.restart() : server.kill()
       return undefined
     }
     return {
       happened: () => done !== undefined,
       heal: async () => {
-        rig.proxy[when] = undefined
+        proxy[when] = undefined
         await done
-        if (!rig.server.running) await rig.server.restart()
+        if (!server.running) await server.restart()
       },
     }
   },
@@ -85,8 +98,8 @@ const restarted: FaultKind = {
   name: 'server restarted before',
   seen: 'end',
   ...traits({ ownServer: true, empties: 'before' }),
-  async strike(rig) {
-    await rig.server.restart()
+  async strike({ server }) {
+    await server.restart()
     return { happened: () => true, heal: () => Promise.resolve() }
   },
 }
@@ -96,12 +109,12 @@ const stopped: FaultKind = {
   seen: 'silence',
   // What was sent meanwhile is carried out when it goes on.
   ...traits({ ownServer: true, lasts: true, zombieFlights: 0.5 }),
-  async strike(rig) {
-    await rig.server.pause()
+  async strike({ server }) {
+    await server.pause()
     return {
       happened: () => true,
       heal: async () => {
-        rig.server.resume()
+        server.resume()
       },
     }
   },
@@ -111,7 +124,7 @@ export const FAULTS: readonly FaultKind[] = [
   passing('reply late, in time', 'answer', { delayReplyMs: 40 }),
   passing('reply byte by byte', 'answer', 'trickle'),
   passing('reply twice', 'answer', 'replyTwice'),
-  passing('reply past the deadline', 'silence', (rig) => ({ delayReplyMs: rig.flightMs * LATE })),
+  passing('reply past the deadline', 'silence', ({ flightMs }) => ({ delayReplyMs: flightMs * LATE })),
   lateRequest('request past its flight', LATE_FLIGHT),
   lateRequest('request past the deadline', LATE),
   passing('reply dropped', 'silence', 'dropReply'),

@@ -105,6 +105,22 @@ describe('while a node of three stands still', () => {
   })
 })
 
+/** It has lost what it had, as after a restart. */
+async function empty(node: number): Promise<void> {
+  for (const key of [LOCK, `${PREFIX}sid`, markKeyOf(PREFIX)]) await stores[node]?.flight('', [{ op: 'delete', key }])
+}
+
+it('where two of three nodes have been emptied, who asks waits for the lock on the third: only that one knows the session', async () => {
+  const [holder, visitor] = [processOf([1, 1, 1]), processOf([1, 1, 1])]
+  await clock.runUntil(holder.manager.run<{ n: number }>('sid', ({ data }) => void (data.n = 7)))
+  const session = await clock.runUntil(holder.manager.start('sid'))
+  await Promise.all([empty(0), empty(1)])
+  const visit = visitor.manager.start<{ n: number }>('sid')
+  await pause(300)
+  await clock.runUntil(session.abort())
+  expect((await clock.runUntil(visit)).data.n).toBe(7)
+})
+
 /** The nodes where the lock still stands. */
 const standsOn = async (): Promise<number[]> => {
   const found = await Promise.all([0, 1, 2].map(lockOn))
@@ -162,6 +178,17 @@ describe('a lock that one node of three keeps although it was let go of is taken
     session.data.n = 1
     for (const node of [1, 2]) wires[node]?.failNext({ kind: 'lost-request' }, 'cas', '-lck')
     await inVirtualTime(session.save().catch(() => undefined))
+    await inVirtualTime(session.abort())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after a renewal that only one could carry out, as two have been emptied', async () => {
+    const { manager } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start('sid'))
+    await Promise.all([empty(0), empty(1)])
+    await pause((LEASE_SEC * 1000) / 2)
+    expect(session.signal.aborted).toBe(true)
     await inVirtualTime(session.abort())
     await pause(1000)
     expect(await standsOn()).toEqual([])

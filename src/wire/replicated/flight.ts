@@ -39,6 +39,13 @@ export function inOrder({ commands, sorted, set }: Errand, replies: Replies): Re
   })
 }
 
+/** What came of the lock on most nodes, where too few have said that all went well. */
+export function exitReply(op: 'cad' | 'cas', heard: readonly (readonly [number, { readonly exit: Reply }])[]): Reply {
+  const isDone = heard.some(([, { exit }]) => exit.status === 'ok')
+  if (op === 'cad' && isDone) return OK
+  return isDone || heard.some(([, { exit }]) => exit.status === 'exists') ? EXISTS : MISSING
+}
+
 /** The reply to the `get` of a record. */
 export const recordReply = (record: ReturnType<typeof recordIn>, clock: Pick<Clock, 'wallMs'>): Reply =>
   record === undefined

@@ -1,6 +1,6 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
 import { type Head, headIn, headText, nextCount, type Seal, withHead } from './copy.js'
-import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
+import { adviceIn, ask, type Errand, exitReply, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
 import type { Member } from './member.js'
@@ -173,18 +173,15 @@ export class Leaving implements Question<Left> {
     const { set, receiver } = this.errand
     const heard = heardIn(answers)
     const receipts = heard.filter(([, left]) => isReceipt(left))
-    if (!this.isKept) {
-      for (const node of this.strays) this.leave(set.members[node])
-      // By another version than the one that is known it may be ours still: a renewal that failed has kept it here.
-      for (const [node, { exit }] of heard) if (exit.status === 'exists') this.leave(set.members[node])
-    }
+    this.leaveBehind(heard)
     if (receipts.length >= set.quorum.majority) return this.acknowledge(receipts, heard)
     const members = this.members
     const isUnclear = members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
     if (this.stored === undefined) {
       // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
       if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
-      return this.land(heard, { change: undefined, exit: this.exitReply(heard) })
+      if (this.isKept) for (const [node, { exit }] of heard) if (exit.status === 'ok') this.leave(set.members[node])
+      return this.land(heard, { change: undefined, exit: exitReply(this.exit.op, heard) })
     }
     const written = heard.filter(([, left]) => isWritten(left)).length
     // A write that one node has taken may be found, and gone on from, by whoever comes next.
@@ -195,13 +192,14 @@ export class Leaving implements Question<Left> {
     const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
     const [first] = heard
     if (first === undefined) return receiver.failed(this.failureOf(answers))
-    this.land(heard, { change: refusal ?? MISSING, exit: this.exitReply(heard) })
+    this.land(heard, { change: refusal ?? MISSING, exit: exitReply(this.exit.op, heard) })
   }
 
-  private exitReply(heard: readonly (readonly [number, Left])[]): Reply {
-    const done = heard.some(([, { exit }]) => exit.status === 'ok')
-    if (this.exit.op === 'cad' && done) return OK
-    return heard.some(([, { exit }]) => exit.status === 'exists') || done ? EXISTS : MISSING
+  /** When it is let go of, or handed on. By another version than the known one it may be ours still: a renewal that failed has kept it. */
+  private leaveBehind(heard: readonly (readonly [number, Left])[]): void {
+    if (this.isKept) return
+    const nodes = heard.flatMap(([node, { exit }]) => (exit.status === 'exists' ? [node] : []))
+    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])
   }
 
   private failureOf(answers: readonly Answer<Left>[]): FlightError {

@@ -8,7 +8,6 @@ import type { Roster } from './roster.js'
 import { LockVersions } from './versions.js'
 
 type Vote = Ballot & { readonly advice: Reply | undefined }
-
 type Votes = readonly (readonly [number, Vote])[]
 type Take = Command & { readonly op: 'add' | 'cas' }
 
@@ -160,7 +159,8 @@ export class Taking implements Question<Vote> {
     }
     // All are there, so that the marks are under way: who comes again finds them.
     if (isEnrolling && granted.length < quorum.majority && votes.length === quorum.replicas) return this.landLocked(votes)
-    if (votes.length < quorum.majority || granted.length >= quorum.majority || others.length === 0) {
+    // Where too many have been emptied all must speak: one whose lock another one has will, when that is let go of.
+    if (votes.length < quorum.majority || (granted.length >= quorum.majority && votes.length < quorum.replicas) || others.length === 0) {
       return errand.receiver.failed(tooFew(quorum, this.answers, errand.set.membersOf(this.route), false))
     }
     const [full] = others.filter(([, { lock }]) => lock.status === 'outOfMemory' || lock.status === 'tooLarge')
