@@ -77,6 +77,9 @@ class Repair {
   async run(): Promise<Repaired> {
     // Before the first key is listed: what a node has lost was acknowledged before it was marked as emptied.
     this.states = await this.nodes.states(true)
+    for (const { name, state, listed } of this.states) {
+      if (state === 'foreign') throw new NotSupportedError(`${name} is on another list of servers (${String(listed)}; here: ${this.nodes.listed}). Name the save path of the processes that use it.`)
+    }
     let isListed = true
     for (let walk = 0; walk < WALKS && !this.wasEmptiedAgain; walk++) {
       const { keys, listed } = await this.walk()

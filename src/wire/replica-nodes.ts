@@ -4,10 +4,12 @@ export interface NodeState {
   readonly node: number
   /** Its address, without credentials. */
   readonly name: string
-  /** `emptied`: it has lost what it had, and does not have all of it again. `new`: no node has been used yet. */
-  readonly state: 'whole' | 'emptied' | 'new' | 'away'
+  /** `emptied`: it has lost what it had, and does not have all of it again. `new`: no node has been used yet. `foreign`: it is on another list. */
+  readonly state: 'whole' | 'emptied' | 'new' | 'foreign' | 'away'
   /** A name for the time since it was last emptied; undefined: it has none yet, or is away. */
   readonly incarnation: string | undefined
+  /** The name of the list that it is on. */
+  readonly listed: string | undefined
 }
 
 /** A record, and what decides which nodes keep it. */
@@ -37,6 +39,8 @@ export interface Sights {
 
 /** The nodes of a wire that keeps each session on several of them, each by itself: for their operators. */
 export interface ReplicaNodes {
+  /** The name of the list, by which a node that is on another one is told. */
+  readonly listed: string
   /** @param marks whether a node that has been emptied is marked as that, where nobody has done so yet. */
   states(marks: boolean): Promise<readonly NodeState[]>
   /** The places of the nodes that keep what has this route. */

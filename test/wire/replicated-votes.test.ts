@@ -53,7 +53,7 @@ function processOf(latencies: readonly number[], waitMs = 5000): { readonly mana
   })
   const wire = createReplicatedWire({
     places: wires.map((one, node) => ({ name: `n${String(node)}`, wire: one, keyPrefix: '' })),
-    ...{ replicas: 3, ranked: () => [0, 1, 2], markKey: markKeyOf(PREFIX), clock, random, flightMs: FLIGHT_MS },
+    ...{ replicas: 3, list: 'one', ranked: () => [0, 1, 2], markKey: markKeyOf(PREFIX), clock, random, flightMs: FLIGHT_MS },
     kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
   })
   const neighbours = town.neighbours(`process${String(processes)}`)

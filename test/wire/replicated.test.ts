@@ -61,7 +61,7 @@ describe('sessions on three nodes', () => {
   it('each node has an incarnation of its own, by which the versions of its locks are told from those of the others', async () => {
     await count(managerOf(), 'first')
     const marks = await Promise.all(servers.map((_server, index) => markOf(node(index))))
-    for (const mark of marks) expect(mark).toMatch(/^[0-9a-f]{16} whole$/)
+    for (const mark of marks) expect(mark).toMatch(/^[0-9a-f]{16} whole 3of3-[0-9a-f]{16}$/)
     expect(new Set(marks).size).toBe(3)
   })
 
@@ -181,6 +181,47 @@ describe('a node of three', () => {
     // All three are asked: what the third has is the best that anybody knows.
     await expect.poll(() => codeOf(count(managerOf(), 'two'))).toBe('served')
     expect(await counted(managerOf(), 'two')).toBe(2)
+  })
+})
+
+describe('processes with two lists', () => {
+  const pathOf = (...nodes: number[]): string => `${nodes.map((index) => `tcp://127.0.0.1:${String(node(index).port)}`).join(',')}?replicas=${String(nodes.length)}`
+  const withList = (...nodes: number[]): SessionManager => managerOf({ savePath: pathOf(...nodes) })
+
+  it('the same nodes in another order are the same list', async () => {
+    await count(withList(0, 1, 2), 'ordered')
+    const other = withList(2, 0, 1)
+    await count(other, 'ordered')
+    expect(await counted(withList(1, 2, 0), 'ordered')).toBe(2)
+    expect((await other.health()).state).toBe('ready')
+  })
+
+  it('who comes with another list is refused, whatever it asks for, is told what to do, and marks nothing', async () => {
+    const first = withList(0, 1, 2)
+    await count(first, 'split')
+    const marks = await Promise.all(servers.map(markOf))
+    const other = withList(0)
+    for (const work of [() => count(other, 'split'), () => count(other, 'new'), () => counted(other, 'split'), () => other.destroy('split')]) {
+      await expect(work()).rejects.toMatchObject({ code: 'LATCHKEY_NOT_SUPPORTED', message: expect.stringContaining('Give every process the same save path') as string })
+    }
+    const { state, nodes } = await other.health()
+    expect([state, nodes[0]?.reason]).toEqual(['degraded', expect.stringContaining('by another list of servers (3of3-')])
+    expect(await Promise.all(servers.map(markOf))).toEqual(marks)
+    for (const server of servers) expect(await server.commandText(`get ${prefix}split-lck`)).toBe('END\r\n')
+    await count(first, 'split')
+    expect(await counted(first, 'split')).toBe(2)
+  })
+
+  it('a node of theirs is never marked by who has another list, also where it was emptied', async () => {
+    const first = withList(0, 1, 2)
+    await count(first, 'kept')
+    await node(2).commandText('flush_all')
+    const other = managerOf({ savePath: pathOf(1, 2).replace('replicas=2', 'replicas=1') })
+    // Each is asked of one of the two nodes.
+    for (const id of ['one', 'two', 'three', 'four']) expect(await codeOf(count(other, id))).toBe('LATCHKEY_NOT_SUPPORTED')
+    expect(await markOf(node(2))).toBe('')
+    await count(first, 'kept')
+    await expect.poll(() => markOf(node(2))).toMatch(/ emptied 3of3-/)
   })
 })
 

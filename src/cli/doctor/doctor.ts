@@ -20,7 +20,7 @@ export async function doctor(place: Place): Promise<Report> {
   const examined = await Promise.all(
     place.store.nodes.map(async (node) => {
       const { findings, ...more } = await examine(place, node)
-      return { ...more, findings: [...findings, ...states.filter(({ name, state }) => isOf(node, name) && state === 'emptied').map(emptied)] }
+      return { ...more, findings: [...findings, ...states.filter(({ name }) => isOf(node, name)).flatMap(ofState)] }
     }),
   )
   place.signal.throwIfAborted()
@@ -34,6 +34,15 @@ export async function doctor(place: Place): Promise<Report> {
 
 /** Behind a proxy a node is a part of it: its name is the proxy's, and the beginning of its keys. */
 const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
+
+const ofState = (state: NodeState): Finding[] => (state.state === 'emptied' ? [emptied(state)] : state.state === 'foreign' ? [foreign(state)] : [])
+
+const foreign = ({ name, listed }: NodeState): Finding => ({
+  code: 'server-lists-differ',
+  severity: 'problem',
+  message: `${name} keeps sessions by another list of servers (${String(listed)}), and nobody is served by this one`,
+  advice: 'Give every process, and this command, the same servers in the same words. If nobody uses the other list any more, restart that server.',
+})
 
 const emptied = ({ name }: NodeState): Finding => ({
   code: 'node-emptied',

@@ -5,7 +5,7 @@ import type { Place } from '../replicated/member.js'
 import { createReplicatedWire } from '../replicated/replicated-wire.js'
 import type { Wire } from '../wire.js'
 import { createMemcachedWire } from './memcached-wire.js'
-import { createRanking } from './rendezvous.js'
+import { createRanking, murmur3, type WeightedNode } from './rendezvous.js'
 import { describeServer, nodeId, type ServerAddress } from './save-path.js'
 
 /** One flight may take two rounds more, to try in order, if the first was quick: together they keep the deadline. */
@@ -39,6 +39,7 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
   return createReplicatedWire({
     places: nodes.map(({ place }) => place),
     replicas,
+    list: listOf(nodes, replicas),
     ranked: createRanking(nodes, replicas),
     kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
     markKey,
@@ -46,6 +47,13 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
     random: systemRandom,
     flightMs,
   })
+}
+
+/** The same in all processes, whatever the order of the servers: it decides nothing. */
+function listOf(nodes: readonly WeightedNode[], replicas: number): string {
+  const all = nodes.map(({ id, weight }) => `${id}*${String(weight)}`).sort().join(' ')
+  const hash = [0, 1].map((seed) => murmur3(all, seed).toString(16).padStart(8, '0')).join('')
+  return `${String(replicas)}of${String(nodes.length)}-${hash}`
 }
 
 const never = (): boolean => false

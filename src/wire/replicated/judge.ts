@@ -5,8 +5,9 @@
  */
 import { areSameBytes, type Cas, FlightError, type Quorum, type Reply, type Value } from '../wire.js'
 import { type Copy, type Count, newestOf } from './copy.js'
-import type { Mark } from './member.js'
+import { isOurs, type ReadMark } from './member.js'
 import type { Answer } from './round.js'
+import type { Lists } from './lists.js'
 import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
 
 export const quorumOf = (replicas: number): Quorum => ({ replicas, majority: Math.floor(replicas / 2) + 1 })
@@ -14,10 +15,20 @@ export const quorumOf = (replicas: number): Quorum => ({ replicas, majority: Mat
 /** What a node says of a session. */
 export interface Statement {
   /** Undefined: the node has been emptied, and nobody has noted that yet. */
-  readonly mark: Mark | undefined
+  readonly mark: ReadMark | undefined
   /** Undefined: nothing stands there. */
   readonly copy: Copy | undefined
   readonly recordCas: Cas | undefined
+}
+
+/** The lock that stands on most nodes, by the votes of those that have refused theirs. */
+export const occupied = (votes: readonly (readonly [number, Ballot])[]): ReturnType<typeof mostCommon> =>
+  mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))
+
+/** Nodes, and the list that they should be on. */
+interface Listed {
+  readonly members: readonly { readonly name: string }[]
+  readonly lists: Lists
 }
 
 /** What a node answers to who wants the lock there. */
@@ -37,8 +48,14 @@ export function heardIn<Heard extends object>(answers: readonly Answer<Heard>[])
   return heard
 }
 
+/** Why nothing may be decided here: one of these nodes is on another list. Undefined: none is. */
+export function strangerAmong(statements: readonly (readonly [number, Statement])[], { members, lists }: Listed): FlightError | undefined {
+  for (const [node, { mark }] of statements) if (mark?.stage === 'foreign') return lists.refusal(members[node]?.name ?? '', mark.listed)
+  return undefined
+}
+
 /** A grant counts with the node's incarnation: without it nobody could say later when it was given. */
-export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && mark !== undefined
+export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && isOurs(mark)
 
 /** Who took longer than half a lease to take it may have lost a part of it again. */
 export const isInTime = (tookMs: number, leaseSec: number): boolean => tookMs < leaseSec * 500
@@ -52,7 +69,7 @@ export function isComplete(statements: readonly Statement[], { replicas, majorit
   if (statements.length >= replicas) return true
   const present = statements.filter(({ copy }) => copy !== undefined).length
   if (present > 0) return present >= majority
-  return statements.filter(({ mark }) => mark?.isWhole === true).length >= majority
+  return statements.filter(({ mark }) => isOurs(mark) && mark.isWhole).length >= majority
 }
 
 const NOTHING_YET: Count = { count: 0, ordinal: 0, longestSec: 0, endsAtSec: 0 }
@@ -85,11 +102,11 @@ export function lockIn(ballots: readonly (readonly [number, Ballot])[], token: V
 interface Standing {
   readonly value: Value
   readonly cas: Cas
-  readonly mark: Mark | undefined
+  readonly mark: ReadMark | undefined
 }
 
 /** The lock that the reply tells of, if it does. */
-export const standingOn = (node: number, reply: Reply | undefined, mark: Mark | undefined): [number, Standing][] =>
+export const standingOn = (node: number, reply: Reply | undefined, mark: ReadMark | undefined): [number, Standing][] =>
   reply?.value === undefined || reply.cas === undefined ? [] : [[node, { value: reply.value, cas: reply.cas, mark }]]
 
 /** The lock that stands on most nodes; undefined: none does. */

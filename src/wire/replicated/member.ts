@@ -1,4 +1,5 @@
 import type { Cas, Command, Receiver, Reply, Value, Wire } from '../wire.js'
+import type { Lists, Stage } from './lists.js'
 
 /** A node of the list: a wire to it alone, and what its keys begin with where several nodes share the wire. */
 export interface Place {
@@ -18,17 +19,31 @@ export interface Mark {
   readonly incarnation: string
   /** Whether it has what it should have: only then its "missing" is a statement. */
   readonly isWhole: boolean
+  /** The name of the list that it is on. */
+  readonly listed: string
 }
+
+/** A mark as this process understands it. */
+export interface ReadMark extends Mark {
+  readonly stage: Stage
+}
+
+/** Of a node that counts. */
+export type OurMark = ReadMark & { readonly stage: Exclude<Stage, 'foreign'> }
+
+/** Whether the node counts: it is marked, and on the list of this process. */
+export const isOurs = (mark: ReadMark | undefined): mark is OurMark => mark !== undefined && mark.stage !== 'foreign'
 
 export class Member {
   /** It did not answer last time: others are not kept waiting for it. */
   isSuspect = false
   private markText = ''
-  private mark: Mark | undefined
+  private mark: ReadMark | undefined
 
   constructor(
     readonly index: number,
     readonly place: Place,
+    private readonly lists: Lists,
   ) {}
 
   get name(): string {
@@ -55,28 +70,34 @@ export class Member {
   }
 
   /** Asks for the mark, and what it stands there as. @throws FlightError */
-  async readMark(getMark: Command): Promise<{ readonly mark: Mark | undefined; readonly cas: Cas | undefined }> {
+  async readMark(getMark: Command): Promise<{ readonly mark: ReadMark | undefined; readonly cas: Cas | undefined }> {
     const [reply] = await this.flight('', [getMark])
     return { mark: reply && this.markIn(reply), cas: reply?.cas }
   }
 
   /** As it was last read. */
-  get lastMark(): Mark | undefined {
+  get lastMark(): ReadMark | undefined {
     return this.mark
   }
 
   /** The mark in the reply to its `get`; undefined: there is none. It is nearly always the same one. */
-  markIn({ value }: Reply): Mark | undefined {
+  markIn({ value }: Reply): ReadMark | undefined {
     return value === undefined ? undefined : this.markOf(value)
   }
 
-  markOf(value: Value): Mark | undefined {
+  markOf(value: Value): ReadMark | undefined {
     const text = value.toString()
     if (text !== this.markText) {
       this.markText = text
-      this.mark = readMark(text)
+      this.mark = this.read(text)
     }
     return this.mark
+  }
+
+  private read(text: string): ReadMark | undefined {
+    const [, incarnation, state, listed] = MARK.exec(text) ?? []
+    if (incarnation === undefined || listed === undefined) return undefined
+    return { incarnation, isWhole: state === WHOLE, listed, stage: this.lists.stageOf(listed) }
   }
 }
 
@@ -84,11 +105,6 @@ const WHOLE = 'whole'
 const EMPTIED = 'emptied'
 
 /** In an incarnation, nothing that a head has between its parts. */
-const MARK = /^([a-z0-9]{1,32}) (whole|emptied)( .*)?$/
+const MARK = /^([a-z0-9]{1,32}) (whole|emptied) (\S{1,100})$/
 
-function readMark(text: string): Mark | undefined {
-  const [, incarnation, state] = MARK.exec(text) ?? []
-  return incarnation === undefined ? undefined : { incarnation, isWhole: state === WHOLE }
-}
-
-export const markText = ({ incarnation, isWhole }: Mark): Value => `${incarnation} ${isWhole ? WHOLE : EMPTIED}`
+export const markText = ({ incarnation, isWhole, listed }: Mark): Value => `${incarnation} ${isWhole ? WHOLE : EMPTIED} ${listed}`

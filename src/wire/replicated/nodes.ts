@@ -2,7 +2,7 @@ import { NotSupportedError } from '../../errors.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight, Sights } from '../replica-nodes.js'
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { type Copy, copyIn, isSameCopy, newestOf } from './copy.js'
-import { markText, type Member } from './member.js'
+import { isOurs, markText, type Member } from './member.js'
 import { MARK_SEC, type Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'
 
@@ -16,6 +16,10 @@ export class Nodes implements ReplicaNodes {
     private readonly roster: Roster,
   ) {}
 
+  get listed(): string {
+    return this.set.lists.name
+  }
+
   async states(marks: boolean): Promise<readonly NodeState[]> {
     if (marks) await this.roster.enrol()
     const looked = await Promise.all(this.set.members.map((member) => this.stateOf(member)))
@@ -28,11 +32,11 @@ export class Nodes implements ReplicaNodes {
     const { index: node, name } = member
     try {
       const { mark } = await member.readMark(this.set.getMark)
-      const state = mark === undefined ? 'new' : mark.isWhole ? 'whole' : 'emptied'
-      return { node, name, state, incarnation: mark?.incarnation }
+      const state = mark === undefined ? 'new' : !isOurs(mark) ? 'foreign' : mark.isWhole ? 'whole' : 'emptied'
+      return { node, name, state, incarnation: mark?.incarnation, listed: mark?.listed }
     } catch (error) {
       if (!(error instanceof FlightError)) throw error
-      return { node, name, state: 'away', incarnation: undefined }
+      return { node, name, state: 'away', incarnation: undefined, listed: undefined }
     }
   }
 
@@ -78,7 +82,7 @@ export class Nodes implements ReplicaNodes {
       const { mark, cas } = await member.readMark(this.set.getMark)
       if (mark?.incarnation !== incarnation || cas === undefined) return false
       if (mark.isWhole) return true
-      const whole: Command = { op: 'cas', key, cas, value: markText({ incarnation, isWhole: true }), ttlSec: MARK_SEC }
+      const whole: Command = { op: 'cas', key, cas, value: markText({ ...mark, isWhole: true }), ttlSec: MARK_SEC }
       try {
         const [reply] = await member.flight('', [whole])
         if (reply?.status === 'ok') return true

@@ -1,7 +1,7 @@
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
-import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement } from './judge.js'
+import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement, strangerAmong } from './judge.js'
 import type { Member } from './member.js'
 import type { Answer, Question } from './round.js'
 import { LockVersions } from './versions.js'
@@ -45,7 +45,9 @@ export class Reading implements Question<Seen> {
   }
 
   stateOf(answers: readonly Answer<Seen>[]): 'open' | 'enough' | 'over' {
-    if (!this.isKnown(heardIn(answers))) return 'open'
+    const heard = heardIn(answers)
+    if (strangerAmong(heard, this.errand.set) !== undefined) return 'over'
+    if (!this.isKnown(heard)) return 'open'
     // Who holds the session, or looks for a lock, wants to know of every node.
     return this.errand.sorted.readsLock ? 'enough' : 'over'
   }
@@ -59,6 +61,8 @@ export class Reading implements Question<Seen> {
     const { errand, route } = this
     const { set, receiver } = errand
     const heard = heardIn(answers)
+    const stranger = strangerAmong(heard, set)
+    if (stranger !== undefined) return receiver.failed(stranger)
     if (!this.isKnown(heard)) {
       receiver.failed(tooFew(set.quorum, answers, set.membersOf(route), true))
       return

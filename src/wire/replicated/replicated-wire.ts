@@ -22,7 +22,8 @@ import { MOST_HEAD_BYTES } from './copy.js'
 import { adviceReply, type Errand } from './flight.js'
 import { quorumOf } from './judge.js'
 import { Leaving } from './leaving.js'
-import { Member, type Place } from './member.js'
+import { Lists } from './lists.js'
+import { isOurs, Member, type Place } from './member.js'
 import { Nodes } from './nodes.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
@@ -34,6 +35,8 @@ import { AdviceVersion, LockVersions } from './versions.js'
 export interface ReplicatedWireOptions {
   /** The nodes; at least as many as there are copies. */
   readonly places: readonly Place[]
+  /** What all processes call this list, and no other one. */
+  readonly list: string
   /** How many nodes keep each session. */
   readonly replicas: number
   /** The places of the nodes that keep a session, the same in all processes. */
@@ -70,10 +73,11 @@ class ReplicatedWire implements Wire, StraightHost {
 
   constructor(options: ReplicatedWireOptions) {
     const { places, replicas, clock, markKey, random } = options
+    const lists = new Lists(options.list)
     this.quorum = quorumOf(replicas)
-    this.members = places.map((place, index) => new Member(index, place))
-    this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members })
-    this.roster = new Roster(this.members, markKey, clock, random)
+    this.members = places.map((place, index) => new Member(index, place, lists))
+    this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members, lists })
+    this.roster = new Roster(this.members, markKey, lists, clock, random)
     this.replicaNodes = new Nodes(this.set, this.roster)
     const [first] = places
     const prefixBytes = Math.max(...places.map(({ keyPrefix }) => keyPrefix.length))
@@ -139,7 +143,8 @@ class ReplicatedWire implements Wire, StraightHost {
       name: member.name,
       ask: async () => {
         const [reply] = await member.flight('', [this.set.getMark])
-        if (reply !== undefined) member.markIn(reply)
+        const mark = reply && member.markIn(reply)
+        if (mark !== undefined && !isOurs(mark)) throw this.set.lists.refusal(member.name, mark.listed)
       },
       isEmptied: () => member.lastMark?.isWhole === false,
     }))

@@ -1,7 +1,8 @@
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
-import type { Command } from '../wire.js'
-import { type Mark, markText, type Member } from './member.js'
+import type { Command, FlightError } from '../wire.js'
+import type { Lists } from './lists.js'
+import { isOurs, type Mark, markText, type Member } from './member.js'
 
 /** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
 const FOUNDING_MS = 100
@@ -9,16 +10,21 @@ const INCARNATION_BYTES = 8
 /** As good as for ever: a mark goes when the node is emptied. */
 export const MARK_SEC = 10 * 365 * 86_400
 
+type Seen = 'marked' | 'none' | 'foreign' | 'away'
+
 /**
  * Sees to it that every node has its mark. Where none has one, the set is new, and all of them are whole. Where others have, a
- * node without one has been emptied: it is marked as that, until it has been repaired.
+ * node without one has been emptied: it is marked as that, until it has been repaired. On the nodes of another list nothing is marked.
  */
 export class Roster {
   private enrolling: Promise<void> | undefined
+  /** Why nobody is served by this list, as far as is known: one of its nodes is on another one. */
+  stranger: FlightError | undefined
 
   constructor(
     private readonly members: readonly Member[],
     private readonly markKey: string,
+    private readonly lists: Lists,
     private readonly clock: Clock,
     private readonly random: Random,
   ) {}
@@ -43,7 +49,8 @@ export class Roster {
     const unmarked = this.members.filter((member) => seen.get(member) === 'none')
     if (unmarked.length === this.members.length) return this.mark(unmarked, true)
     // Who is away may be the one that knows better.
-    if (unmarked.length === 0 || ![...seen.values()].includes('marked')) return
+    const said = [...seen.values()]
+    if (unmarked.length === 0 || !said.includes('marked') || said.includes('foreign')) return
     await new Promise<void>((resolve) => {
       this.clock.setTimer(resolve, FOUNDING_MS, { background: true })
     })
@@ -51,16 +58,20 @@ export class Roster {
     await this.mark(unmarked.filter((member) => again.get(member) === 'none'), false)
   }
 
-  private async look(): Promise<Map<Member, 'marked' | 'none' | 'away'>> {
-    const look = async (member: Member): Promise<[Member, 'marked' | 'none' | 'away']> => {
+  private async look(): Promise<Map<Member, Seen>> {
+    let stranger: FlightError | undefined
+    const look = async (member: Member): Promise<[Member, Seen]> => {
       try {
         const { mark } = await member.readMark({ op: 'get', key: this.markKey })
-        return [member, mark === undefined ? 'none' : 'marked']
+        if (mark?.stage === 'foreign') stranger = this.lists.refusal(member.name, mark.listed)
+        return [member, mark === undefined ? 'none' : isOurs(mark) ? 'marked' : 'foreign']
       } catch {
         return [member, 'away']
       }
     }
-    return new Map(await Promise.all(this.members.map(look)))
+    const seen = new Map(await Promise.all(this.members.map(look)))
+    this.stranger = stranger
+    return seen
   }
 
   private async mark(members: readonly Member[], isWhole: boolean): Promise<void> {
@@ -69,7 +80,7 @@ export class Roster {
 
   private commandFor(isWhole: boolean): Command {
     // Each is drawn by itself: of two nodes with one incarnation, the versions of one would be taken for those of the other.
-    const mark: Mark = { incarnation: Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex'), isWhole }
+    const mark: Mark = { incarnation: Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex'), isWhole, listed: this.lists.name }
     return { op: 'add', key: this.markKey, value: markText(mark), ttlSec: MARK_SEC }
   }
 }

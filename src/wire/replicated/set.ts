@@ -1,6 +1,7 @@
 import type { Clock } from '../../system/clock.js'
 import type { Command, Quorum, Value } from '../wire.js'
 import { Leftovers } from './leftovers.js'
+import type { Lists } from './lists.js'
 import type { Member } from './member.js'
 import { Patience } from './patience.js'
 
@@ -11,6 +12,7 @@ export interface SetOptions {
   readonly clock: Clock
   readonly quorum: Quorum
   readonly members: readonly Member[]
+  readonly lists: Lists
   /** The places of a session's nodes, in the order in which they are asked one after the other. */
   readonly ranked: (route: string) => readonly number[]
   readonly kindOf: (key: string) => Kind
@@ -37,6 +39,10 @@ export class ReplicaSet {
     this.leftovers = new Leftovers(options.clock)
     this.markKey = options.markKey
     this.getMark = { op: 'get', key: options.markKey }
+  }
+
+  get lists(): Lists {
+    return this.options.lists
   }
 
   get members(): readonly Member[] {

@@ -1,7 +1,7 @@
 import { type CycleEnd, type CycleFound, type CycleSeat, type CycleStart, startReplies } from '../cycle.js'
 import type { Reply, Value } from '../wire.js'
 import { sealText } from './copy.js'
-import type { Mark, Member } from './member.js'
+import { isOurs, type Mark, type Member } from './member.js'
 import type { Round } from './round.js'
 
 /** What a round is to the legs that tell it. */
@@ -80,7 +80,8 @@ export class Leg implements CycleStart, CycleEnd {
 
   started(found: CycleFound): void {
     this.found = found
-    this.mark = found.mark === undefined ? undefined : this.member.markOf(found.mark)
+    const mark = found.mark === undefined ? undefined : this.member.markOf(found.mark)
+    this.mark = isOurs(mark) ? mark : undefined
     this.isDone = true
     this.cycle.started(this)
   }

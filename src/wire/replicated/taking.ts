@@ -1,8 +1,9 @@
 import type { Command, FlightError, Reply, Value } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
-import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, mostCommon, recordIn, standingOn } from './judge.js'
-import type { Member } from './member.js'
+import { giveBack } from './giving-back.js'
+import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, occupied, recordIn, strangerAmong } from './judge.js'
+import { isOurs, type Member } from './member.js'
 import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
 import { LockVersions } from './versions.js'
@@ -69,7 +70,7 @@ export class Taking implements Question<Vote> {
     const lock = next(true) ?? EXISTS
     const marked = next(true)
     const mark = marked && member.markIn(marked)
-    if (mark === undefined) this.roster.note()
+    if (!isOurs(mark)) this.roster.note()
     const occupant = next(sorted.readsLock)
     const advice = next(member === this.adviser)
     const record = next(true)
@@ -103,12 +104,17 @@ export class Taking implements Question<Vote> {
     this.answers = answers
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
+    const stranger = strangerAmong(votes, set)
+    if (stranger !== undefined) {
+      this.held = new Set()
+      return this.giveBack(votes, () => this.errand.receiver.failed(stranger))
+    }
     if (this.isEnough(granted) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
       this.held = new Set(granted.map(([node]) => node))
       const { versions: before } = this
       if (before !== undefined) for (const member of set.membersOf(this.route)) if (!this.held.has(member.index)) this.leave(member, before.token)
       // A node without a mark keeps no lock that nobody counts.
-      for (const [node, vote] of votes) if (vote.mark === undefined) this.return(set.members[node], vote)
+      for (const [node, vote] of votes) if (!isOurs(vote.mark)) this.return(set.members[node], vote)
       return this.land(granted, votes)
     }
     this.held = new Set()
@@ -151,12 +157,13 @@ export class Taking implements Question<Vote> {
     const { clock, flightMs, quorum } = errand.set
     const tookMs = clock.nowMs() - this.startedMs
     const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
-    const isEnrolling = votes.some(([, { mark }]) => mark === undefined)
+    const isEnrolling = votes.some(([, { mark }]) => !isOurs(mark))
     // The set is new, or another process is just founding it. The first contact takes its time.
     if (isEnrolling && !this.hasEnrolled && tookMs < flightMs / 3) {
       this.hasEnrolled = true
       return void this.roster.enrol().then(() => this.start())
     }
+    if (isEnrolling && this.roster.stranger !== undefined) return errand.receiver.failed(this.roster.stranger)
     // All are there, so that the marks are under way: who comes again finds them.
     if (isEnrolling && granted.length < quorum.majority && votes.length === quorum.replicas) return this.landLocked(votes)
     // Where too many have been emptied all must speak: one whose lock another one has will, when that is let go of.
@@ -214,23 +221,7 @@ export class Taking implements Question<Vote> {
   }
 
   private giveBack(votes: Votes, then: () => void): void {
-    const mine = new Map(votes.flatMap(([node, { lock }]) => (lock.status === 'ok' && lock.cas !== undefined ? [[node, lock.cas] as const] : [])))
-    if (mine.size === 0) return then()
-    const { set } = this.errand
-    const members = set.members.filter(({ index }) => mine.has(index))
-    const returning: Question<object> = {
-      route: this.route,
-      commandsFor: ({ index }) => {
-        const cas = mine.get(index)
-        return cas === undefined ? [] : [{ op: 'cad', key: this.lockKey, cas }]
-      },
-      hear: () => ({}),
-      stateOf: () => 'enough',
-      // Its version may be too old to be sent by now, behind a proxy, where another node kept all waiting: it is read again.
-      lost: (member) => this.leave(member),
-      done: then,
-    }
-    ask(set, returning, members)
+    giveBack({ set: this.errand.set, route: this.route, lockKey: this.lockKey, votes, lost: (member) => this.leave(member), then })
   }
 
   private landLocked(votes: Votes): void {
@@ -243,8 +234,5 @@ export class Taking implements Question<Vote> {
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
   }
 }
-
-const occupied = (votes: Votes): ReturnType<typeof mostCommon> =>
-  mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))
 
 const NOTHING = (): void => undefined

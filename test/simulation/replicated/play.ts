@@ -104,6 +104,7 @@ class Play {
     const wire = createReplicatedWire({
       places: wires.map((one, node) => ({ name: `n${String(node)}`, wire: one, keyPrefix: '' })),
       replicas: this.nodes,
+      list: 'one',
       ranked: () => wires.map((_wire, node) => node),
       kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
       markKey: markKeyOf(PREFIX),
