@@ -31,7 +31,8 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: SRC })),
   {
     files: SRC,
-    languageOptions: { parserOptions: { projectService: true } },
+    // What is built, and no more: with the tests around it, a fifth of the time goes to reading those.
+    languageOptions: { parserOptions: { project: 'tsconfig.build.json' } },
     rules: {
       // express-session's store methods return nothing; ours return promises as well.
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { inheritedMethods: false } }],
