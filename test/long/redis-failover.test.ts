@@ -1,5 +1,4 @@
 /** What is lost when a primary that Sentinels watch dies, stands still, or is cut off: nothing where that is promised. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { Clicks } from '../support/clicks.js'
@@ -13,7 +12,7 @@ const ENOUGH = 50
 const THINK_MS = 10
 const OPTIONS = { deadlineMs: 2000, leaseSec: 3, waitMs: 8000 }
 const LONGEST_GAP_MS = 20_000
-/** From a second on a Sentinel has asked the replicas how far they are after the primary died, and not only before. */
+/** A Sentinel has asked the replicas how far they are after the primary died, and not only before. */
 const DOWN_AFTER_MS = 1000
 
 /** When a change is acknowledged. */
@@ -41,9 +40,9 @@ async function lostBy({ query, args }: Way, options: WatchedOptions, trouble: (w
   const managers = [1, 2].map(() => new SessionManager({ savePath: watched.savePath + query, ...OPTIONS }))
   const clicks = new Clicks(IDS, THINK_MS)
   await clicks.during(managers, CLIENTS, async () => {
-    await delay(1000)
+    await clicks.acknowledgeMore(ENOUGH)
     await trouble(watched)
-    await delay(1000)
+    await clicks.acknowledgeMore(ENOUGH)
   })
   await Promise.all(managers.map((manager) => manager.close({ graceMs: 0 })))
   expect(clicks.longestGapMs).toBeLessThan(LONGEST_GAP_MS)
