@@ -194,6 +194,31 @@ describe('a lock that one node of three keeps although it was let go of is taken
     expect(await standsOn()).toEqual([])
   })
 
+  it('after it was handed on there, and the record was not stored', async () => {
+    const { manager } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start<{ n: number }>('sid'))
+    session.data.n = 1
+    await inVirtualTime(session.save())
+    const next = manager.start('sid')
+    await pause(50)
+    await stores[2]?.flight('', [{ op: 'delete', key: `${PREFIX}sid` }])
+    await inVirtualTime(session.release())
+    await inVirtualTime((await inVirtualTime(next)).release())
+    await pause(1000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after it was asked for a second time, as the nodes were new: what one of them had not answered comes late', async () => {
+    for (const node of [0, 1, 2]) await empty(node)
+    const { manager, wires } = processOf([5, 5, 1])
+    wires[2]?.failNext({ kind: 'zombie', laterMs: 2000 }, 'add', '-lck')
+    await inVirtualTime(manager.run('sid', () => undefined))
+    await pause(2100)
+    expect(await standsOn()).toEqual([2])
+    await pause(8000)
+    expect(await standsOn()).toEqual([])
+  })
+
   it('after a release that could not be sent there', async () => {
     const { manager, wires } = processOf([1, 1, 1])
     const session = await inVirtualTime(manager.start('sid'))

@@ -198,7 +198,9 @@ export class Leaving implements Question<Left> {
   /** When it is let go of, or handed on. By another version than the known one it may be ours still: a renewal that failed has kept it. */
   private leaveBehind(heard: readonly (readonly [number, Left])[]): void {
     if (this.isKept) return
-    const nodes = heard.flatMap(([node, { exit }]) => (exit.status === 'exists' ? [node] : []))
+    // Handed on where the record was not stored, it does not count.
+    const isLeft = (left: Left): boolean => left.exit.status === 'exists' || (this.exit.op === 'cas' && left.exit.status === 'ok' && !isWritten(left))
+    const nodes = heard.flatMap(([node, left]) => (isLeft(left) ? [node] : []))
     for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])
   }
 

@@ -1,6 +1,6 @@
 import type { Command, FlightError, Reply, Value } from '../wire.js'
 import { copyIn } from './copy.js'
-import { adviceIn, ask, type Errand, EXISTS, inOrder, recordReply, tooFew } from './flight.js'
+import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
 import { giveBack } from './giving-back.js'
 import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, occupied, recordIn, strangerAmong } from './judge.js'
 import { isOurs, type Member } from './member.js'
@@ -139,7 +139,7 @@ export class Taking implements Question<Vote> {
 
   private return(member: Member | undefined, { lock }: Vote): void {
     if (member === undefined || lock.status !== 'ok' || lock.cas === undefined) return
-    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: NOTHING, failed: () => this.leave(member) })
+    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: () => undefined, failed: () => this.leave(member) })
   }
 
   private land(granted: Votes, votes: Votes): void {
@@ -161,7 +161,7 @@ export class Taking implements Question<Vote> {
     // The set is new, or another process is just founding it. The first contact takes its time.
     if (isEnrolling && !this.hasEnrolled && tookMs < flightMs / 3) {
       this.hasEnrolled = true
-      return void this.roster.enrol().then(() => this.start())
+      return void this.roster.enrol().then(() => ask(errand.set, this, this.settled(errand.set.membersOf(this.route))))
     }
     if (isEnrolling && this.roster.stranger !== undefined) return errand.receiver.failed(this.roster.stranger)
     // All are there, so that the marks are under way: who comes again finds them.
@@ -186,7 +186,7 @@ export class Taking implements Question<Vote> {
   private tryInOrder(): void {
     const { set } = this.errand
     this.isInOrder = true
-    const [first, ...rest] = set.rankedMembersOf(this.route).filter(({ isSuspect }) => !isSuspect)
+    const [first, ...rest] = this.settled(set.rankedMembersOf(this.route)).filter(({ isSuspect }) => !isSuspect)
     if (first === undefined) return this.landLocked(heardIn(this.answers))
     const done = (answers: readonly Answer<Vote>[]): void => {
       const [vote] = heardIn(answers)
@@ -195,6 +195,11 @@ export class Taking implements Question<Vote> {
       this.giveBack(heardIn(answers), () => this.landLocked(heardIn(answers)))
     }
     ask(set, this.with(() => 'open', done), [first])
+  }
+
+  /** Who may still carry out what it was sent is not sent it again: the same token would come to stand there late, and count. */
+  private settled(members: readonly Member[]): readonly Member[] {
+    return members.filter(({ index }) => this.answers[index] !== undefined && !isUnsure(this.answers[index]))
   }
 
   private goOn(first: Member, vote: Vote, rest: readonly Member[]): void {
@@ -210,13 +215,11 @@ export class Taking implements Question<Vote> {
   /** The same question, asked of some nodes, and judged otherwise. */
   private with(stateOf: Question<Vote>['stateOf'], done: Question<Vote>['done']): Question<Vote> {
     return {
-      route: this.route,
+      ...{ route: this.route, stateOf, done },
       commandsFor: (member) => this.commandsFor(member),
       hear: (member, replies) => this.hear(member, replies),
       late: (member, vote) => this.late(member, vote),
       lost: (member, failure) => this.lost(member, failure),
-      stateOf,
-      done,
     }
   }
 
@@ -229,10 +232,7 @@ export class Taking implements Question<Vote> {
     const lock = occupied(votes)
     const standing: Reply = lock === undefined ? EXISTS : { status: 'exists', value: lock.value, flags: 0, cas: lock.versions }
     const occupant: Reply | undefined = lock && { ...standing, status: 'ok' }
-    const advice = adviceIn(adviser, votes)
     const record = recordReply(recordIn(votes), errand.set.clock)
-    errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice, record }))
+    errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice: adviceIn(adviser, votes), record }))
   }
 }
-
-const NOTHING = (): void => undefined
