@@ -1,8 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 import { alias } from './vitest.config.js'
 
-/** The long matrices: what `npm test` leaves out to stay under three minutes. */
-export default defineConfig({
+/** Those of which `npm test` plays the first rows alone: they say so by one of these. */
+const SAY_SO = /\/support\/matrix\.js'|\bitConformsToo\b|\bEXPRESSES\b/
+const MATRICES = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .map((name) => `test/${name}`)
+  .filter((name) => name.endsWith('.test.ts') && SAY_SO.test(readFileSync(name, 'utf8')))
+
+const project = (name: string, groupOrder: number, include: string[], options: object) => ({
   resolve: { alias },
-  test: { include: ['test/long/**/*.test.ts'], globalSetup: ['test/long/pack.ts', 'test/support/programs.ts'], testTimeout: 180_000, hookTimeout: 180_000, expect: { poll: { timeout: 15_000 } } },
+  test: {
+    name,
+    include,
+    sequence: { groupOrder },
+    provide: { playsAllRows: true },
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 15_000 } },
+    ...options,
+  },
+})
+
+/** What `npm test` leaves out to stay under three minutes: the long tests one after the other, and the matrices with all their rows. */
+export default defineConfig({
+  test: {
+    globalSetup: ['test/long/pack.ts', 'test/support/programs.ts'],
+    projects: [project('long', 0, ['test/long/**/*.test.ts'], { maxWorkers: 1 }), project('matrices', 1, MATRICES, { maxWorkers: 3, restoreMocks: true, unstubEnvs: true })],
+  },
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { playsAllRows } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { answersAt, type Ended, isGroupAlive, runBuilt, runNpm, startBuilt } from './run-example.js'
 
@@ -26,7 +27,7 @@ describe('npm run example:cluster', () => {
     await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 
-  it('prints one JSON object and nothing else with --json, on the servers it is given', async () => {
+  it.runIf(playsAllRows)('prints one JSON object and nothing else with --json, on the servers it is given', async () => {
     await using memcached = await MemcachedServer.start()
     const env = { MEMCACHE_SERVERS: memcached.address }
     expectProof(await runNpm(['run', '--silent', 'example:cluster', '--', '--json'], env))
@@ -47,7 +48,7 @@ describe.concurrent('the command line of the cluster', () => {
     await expect.poll(() => isGroupAlive(run.child)).toBe(false)
   })
 
-  it('takes its processes and its memcached along when it is killed', async ({ expect }) => {
+  it.runIf(playsAllRows)('takes its processes and its memcached along when it is killed', async ({ expect }) => {
     const run = await startBuilt('cluster', [])
     await run.printed('requests at once')
     process.kill(-(run.child.pid ?? 0), 'SIGKILL')

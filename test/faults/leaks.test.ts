@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SeededRandom } from 'latchkey/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { rowsOf } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { builtProgram } from '../support/programs.js'
 import { type Fault, FaultProxy } from '../support/proxy.js'
@@ -74,10 +75,10 @@ async function until(count: number): Promise<void> {
 }
 
 describe('hundreds of faults in a row', () => {
-  it.each([
+  it.each(rowsOf([
     ['whole', FAULTS],
     ['out of reach', FAULTS / 2],
-  ])('leave nothing behind, and the process ends by itself; the servers are %s', async (state, count) => {
+  ]))('leave nothing behind, and the process ends by itself; the servers are %s', async (state, count) => {
     const exited = once(child, 'exit')
     await until(WARM_UP)
     const early = await order('count')

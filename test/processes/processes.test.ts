@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { LagMeter } from '../faults/lag-meter.js'
+import { rowsOf } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { SessionProcess } from '../support/session-process.js'
 
@@ -76,7 +77,7 @@ describe('several processes', () => {
     expect(await next.call({ do: 'write', id: 'killed', data: 'next' })).toEqual({ value: true })
   })
 
-  it.each(STORES)('on %s: who waits for a holder that is killed has the session at once, and so has who comes later', async (_store, options) => {
+  it.each(rowsOf(STORES))('on %s: who waits for a holder that is killed has the session at once, and so has who comes later', async (_store, options) => {
     const [victim, waiter, later] = await Promise.all([start(options()), start(options()), start(options())])
     using lag = new LagMeter()
     await victim.call({ do: 'read', id: 'dead' })
@@ -95,7 +96,7 @@ describe('several processes', () => {
     expect(await later.call({ do: 'write', id: 'dead', data: 'later' })).toEqual({ value: true })
   })
 
-  it.each(STORES)('on %s: who waits for a long hold asks the store a few times, and has the session when it is let go', async (_store, options) => {
+  it.each(rowsOf(STORES))('on %s: who waits for a long hold asks the store a few times, and has the session when it is let go', async (_store, options) => {
     const [holder, waiter] = await Promise.all([start(options()), start(options())])
     await holder.call({ do: 'read', id: 'long' })
     const waiting = waiter.call({ do: 'read', id: 'long' })
@@ -109,7 +110,7 @@ describe('several processes', () => {
     expect(value.polls).toBeLessThan(12)
   })
 
-  it.each(STORES)('on %s: the holder of a named lock is killed: the next one has it, with a greater token, long before the lease is over', async (_store, options) => {
+  it.each(rowsOf(STORES))('on %s: the holder of a named lock is killed: the next one has it, with a greater token, long before the lease is over', async (_store, options) => {
     const [victim, next] = await Promise.all([start({ ...options(), leaseSec: 30 }), start({ ...options(), leaseSec: 30 })])
     const first = await victim.call({ do: 'hold', mutex: 'report', label: 'victim' })
     using lag = new LagMeter()

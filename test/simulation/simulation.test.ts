@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { playsAllRows } from '../support/matrix.js'
 import { weaken } from './bundle.js'
 import { mutants } from './mutants.js'
 import { freshSeed, simulate } from './pool.js'
@@ -6,12 +7,13 @@ import { describeFailure, isCrash } from './report.js'
 import { run } from './run.js'
 
 const WORKERS = 2
+const RUNS = playsAllRows ? 2000 : 400
 
 describe('the simulation', () => {
   // Known seeds show what a change has broken. Fresh seeds, different each time, show what nobody has seen yet.
   it.each([
-    ['known', 1, 2000],
-    ['fresh', freshSeed(), 2000],
+    ['known', 1, RUNS],
+    ['fresh', freshSeed(), RUNS],
   ])('finds nothing wrong with the shipped code, %s runs, from seed %i on', { timeout: 300_000 }, async (_which, firstSeed, runs) => {
     const { failures, operations, acknowledged } = await simulate({ firstSeed, runs, workers: WORKERS })
     expect(failures.map(describeFailure)).toEqual([])

@@ -1,5 +1,11 @@
 import { type MakeWireSubject, wireConformance } from 'latchkey/testing'
 import { afterAll, describe, expect, it } from 'vitest'
+import { playsAllRows } from '../support/matrix.js'
+
+/** Another way to a store whose own suite is a part of `npm test`: with `npm run test:all`. */
+export function itConformsToo(...suite: Parameters<typeof itConforms>): void {
+  if (playsAllRows) itConforms(...suite)
+}
 
 /**
  * Our own wires are held to what `latchkey/testing` asks of everybody's. Their stores take items of 1 MiB.

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/system/clock.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { createFileWire } from '../../src/wire/file/file-wire.js'
-import { itConforms } from './conformance.js'
+import { itConforms, itConformsToo } from './conformance.js'
 
 const SETTINGS = { survives: 'process', maxMiB: undefined, gcSec: 0 } as const
 
@@ -25,7 +25,7 @@ itConforms('file, on a virtual clock', async (options) => {
 })
 
 for (const [name, isOfProcesses] of [['records', () => false], ['locks', () => true]] as const) {
-  itConforms(`file, ${name}, on the clock of the machine`, async (options) => {
+  itConformsToo(`file, ${name}, on the clock of the machine`, async (options) => {
     const directory = mkdtempSync(join(tmpdir(), 'latchkey-file-'))
     const wire = createFileWire({
       settings: { ...SETTINGS, directory, maxMiB: options?.small === true ? 8 : undefined },

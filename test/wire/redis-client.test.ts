@@ -11,7 +11,7 @@ import { failureOf } from '../support/flight-failure.js'
 import { FaultProxy } from '../support/proxy.js'
 import { type ForeignClient, makerOf } from '../support/redis-clients.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
-import { itConforms } from './conformance.js'
+import { itConformsToo } from './conformance.js'
 
 const PATIENCE_MS = 10_000
 const wireOver = (client: object, flightMs = PATIENCE_MS): Wire => openWireOver(client, { clock: systemClock, flightMs, connections: 1 })
@@ -46,7 +46,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       return make('127.0.0.1', port)
     }
 
-    itConforms(name, subject, /^out of memory/)
+    itConformsToo(name, subject, /^out of memory/)
 
     it('a connection that breaks before the answer: unknown, and nothing is sent a second time', async () => {
       await using server = await RedisProcess.start()

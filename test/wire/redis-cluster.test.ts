@@ -11,7 +11,7 @@ import { clusterSubject, clusterWireTo } from '../support/redis-cluster-subject.
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { redisWireTo } from '../support/redis-subject.js'
 import { type Answer, ScriptedRedis } from '../support/scripted-redis.js'
-import { itConforms } from './conformance.js'
+import { itConformsToo } from './conformance.js'
 
 describe.skipIf(!hasRedis)('on a Redis Cluster of three', () => {
   let cluster: RedisCluster
@@ -33,7 +33,7 @@ describe.skipIf(!hasRedis)('on a Redis Cluster of three', () => {
     return { from, to }
   }
 
-  itConforms('redis cluster', async (options) => clusterSubject(cluster, options), /^out of memory/)
+  itConformsToo('redis cluster', async (options) => clusterSubject(cluster, options), /^out of memory/)
 
   it.each(['foo', 'sess:{abc}-lck', '{}x', 'a{b', 'a{b}{c}', 'a{}{c}', 'x'.repeat(250), '~!#$%&', '{{a}}'])('%s is in the slot that Redis says', async (key) => {
     expect(await cluster.primaries[0]?.command(`CLUSTER KEYSLOT ${key}`)).toBe(`:${String(slotOf(key))}`)

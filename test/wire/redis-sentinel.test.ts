@@ -12,7 +12,7 @@ import { hasSentinel, SentinelProcess, SERVICE, WatchedServers } from '../suppor
 import { until } from '../support/until.js'
 import { sentinelWireTo } from '../support/redis-subject.js'
 import { type Answer, ScriptedRedis } from '../support/scripted-redis.js'
-import { itConforms } from './conformance.js'
+import { itConformsToo } from './conformance.js'
 
 const GET: Command = { op: 'get', key: 'k' }
 
@@ -29,7 +29,7 @@ describe.skipIf(!hasSentinel)('on a primary that three Sentinels watch', () => {
   afterAll(() => watched.stop())
 
   // What takes seconds is shown on a Redis alone: it is the same codec.
-  itConforms('redis that Sentinels watch', async ({ wide = false } = {}) => {
+  itConformsToo('redis that Sentinels watch', async ({ wide = false } = {}) => {
     const wire = sentinelWireTo(watched.savePath, wide ? {} : { connections: 1 })
     return { wire, advance: (ms) => delay(ms), close: () => wire.close() }
   }, /^out of memory|^time to live/)

@@ -4,6 +4,7 @@ import { SessionManager } from 'latchkey'
 import { systemClock } from '../../../src/system/clock.js'
 import { createMemcachedWire } from '../../../src/wire/memcached/memcached-wire.js'
 import type { Wire } from '../../../src/wire/wire.js'
+import { rowsOf } from '../../support/matrix.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { serversOf } from '../../support/servers.js'
 import type { Browser } from './browser.js'
@@ -24,7 +25,7 @@ let tests = 0
 /** The options that would store, prolong or set a cookie on their own. */
 const EAGER = { resave: true, rolling: true, saveUninitialized: true, cookie: { maxAge: 60_000 } }
 
-describe.each(['memory', 'memcached'])('on %s', (store) => {
+describe.each(rowsOf(['memory', 'memcached']))('on %s', (store) => {
   /** A shop where one logs in and out; `/slow/:what` stops before it does what its path says. */
   async function shop(retiredCopySec: number, options: SiteOptions = {}): Promise<{
     site: Site

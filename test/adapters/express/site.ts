@@ -4,6 +4,7 @@ import express4 from 'express4'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { latchkey, type LatchkeyMiddleware, type LatchkeyOptions } from 'latchkey/express'
 import { afterEach, expect } from 'vitest'
+import { rowsOf } from '../../support/matrix.js'
 import { admit } from '../admit.js'
 import { Browser } from './browser.js'
 import { TapWire } from './tap-wire.js'
@@ -20,10 +21,11 @@ export interface Visit {
 
 export const visit = (req: Request): Request['session'] & Visit => req.session
 
-export const EXPRESSES = [
+/** `npm test` plays with Express 4 what every framework must do (every-framework.test.ts), and `npm run test:all` everything. */
+export const EXPRESSES = rowsOf([
   ['Express 5', express],
   ['Express 4', express4],
-] as const
+] as const)
 
 export interface SiteOptions extends Partial<Omit<LatchkeyOptions, 'manager'>> {
   readonly framework?: typeof express

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { rowsOf } from '../../support/matrix.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { builtProgram } from '../../support/programs.js'
 import { FastifyBrowser } from './browser.js'
@@ -11,7 +12,7 @@ import { until } from './site.js'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 describe('examples/fastify', () => {
-  it.each(['memory', 'memcached'])('a cart that is filled by twenty requests at once, paid once, on %s', async (store) => {
+  it.each(rowsOf(['memcached', 'memory']))('a cart that is filled by twenty requests at once, paid once, on %s', async (store) => {
     await using memcached = await MemcachedServer.start()
     const servers = store === 'memory' ? {} : { MEMCACHE_SERVERS: memcached.address }
     const child = spawn(process.execPath, [await builtProgram(join(ROOT, 'examples/fastify/main.ts'))], {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { SessionManager } from 'latchkey'
 import latchkey from 'latchkey/fastify'
 import { describe, expect, it, vi } from 'vitest'
+import { rowsOf } from '../../support/matrix.js'
 import { SECRET } from './site.js'
 
 /** What @fastify/session documents: the same application does the same on its own store and on latchkey. */
@@ -224,7 +225,7 @@ async function play(options: Partial<FastifySessionOptions>, stories: readonly (
   await Promise.all([theirs.close(), ours.close()])
 }
 
-describe.each(OPTIONS)('%s', (_options, options) => {
+describe.each(rowsOf(OPTIONS))('%s', (_options, options) => {
   it.each(COOKIES)('%s', async (_cookie, attributes, stories = ROW) => {
     await play({ ...options, ...(attributes === undefined ? {} : { cookie: attributes }) }, stories)
   })

@@ -4,13 +4,14 @@ import { getRequestListener } from '@hono/node-server'
 import { describe, expect, it, vi } from 'vitest'
 import { DELETE, GET, POST } from '../../../examples/next-route/app/api/cart/[item]/route.js'
 import { manager } from '../../../examples/next-route/app/sessions.js'
+import { rowsOf } from '../../support/matrix.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { portOf } from '../express/site.js'
 import { playShop, serving } from '../play-shop.js'
 import { FetchBrowser } from './browser.js'
 
 describe('examples/hono', () => {
-  it.each(['memory', 'memcached'])('a cart that is filled by twenty requests at once, paid once, on %s', async (store) => {
+  it.each(rowsOf(['memcached', 'memory']))('a cart that is filled by twenty requests at once, paid once, on %s', async (store) => {
     await using memcached = await MemcachedServer.start()
     const servers = store === 'memory' ? undefined : memcached.address
     await serving('examples/hono/main.ts', servers, (port) => playShop(new FetchBrowser(port)))

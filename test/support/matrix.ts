@@ -1,0 +1,17 @@
+/**
+ * What asks the same question again, of another engine, framework or protocol, or with more seeds. `npm test` plays the first
+ * rows, to take less than three minutes; `npm run test:all` plays all of them, in every file that imports this one.
+ */
+import { inject } from 'vitest'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    playsAllRows: boolean
+  }
+}
+
+/** Whether this is `npm run test:all`. */
+export const playsAllRows: boolean = inject('playsAllRows')
+
+/** All rows, or the first `count` of them. */
+export const rowsOf = <Row>(all: readonly Row[], count = 1): readonly Row[] => (playsAllRows ? all : all.slice(0, count))
