@@ -100,6 +100,7 @@ describe('several processes', () => {
     const [holder, waiter] = await Promise.all([start(options()), start(options())])
     await holder.call({ do: 'read', id: 'long' })
     const waiting = waiter.call({ do: 'read', id: 'long' })
+    while (await isStill(waiter, 'waiting', 0)) await sleep(1)
     await sleep(1000)
     await holder.call({ do: 'write', id: 'long', data: 'data' })
     await holder.call({ do: 'close' })

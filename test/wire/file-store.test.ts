@@ -196,7 +196,7 @@ describe('time in a store on disk', () => {
 describe('a store on disk that others use', () => {
   it('who only asks waits for no writer, and who writes waits without holding up the event loop', async () => {
     const directory = newDirectory()
-    const wire = wireTo(directory, { flightMs: 300 })
+    const wire = wireTo(directory, { flightMs: 1000 })
     const { key } = await stored(wire, 'x')
     const writer = (await loadSqlite()).open(fileOf(directory))
     writer.exec('BEGIN IMMEDIATE')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { afterAll, describe, expect, it } from 'vitest'
+import { LagMeter } from '../faults/lag-meter.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 
 const parent = mkdtempSync(join(tmpdir(), 'lk-'))
@@ -23,11 +24,14 @@ async function handOffMs(holder: SessionManager, waiter: SessionManager, id: str
   await store.read(id)
   const next = waiter.store()
   const had = next.read(id).then(() => performance.now())
+  await untilWaiting(waiter)
   await sleep(holdMs)
+  using lag = new LagMeter()
   const freedAtMs = performance.now()
   await store.write(id, '{}')
   await store.close()
-  const ms = (await had) - freedAtMs
+  const hadAtMs = await had
+  const ms = hadAtMs - freedAtMs - lag.between(freedAtMs, hadAtMs)
   await next.close()
   return ms
 }
@@ -36,6 +40,10 @@ const published = async (server: RedisProcess): Promise<number> => Number(/cmdst
 
 async function untilListening(server: RedisProcess, boxes: number): Promise<void> {
   while (((await server.command('PUBSUB CHANNELS latchkey:bell:*')).match(/latchkey:bell:/g) ?? []).length < boxes) await sleep(5)
+}
+
+async function untilWaiting(waiter: SessionManager): Promise<void> {
+  while (waiter.stats().waiting === 0) await sleep(1)
 }
 
 async function pair(server: RedisProcess): Promise<{ holder: SessionManager; waiter: SessionManager; close(): Promise<void> }> {
@@ -72,7 +80,7 @@ describe.skipIf(!hasRedis).concurrent('on Redis, between processes that share no
     const store = holder.store()
     await store.read('cut')
     const waiting = waiter.run('cut', () => 'had')
-    await sleep(100)
+    await untilWaiting(waiter)
     await server.command('CLIENT KILL TYPE pubsub')
     await store.write('cut', '{}')
     await store.close()
