@@ -33,6 +33,10 @@ export interface WatchedOptions {
   readonly certificate?: Certificate
 }
 
+/** Whether a process of ours is connected. Undefined: a Redis cuts all clients off when it becomes a replica. */
+export const hasOurs = async (server: RedisProcess): Promise<boolean | undefined> =>
+  server.command('CLIENT LIST').then((list) => list.includes('name=latchkey'), () => undefined)
+
 export class SentinelProcess extends ServerProcess {
   private constructor(private readonly lines: readonly string[], place: Place) {
     super('sentinel', place)
@@ -132,7 +136,8 @@ export class WatchedServers implements AsyncDisposable {
     )
     // Shortens what Sentinel waits before it puts right who takes itself for the primary; and before it chooses the next one it has
     // asked the replicas how far they are several times since the primary died: by an older answer it takes one that is behind.
-    await Promise.all(sentinels.map((one) => one.command('SENTINEL DEBUG PUBLISH-PERIOD 500 INFO-PERIOD 100')))
+    // And a Sentinel that a busy machine has left standing for two seconds does nothing for the next thirty.
+    await Promise.all(sentinels.map((one) => one.command('SENTINEL DEBUG PUBLISH-PERIOD 500 INFO-PERIOD 100 TILT-TRIGGER 600000')))
     const watched = new WatchedServers([primary, ...copies], sentinels, proxies, known, named)
     await until('the replicas follow', async () =>
       (await Promise.all(copies.map((copy) => copy.isFollowing()))).every(Boolean))
@@ -167,12 +172,23 @@ export class WatchedServers implements AsyncDisposable {
     throw new Error('no Sentinel tells where the primary is')
   }
 
+  /** Has the Sentinels make another server the primary. They give up after three seconds, which a busy machine may need: then anew. */
+  async failOver(): Promise<RedisProcess> {
+    let nextMs = 0
+    return this.failedOver(async () => {
+      if (performance.now() < nextMs) return
+      nextMs = performance.now() + 5000
+      await this.sentinels[0]?.command(`SENTINEL FAILOVER ${SERVICE}`)
+    })
+  }
+
   /** Resolves when the Sentinels have made another server the primary. */
-  async failedOver(): Promise<RedisProcess> {
+  async failedOver(meanwhile?: () => Promise<void>): Promise<RedisProcess> {
     let found: RedisProcess | undefined
     await until('another server is the primary', async () => {
       const port = await this.primaryPort()
       found = port === this.firstPort ? undefined : this.servers.find(({ namedPort }) => namedPort === port)
+      if (found === undefined) await meanwhile?.()
       return found !== undefined
     })
     if (found === undefined) throw new Error('no primary')

@@ -8,7 +8,7 @@ import { readSentinelPath } from '../../src/wire/redis/sentinel/sentinel-path.js
 import { type Command } from '../../src/wire/wire.js'
 import { failureOf } from '../support/flight-failure.js'
 import { RedisProcess } from '../support/redis-server.js'
-import { hasSentinel, SentinelProcess, SERVICE, WatchedServers } from '../support/redis-sentinels.js'
+import { hasOurs, hasSentinel, SentinelProcess, SERVICE, WatchedServers } from '../support/redis-sentinels.js'
 import { until } from '../support/until.js'
 import { sentinelWireTo } from '../support/redis-subject.js'
 import { type Answer, ScriptedRedis } from '../support/scripted-redis.js'
@@ -54,17 +54,16 @@ describe.skipIf(!hasSentinel).concurrent('a failover', () => {
     // Patient, as the machine may be busy: what is waited for here ends by itself.
     const manager = new SessionManager({ savePath: watched.savePath, deadlineMs: 30_000, waitMs: 60_000 })
     await count(manager)
-    await watched.sentinels[0]?.command(`SENTINEL FAILOVER ${SERVICE}`)
-    const next = await watched.failedOver()
+    const next = await watched.failOver()
     const codes = new Set<string>()
     await until('the manager has moved', async () => {
       await count(manager).catch((error: unknown) => {
         if (!(error instanceof LatchkeyError)) throw error
         codes.add(error.code)
       })
-      return (await next.command('CLIENT LIST')).includes('name=latchkey')
+      return (await hasOurs(next)) === true
     })
-    await until('the old primary is left', async () => !(await watched.first.command('CLIENT LIST')).includes('name=latchkey'))
+    await until('the old primary is left', async () => (await hasOurs(watched.first)) === false)
     for (const code of codes) expect(['LATCHKEY_SERVER_UNAVAILABLE', 'LATCHKEY_SERVER_REFUSED', 'LATCHKEY_OUTCOME_UNKNOWN']).toContain(code)
     await follow(next)
     await count(manager)
