@@ -28,7 +28,7 @@ interface Examined extends Diagnosis {
 
 async function examine(savePath: string, surroundings: Surroundings = {}): Promise<Examined> {
   const env = { LATCHKEY_SAVE_PATH: savePath }
-  const outcome = await latchkey(['doctor', '--deadline-ms', '2000'], { env, ...surroundings })
+  const outcome = await latchkey(['doctor', '--deadline-ms', '10000'], { env, ...surroundings })
   const diagnosis = jsonOf(outcome) as Diagnosis
   const findings = diagnosis.servers.flatMap((server) => server.findings)
   for (const { message, advice } of findings) for (const text of [message, advice]) expect(text).toMatch(/.{10}/)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { thirdOf } from '../support/matrix.js'
 import { World } from '../support/world.js'
 
 const ID = 'a1b2c3d4e5f6a1b2c3d4e5f6a1'
@@ -67,7 +68,7 @@ describe('a session that strangers use as well', () => {
 
   const cases = [5, 25, 100].flatMap((holdMs) => (['default', 'short'] as const).flatMap((retry) => [1, 3].map((atOnce) => ({ holdMs, retry, atOnce }))))
 
-  it.each(cases)('each side of three processes has a third of the turns at least (%j)', async ({ holdMs, retry, atOnce }) => {
+  it.each(thirdOf(cases))('each side of three processes has a third of the turns at least (%j)', async ({ holdMs, retry, atOnce }) => {
     const world = new World()
     const php = { ...PHP, standBackMs: RETRIES[retry].mostMs }
     const processes = Array.from({ length: 3 }, () => world.process({ php }))

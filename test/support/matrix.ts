@@ -15,3 +15,6 @@ export const playsAllRows: boolean = inject('playsAllRows')
 
 /** All rows, or the first `count` of them. */
 export const rowsOf = <Row>(all: readonly Row[], count = 1): readonly Row[] => (playsAllRows ? all : all.slice(0, count))
+
+/** All rows of a product, or every third of them, in which each value of options with two values is met. */
+export const thirdOf = <Row>(all: readonly Row[]): readonly Row[] => (playsAllRows ? all : all.filter((_row, at) => at % 3 === 0))

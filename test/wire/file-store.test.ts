@@ -234,7 +234,7 @@ describe('a store on disk that others use', () => {
 
   it('of writers that are killed at any moment, no acknowledged write is lost, and none is torn', async () => {
     const directory = newDirectory()
-    const report = await killWriters(`file:${directory}`, 4, () => 50 + Math.random() * 200)
+    const report = await killWriters(`file:${directory}`, 2, () => 50 + Math.random() * 200)
     expect(report).toMatchObject({ lost: [], overwritten: 0, torn: 0, failures: [] })
     expect(report.acknowledged).toBeGreaterThan(20)
     expect(await integrityOf(directory)).toBe('ok')

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionManager } from 'latchkey'
+import { rowsOf } from '../../support/matrix.js'
 import { countTogether } from '../../support/mixed.js'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { iniOf, PhpProcess, runPhp, sumOf, totalOf } from '../../support/php.js'
@@ -17,11 +18,11 @@ const ports = (count: number): number[] => servers.slice(0, count).map(({ port }
 const savePathOf = (count: number): string => ports(count).map((port) => `tcp://127.0.0.1:${String(port)}`).join(',')
 const idsFor = (name: string): string[] => [1, 2, 3, 4, 5].map((index) => `${name}x${String(index)}xABCDEFGHIJKLMNOPQRSTU`)
 
-describe.each([
+describe.each(rowsOf([
   { extension: 'memcached', count: 3, handler: 'php', isBinary: 1 },
   { extension: 'memcached', count: 3, handler: 'php_serialize', isBinary: 0 },
   { extension: 'memcache', count: 1, handler: 'php', isBinary: 0 },
-] as const)('PHP and Node on the same sessions: %j', ({ extension, count, handler, isBinary }) => {
+] as const))('PHP and Node on the same sessions: %j', ({ extension, count, handler, isBinary }) => {
   it('every increment that was acknowledged is counted', async () => {
     const ids = idsFor(`${extension}${handler}`.replace('_', ''))
     // A busy machine is no fault.

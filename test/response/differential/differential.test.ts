@@ -45,7 +45,7 @@ describe.each(PROTOCOLS)('%s', (protocol) => {
     }
   }
 
-  const wrappers = rowsOf(WRAPPER_NAMES.filter((name) => protocol !== 'HTTP/2' || !isHttp1Only(name)), 3)
+  const wrappers = rowsOf(WRAPPER_NAMES.filter((name) => protocol !== 'HTTP/2' || !isHttp1Only(name)), 2)
 
   it.each(wrappers)('before and after the session: %s', async (wrapper) => {
     const differences: Record<string, unknown> = {}

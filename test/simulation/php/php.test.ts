@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest'
+import { playsAllRows, rowsOf } from '../../support/matrix.js'
 import type { Mutant } from '../mutants.js'
 import { bundled, firstFlaw } from '../plays.js'
 import type * as Plays from './play.js'
 
 const firstSeed = 20_261_128
-const runs = 150
+const runs = playsAllRows ? 150 : 50
 const playsOf = bundled<typeof Plays>('php', new URL('./play.ts', import.meta.url))
 
 it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
@@ -90,7 +91,7 @@ const A_TURN_EACH: readonly Mutant[] = [
   },
 ]
 
-it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
+it.each(rowsOf(MUTANTS).map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { play } = await playsOf(mutant)
   expect(await firstFlaw(play, { firstSeed, runs: 2000 })).toMatch(/^seed /)
 })
@@ -106,7 +107,7 @@ it('Node and PHP have a share each, where no process of Node has more than one r
   expect(await firstFlaw(playShares, { firstSeed, runs: 5 })).toBeUndefined()
 })
 
-it.each(A_TURN_EACH.map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
+it.each(rowsOf(A_TURN_EACH).map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { playShares } = await playsOf(mutant)
   expect(await firstFlaw(playShares, { firstSeed, runs: 5 })).toMatch(/Node had \d+ turns, PHP \d+/)
 })
