@@ -1,9 +1,11 @@
 import { LockTimeoutError } from '../../errors.js'
+import { acquired, committed } from '../../lock/protocol/handle.js'
 import type { LockedRecord } from '../../session/locked-record.js'
 import { severalAtOnce } from '../../system/several-at-once.js'
 import { UNKNOWN_TTL_SEC } from '../../wire/operated-store.js'
-import { areSameBytes, type Reply, type Status } from '../../wire/wire.js'
+import { areSameBytes, type Reply, type Status, type Value } from '../../wire/wire.js'
 import { nameOf, type Place } from '../place.js'
+import { keysIn, leftSecOf } from '../records.js'
 import { EXIT, type Report } from '../report.js'
 import { oncePerSecond, codeAndReason, tallied } from '../telling.js'
 
@@ -19,6 +21,7 @@ type Outcome = 'copied' | 'same' | 'kept' | 'gone' | 'removed' | 'locked' | 'fai
 
 /** Sessions that are under way at once; each is locked by itself, and for one flight only. */
 const AT_ONCE = 16
+const LABEL = 'latchkey copy'
 
 /**
  * `latchkey copy <from> <to>`: every session under the prefix, as the bytes that are stored. Each is locked while it is read,
@@ -64,14 +67,8 @@ export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOp
 }
 
 async function idsOf(place: Place): Promise<string[]> {
-  const ids = new Set<string>()
-  for (const node of place.store.nodes) {
-    for (const key of await node.keys(place.layout.prefix)) {
-      const id = place.layout.idOfRecord(key)
-      if (id !== undefined) ids.add(id)
-    }
-  }
-  return [...ids]
+  const ids = [...(await keysIn(place))].flatMap((key) => place.layout.idOfRecord(key) ?? [])
+  return [...new Set(ids)]
 }
 
 async function copyOne(from: Place, to: Place, id: string, mirrors: boolean): Promise<Outcome> {
@@ -84,11 +81,27 @@ async function copyOne(from: Place, to: Place, id: string, mirrors: boolean): Pr
     if (target.value !== undefined && areSameBytes(source.value, target.value)) return 'same'
     if (target.cas !== undefined && !mirrors) return 'kept'
     const { record: key } = to.layout.keysOf(id)
-    const ttlSec = (await from.store.nodeOf(id).ttlSec(from.layout.keysOf(id).record)) ?? UNKNOWN_TTL_SEC
+    const ttlSec = (await leftSecOf(from, id)) ?? UNKNOWN_TTL_SEC
     const item = { key, value: source.value, flags: source.flags, ttlSec: Math.max(1, ttlSec) }
+    if (to.wire.quorum !== undefined) return storeUnderLock(to, id, target, isTombstone ? undefined : item)
     const [reply] = await to.wire.flight(id, [target.cas === undefined ? { op: 'add', ...item } : { op: 'cas', cas: target.cas, ...item }])
     return stored(reply?.status, isTombstone ? 'removed' : 'copied')
   })
+}
+
+/** What several nodes keep is stored under its lock, and in no other way. @param item undefined: the session is ended there. */
+async function storeUnderLock(to: Place, id: string, before: Reply, item: { readonly value: Value; readonly ttlSec: number } | undefined): Promise<Outcome> {
+  const handle = await acquired(to.manager.engine.locker, id, { label: LABEL })
+  try {
+    const { record } = handle
+    const isAsBefore = record === undefined || before.value === undefined ? record === before.value : areSameBytes(record, before.value)
+    if (!isAsBefore) return 'kept'
+    if (item === undefined) await handle.destroy()
+    else await committed(handle, item.value, item.ttlSec)
+    return item === undefined ? 'removed' : 'copied'
+  } finally {
+    if (!handle.isLeft) await handle.release()
+  }
 }
 
 /** A session that is not in the first store any more: it has ended there since it was copied. */
@@ -96,6 +109,7 @@ async function removeOne(from: Place, to: Place, id: string): Promise<Outcome> {
   return locked(from, id, async () => {
     const [source, target] = [await read(from, id), await read(to, id)]
     if (source.value !== undefined || target.cas === undefined) return 'gone'
+    if (to.wire.quorum !== undefined) return target.value?.length === 0 ? 'gone' : storeUnderLock(to, id, target, undefined)
     const [reply] = await to.wire.flight(id, [{ op: 'cad', key: to.layout.keysOf(id).record, cas: target.cas }])
     return stored(reply?.status, 'removed')
   })
@@ -109,7 +123,7 @@ function stored(status: Status | undefined, outcome: Outcome): Outcome {
 }
 
 async function locked(place: Place, id: string, work: () => Promise<Outcome>): Promise<Outcome> {
-  const record: LockedRecord = await place.manager.lock(id, { label: 'latchkey copy' })
+  const record: LockedRecord = await place.manager.lock(id, { label: LABEL })
   try {
     return await work()
   } finally {

@@ -3,6 +3,7 @@ import { plainText } from '../../system/plain-text.js'
 import { bytes, duration } from '../../system/format.js'
 import { nameOf, type Place } from '../place.js'
 import { AGAIN, Bytes, phpView } from '../php-view.js'
+import { leftSecOf } from '../records.js'
 import { EXIT, type Report } from '../report.js'
 
 const RETIRED = '; a copy that is only read, of a session that went on under another id'
@@ -16,8 +17,7 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
     { op: 'get', key: keys.lock },
   ])
   const session = nameOf(id)
-  const node = place.store.nodeOf(id)
-  const server = node.name
+  const server = place.store.nodeOf(id).name
   const sizeBytes = record?.value?.length
   const { text, isRetired } = format.unpack(id, record?.value)
   // A session of PHP's may have no bytes.
@@ -27,7 +27,7 @@ export async function inspect(place: Place, id: string, showsValues: boolean): P
     return { exitCode: EXIT.problem, data: { session, server, state }, lines: [line] }
   }
   const isLocked = lock?.value !== undefined
-  const ttlSec = await node.ttlSec(keys.record)
+  const ttlSec = await leftSecOf(place, id)
   const data = manager.php === undefined ? manager.decode(id, text) : phpView(manager.decode(id, text))
   const content = linesOf(data, showsValues)
   const shown = showsValues ? { data } : { shape: shapeOf(data) }

@@ -4,6 +4,7 @@ import { plainText } from '../../system/plain-text.js'
 import { duration, table } from '../../system/format.js'
 import { type Guarded, mutexOf, sessionOf } from '../guarded.js'
 import type { Place } from '../place.js'
+import { keysIn } from '../records.js'
 import { EXIT, type Report } from '../report.js'
 
 /** A lock as a server keeps it. */
@@ -19,15 +20,7 @@ const AT_ONCE = 64
 
 /** `latchkey locks`: by a list of each node's keys, and one flight for each lock. */
 export async function locks(place: Place, showsIds: boolean): Promise<Report> {
-  // A key may be on a second node as well, from a time when the session lived there.
-  const listed = new Map<string, Guarded>()
-  for (const node of place.store.nodes) {
-    for (const key of await node.keys(place.layout.prefix)) {
-      const guarded = guardedBy(place, key)
-      if (guarded !== undefined) listed.set(key, guarded)
-    }
-  }
-  const all = [...listed.values()]
+  const all = [...(await keysIn(place))].flatMap((key) => guardedBy(place, key) ?? [])
   const found: Lock[] = []
   for (let at = 0; at < all.length; at += AT_ONCE) {
     place.signal.throwIfAborted()

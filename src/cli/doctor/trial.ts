@@ -23,7 +23,7 @@ export interface Trial {
  *
  * @throws what went wrong; or the signal's reason, with nothing left behind either.
  */
-export async function playSession({ layout, clock, deadlineMs, signal, opening }: Place, node: OperatedNode): Promise<Trial> {
+export async function playSession({ wire: whole, layout, clock, deadlineMs, signal, opening }: Place, node: OperatedNode): Promise<Trial> {
   const wire = node.open(opening)
   // The manager's close() would take the connection away that cleaning up needs.
   const lent: Wire = {
@@ -56,7 +56,10 @@ export async function playSession({ layout, clock, deadlineMs, signal, opening }
     await second.destroy()
     const tookMs = clock.nowMs() - startedMs
     const findings = await node.examineUse(wire, listsKeyOf(layout.prefix))
-    return { tookMs, largestSessionBytes: wire.maxValueBytes(id, layout.keysOf(id).record), findings }
+    // Where several nodes keep a session, some of an item goes to what says which copy is the newest.
+    const { record } = layout.keysOf(id)
+    const largestSessionBytes = Math.min(wire.maxValueBytes(id, record), whole.quorum === undefined ? Infinity : whole.maxValueBytes(id, record))
+    return { tookMs, largestSessionBytes, findings }
   } finally {
     await manager.close({ graceMs: 0 })
     const { record, lock, line } = layout.keysOf(id)

@@ -51,8 +51,9 @@ export class Roster {
     // Who is away may be the one that knows better.
     const said = [...seen.values()]
     if (unmarked.length === 0 || !said.includes('marked') || said.includes('foreign')) return
+    // Not in the background: a tool that has nothing else to do would end here, and nothing was done.
     await new Promise<void>((resolve) => {
-      this.clock.setTimer(resolve, FOUNDING_MS, { background: true })
+      this.clock.setTimer(resolve, FOUNDING_MS)
     })
     const again = await this.look()
     await this.mark(unmarked.filter((member) => again.get(member) === 'none'), false)

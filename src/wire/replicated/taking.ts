@@ -127,7 +127,9 @@ export class Taking implements Question<Vote> {
   }
 
   lost(member: Member, { outcome }: FlightError): void {
-    if (outcome === 'unknown') this.leave(member)
+    // Also of a lock that was to be taken over, and then was given back on the other nodes.
+    if (this.versions !== undefined) this.leave(member, this.versions.token)
+    else if (outcome === 'unknown') this.leave(member)
   }
 
   /** What may stand there, and is not counted, is taken off. */
