@@ -7,7 +7,7 @@ import { readSentinelPath } from '../../src/wire/redis/sentinel/sentinel-path.js
 import { type RedisOptions, RedisProcess } from './redis-server.js'
 
 /** The deadline of a flight where deadlines are not tested: long, because the machine may be busy with other tests. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 
 const refuse = (where: string, problem: string): never => {
   throw new Error(`${where}: ${problem}`)

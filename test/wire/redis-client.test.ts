@@ -14,7 +14,7 @@ import { type ForeignClient, makerOf } from '../support/redis-clients.js'
 import { hasRedis, RedisProcess } from '../support/redis-server.js'
 import { itConformsToo } from './conformance.js'
 
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 const wireOver = (client: object, flightMs = PATIENCE_MS): Wire => openWireOver(client, { clock: systemClock, flightMs, connections: 1 })
 
 /** How often the script was carried out. */
