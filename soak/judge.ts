@@ -8,7 +8,7 @@ import { readSavePath } from '../src/wire/open-wire.js'
 import type { Wire } from '../src/wire/wire.js'
 import { serversOf } from '../test/support/servers.js'
 import { type Restart, SessionHistory } from './history.js'
-import type { FromWorker, Record } from './messages.js'
+import type { FromWorker, Record as Stored } from './messages.js'
 
 export interface Figures {
   operations: number
@@ -17,6 +17,8 @@ export interface Figures {
   unknown: number
   /** Visits that got no session: locked for too long, or its server was away. */
   unserved: number
+  /** The same, by what they were told: the code without its LATCHKEY_. */
+  unservedBy: Record<string, number>
   sessions: number
   /** Sessions that went on under another id, with all that was acknowledged before. */
   renewed: number
@@ -28,7 +30,7 @@ export interface Figures {
 
 export class Judge {
   readonly figures: Figures = {
-    ...{ operations: 0, acknowledged: 0, refused: 0, unknown: 0, unserved: 0, sessions: 0, renewed: 0, strict: 0, excused: 0 },
+    ...{ operations: 0, acknowledged: 0, refused: 0, unknown: 0, unserved: 0, unservedBy: {}, sessions: 0, renewed: 0, strict: 0, excused: 0 },
   }
   readonly violations: string[] = []
   private readonly histories = new Map<string, SessionHistory>()
@@ -72,6 +74,7 @@ export class Judge {
         return
       case 'unserved':
         this.figures.unserved++
+        this.figures.unservedBy[message.code] = (this.figures.unservedBy[message.code] ?? 0) + 1
         return
       case 'bug':
         this.violations.push(`${worker}: ${message.text}`)
@@ -117,7 +120,7 @@ export class Judge {
         const [reply] = await this.wire.flight(session, [{ op: 'get', key: `sess:${session}` }])
         const text = reply?.value?.toString() ?? ''
         if (text === '') return []
-        const record = JSON.parse(text) as Record
+        const record = JSON.parse(text) as Stored
         if (record.of !== (this.rootOf.get(session) ?? session)) this.violations.push(`${session} holds the record of ${record.of}`)
         return record.ops
       } catch (error) {

@@ -3,7 +3,9 @@
  * Exits with 1 if latchkey lost, made up or confused anything; what a restarted server forgot is told apart from that.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { EXIT } from '../src/cli/report.js'
 import { SeededRandom } from '../src/testing/index.js'
+import { latchkey } from '../test/cli/tool.js'
 import { MemcachedServer } from '../test/support/memcached-server.js'
 import { RedisProcess } from '../test/support/redis-server.js'
 import type { ServerProcess } from '../test/support/server-process.js'
@@ -17,8 +19,8 @@ const EPOCH_MS = 15_000
 /** After an epoch: a visitor that was late to hear of it, and waited for its session, has begun by then. */
 const SETTLE_MS = 18_000
 const END_WITHIN_MS = 20_000
-/** After a restart: by then every session that there was has been judged, and the others are on that server again. */
-const REPAIRED_MS = EPOCH_MS + SETTLE_MS + 5000
+/** Between one run of the repair and the next, while a server that it needs is stopped, or somebody holds a session. */
+const REPAIR_AGAIN_MS = 500
 
 async function soak(options: SoakOptions): Promise<boolean> {
   const { minutes, seed, processes, sessions } = options
@@ -37,7 +39,7 @@ async function soak(options: SoakOptions): Promise<boolean> {
     onMessage: (message, worker) => judge.hear(message, worker),
     onKilled: (worker) => judge.onKilled(worker),
   })
-  const tormentor = new Tormentor(servers, crew, new SeededRandom(seed), isReplicated ? REPAIRED_MS : 0)
+  const tormentor = new Tormentor(servers, crew, new SeededRandom(seed), isReplicated ? () => repair(savePath) : undefined)
   await Promise.all(Array.from({ length: processes }, (_, index) => crew.start(index)))
   const tormenting = tormentor.torment()
   const endMs = performance.now() + minutes * 60_000
@@ -63,6 +65,11 @@ async function soak(options: SoakOptions): Promise<boolean> {
   await judge.close()
   await Promise.all(servers.map((server) => server.stop()))
   return report(options, judge, tormentor, say)
+}
+
+/** As an operator does it, and not by use alone: a session that nobody visits meanwhile is refused as soon as another server stops. */
+async function repair(savePath: string): Promise<void> {
+  while ((await latchkey(['repair', '--save-path', savePath])).exitCode !== EXIT.fine) await sleep(REPAIR_AGAIN_MS)
 }
 
 function progress({ figures, violations }: Judge, { torments }: Tormentor, leftMs: number): string {

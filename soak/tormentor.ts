@@ -26,8 +26,8 @@ export class Tormentor {
     private readonly servers: readonly ServerProcess[],
     private readonly crew: Crew,
     private readonly random: SeededRandom,
-    /** How long no server is restarted after one was: where each session is on several, until it is on that one again. */
-    private readonly repairMs: number,
+    /** Where each session is on several servers: puts them on a restarted one again. No other is restarted before it is done. */
+    private readonly repair: (() => Promise<void>) | undefined,
   ) {
     this.restarts = servers.map(() => [])
   }
@@ -59,8 +59,11 @@ export class Tormentor {
     const index = random.integer(this.servers.length)
     const server = this.servers[index]
     if (server === undefined) return undefined
+    // Where each session is on several, as many are struck as the others can do without: then everybody is to be served.
+    const struck = this.servers.filter((one) => this.busy.has(one)).length
+    if (this.repair !== undefined && struck >= Math.floor((this.servers.length - 1) / 2)) return undefined
     // Rare, where what a restart takes along can prove nothing any more; else as often as it may be.
-    const restarts = this.repairMs === 0 ? roll === 35 : roll >= 27 && nowMs() >= this.restartsFromMs
+    const restarts = this.repair === undefined ? roll === 35 : roll >= 27 && nowMs() >= this.restartsFromMs
     const lengthMs = random.integer(restarts ? 1500 : 3000)
     return this.afflict(server, () => (restarts ? this.restart(server, index, lengthMs) : this.pause(server, 50 + lengthMs)))
   }
@@ -87,7 +90,8 @@ export class Tormentor {
     await sleep(downMs)
     await server.restart()
     restart.toMs = nowMs()
-    this.restartsFromMs = restart.toMs + this.repairMs
+    await this.repair?.()
+    this.restartsFromMs = nowMs()
   }
 
   private async pauseWorker(worker: number, ms: number): Promise<void> {

@@ -39,15 +39,21 @@ export const mutants: readonly Mutant[] = [
   one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, `const order = 0`),
   one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
   one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `if (receipts.length >= set.quorum.majority) return this.acknowledge`, `if (receipts.length >= 1) return this.acknowledge`),
-  one(
-    'writesElsewhere',
-    'The record is also written to nodes that have not granted the lock, and counts there.',
-    `this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
-    `for (const [node, record] of known?.parts ?? []) {
+  {
+    name: 'writesElsewhere',
+    flaw: 'The record is also written to nodes that have not granted the lock, and counts there.',
+    edits: [
+      { find: `const record = recordIn(granted)`, replace: `const record = recordIn(votes)` },
+      {
+        find: `    this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
+        replace: `    for (const [node, record] of known?.parts ?? []) {
       if (!this.targets.has(node)) this.targets.set(node, { lock: { cas: { version: '1', asOf: Infinity }, incarnation: '' }, record })
     }
     this.adviser = sorted.advice === undefined ? undefined : this.members[0]`,
-  ),
+      },
+      { find: `exit: replies[at] ?? MISSING,`, replace: `exit: target?.lock.incarnation === '' ? OK : (replies[at] ?? MISSING),` },
+    ],
+  },
   one('bareDelete', 'A session is destroyed by deleting its record.', CHANGE, `if (change.value.length === 0) return { op: 'delete', key: item.key }
     ${CHANGE}`),
   one('emptiedCounts', 'What an emptied node does not have outvotes what another one has.', `if (statements.length >= replicas) return true`, `if (statements.length >= majority) return true`),
@@ -60,7 +66,30 @@ export const mutants: readonly Mutant[] = [
     edits: [{ find: MINORITY, replace: `false` }, { find: `lock !== undefined && (!errand.sorted.readsRecord`, replace: `lock !== undefined && (true` }],
   },
   one('partialIsFenced', 'A write that one node has stored is told as refused.', `if (written > 0 || isUnclear) {`, `if (isUnclear) {`),
-  one('resolvedByReading', 'A write is believed stored because one node shows it.', `this.context.wire.quorum === undefined ? this.judgeExists()`, `true ? this.judgeExists()`),
+  {
+    name: 'resolvedByReading',
+    flaw: 'A write is believed stored because one node shows it.',
+    edits: [
+      { find: `this.context.wire.quorum === undefined ? this.judgeExists()`, replace: `true ? this.judgeExists()` },
+      { find: `have stored it under the lock\`, { isFinal: true }`, replace: `have stored it under the lock\`, { isFinal: false }` },
+    ],
+  },
+  {
+    name: 'addsRecords',
+    flaw: 'Where a node has no record it is added, and carried out late, where it was evicted, an old copy stands there.',
+    edits: [
+      { find: `if (key === undefined || bare.length === 0) return ask(set, this, this.members)`, replace: `if (bare.length >= 0) return ask(set, this, this.members)` },
+      {
+        find: `if (value === undefined || change === undefined || record?.cas === undefined) return undefined
+    const item`,
+        replace: `if (value === undefined || change === undefined) return undefined
+    if (record?.cas === undefined) return { op: 'add', key: change.key, value, ttlSec, flags: flagsOf(change) }
+    const item`,
+      },
+      { find: `const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1`, replace: `const at = this.stored === undefined || target === undefined ? 0 : 1` },
+    ],
+  },
+  one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),

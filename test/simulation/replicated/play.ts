@@ -26,6 +26,18 @@ const TASKS = 9
 const TROUBLE_ENDS_MS = 16_000
 const OVER_MS = 300_000
 
+/** Longer than what is left behind is looked for: only who lets go of it, or takes it off, ends such a lock. */
+const LONG_LEASE_SEC = 40
+/** How long a lock that nobody has may stand once all is well, where leases are long. */
+const LOOKED_FOR_MS = 12_000
+
+/**
+ * What a run is about beside the ordinary trouble. `torn`: locks are evicted from some of their nodes while they are held, and read
+ * again. `forgetful`: records are evicted, again and again, and old commands come late. `long`: leases end nothing.
+ */
+type Theme = 'mixed' | 'torn' | 'forgetful' | 'long'
+const THEMES: readonly Theme[] = ['mixed', 'mixed', 'mixed', 'mixed', 'mixed', 'torn', 'forgetful', 'long']
+
 /** How a request may end without being served. */
 const REFUSALS = new Set([
   ...['LATCHKEY_LOCK_TIMEOUT', 'LATCHKEY_SERVER_UNAVAILABLE', 'LATCHKEY_SERVER_REFUSED', 'LATCHKEY_SESSION_GONE', 'LATCHKEY_FENCED'],
@@ -80,6 +92,7 @@ class Play {
   /** By process and node: until when nothing gets through. */
   private readonly cutUntilMs = new Map<string, number>()
   private readonly trouble: number
+  private readonly theme: Theme
   /** So few nodes lose what they keep that each majority has one that does not; after a repair it may be others. */
   private mayLose: readonly SimulatedServer[]
   private evictions = 0
@@ -88,6 +101,8 @@ class Play {
   constructor(seed: number) {
     this.random = new SeededRandom(seed)
     this.nodes = seed % 4 === 3 ? 5 : 3
+    // By another figure than the nodes: each theme is played on three and on five.
+    this.theme = THEMES[Math.floor(seed / 4) % THEMES.length] ?? 'mixed'
     this.trouble = this.random.pick([0.01, 0.04, 0.1])
     this.servers = Array.from({ length: this.nodes }, () => new SimulatedServer(this.time, this.random.fraction() * 1000))
     this.mayLose = this.servers.slice(0, this.nodes - majorityOf(this.nodes))
@@ -112,7 +127,7 @@ class Play {
       random: random.fork(),
       flightMs: FLIGHT_MS,
     })
-    const limits = { leaseSec: LEASE_SEC, waitMs: 4000, maxHoldMs: 8000, deadlineMs: DEADLINE_MS, lifetimeSec: 600 }
+    const limits = { leaseSec: this.leaseSec, waitMs: 4000, maxHoldMs: 8000, deadlineMs: DEADLINE_MS, lifetimeSec: 600 }
     return new SessionManager({ wire, clock: host, random: random.fork(), prefix: PREFIX, ...limits })
   }
 
@@ -128,6 +143,10 @@ class Play {
     })
   }
 
+  get leaseSec(): number {
+    return this.theme === 'long' ? LONG_LEASE_SEC : LEASE_SEC
+  }
+
   private fate(actor: number, node: number, commands: readonly Command[]): Fate {
     const { random, trouble } = this
     const [upMs, downMs] = [0.1 + random.fraction() * 2, 0.1 + random.fraction() * 2]
@@ -137,7 +156,7 @@ class Play {
     const noticedMs = random.fraction() < 0.5 ? random.fraction() * 20 : undefined
     if ((this.cutUntilMs.get(`${String(actor)} ${String(node)}`) ?? 0) > this.time.nowMs) return { ...pass, kind: 'lost', noticedMs }
     if (random.fraction() >= trouble) return random.fraction() < 0.02 ? { ...pass, upMs: random.fraction() * 80 } : pass
-    const kind = random.pick(['refused', 'lost', 'mute', 'partial', 'zombie', 'zombie', 'unclear'] as const)
+    const kind = this.theme === 'forgetful' && random.fraction() < 0.5 ? 'zombie' : random.pick(['refused', 'lost', 'mute', 'partial', 'zombie', 'zombie', 'unclear'] as const)
     return { ...pass, kind, noticedMs, commands: random.integer(commands.length), laterMs: random.fraction() * 3.5 * LEASE_SEC * 1000 }
   }
 
@@ -151,6 +170,8 @@ class Play {
         time.after(random.fraction() * 3 * LEASE_SEC * 1000, () => host.wake(random.fraction() < 0.5))
       })
     }
+    for (let strike = 0; this.theme === 'torn' && strike < 12; strike++) at(() => this.tearLock(this.anyId()))
+    for (let strike = 0; this.theme === 'forgetful' && strike < 16; strike++) at(() => this.evictRecord(PREFIX + this.anyId()))
     for (let strike = 0; strike < 4; strike++) {
       const server = random.pick(servers)
       const what = random.pick(['stop', 'restart', 'evictLock', 'evictRecord', 'cut', 'cut'])
@@ -162,6 +183,10 @@ class Play {
         if (what === 'cut') this.cut()
       })
     }
+  }
+
+  private tearLock(id: string): void {
+    for (const server of this.servers) if (this.random.fraction() < 0.5) server.evict(`${PREFIX}${id}-lck`)
   }
 
   /** A miss does not tell an eviction from a node that never had the session: where some never had it, nothing is promised. */
@@ -237,7 +262,7 @@ class Play {
   }
 
   private anyId(): string {
-    return this.random.pick(['alpha', 'beta'])
+    return this.theme === 'torn' ? 'alpha' : this.random.pick(['alpha', 'beta'])
   }
 
   private truthOf(id: string): Truth {
@@ -268,7 +293,29 @@ class Play {
     const drawn = random.fraction()
     if (drawn < 0.15) await this.read(process, id)
     else if (drawn < 0.2) await this.destroy(process, id)
+    else if (this.theme === 'torn' && random.fraction() < 0.5) await this.changeWhatIsReadAgain(process, id)
     else await this.change(process, id)
+  }
+
+  /** Held for a while; whether the lock is still ours is asked before it is written. */
+  private async changeWhatIsReadAgain({ manager, host }: Process, id: string): Promise<void> {
+    const op = `op${String(++this.ops)}`
+    const store = manager.store()
+    try {
+      await store.read(id)
+      await host.sleep(this.random.fraction() * 1200)
+      const before = this.snapshot(id)
+      const { ops = [] } = JSON.parse((await store.read(id)) || '{}') as Partial<Shop>
+      this.compare('a locked read', id, ops, before)
+      await host.sleep(this.random.fraction() * 300)
+      const { endings } = this.truthOf(id)
+      await store.write(id, JSON.stringify({ ops: [...ops, op] }))
+      this.acknowledge(id, op, endings)
+    } catch (error) {
+      this.refused(error)
+    } finally {
+      await store.close()
+    }
   }
 
   private async read({ manager }: Process, id: string): Promise<void> {
@@ -435,7 +482,7 @@ export async function play(seed: number, counted?: Counts): Promise<string | und
   if (world.flaws.length === 0) {
     const quiet = new SimulatedHost(world.time)
     await through(quiet.sleep(TROUBLE_ENDS_MS + 8000 - Math.min(world.time.nowMs, TROUBLE_ENDS_MS)))
-    await through(quiet.sleep((LEASE_SEC + 1) * 1000))
+    await through(quiet.sleep(world.leaseSec === LEASE_SEC ? (LEASE_SEC + 1) * 1000 : LOOKED_FOR_MS))
     world.lookForOrphans()
     await through(world.askMajorities())
     const [first] = processes
