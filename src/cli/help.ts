@@ -121,11 +121,15 @@ Examples:
 same on all of its nodes is locked and stored anew, with the lifetime that it has left; then the nodes that came back
 empty are marked as whole. May be cut off (ctrl-C) and run again, and run twice at once.
 
+With the save path of a change (?change=joins, ?change=leaves) it carries every session over to the new list. Before, every
+process must have that save path; when it has ended with 0, and not before, every process gets the new list, one by one.
+
 Exit code 0: every session is on all nodes that were asked, and these are whole. 1: some stayed locked, or failed, or a node was
 emptied again; run it again. 3: a node did not answer, which may be the one that is to be repaired.
 
 Examples:
   latchkey repair --save-path tcp://10.0.0.1,tcp://10.0.0.2,tcp://10.0.0.3?replicas=3
+  latchkey repair --save-path tcp://10.0.0.1,tcp://10.0.0.2,tcp://10.0.0.3?change=leaves,tcp://10.0.0.4?change=joins&replicas=3
   latchkey repair --json`,
   },
   watch: {

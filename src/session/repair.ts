@@ -3,12 +3,12 @@
  * stores it, so there is no rule here for what is newer, or for what was destroyed: docs/explain/replication.md.
  */
 import { LockTimeoutError, NotSupportedError } from '../errors.js'
-import { mutexLayout } from '../lock/protocol/key-layout.js'
-import { acquired, type Handle, type Locker } from '../lock/protocol/handle.js'
+import { acquired, type Handle } from '../lock/protocol/handle.js'
 import { severalAtOnce } from '../system/several-at-once.js'
 import { UNKNOWN_TTL_SEC } from '../wire/operated-store.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight } from '../wire/replica-nodes.js'
 import { FlightError, type Quorum } from '../wire/wire.js'
+import { type Item, itemOf, recordBeside } from './repair-items.js'
 import type { SessionEngine } from './session-engine.js'
 
 export interface RepairOptions {
@@ -26,7 +26,8 @@ export type Counts = Readonly<Record<Outcome, number>>
 export interface NodeAfterRepair {
   readonly name: string
   readonly was: NodeState['state']
-  readonly is: NodeState['state']
+  /** `left`: it is not on the list any more. */
+  readonly is: NodeState['state'] | 'left'
 }
 
 export interface Repaired {
@@ -36,11 +37,8 @@ export interface Repaired {
   readonly obstacle: 'records' | 'nodes' | 'again' | undefined
   /** By the id, or the name: what went wrong. */
   readonly failures: ReadonlyMap<string, unknown>
-}
-
-/** A session's record, or the count of a named lock. */
-interface Item extends RecordAt {
-  readonly locker: Locker
+  /** Whether the list was changed: from here on the new one alone may be gone by. */
+  readonly isChanged: boolean
 }
 
 /** A record that is just stored anew is listed or not: the second walk sees what the first could not. */
@@ -76,7 +74,13 @@ class Repair {
 
   async run(): Promise<Repaired> {
     // Before the first key is listed: what a node has lost was acknowledged before it was marked as emptied.
-    this.states = await this.nodes.states(true)
+    if (this.nodes.isChanging) {
+      const { states, isBegun } = await this.nodes.beginChange()
+      this.states = states
+      if (!isBegun) return this.conclude(false)
+    } else {
+      this.states = await this.nodes.states(true)
+    }
     for (const { name, state, listed } of this.states) {
       if (state === 'foreign') throw new NotSupportedError(`${name} is on another list of servers (${String(listed)}; here: ${this.nodes.listed}). Name the save path of the processes that use it.`)
     }
@@ -84,7 +88,7 @@ class Repair {
     for (let walk = 0; walk < WALKS && !this.wasEmptiedAgain; walk++) {
       const { keys, listed } = await this.walk()
       isListed &&= this.isEnough(listed)
-      await this.repairAll([...keys].filter((key) => !this.isDone(key)).flatMap((key) => this.itemOf(key) ?? []))
+      await this.repairAll([...keys].filter((key) => !this.isDone(key)).flatMap((key) => itemOf(this.engine, key) ?? []))
     }
     return this.conclude(isListed)
   }
@@ -97,7 +101,8 @@ class Repair {
       if (state === 'away') continue
       this.options.signal.throwIfAborted()
       try {
-        for await (const key of this.nodes.keys(node, this.engine.layout.prefix)) keys.add(key)
+        // Of a lock as well: who has begun by the old list may hold a session that has no record yet.
+        for await (const key of this.nodes.keys(node, this.engine.layout.prefix)) keys.add(this.nodes.isChanging ? recordBeside(this.engine, key) : key)
         listed.add(node)
       } catch (error) {
         if (!(error instanceof FlightError)) throw error
@@ -115,16 +120,16 @@ class Repair {
    */
   private isEnough(listed: ReadonlySet<number>): boolean {
     const { replicas, majority } = this.quorum
-    const unheard = this.states.filter(({ node, state }) => state !== 'whole' || !listed.has(node)).length
-    return listed.size === this.states.length || unheard <= replicas - majority
+    if (this.states.some(({ node, isOnNew }) => this.nodes.isChanging && isOnNew && !listed.has(node))) return false
+    const { knowing } = this
+    const unheard = knowing.filter(({ node, state }) => state !== 'whole' || !listed.has(node)).length
+    return knowing.every(({ node }) => listed.has(node)) || unheard <= replicas - majority
   }
 
-  private itemOf(key: string): Item | undefined {
-    const { engine } = this
-    const id = engine.layout.idOfRecord(key)
-    if (id !== undefined) return { key, route: id, locker: engine.locker }
-    const name = mutexLayout(engine.layout.prefix, engine.wire.store).idOfRecord(key)
-    return name === undefined ? undefined : { key, route: name, locker: engine.mutexes.locker }
+  /** Those by whom it is judged what there is: of a list that is being changed the nodes of the old one, until all is on the new ones. */
+  private get knowing(): readonly NodeState[] {
+    const isMoved = this.states.some(({ isOnOld, stage }) => isOnOld && stage === 'new')
+    return this.states.filter(({ isOnOld, isOnNew }) => (isMoved ? isOnNew : isOnOld))
   }
 
   private async repairAll(items: readonly Item[]): Promise<void> {
@@ -148,10 +153,11 @@ class Repair {
 
   private async repairOne(item: Item, sight: Sight | undefined): Promise<void> {
     try {
-      this.count(item, sight !== undefined && this.isWell(sight) ? 'same' : await this.storeAnew(item))
+      // While the list is changed a session is the same when it is locked: who began by the old list may still store it.
+      this.count(item, sight !== undefined && !this.nodes.isChanging && this.isWell(sight) ? 'same' : await this.storeAnew(item))
     } catch (error) {
       // Who holds it repairs it as well.
-      const [now] = await this.look([item])
+      const [now] = this.nodes.isChanging ? [] : await this.look([item])
       if (now !== undefined && this.isWell(now)) return this.count(item, 'repaired')
       this.count(item, error instanceof LockTimeoutError ? 'locked' : 'failed')
       this.failures.set(item.route, error)
@@ -177,7 +183,7 @@ class Repair {
   /** One copy on all of its nodes that are there; and those are all that were emptied. */
   private isWell({ areAlike, away, missing, newest }: Sight): boolean {
     if (newest === undefined) return false
-    return areAlike && missing.length === 0 && away.every((node) => this.states[node]?.state !== 'emptied')
+    return areAlike && missing.length === 0 && away.every((node) => !this.nodes.isChanging && this.states[node]?.state !== 'emptied')
   }
 
   private async storeAnew(item: Item): Promise<Outcome> {
@@ -210,16 +216,31 @@ class Repair {
   }
 
   private async conclude(isListed: boolean): Promise<Repaired> {
+    if (this.nodes.isChanging) return this.concludeChange(isListed)
     const { counts, failures, states } = this
-    const isLeft = counts.locked + counts.failed > 0
     const emptied = states.filter(({ state }) => state === 'emptied')
-    const obstacle = this.wasEmptiedAgain ? 'again' : isLeft ? 'records' : isListed ? undefined : 'nodes'
+    const obstacle = this.obstacle(isListed)
     const whole = new Set<number>()
     if (obstacle === undefined) {
       for (const { node, incarnation = '' } of emptied) if (await this.nodes.declareWhole(node, incarnation)) whole.add(node)
     }
     const nodes = states.map(({ node, name, state }): NodeAfterRepair => ({ name, was: state, is: whole.has(node) ? 'whole' : state }))
-    return { counts, failures, nodes, obstacle: obstacle ?? (whole.size < emptied.length ? 'again' : undefined) }
+    return { counts, failures, nodes, isChanged: false, obstacle: obstacle ?? (whole.size < emptied.length ? 'again' : undefined) }
+  }
+
+  private obstacle(isListed: boolean): Repaired['obstacle'] {
+    const { locked, failed } = this.counts
+    return this.wasEmptiedAgain ? 'again' : locked + failed > 0 ? 'records' : isListed ? undefined : 'nodes'
+  }
+
+  private async concludeChange(isListed: boolean): Promise<Repaired> {
+    const { counts, failures, states } = this
+    const obstacle = this.obstacle(isListed) ?? ((await this.nodes.endChange(states)) ? undefined : 'again')
+    const nodes = states.map(({ name, state, isOnNew }): NodeAfterRepair => {
+      const is = obstacle !== undefined ? state : isOnNew ? 'whole' : 'left'
+      return { name, was: state, is }
+    })
+    return { counts, failures, nodes, obstacle, isChanged: obstacle === undefined }
   }
 }
 

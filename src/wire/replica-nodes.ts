@@ -10,6 +10,11 @@ export interface NodeState {
   readonly incarnation: string | undefined
   /** The name of the list that it is on. */
   readonly listed: string | undefined
+  /** How far the list is changed there; undefined: it is not being changed, or the node does not say. */
+  readonly stage: 'old' | 'moving' | 'new' | undefined
+  /** Of a list that is being changed: whether the node is on the old one, and on the new one. Else it is on both. */
+  readonly isOnOld: boolean
+  readonly isOnNew: boolean
 }
 
 /** A record, and what decides which nodes keep it. */
@@ -43,10 +48,26 @@ export interface ReplicaNodes {
   readonly listed: string
   /** @param marks whether a node that has been emptied is marked as that, where nobody has done so yet. */
   states(marks: boolean): Promise<readonly NodeState[]>
-  /** The places of the nodes that keep what has this route. */
+  /** Whether the list is being changed. */
+  readonly isChanging: boolean
+  /** The places of the nodes that keep what has this route; of those that leave none. */
   placesOf(route: string): readonly number[]
   /** As `Wire.keys`, of one node. @throws as `Wire.keys`. */
   keys(node: number, prefix: string): AsyncIterable<string>
+  /**
+   * Begins the change of the list, or goes on with it: from here on nobody goes by the old list alone.
+   *
+   * @returns what the nodes say then; `isBegun` false: too many of them do not answer.
+   * @throws NotSupportedError LATCHKEY_NOT_SUPPORTED: one of them is on another list.
+   */
+  beginChange(): Promise<{ readonly states: readonly NodeState[]; readonly isBegun: boolean }>
+  /**
+   * Ends it: from here on the new list alone may be gone by. Every session must be on all nodes of the new list.
+   *
+   * @param states what the nodes said when it was begun.
+   * @returns false: one of them has been emptied since, or does not answer.
+   */
+  endChange(states: readonly NodeState[]): Promise<boolean>
   /** One flight to each node. Whatever is sent to a node is read behind the name of its life. */
   look(records: readonly RecordAt[]): Promise<Sights>
   /**

@@ -88,5 +88,5 @@ it('the doctor says how large a session may be on several nodes: smaller than an
   }
   const alone = await largestOf({ LATCHKEY_SAVE_PATH: `tcp://${single.address}` })
   const together = await largestOf({ LATCHKEY_SAVE_PATH: savePath })
-  expect(alone - together).toBe(400)
+  expect(alone - together).toBe(450)
 })

@@ -48,7 +48,7 @@ export class Clicks {
   }
 
   /** Clicks until `meanwhile` is over. */
-  async during(managers: readonly SessionManager[], clientsEach: number, meanwhile: () => Promise<void>): Promise<void> {
+  async during(managers: readonly Pick<SessionManager, 'run'>[], clientsEach: number, meanwhile: () => Promise<void>): Promise<void> {
     this.#isOver = false
     for (const session of this.#sessions) session.lastMs = performance.now()
     const clients = managers.flatMap((manager) => Array.from({ length: clientsEach }, () => this.#click(manager)))
@@ -73,7 +73,7 @@ export class Clicks {
     return { lost, tooMany }
   }
 
-  async #click(manager: SessionManager): Promise<void> {
+  async #click(manager: Pick<SessionManager, 'run'>): Promise<void> {
     while (!this.#isOver) {
       const session = this.#random.pick(this.#sessions)
       const click = ++this.#clicks

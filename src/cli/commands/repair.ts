@@ -14,7 +14,7 @@ export async function repair({ manager, store, signal, clock }: Place, progress:
   const failures = [...repaired.failures].map(([id, why]) => `${nameOf(id)}: ${codeAndReason(why)}`)
   return {
     exitCode: exitCodeOf(repaired),
-    data: { ...counts, failures, servers: nodes.map(({ name, was, is }) => ({ server: name, was, is })) },
+    data: { ...counts, failures, changed: repaired.isChanged, servers: nodes.map(({ name, was, is }) => ({ server: name, was, is })) },
     lines: [
       `${wordsOf(counts)}.`,
       ...failures.slice(0, 10).map((failure) => `  ${failure}`),
@@ -24,7 +24,8 @@ export async function repair({ manager, store, signal, clock }: Place, progress:
   }
 }
 
-function exitCodeOf({ obstacle, nodes }: Repaired): ExitCode {
+function exitCodeOf({ obstacle, nodes, isChanged }: Repaired): ExitCode {
+  if (isChanged) return EXIT.fine
   if (nodes.some(({ is }) => is === 'away')) return EXIT.unreachable
   return obstacle === undefined ? EXIT.fine : EXIT.problem
 }
@@ -32,16 +33,17 @@ function exitCodeOf({ obstacle, nodes }: Repaired): ExitCode {
 const OBSTACLES: Readonly<Record<NonNullable<Repaired['obstacle']>, string>> = {
   records: 'Run it again for those that are left; until then a node that came back empty is not whole.',
   nodes: 'Too many nodes could not be listed: the others may have sessions that are missing here. Run it again when they answer.',
-  again: 'A node has been emptied again in the meantime. Run it again.',
+  again: 'A node has been emptied in the meantime, or did not answer at the end. Run it again.',
 }
 
-function adviceFor({ obstacle, nodes }: Repaired): string[] {
+function adviceFor({ obstacle, nodes, isChanged }: Repaired): string[] {
+  if (isChanged) return ['The list is changed. Now give every process the new one: without the server that leaves, and without change=.']
   if (obstacle !== undefined) return [OBSTACLES[obstacle]]
   return nodes.some(({ is }) => is === 'away') ? ['What the node that is away has missed is to be repaired when it is back: run it again then.'] : []
 }
 
 const stateOf = ({ was, is }: NodeAfterRepair): string =>
-  is === 'away' ? 'does not answer' : is === 'emptied' ? 'came back empty, and is not whole yet' : was === is ? 'whole' : 'came back empty, and is whole again'
+  is === 'away' ? 'does not answer' : is === 'left' ? 'is not on the list any more' : is === 'new' ? 'has not been used yet' : is === 'emptied' ? 'came back empty, and is not whole yet' : was === is ? 'whole' : 'came back empty, and is whole again'
 
 const WORDS: Readonly<Record<Outcome, string>> = {
   same: 'on all nodes already',

@@ -35,7 +35,22 @@ export async function doctor(place: Place): Promise<Report> {
 /** Behind a proxy a node is a part of it: its name is the proxy's, and the beginning of its keys. */
 const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
 
-const ofState = (state: NodeState): Finding[] => (state.state === 'emptied' ? [emptied(state)] : state.state === 'foreign' ? [foreign(state)] : [])
+function ofState(state: NodeState): Finding[] {
+  if (state.stage !== undefined) return [changing(state.stage)]
+  return state.state === 'emptied' ? [emptied(state)] : state.state === 'foreign' ? [foreign(state)] : []
+}
+
+const STEPS: Readonly<Record<NonNullable<NodeState['stage']>, { readonly message: string; readonly advice: string }>> = {
+  old: { message: 'The change of the list has not begun', advice: 'When every process has this save path, run "npx latchkey repair" with it.' },
+  moving: { message: 'Sessions are being carried over to the new list', advice: 'If no "npx latchkey repair" is running with this save path, run it.' },
+  new: { message: 'The list is changed', advice: 'Give every process the new one: without the server that leaves, and without change=.' },
+}
+
+const changing = (stage: NonNullable<NodeState['stage']>): Finding => ({
+  code: 'list-changing',
+  severity: 'advice',
+  ...STEPS[stage],
+})
 
 const foreign = ({ name, listed }: NodeState): Finding => ({
   code: 'server-lists-differ',

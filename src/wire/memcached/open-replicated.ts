@@ -2,7 +2,7 @@ import { InvalidOptionError } from '../../errors.js'
 import { systemRandom } from '../../system/random.js'
 import type { OpenOptions } from '../open-options.js'
 import type { Place } from '../replicated/member.js'
-import { createReplicatedWire } from '../replicated/replicated-wire.js'
+import { createReplicatedWire, type ReplicatedWireOptions } from '../replicated/replicated-wire.js'
 import type { Wire } from '../wire.js'
 import { createMemcachedWire } from './memcached-wire.js'
 import { createRanking, murmur3, type WeightedNode } from './rendezvous.js'
@@ -34,19 +34,35 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
       } satisfies Place,
       id: nodeId(server) + keyPrefix,
       weight,
+      change: server.change,
     }))
   })
   return createReplicatedWire({
     places: nodes.map(({ place }) => place),
     replicas,
-    list: listOf(nodes, replicas),
-    ranked: createRanking(nodes, replicas),
+    ...listsOf(nodes, replicas),
     kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
     markKey,
     clock,
     random: systemRandom,
     flightMs,
   })
+}
+
+interface Node extends WeightedNode {
+  readonly change: ServerAddress['change']
+}
+
+/** The list; and of one that is being changed the one before as well. */
+function listsOf(nodes: readonly Node[], replicas: number): Pick<ReplicatedWireOptions, 'list' | 'ranked' | 'has' | 'before'> {
+  const without = (change: Node['change']): Required<Pick<ReplicatedWireOptions, 'list' | 'ranked' | 'has'>> => {
+    const places = [...nodes.keys()].filter((place) => nodes[place]?.change !== change)
+    const listed = places.flatMap((place) => nodes[place] ?? [])
+    const ranking = createRanking(listed, replicas)
+    return { list: listOf(listed, replicas), ranked: (route) => ranking(route).flatMap((at) => places[at] ?? []), has: (place) => places.includes(place) }
+  }
+  if (nodes.every(({ change }) => change === undefined)) return { list: listOf(nodes, replicas), ranked: createRanking(nodes, replicas) }
+  return { ...without('leaves'), before: without('joins') }
 }
 
 /** The same in all processes, whatever the order of the servers: it decides nothing. */

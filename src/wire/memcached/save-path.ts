@@ -24,6 +24,8 @@ export interface ServerAddress extends SocketAddress {
   readonly hasOwnVersions: boolean
   /** How many nodes keep each session, where this server says it; undefined: it does not. */
   readonly replicas: number | undefined
+  /** Of a list that is being changed: whether this server joins it, or leaves it. Undefined: it stays. */
+  readonly change: 'joins' | 'leaves' | undefined
   /** How many nodes the proxy at this address is a pipe to: keys that begin with `n1/` go to the first. Undefined: none. */
   readonly pipes: number | undefined
 }
@@ -74,12 +76,26 @@ function checkReplicas(servers: readonly ServerAddress[], refuse: Refuse): void 
   if (servers.some(({ pipes, via }) => pipes !== undefined && (via === undefined || via === 'twemproxy'))) {
     refuse(where, 'pipes=n is a proxy that goes by the beginning of a key (via=proxy, via=mcrouter); twemproxy has a port for each server')
   }
+  checkChange(servers, replicas, refuse)
   if (replicas === undefined) return servers.some(({ pipes }) => pipes !== undefined) ? refuse(where, 'pipes=n goes with replicas=n') : undefined
   if (replicas > nodes) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are named`)
   if (replicas % 2 === 0) {
     refuse(where, `with ${String(replicas)} copies no more servers may be away than with ${String(replicas - 1)}: a majority decides. Give an odd number`)
   }
   if (servers.some(({ hasOwnVersions }) => hasOwnVersions)) refuse(where, 'versions=own has no order, and copies are ordered by versions: leave it out')
+}
+
+/** One node at a time: of a session's nodes by two lists most are the same then. */
+function checkChange(servers: readonly ServerAddress[], replicas: number | undefined, refuse: Refuse): void {
+  const where = 'change'
+  const [joining, leaving] = [servers.filter(({ change }) => change === 'joins').length, servers.filter(({ change }) => change === 'leaves').length]
+  if (joining + leaving === 0) return
+  if (replicas === undefined || replicas < 3) refuse(where, 'sessions are carried over where each is on several servers, from replicas=3 on')
+  if (joining > 1 || leaving > 1) refuse(where, 'one server joins, one leaves, or one takes the place of another; change the list one by one')
+  if (servers.some(({ via }) => via !== undefined)) refuse(where, 'a proxy does not list what it has to carry over: name the servers themselves')
+  for (const [nodes, list] of [[servers.length - joining, 'before'], [servers.length - leaving, 'behind']] as const) {
+    if (replicas !== undefined && nodes < replicas) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are on the list ${list} the change`)
+  }
 }
 
 /** How many nodes keep each session; undefined: one, and nothing is copied. */
@@ -136,6 +152,7 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
     weight: parseWeight(parameters.weight, where, refuse),
     protocol: parseProtocol(parameters.protocol, where, refuse),
     replicas: parseCount('replicas', parameters.replicas, where, refuse),
+    change: parseChange(parameters.change, where, refuse),
     pipes: parseCount('pipes', parameters.pipes, where, refuse),
   }
 }
@@ -154,7 +171,7 @@ function parseCredentials(text: string, where: string, refuse: Refuse): Credenti
   return { username, password }
 }
 
-const ANYWHERE = ['weight', 'protocol', 'via', 'versions', 'replicas', 'pipes'] as const
+const ANYWHERE = ['weight', 'protocol', 'via', 'versions', 'replicas', 'pipes', 'change'] as const
 const PARAMETERS = [...ANYWHERE, 'ca', 'cert', 'key', 'servername', 'verify'] as const
 type Parameters = Partial<Record<(typeof PARAMETERS)[number], string>>
 
@@ -191,6 +208,11 @@ function parseCount(name: string, text: string | undefined, where: string, refus
   if (text === undefined) return undefined
   if (!/^[1-9]$/.test(text)) refuse(where, `${name} is a number from 1 to 9`, text)
   return Number(text)
+}
+
+function parseChange(text: string | undefined, where: string, refuse: Refuse): ServerAddress['change'] {
+  if (text === undefined || text === 'joins' || text === 'leaves') return text
+  return refuse(where, 'change is joins or leaves', text)
 }
 
 function parseProtocol(text: string | undefined, where: string, refuse: Refuse): 'binary' | 'text' | undefined {

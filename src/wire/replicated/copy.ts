@@ -37,8 +37,8 @@ const MARK = 'copy1 '
 export const PLACE = 'copy0'
 const END = '\n'
 const ZERO = 48
-/** What a head may take of an item at the most: its numbers have 20 digits, and there are up to nine seals. */
-export const MOST_HEAD_BYTES = 400
+/** What a head may take of an item at the most: its numbers have 20 digits, and there are up to ten seals. */
+export const MOST_HEAD_BYTES = 450
 
 const BEFORE_ALL: Head = { count: 0, ordinal: 0, seals: [], longestSec: 0, endsAtSec: 0 }
 

@@ -7,6 +7,7 @@ import { areSameBytes, type Cas, FlightError, type Quorum, type Reply, type Valu
 import { type Copy, type Count, newestOf } from './copy.js'
 import { isOurs, type ReadMark } from './member.js'
 import type { Answer } from './round.js'
+import type { Council } from './council.js'
 import type { Lists } from './lists.js'
 import { type LockPart, LockVersions, type RecordPart, RecordVersions } from './versions.js'
 
@@ -22,13 +23,15 @@ export interface Statement {
 }
 
 /** The lock that stands on most nodes, by the votes of those that have refused theirs. */
-export const occupied = (votes: readonly (readonly [number, Ballot])[]): ReturnType<typeof mostCommon> =>
-  mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)))
+export const occupied = (votes: readonly (readonly [number, Ballot])[], council: Council): ReturnType<typeof mostCommon> =>
+  mostCommon(votes.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark)), council)
 
 /** Nodes, and the list that they should be on. */
 interface Listed {
   readonly members: readonly { readonly name: string }[]
   readonly lists: Lists
+  /** Whether it is on the new list alone: what it says counts from when the change has begun. */
+  isJoining(node: number): boolean
 }
 
 /** What a node answers to who wants the lock there. */
@@ -49,8 +52,10 @@ export function heardIn<Heard extends object>(answers: readonly Answer<Heard>[])
 }
 
 /** Why nothing may be decided here: one of these nodes is on another list. Undefined: none is. */
-export function strangerAmong(statements: readonly (readonly [number, Statement])[], { members, lists }: Listed): FlightError | undefined {
-  for (const [node, { mark }] of statements) if (mark?.stage === 'foreign') return lists.refusal(members[node]?.name ?? '', mark.listed)
+export function strangerAmong(statements: readonly (readonly [number, Statement])[], set: Listed): FlightError | undefined {
+  for (const [node, { mark }] of statements) {
+    if (mark?.stage === 'foreign' && !set.isJoining(node)) return set.lists.refusal(set.members[node]?.name ?? '', mark.listed)
+  }
   return undefined
 }
 
@@ -65,7 +70,8 @@ export const isInTime = (tookMs: number, leaseSec: number): boolean => tookMs < 
  * have had it, which an emptied node cannot say. What is missing on one node never outvotes what is there on another: it
  * may have been evicted. Only where every node has spoken there is nothing more to be learned.
  */
-export function isComplete(statements: readonly Statement[], { replicas, majority }: Quorum): boolean {
+export function isComplete(heard: readonly (readonly [number, Statement])[], { replicas, majority }: Quorum, council: Council): boolean {
+  const statements = heard.flatMap(([node, statement]) => (council.knows(node) ? [statement] : []))
   if (statements.length >= replicas) return true
   const present = statements.filter(({ copy }) => copy !== undefined).length
   if (present > 0) return present >= majority
@@ -90,12 +96,12 @@ export function recordIn(statements: readonly (readonly [number, Statement])[]):
 export const headOf = (record: RecordVersions | undefined): Count => record?.newest ?? NOTHING_YET
 
 /** The grants among the answers, as one lock. */
-export function lockIn(ballots: readonly (readonly [number, Ballot])[], token: Value): LockVersions {
+export function lockIn(ballots: readonly (readonly [number, Ballot])[], token: Value, council: Council): LockVersions {
   const parts = new Map<number, LockPart>()
   for (const [node, { lock, mark }] of ballots) {
     if (lock.cas !== undefined && mark !== undefined) parts.set(node, { cas: lock.cas, incarnation: mark.incarnation })
   }
-  return new LockVersions(parts, token)
+  return new LockVersions(parts, token, council)
 }
 
 /** A lock that stands on one node. */
@@ -110,7 +116,7 @@ export const standingOn = (node: number, reply: Reply | undefined, mark: ReadMar
   reply?.value === undefined || reply.cas === undefined ? [] : [[node, { value: reply.value, cas: reply.cas, mark }]]
 
 /** The lock that stands on most nodes; undefined: none does. */
-export function mostCommon(standing: readonly (readonly [number, Standing])[]): { readonly value: Value; readonly versions: LockVersions } | undefined {
+export function mostCommon(standing: readonly (readonly [number, Standing])[], council: Council): { readonly value: Value; readonly versions: LockVersions } | undefined {
   let most: (readonly [number, Standing])[] = []
   for (const [, { value }] of standing) {
     const same = standing.filter(([, other]) => areSameBytes(other.value, value))
@@ -121,7 +127,7 @@ export function mostCommon(standing: readonly (readonly [number, Standing])[]): 
   const parts = new Map<number, LockPart>()
   for (const [node, { cas, mark }] of most) if (mark !== undefined) parts.set(node, { cas, incarnation: mark.incarnation })
   const { value } = first[1]
-  return { value, versions: new LockVersions(parts, value) }
+  return { value, versions: new LockVersions(parts, value, council) }
 }
 
 /** What a node answers to who writes and lets go, or keeps the lock. */

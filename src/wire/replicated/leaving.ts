@@ -1,5 +1,6 @@
 import { areSameBytes, type Command, failLater, FlightError, type Reply, type Value } from '../wire.js'
 import { type Head, headIn, headText, nextCount, type Seal, withHead } from './copy.js'
+import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, exitReply, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
 import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
@@ -30,6 +31,7 @@ export class Leaving implements Question<Left> {
   private readonly counted = new Set<number>()
   private head: Head = { ...headOf(undefined), seals: [] }
   private readonly token: Value
+  private readonly council: Council
   /** Where it is not let go of with the others, and may stand as well. */
   private readonly strays: readonly number[]
 
@@ -44,6 +46,7 @@ export class Leaving implements Question<Left> {
     const { change } = sorted
     this.route = route
     this.token = locks.token
+    this.council = locks.council
     const known = change?.op === 'cas' && change.cas instanceof RecordVersions ? change.cas : undefined
     for (const [node, lock] of locks.parts) {
       const record = known === undefined ? NOTHING_THERE : known.parts.get(node)
@@ -66,15 +69,16 @@ export class Leaving implements Question<Left> {
   start(): void {
     const { set, receiver, sorted } = this.errand
     // A copy whose lock a majority did not grant would have no place in the order of all copies.
-    if (sorted.change !== undefined && this.targets.size < set.quorum.majority) {
+    if (sorted.change !== undefined && !this.council.isMajority([...this.targets.keys()])) {
       failLater(receiver, new FlightError('not-sent', `the lock is ours on ${String(this.targets.size)} of ${String(set.quorum.replicas)} nodes only`))
       return
     }
     const key = sorted.change?.key
     const bare = key === undefined ? [] : this.members.filter(({ index }) => this.targets.get(index)?.record?.cas === undefined)
     if (key === undefined || bare.length === 0) return ask(set, this, this.members)
-    const wanted = set.quorum.majority - (this.targets.size - bare.length)
-    reserve({ set, route: this.route, key, members: bare, wanted, done: (reserved) => this.goOn(reserved) })
+    const others = this.members.flatMap((member) => (bare.includes(member) ? [] : [member.index]))
+    const isEnough = (nodes: readonly number[]): boolean => this.council.isMajority([...others, ...nodes])
+    reserve({ set, route: this.route, key, members: bare, isEnough, done: (reserved) => this.goOn(reserved) })
   }
 
   private goOn(reserved: ReadonlyMap<number, Reserved>): void {
@@ -116,12 +120,11 @@ export class Leaving implements Question<Left> {
   }
 
   stateOf(answers: readonly Answer<Left>[]): 'open' | 'enough' | 'over' {
-    const { majority } = this.errand.set.quorum
-    const receipts = heardIn(answers).filter(([, left]) => isReceipt(left)).length
+    const receipts = heardIn(answers).flatMap(([node, left]) => (isReceipt(left) ? [node] : []))
     // The others are waited for a moment: who comes next finds them free, and does not depend on this majority alone.
-    if (receipts >= majority) return 'enough'
-    const pending = this.members.filter(({ index }) => answers[index] === undefined).length
-    return receipts + pending < majority ? 'enough' : 'open'
+    if (this.council.isMajority(receipts)) return 'enough'
+    const pending = this.members.flatMap(({ index }) => (answers[index] === undefined ? [index] : []))
+    return this.council.isMajority([...receipts, ...pending]) ? 'open' : 'enough'
   }
 
   lost(member: Member): void {
@@ -174,7 +177,7 @@ export class Leaving implements Question<Left> {
     const heard = heardIn(answers)
     const receipts = heard.filter(([, left]) => isReceipt(left))
     this.leaveBehind(heard)
-    if (receipts.length >= set.quorum.majority) return this.acknowledge(receipts, heard)
+    if (this.council.isMajority(receipts.map(([node]) => node))) return this.acknowledge(receipts, heard)
     const members = this.members
     const isUnclear = members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
     if (this.stored === undefined) {
@@ -221,15 +224,12 @@ export class Leaving implements Question<Left> {
       this.counted.add(node)
       if (change?.cas !== undefined) records.set(node, { cas: change.cas, copy: this.copy })
     }
-    const { majority } = this.errand.set.quorum
+    const { council } = this
     // What fewer know the version of is read again before it is written.
-    const lock: Reply = { ...OK, cas: locks.size < majority ? undefined : new LockVersions(locks, this.exit.value, this.isKept ? this.straysBeside(locks) : []) }
-    const change: Reply = { ...OK, cas: records.size < majority ? undefined : new RecordVersions(records, this.head) }
+    const strays = this.isKept ? [...new Set([...this.strays, ...this.targets.keys()])].filter((node) => !locks.has(node)) : []
+    const lock: Reply = { ...OK, cas: council.isMajority([...locks.keys()]) ? new LockVersions(locks, this.exit.value, council, strays) : undefined }
+    const change: Reply = { ...OK, cas: !council.isMajority([...records.keys()]) ? undefined : new RecordVersions(records, this.head) }
     this.land(heard, { change, exit: lock })
-  }
-
-  private straysBeside(counted: ReadonlyMap<number, LockPart>): readonly number[] {
-    return [...new Set([...this.strays, ...this.targets.keys()])].filter((node) => !counted.has(node))
   }
 
   private get copy(): RecordPart['copy'] {

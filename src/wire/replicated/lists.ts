@@ -1,26 +1,64 @@
 /**
  * Which list of nodes a process goes by. Each node's mark names the list that it is on, so that a process with another one is told
  * from the first flight on: it would look for a session on other nodes, and nobody would see that.
+ *
+ * A process may know two lists, while one is changed into the other; the marks then say how far that is.
  */
 import { FlightError, UnsupportedStoreError } from '../wire.js'
 
-/** What a node's mark says of the list, to a process. `new`: it is the list of this process. `foreign`: it is another one. */
-export type Stage = 'new' | 'foreign'
+/**
+ * What a node's mark says of the list, to a process. `new`: it is the list of this process. Of a change: `old` before it has begun,
+ * `moving` while sessions are carried over. `behind`: the change to this list has not ended there. `unsaid`: it has been emptied, and nobody
+ * has found out yet how far the others are. `foreign`: it is another list.
+ */
+export type Stage = 'old' | 'moving' | 'new' | 'behind' | 'unsaid' | 'foreign'
+export type OurStage = Exclude<Stage, 'behind' | 'unsaid' | 'foreign'>
+
+export const UNSAID = '-'
+const TO = '>'
 
 export class Lists {
-  /** @param name of the list. Two lists have one name if they place all sessions on the same nodes. */
-  constructor(readonly name: string) {}
+  /**
+   * Two lists have one name if they place all sessions on the same nodes.
+   *
+   * @param before the list that is being changed into this one.
+   */
+  constructor(
+    readonly name: string,
+    readonly before?: string,
+  ) {}
 
   stageOf(listed: string): Stage {
-    return listed === this.name ? 'new' : 'foreign'
+    const { name, before } = this
+    if (listed === name) return 'new'
+    if (listed === UNSAID) return 'unsaid'
+    if (before === undefined) return listed.endsWith(TO + name) ? 'behind' : 'foreign'
+    return listed === before ? 'old' : listed === this.textOf('moving') ? 'moving' : 'foreign'
+  }
+
+  textOf(stage: OurStage): string {
+    const { name, before } = this
+    if (before === undefined || stage === 'new') return name
+    return stage === 'old' ? before : before + TO + name
+  }
+
+  /** Whether a node that joins may have been left with this mark, when it was taken off the list earlier. */
+  mayJoin(listed: string): boolean {
+    return this.stageOf(listed) !== 'foreign' || listed === this.name + TO + String(this.before)
   }
 
   /** Why this process is refused: a node that it names is on another list. */
   refusal(node: string, listed: string): FlightError {
-    const message =
-      `${node} keeps sessions by another list of servers (${listed}; this process: ${this.name}). ` +
+    const message = `${node} keeps sessions by another list of servers (${listed}; this process: ${this.textOf('moving')}). ${this.remedyOf(listed)}`
+    return new FlightError('not-sent', message, { cause: new UnsupportedStoreError(message) })
+  }
+
+  private remedyOf(listed: string): string {
+    if (listed.startsWith(this.name + TO)) return 'The list is being changed: give this process the save path that names who joins and who leaves (change=)'
+    if (this.stageOf(listed) === 'behind') return 'The change to this list has not ended: run "npx latchkey repair" with the save path of the change, and give that to this process until then'
+    return (
       'Give every process the same save path, in the same words (127.0.0.1 and localhost are two). If nobody uses the other list any more, restart ' +
       'that server, so that it is empty'
-    return new FlightError('not-sent', message, { cause: new UnsupportedStoreError(message) })
+    )
   }
 }

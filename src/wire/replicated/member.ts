@@ -1,5 +1,5 @@
 import type { Cas, Command, Receiver, Reply, Value, Wire } from '../wire.js'
-import type { Lists, Stage } from './lists.js'
+import type { Lists, OurStage, Stage } from './lists.js'
 
 /** A node of the list: a wire to it alone, and what its keys begin with where several nodes share the wire. */
 export interface Place {
@@ -29,10 +29,11 @@ export interface ReadMark extends Mark {
 }
 
 /** Of a node that counts. */
-export type OurMark = ReadMark & { readonly stage: Exclude<Stage, 'foreign'> }
+export type OurMark = ReadMark & { readonly stage: OurStage }
 
 /** Whether the node counts: it is marked, and on the list of this process. */
-export const isOurs = (mark: ReadMark | undefined): mark is OurMark => mark !== undefined && mark.stage !== 'foreign'
+export const isOurs = (mark: ReadMark | undefined): mark is OurMark =>
+  mark !== undefined && (mark.stage === 'new' || mark.stage === 'moving' || mark.stage === 'old')
 
 export class Member {
   /** It did not answer last time: others are not kept waiting for it. */

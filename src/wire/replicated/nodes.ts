@@ -3,6 +3,7 @@ import type { NodeState, RecordAt, ReplicaNodes, Sight, Sights } from '../replic
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { type Copy, copyIn, isSameCopy, newestOf } from './copy.js'
 import { isOurs, markText, type Member } from './member.js'
+import { Change } from './changing.js'
 import { MARK_SEC, type Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'
 
@@ -11,13 +12,29 @@ const TRIES = 3
 
 /** The nodes of a set, each by itself. */
 export class Nodes implements ReplicaNodes {
+  private readonly change: Change
+
   constructor(
     private readonly set: ReplicaSet,
     private readonly roster: Roster,
-  ) {}
+  ) {
+    this.change = new Change(set, roster, () => this.states(false))
+  }
 
   get listed(): string {
     return this.set.lists.name
+  }
+
+  get isChanging(): boolean {
+    return this.set.isChanging
+  }
+
+  beginChange(): ReturnType<ReplicaNodes['beginChange']> {
+    return this.change.begin()
+  }
+
+  endChange(states: readonly NodeState[]): Promise<boolean> {
+    return this.change.end(states)
   }
 
   async states(marks: boolean): Promise<readonly NodeState[]> {
@@ -30,18 +47,21 @@ export class Nodes implements ReplicaNodes {
 
   private async stateOf(member: Member): Promise<NodeState> {
     const { index: node, name } = member
+    const place = { node, name, isOnOld: !this.set.isJoining(node), isOnNew: this.set.isOnNew(node) }
     try {
       const { mark } = await member.readMark(this.set.getMark)
-      const state = mark === undefined ? 'new' : !isOurs(mark) ? 'foreign' : mark.isWhole ? 'whole' : 'emptied'
-      return { node, name, state, incarnation: mark?.incarnation, listed: mark?.listed }
+      const isForeign = mark?.stage === 'foreign' || mark?.stage === 'behind'
+      const state = mark === undefined ? 'new' : isForeign ? 'foreign' : mark.isWhole ? 'whole' : 'emptied'
+      const stage = this.isChanging && isOurs(mark) ? mark.stage : undefined
+      return { ...place, state, incarnation: mark?.incarnation, listed: mark?.listed, stage }
     } catch (error) {
       if (!(error instanceof FlightError)) throw error
-      return { node, name, state: 'away', incarnation: undefined, listed: undefined }
+      return { ...place, state: 'away', incarnation: undefined, listed: undefined, stage: undefined }
     }
   }
 
   placesOf(route: string): readonly number[] {
-    return this.set.membersOf(route).map(({ index }) => index)
+    return this.set.placesOf(route)
   }
 
   async *keys(node: number, prefix: string): AsyncGenerator<string> {
@@ -51,7 +71,7 @@ export class Nodes implements ReplicaNodes {
   }
 
   async look(records: readonly RecordAt[]): Promise<Sights> {
-    const places = records.map(({ route }) => this.placesOf(route))
+    const places = records.map(({ route }) => this.set.membersOf(route).map(({ index }) => index))
     const looked = await Promise.all(
       this.set.members.map(async (member) => {
         const mine = records.filter((_record, at) => places[at]?.includes(member.index))
@@ -59,7 +79,7 @@ export class Nodes implements ReplicaNodes {
       }),
     )
     const incarnations = new Map(looked.flatMap((one, node) => (one === undefined ? [] : [[node, one.incarnation] as const])))
-    return { incarnations, sights: records.map(({ key }, at) => sightOf(places[at] ?? [], (node) => looked[node]?.copies.get(key))) }
+    return { incarnations, sights: records.map(({ key, route }) => this.sightOf(route, (node) => looked[node]?.copies.get(key))) }
   }
 
   /** What the node has, behind its mark: a copy that comes with the mark of a life was there in that life. */
@@ -80,7 +100,7 @@ export class Nodes implements ReplicaNodes {
     const { key } = this.set.getMark
     for (let left = TRIES; left > 0; left--) {
       const { mark, cas } = await member.readMark(this.set.getMark)
-      if (mark?.incarnation !== incarnation || cas === undefined) return false
+      if (mark?.incarnation !== incarnation || mark.stage !== 'new' || cas === undefined) return false
       if (mark.isWhole) return true
       const whole: Command = { op: 'cas', key, cas, value: markText({ ...mark, isWhole: true }), ttlSec: MARK_SEC }
       try {
@@ -93,6 +113,24 @@ export class Nodes implements ReplicaNodes {
     return false
   }
 
+  /** A node that leaves the list may have it or not; the newest copy may be there. */
+  private sightOf(route: string, seenOn: (node: number) => Copy | 'none' | undefined): Sight {
+    const places = this.placesOf(route)
+    const isKept = (node: number): boolean => places.includes(node)
+    const copies: (Copy & { readonly node: number })[] = []
+    const [missing, away]: [number[], number[]] = [[], []]
+    for (const { index: node } of this.set.membersOf(route)) {
+      const seen = seenOn(node)
+      if (seen === undefined && isKept(node)) away.push(node)
+      else if (seen === 'none' && isKept(node)) missing.push(node)
+      else if (seen !== undefined && seen !== 'none') copies.push({ ...seen, node })
+    }
+    const newest = newestOf(copies)
+    const areAlike = newest === undefined || (missing.length === 0 && copies.every((copy) => isSameCopy(copy, newest) || !isKept(copy.node)))
+    const keeper = copies.find((copy) => newest !== undefined && isSameCopy(copy, newest))
+    return { missing, away, areAlike, newest: keeper && { node: keeper.node, endsAtSec: keeper.head.endsAtSec } }
+  }
+
   private memberAt(node: number): Member {
     const member = this.set.members[node]
     if (member === undefined) throw new RangeError('no such node')
@@ -101,18 +139,3 @@ export class Nodes implements ReplicaNodes {
 }
 
 const copyOf = (reply: Reply | undefined): Copy | 'none' => (reply && copyIn(reply)) ?? 'none'
-
-function sightOf(places: readonly number[], seenOn: (node: number) => Copy | 'none' | undefined): Sight {
-  const copies: (Copy & { readonly node: number })[] = []
-  const [missing, away]: [number[], number[]] = [[], []]
-  for (const node of places) {
-    const seen = seenOn(node)
-    if (seen === undefined) away.push(node)
-    else if (seen === 'none') missing.push(node)
-    else copies.push({ ...seen, node })
-  }
-  const newest = newestOf(copies)
-  const areAlike = newest === undefined || (missing.length === 0 && copies.every((copy) => isSameCopy(copy, newest)))
-  const keeper = copies.find((copy) => newest !== undefined && isSameCopy(copy, newest))
-  return { missing, away, areAlike, newest: keeper && { node: keeper.node, endsAtSec: keeper.head.endsAtSec } }
-}

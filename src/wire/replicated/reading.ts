@@ -45,7 +45,7 @@ export class Reading implements Question<Seen> {
   }
 
   stateOf(answers: readonly Answer<Seen>[]): 'open' | 'enough' | 'over' {
-    const heard = heardIn(answers)
+    const heard = saidIn(answers)
     if (strangerAmong(heard, this.errand.set) !== undefined) return 'over'
     if (!this.isKnown(heard)) return 'open'
     // Who holds the session, or looks for a lock, wants to know of every node.
@@ -54,13 +54,15 @@ export class Reading implements Question<Seen> {
 
   private isKnown(heard: readonly (readonly [number, Seen])[]): boolean {
     const { sorted, set } = this.errand
-    return sorted.readsRecord ? isComplete(heard.map(([, seen]) => seen), set.quorum) : heard.length >= set.quorum.majority
+    const council = set.councilFor(this.route, heard)
+    if (!council.isMajority(heard.map(([node]) => node))) return false
+    return !sorted.readsRecord || isComplete(heard, set.quorum, council)
   }
 
   done(answers: readonly Answer<Seen>[]): void {
     const { errand, route } = this
     const { set, receiver } = errand
-    const heard = heardIn(answers)
+    const heard = saidIn(answers)
     const stranger = strangerAmong(heard, set)
     if (stranger !== undefined) return receiver.failed(stranger)
     if (!this.isKnown(heard)) {
@@ -68,13 +70,17 @@ export class Reading implements Question<Seen> {
       return
     }
     const standing = heard.flatMap(([node, { occupant, mark }]) => standingOn(node, occupant, mark))
-    const lock = mostCommon(standing)
+    const council = set.councilFor(route, heard)
+    const lock = mostCommon(standing, council)
     // Who reads the record beside it asks whether the lock still holds; who does not may look for what was left behind.
-    const isHeld = lock !== undefined && (!errand.sorted.readsRecord || lock.versions.parts.size >= set.quorum.majority)
+    const isHeld = lock !== undefined && (!errand.sorted.readsRecord || council.isMajority([...lock.versions.parts.keys()]))
     const strays = set.membersOf(route).flatMap(({ index }) => (answers[index] === undefined || answers[index] instanceof FlightError ? [index] : []))
-    const versions = lock && new LockVersions(lock.versions.parts, lock.value, strays)
+    const versions = lock && new LockVersions(lock.versions.parts, lock.value, council, strays)
     const occupant: Reply | undefined = !isHeld ? undefined : { status: 'ok', value: lock.value, flags: 0, cas: versions }
     const record = recordReply(recordIn(heard), set.clock)
     receiver.landed(inOrder(errand, { record, occupant, advice: adviceIn(this.adviser, heard) }))
   }
 }
+
+/** Without nodes where the change to this list has not ended: what they have is not known to be all. */
+const saidIn = (answers: readonly Answer<Seen>[]): [number, Seen][] => heardIn(answers).filter(([, { mark }]) => mark?.stage !== 'behind')

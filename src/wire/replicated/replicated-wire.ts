@@ -23,7 +23,7 @@ import { adviceReply, type Errand } from './flight.js'
 import { quorumOf } from './judge.js'
 import { Leaving } from './leaving.js'
 import { Lists } from './lists.js'
-import { isOurs, Member, type Place } from './member.js'
+import { Member, type Place } from './member.js'
 import { Nodes } from './nodes.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
@@ -39,6 +39,10 @@ export interface ReplicatedWireOptions {
   readonly list: string
   /** How many nodes keep each session. */
   readonly replicas: number
+  /** Whether a node is on the list. Default: all are. */
+  readonly has?: (node: number) => boolean
+  /** The list that is being changed into this one: `places` are the nodes of both. */
+  readonly before?: { readonly list: string; readonly ranked: (route: string) => readonly number[]; readonly has: (node: number) => boolean } | undefined
   /** The places of the nodes that keep a session, the same in all processes. */
   readonly ranked: (route: string) => readonly number[]
   /** What a key is for. */
@@ -72,12 +76,13 @@ class ReplicatedWire implements Wire, StraightHost {
   readonly startCycle: Wire['startCycle']
 
   constructor(options: ReplicatedWireOptions) {
-    const { places, replicas, clock, markKey, random } = options
-    const lists = new Lists(options.list)
+    const { places, replicas, clock, markKey, random, before } = options
+    const lists = new Lists(options.list, before?.list)
+    const isJoining = (node: number): boolean => before?.has(node) === false
     this.quorum = quorumOf(replicas)
     this.members = places.map((place, index) => new Member(index, place, lists))
-    this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members, lists })
-    this.roster = new Roster(this.members, markKey, lists, clock, random)
+    this.set = new ReplicaSet({ ...options, quorum: this.quorum, members: this.members, lists, isJoining, before: before?.ranked, isOnNew: options.has ?? (() => true) })
+    this.roster = new Roster({ members: this.members, markKey, lists, isJoining, quorum: this.quorum, clock, random })
     this.replicaNodes = new Nodes(this.set, this.roster)
     const [first] = places
     const prefixBytes = Math.max(...places.map(({ keyPrefix }) => keyPrefix.length))
@@ -144,7 +149,7 @@ class ReplicatedWire implements Wire, StraightHost {
       ask: async () => {
         const [reply] = await member.flight('', [this.set.getMark])
         const mark = reply && member.markIn(reply)
-        if (mark !== undefined && !isOurs(mark)) throw this.set.lists.refusal(member.name, mark.listed)
+        if ((mark?.stage === 'foreign' && !this.set.isJoining(member.index)) || mark?.stage === 'behind') throw this.set.lists.refusal(member.name, mark.listed)
       },
       isEmptied: () => member.lastMark?.isWhole === false,
     }))

@@ -23,18 +23,18 @@ export interface Reservation {
   readonly route: string
   readonly key: string
   readonly members: readonly Member[]
-  /** So many places are enough for the rest to be waited for a moment only. */
-  readonly wanted: number
+  /** Whether places on these are enough, so that the rest is waited for a moment only. */
+  readonly isEnough: (nodes: readonly number[]) => boolean
   readonly done: (reserved: ReadonlyMap<number, Reserved>) => void
 }
 
-export function reserve({ set, route, key, members, wanted, done }: Reservation): void {
+export function reserve({ set, route, key, members, isEnough, done }: Reservation): void {
   const commands: readonly Command[] = [{ op: 'add', key, value: PLACE, ttlSec: PLACE_SEC }, { op: 'get', key }]
   const question: Question<Reserved> = {
     route,
     commandsFor: () => commands,
     hear: (_member, replies) => reservedIn(replies),
-    stateOf: (answers) => (heardIn(answers).length >= wanted ? 'enough' : 'open'),
+    stateOf: (answers) => (isEnough(heardIn(answers).map(([node]) => node)) ? 'enough' : 'open'),
     done: (answers) => {
       const heard = new Map(heardIn(answers))
       done(new Map(members.map(({ index }) => [index, heard.get(index) ?? NO_PLACE])))

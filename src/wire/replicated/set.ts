@@ -1,5 +1,6 @@
 import type { Clock } from '../../system/clock.js'
 import type { Command, Quorum, Value } from '../wire.js'
+import { allNodes, betweenLists, type Council, type Seen } from './council.js'
 import { Leftovers } from './leftovers.js'
 import type { Lists } from './lists.js'
 import type { Member } from './member.js'
@@ -15,6 +16,11 @@ export interface SetOptions {
   readonly lists: Lists
   /** The places of a session's nodes, in the order in which they are asked one after the other. */
   readonly ranked: (route: string) => readonly number[]
+  /** The same by the list that is being changed into this one. */
+  readonly before?: ((route: string) => readonly number[]) | undefined
+  /** Whether a node is on this list alone, and not on the one before. */
+  readonly isJoining: (node: number) => boolean
+  readonly isOnNew: (node: number) => boolean
   readonly kindOf: (key: string) => Kind
   readonly markKey: string
   readonly flightMs: number
@@ -23,6 +29,7 @@ export interface SetOptions {
 /** All nodes of one save path: what the flights of its sessions have in common. */
 export class ReplicaSet {
   readonly patience: Patience
+  readonly council: Council
   readonly leftovers: Leftovers
   readonly clock: Clock
   readonly quorum: Quorum
@@ -35,6 +42,7 @@ export class ReplicaSet {
     this.clock = options.clock
     this.quorum = options.quorum
     this.flightMs = options.flightMs
+    this.council = allNodes(options.quorum.majority)
     this.patience = new Patience(options.clock)
     this.leftovers = new Leftovers(options.clock)
     this.markKey = options.markKey
@@ -61,7 +69,32 @@ export class ReplicaSet {
 
   /** As `membersOf`, in the order that all processes agree on. */
   rankedMembersOf(route: string, ranked = this.options.ranked): readonly Member[] {
-    return ranked(route).flatMap((place) => this.options.members[place] ?? [])
+    const { before, members } = this.options
+    const places = before === undefined ? ranked(route) : new Set([...before(route), ...ranked(route)])
+    return [...places].flatMap((place) => members[place] ?? [])
+  }
+
+  /** Without the nodes that leave. */
+  placesOf(route: string): readonly number[] {
+    return this.options.ranked(route)
+  }
+
+  isOnNew(node: number): boolean {
+    return this.options.isOnNew(node)
+  }
+
+  isJoining(node: number): boolean {
+    return this.options.isJoining(node)
+  }
+
+  get isChanging(): boolean {
+    return this.options.before !== undefined
+  }
+
+  /** Who decides, by what was seen in this flight. */
+  councilFor(route: string, seen: Seen): Council {
+    const { before, ranked } = this.options
+    return before === undefined ? this.council : betweenLists({ old: before(route), new: ranked(route) }, this.quorum.majority, seen)
   }
 
   /** The node that keeps what is mere advice: the first that answers. */

@@ -94,7 +94,7 @@ export class StraightCycle extends Patient implements CycleSeat, CycleFound, Leg
     for (const { member, found, mark } of this.legs) {
       if (found !== undefined && mark !== undefined) parts.set(member.index, { cas: found.lockCas, incarnation: mark.incarnation })
     }
-    return new LockVersions(parts, this.start.tokenName + this.start.tokenRest)
+    return new LockVersions(parts, this.start.tokenName + this.start.tokenRest, this.host.set.council)
   }
 
   get recordCas(): RecordVersions | undefined {

@@ -1,5 +1,6 @@
 import type { Command, FlightError, Reply, Value } from '../wire.js'
 import { copyIn } from './copy.js'
+import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
 import { giveBack } from './giving-back.js'
 import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, occupied, recordIn, strangerAmong } from './judge.js'
@@ -70,7 +71,7 @@ export class Taking implements Question<Vote> {
     const lock = next(true) ?? EXISTS
     const marked = next(true)
     const mark = marked && member.markIn(marked)
-    if (!isOurs(mark)) this.roster.note()
+    if (!isOurs(mark) && !this.errand.set.isJoining(member.index)) this.roster.note()
     const occupant = next(sorted.readsLock)
     const advice = next(member === this.adviser)
     const record = next(true)
@@ -88,15 +89,15 @@ export class Taking implements Question<Vote> {
     const { set, route } = this.errand
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
-    const { majority } = set.quorum
     // A suspect is not waited for where votes are split: both sides would keep what they have until it is given up, and split again.
-    const pending = set.membersOf(route).filter(({ index, isSuspect }) => answers[index] === undefined && !isSuspect).length
-    return this.isEnough(granted) || (granted.length + pending < majority && votes.length >= majority) ? 'enough' : 'open'
+    const pending = set.membersOf(route).flatMap(({ index, isSuspect }) => (answers[index] === undefined && !isSuspect ? [index] : []))
+    const council = set.councilFor(route, votes)
+    const isLost = !council.isMajority([...nodesOf(granted), ...pending]) && council.isMajority(nodesOf(votes))
+    return this.isEnough(granted, council) || isLost || strangerAmong(votes, set) !== undefined ? 'enough' : 'open'
   }
 
-  private isEnough(granted: Votes): boolean {
-    const { quorum } = this.errand.set
-    return granted.length >= quorum.majority && isComplete(granted.map(([, vote]) => vote), quorum)
+  private isEnough(granted: Votes, council: Council): boolean {
+    return council.isMajority(nodesOf(granted)) && isComplete(granted, this.errand.set.quorum, council)
   }
 
   done(answers: readonly Answer<Vote>[]): void {
@@ -109,13 +110,14 @@ export class Taking implements Question<Vote> {
       this.held = new Set()
       return this.giveBack(votes, () => this.errand.receiver.failed(stranger))
     }
-    if (this.isEnough(granted) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
+    const council = set.councilFor(this.route, votes)
+    if (this.isEnough(granted, council) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
       this.held = new Set(granted.map(([node]) => node))
       const { versions: before } = this
       if (before !== undefined) for (const member of set.membersOf(this.route)) if (!this.held.has(member.index)) this.leave(member, before.token)
       // A node without a mark keeps no lock that nobody counts.
       for (const [node, vote] of votes) if (!isOurs(vote.mark)) this.return(set.members[node], vote)
-      return this.land(granted, votes)
+      return this.land(granted, votes, council)
     }
     this.held = new Set()
     this.giveBack(votes, () => this.afterDefeat(votes, granted))
@@ -144,10 +146,10 @@ export class Taking implements Question<Vote> {
     member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: () => undefined, failed: () => this.leave(member) })
   }
 
-  private land(granted: Votes, votes: Votes): void {
+  private land(granted: Votes, votes: Votes, council: Council): void {
     const { errand, adviser } = this
     const record = recordIn(granted)
-    const lock: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockIn(granted, this.token) }
+    const lock: Reply = { status: 'ok', value: undefined, flags: 0, cas: lockIn(granted, this.token, council) }
     const advice = adviceIn(adviser, votes)
     const occupant: Reply = { status: 'ok', value: this.token, flags: 0, cas: lock.cas }
     errand.receiver.landed(inOrder(errand, { lock, advice, occupant, record: recordReply(record, errand.set.clock) }))
@@ -157,26 +159,29 @@ export class Taking implements Question<Vote> {
   private afterDefeat(votes: Votes, granted: Votes): void {
     const { errand } = this
     const { clock, flightMs, quorum } = errand.set
+    const council = errand.set.councilFor(this.route, votes)
+    const members = errand.set.membersOf(this.route)
+    const isMajority = (some: Votes): boolean => council.isMajority(nodesOf(some))
     const tookMs = clock.nowMs() - this.startedMs
     const others = votes.filter(([, { lock }]) => lock.status !== 'ok')
-    const isEnrolling = votes.some(([, { mark }]) => !isOurs(mark))
+    const isEnrolling = votes.some(([node, { mark }]) => !isOurs(mark) && !errand.set.isJoining(node))
     // The set is new, or another process is just founding it. The first contact takes its time.
     if (isEnrolling && !this.hasEnrolled && tookMs < flightMs / 3) {
       this.hasEnrolled = true
       return void this.roster.enrol().then(() => ask(errand.set, this, this.settled(errand.set.membersOf(this.route))))
     }
-    if (isEnrolling && this.roster.stranger !== undefined) return errand.receiver.failed(this.roster.stranger)
+    if (isEnrolling && this.roster.stranger !== undefined && !isMajority(votes.filter(([, { mark }]) => isOurs(mark)))) return errand.receiver.failed(this.roster.stranger)
     // All are there, so that the marks are under way: who comes again finds them.
-    if (isEnrolling && granted.length < quorum.majority && votes.length === quorum.replicas) return this.landLocked(votes)
+    if (isEnrolling && !isMajority(granted) && votes.length === members.length) return this.landLocked(votes)
     // Where too many have been emptied all must speak: one whose lock another one has will, when that is let go of.
-    if (votes.length < quorum.majority || (granted.length >= quorum.majority && votes.length < quorum.replicas) || others.length === 0) {
-      return errand.receiver.failed(tooFew(quorum, this.answers, errand.set.membersOf(this.route), false))
+    if (!isMajority(votes) || (isMajority(granted) && votes.length < members.length) || others.length === 0) {
+      return errand.receiver.failed(tooFew(quorum, this.answers, members, false))
     }
     const [full] = others.filter(([, { lock }]) => lock.status === 'outOfMemory' || lock.status === 'tooLarge')
-    if (full !== undefined && occupied(votes) === undefined) {
+    if (full !== undefined && occupied(votes, council) === undefined) {
       return errand.receiver.landed(inOrder(errand, { lock: { ...full[1].lock, cas: undefined } }))
     }
-    const isSplit = granted.length > 0 && others.length < quorum.majority
+    const isSplit = granted.length > 0 && !isMajority(others)
     if (isSplit && this.take.op === 'add' && !this.isInOrder && tookMs < flightMs / 8) this.tryInOrder()
     else this.landLocked(votes)
   }
@@ -231,10 +236,12 @@ export class Taking implements Question<Vote> {
 
   private landLocked(votes: Votes): void {
     const { errand, adviser } = this
-    const lock = occupied(votes)
+    const lock = occupied(votes, errand.set.councilFor(this.route, votes))
     const standing: Reply = lock === undefined ? EXISTS : { status: 'exists', value: lock.value, flags: 0, cas: lock.versions }
     const occupant: Reply | undefined = lock && { ...standing, status: 'ok' }
     const record = recordReply(recordIn(votes), errand.set.clock)
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice: adviceIn(adviser, votes), record }))
   }
 }
+
+const nodesOf = (votes: Votes): readonly number[] => votes.map(([node]) => node)

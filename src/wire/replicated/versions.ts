@@ -1,4 +1,5 @@
 import type { Cas, Value } from '../wire.js'
+import type { Council } from './council.js'
 import type { Copy, Count } from './copy.js'
 
 /** What one node has of a lock. */
@@ -36,6 +37,8 @@ export class LockVersions extends Versions<LockPart> {
   constructor(
     parts: Parts<LockPart>,
     readonly token: Value,
+    /** Who decided that it is ours, and will decide what is stored under it. */
+    readonly council: Council,
     /** Where it may stand as well, and does not count: it is taken off there when it is let go of. */
     readonly strays: readonly number[] = [],
   ) {

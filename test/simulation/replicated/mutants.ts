@@ -5,7 +5,7 @@ const one = (name: string, flaw: string, find: string, replace: string): Mutant 
 const RECEIPT = `isWritten(receipt) && receipt.exit.status === 'ok'`
 const CHANGE = `return { op: 'cas', cas: record.cas, wantCas: this.exit.op === 'cas', ...item }`
 const ORDER = `const order = orderOfLocks(one, other)`
-const MINORITY = `sorted.change !== undefined && this.targets.size < set.quorum.majority`
+const MINORITY = `sorted.change !== undefined && !this.council.isMajority([...this.targets.keys()])`
 
 /** A store that asks for no version. */
 const UNFENCED = `return { op: 'set', ...item }`
@@ -37,8 +37,8 @@ export const mutants: readonly Mutant[] = [
     edits: [{ find: RECEIPT, replace: `isWritten(receipt)` }, { find: ORDER, replace: `const order = 0` }],
   },
   one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, `const order = 0`),
-  one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
-  one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `if (receipts.length >= set.quorum.majority) return this.acknowledge`, `if (receipts.length >= 1) return this.acknowledge`),
+  one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.options.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
+  one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `if (this.council.isMajority(receipts.map(([node]) => node))) return this.acknowledge`, `if (receipts.length >= 1) return this.acknowledge`),
   {
     name: 'writesElsewhere',
     flaw: 'The record is also written to nodes that have not granted the lock, and counts there.',
@@ -57,8 +57,9 @@ export const mutants: readonly Mutant[] = [
   one('bareDelete', 'A session is destroyed by deleting its record.', CHANGE, `if (change.value.length === 0) return { op: 'delete', key: item.key }
     ${CHANGE}`),
   one('emptiedCounts', 'What an emptied node does not have outvotes what another one has.', `if (statements.length >= replicas) return true`, `if (statements.length >= majority) return true`),
-  one('emptiedIsWhole', 'A node that came back empty passes for one that has all it should have.', `again.get(member) === 'none'), false)`, `again.get(member) === 'none'), true)`),
-  one('readsOne', 'A read believes the first node that answers.', `sorted.readsRecord ? isComplete(heard.map(([, seen]) => seen), set.quorum)`, `sorted.readsRecord ? heard.length > 0`),
+  one('emptiedIsWhole', 'A node that came back empty passes for one that has all it should have.', `await this.mark(unmarked, { isWhole: false, listed: UNSAID })`, `await this.mark(unmarked, { isWhole: true, listed: UNSAID })`),
+  one('readsOne', 'A read believes the first node that answers.', `if (!council.isMajority(heard.map(([node]) => node))) return false
+    return !sorted.readsRecord || isComplete(heard, set.quorum, council)`, `return heard.length > 0`),
   one('believesAnyone', 'The base of a write is the copy of any node, and not the newest.', `if (newest === undefined || isNewer(copy.head, newest.head)) newest = copy`, `newest ??= copy`),
   {
     name: 'minorityWrites',
@@ -93,7 +94,11 @@ export const mutants: readonly Mutant[] = [
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
-  one('repairsUnheard', 'A node is called whole although others that may have its sessions were not listed.', `return listed.size === this.states.length || unheard <= replicas - majority`, `return true`),
+  one('repairsUnheard', 'A node is called whole although others that may have its sessions were not listed.', `return knowing.every(({ node }) => listed.has(node)) || unheard <= replicas - majority`, `return true`),
   one('repairsNothing', 'An emptied node is called whole although sessions are missing there.', `return areAlike && missing.length === 0 && away`, `return true || away`),
+  one('oneMajority', 'While the list is changed a majority of the old nodes alone decides.', `[sides.old, sides.new] : [sides.old]`, `[sides.old] : [sides.old]`),
+  one('changeKnowsTooEarly', 'While sessions are carried over the new nodes count as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = stages.includes('old') ? sides.old : sides.new`),
+  one('listUnheeded', 'Nobody looks at which list a node is on.', `return listed.endsWith(TO + name) ? 'behind' : 'foreign'`, `return 'new'`),
+  one('changeEndsUnmoved', 'The change ends although sessions were left out.', `const obstacle = this.obstacle(isListed) ?? ((await`, `const obstacle = ((await`),
   one('repairsNoTombstones', 'A repair leaves out the sessions that were destroyed.', `if (handle.record === undefined) return 'gone'`, `if (handle.record === undefined || handle.record.length === 0) return 'gone'`),
 ]

@@ -8,7 +8,7 @@
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
 import { repair, type Repaired } from '../../../src/session/repair.js'
-import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'
+import { createReplicatedWire, type ReplicatedWireOptions } from '../../../src/wire/replicated/replicated-wire.js'
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { SeededRandom } from 'latchkey/testing'
@@ -64,9 +64,21 @@ interface Snapshot {
   readonly forbidden: readonly string[]
 }
 
+/** Who goes by which list: `old` and `new` by one alone, `both` by that of the change. */
+type Stage = 'old' | 'both' | 'new'
+
 interface Process {
   readonly host: SimulatedHost
+  /** With the save path that it has now. */
   readonly manager: SessionManager
+  stage: Stage
+}
+
+/** A list, and which of its nodes keep a session. */
+interface List {
+  readonly name: string
+  readonly places: readonly number[]
+  readonly ranked: (route: string) => readonly number[]
 }
 
 export interface Counts {
@@ -77,9 +89,13 @@ export interface Counts {
   destroyed: number
   /** Repairs that have called all nodes whole, while there was trouble. */
   repaired: number
+  /** Lists that were changed while there was trouble. */
+  changed: number
+  /** Processes that were refused for their list. */
+  misled: number
 }
 
-export const newCounts = (): Counts => ({ acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0, repaired: 0 })
+export const newCounts = (): Counts => ({ acknowledged: 0, fenced: 0, unknown: 0, refused: 0, destroyed: 0, repaired: 0, changed: 0, misled: 0 })
 
 class Play {
   readonly time = new SimulatedTime()
@@ -96,6 +112,10 @@ class Play {
   /** So few nodes lose what they keep that each majority has one that does not; after a repair it may be others. */
   private mayLose: readonly SimulatedServer[]
   private evictions = 0
+  /** The list that all begin with, and the one that it is changed into; undefined: it stays. */
+  private readonly old: List
+  private readonly next: List | undefined
+  private isChanged = false
   private ops = 0
 
   constructor(seed: number) {
@@ -104,23 +124,69 @@ class Play {
     // By another figure than the nodes: each theme is played on three and on five.
     this.theme = THEMES[Math.floor(seed / 4) % THEMES.length] ?? 'mixed'
     this.trouble = this.random.pick([0.01, 0.04, 0.1])
-    this.servers = Array.from({ length: this.nodes }, () => new SimulatedServer(this.time, this.random.fraction() * 1000))
-    this.mayLose = this.servers.slice(0, this.nodes - majorityOf(this.nodes))
+    const all = Array.from({ length: this.nodes }, (_node, node) => node)
+    const kind = seed % 3 === 0 ? this.random.pick(['replace', 'replace', 'add', 'remove'] as const) : undefined
+    const [more, fewer]: [List, List] = [this.listOf('more', [...all, this.nodes]), this.listOf('fewer', all)]
+    const leaving = this.random.integer(this.nodes)
+    this.old = kind === 'remove' ? more : fewer
+    this.next = kind === 'replace' ? this.listOf('other', [...all.filter((node) => node !== leaving), this.nodes]) : kind === 'add' ? more : kind === 'remove' ? fewer : undefined
+    const servers = kind === undefined ? this.nodes : this.nodes + 1
+    this.servers = Array.from({ length: servers }, () => new SimulatedServer(this.time, this.random.fraction() * 1000))
+    const tolerated = this.nodes - majorityOf(this.nodes)
+    this.mayLose = this.servers.slice(0, tolerated)
+    // Of no session's nodes, by either list, more.
+    if (kind === 'replace' && this.random.fraction() < 0.5) {
+      this.mayLose = this.servers.filter((_server, node) => node === leaving || node === this.nodes || (node < tolerated - 1 && node !== leaving))
+    }
     this.time.maxEvents = 400_000
+  }
+
+  /** Of the nodes of a list that has one more than a session needs, each session leaves one out. */
+  private listOf(name: string, places: readonly number[]): List {
+    const { nodes } = this
+    const ranked = (route: string): readonly number[] => {
+      const start = route.charCodeAt(0) % places.length
+      return [...places.slice(start), ...places.slice(0, start)].slice(0, nodes)
+    }
+    return { name, places, ranked: places.length === nodes ? () => places : ranked }
   }
 
   process(actor: number): Process {
     const host = new SimulatedHost(this.time, this.random.integer(1_000_000), this.random.integer(2000) - 1000)
-    return { host, manager: this.managerOn(host, this.servers.map((server, node) => this.wireTo(server, node, host, actor))) }
+    const managers = new Map<Stage, SessionManager>()
+    const managerFor = (stage: Stage): SessionManager => {
+      const manager = managers.get(stage) ?? this.managerOn(host, this.servers.map((server, node) => this.wireTo(server, node, host, actor)), stage)
+      managers.set(stage, manager)
+      return manager
+    }
+    return {
+      host,
+      stage: 'old',
+      get manager(): SessionManager {
+        return managerFor(this.stage)
+      },
+    }
   }
 
-  private managerOn(host: SimulatedHost, wires: readonly Wire[]): SessionManager {
-    const { random } = this
+  /** @param wires to all nodes of both lists. */
+  private managerOn(host: SimulatedHost, wires: readonly Wire[], stage: Stage): SessionManager {
+    const { random, old, next = old } = this
+    const list = stage === 'old' ? old : next
+    const named = stage === 'both' ? wires.map((_wire, node) => node) : list.places
+    const at = (place: number): number => named.indexOf(place)
+    const of = ({ name, ranked, places }: List): Pick<ReplicatedWireOptions, 'list' | 'ranked' | 'has'> & { has: (node: number) => boolean } => ({
+      list: name,
+      ranked: (route) => ranked(route).map(at),
+      has: (node) => places.some((place) => at(place) === node),
+    })
     const wire = createReplicatedWire({
-      places: wires.map((one, node) => ({ name: `n${String(node)}`, wire: one, keyPrefix: '' })),
+      places: named.flatMap((place) => {
+        const one = wires[place]
+        return one === undefined ? [] : [{ name: `n${String(place)}`, wire: one, keyPrefix: '' }]
+      }),
       replicas: this.nodes,
-      list: 'one',
-      ranked: () => wires.map((_wire, node) => node),
+      ...of(list),
+      before: stage === 'both' ? of(old) : undefined,
       kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
       markKey: markKeyOf(PREFIX),
       clock: host,
@@ -203,7 +269,7 @@ class Play {
   /** Nodes are emptied and repaired by turns, beside the others. */
   async repairs(operators: readonly Process[]): Promise<void> {
     const { random } = this
-    if (random.fraction() < 0.5) return
+    if (this.next !== undefined || random.fraction() < 0.5) return
     const [first] = operators
     for (let turn = 0; first !== undefined && turn < 5; turn++) {
       await first.host.sleep(random.fraction() * 2500)
@@ -228,7 +294,7 @@ class Play {
       const repaired = await repair(manager.engine, { leftSec, signal: stopping.signal, progress: () => undefined })
       // As operators do: when every node says that it is whole, another one may be restarted.
       const areWhole = this.servers.every((server) => server.valueOf(markKeyOf(PREFIX))?.toString().includes(' whole') === true)
-      if (repaired.obstacle !== undefined || !areWhole || this.evictions !== evictions) return repaired
+      if (this.next !== undefined || repaired.obstacle !== undefined || !areWhole || this.evictions !== evictions) return repaired
       this.counts.repaired++
       const start = this.random.integer(this.nodes)
       this.mayLose = this.mayLose.map((_server, at) => this.servers[(start + at) % this.nodes]).filter((server) => server !== undefined)
@@ -239,10 +305,50 @@ class Play {
     }
   }
 
+  /** All get the save path of the change, one by one; it is carried out; all get the new one. Sometimes somebody does not wait for that. */
+  async changesList(processes: readonly Process[], operators: readonly Process[]): Promise<void> {
+    const { random, next } = this
+    const [first] = operators
+    if (next === undefined || first === undefined) return
+    const isCareful = random.fraction() < 0.6
+    const pause = (ms: number): Promise<void> => first.host.sleep(random.fraction() * ms)
+    await pause(3000)
+    for (const process of processes) {
+      if (isCareful || random.fraction() < 0.6) process.stage = random.fraction() < (isCareful ? 1 : 0.8) ? 'both' : 'new'
+      await pause(700)
+    }
+    for (const operator of operators) operator.stage = 'both'
+    for (let turn = 0; turn < 6 && !this.isChanged; turn++) {
+      if (random.fraction() < 0.3) this.empty()
+      if (random.fraction() < 0.3) this.time.after(random.fraction() * 500, () => this.empty())
+      const repaired = await Promise.all(operators.filter((operator) => operator === first || random.fraction() < 0.2).map((operator) => this.repairBy(operator)))
+      if (repaired.some((one) => one?.isChanged === true)) this.endChange()
+      await pause(1500)
+    }
+    if (!this.isChanged) return
+    for (const process of processes) {
+      await pause(1500)
+      if (isCareful || random.fraction() < 0.3) process.stage = 'new'
+    }
+  }
+
+  private endChange(): void {
+    this.isChanged = true
+    this.counts.changed++
+  }
+
+  /** The last save path that may be gone by. */
+  get lastStage(): Stage {
+    return this.next === undefined ? 'old' : this.isChanged ? 'new' : 'both'
+  }
+
   /** With all nodes there one repair is enough, and then no majority needs another node. */
   async repairAtLast(operator: Process): Promise<void> {
-    const { obstacle, failures } = await repair(operator.manager.engine, { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined })
+    operator.stage = this.lastStage
+    const options = { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined }
+    const { obstacle, failures, isChanged } = await repair(operator.manager.engine, options)
     if (obstacle !== undefined) this.flaws.push(`the last repair ended with ${obstacle}: ${[...failures.values()].map(String).join(', ')}`)
+    if (isChanged) this.isChanged = true
     await this.askMajorities(true)
   }
 
@@ -256,8 +362,8 @@ class Play {
     const { random, nodes, time } = this
     const untilMs = time.nowMs + random.fraction() * 6000
     const whole = random.fraction() < 0.5
-    const actors = whole ? Array.from({ length: PROCESSES }, (_process, actor) => actor) : [random.integer(PROCESSES)]
-    const lost = Array.from({ length: nodes }, (_node, node) => node).filter(() => random.fraction() < 0.4)
+    const actors = whole ? Array.from({ length: PROCESSES + 3 }, (_process, actor) => actor) : [random.integer(PROCESSES)]
+    const lost = Array.from({ length: nodes + 1 }, (_node, node) => node).filter(() => random.fraction() < 0.4)
     for (const actor of actors) for (const node of lost) this.cutUntilMs.set(`${String(actor)} ${String(node)}`, untilMs)
   }
 
@@ -396,6 +502,10 @@ class Play {
   }
 
   private refused(error: unknown): void {
+    if (this.next !== undefined && error instanceof LatchkeyError && error.code === 'LATCHKEY_NOT_SUPPORTED') {
+      this.counts.misled++
+      return
+    }
     if (!(error instanceof LatchkeyError) || !REFUSALS.has(error.code)) {
       this.flaws.push(`something ended with ${error instanceof LatchkeyError ? error.code : String(error)}`)
       return
@@ -407,13 +517,16 @@ class Play {
 
   /** Every majority is asked, without the others. */
   async askMajorities(mustServe = false): Promise<void> {
-    const majority = majorityOf(this.nodes)
     const host = new SimulatedHost(this.time)
-    for (let mask = 0; mask < 2 ** this.nodes; mask++) {
+    const stage = this.lastStage
+    const { next = this.old } = this
+    const listed = stage === 'both' ? [...this.servers.keys()] : next.places
+    for (let mask = 0; mask < 2 ** this.servers.length; mask++) {
       const isIn = (node: number): boolean => (mask & (1 << node)) !== 0
-      if (this.servers.filter((_server, node) => isIn(node)).length !== majority) continue
+      if (listed.filter((node) => !isIn(node)).length !== this.nodes - majorityOf(this.nodes)) continue
+      if (this.servers.some((_server, node) => isIn(node) && !listed.includes(node))) continue
       const wires = this.servers.map((server, node): Wire => (isIn(node) ? this.wireTo(server, node, host, PROCESSES) : AWAY))
-      const manager = this.managerOn(host, wires)
+      const manager = this.managerOn(host, wires, stage)
       for (const id of this.truths.keys()) {
         const before = this.snapshot(id)
         try {
@@ -427,7 +540,9 @@ class Play {
   }
 
   /** With all nodes there everybody is served at once. */
-  async serveAll({ manager }: Process): Promise<void> {
+  async serveAll(process: Process): Promise<void> {
+    process.stage = this.lastStage
+    const { manager } = process
     for (const id of this.truths.keys()) {
       const before = this.snapshot(id)
       try {
@@ -478,7 +593,7 @@ export async function play(seed: number, counted?: Counts): Promise<string | und
     else await all
   }
   const tasks = processes.flatMap((process) => Array.from({ length: TASKS }, () => world.task(process)))
-  await through(Promise.all([...tasks, world.repairs(operators)]))
+  await through(Promise.all([...tasks, world.repairs(operators), world.changesList(processes, operators)]))
   if (world.flaws.length === 0) {
     const quiet = new SimulatedHost(world.time)
     await through(quiet.sleep(TROUBLE_ENDS_MS + 8000 - Math.min(world.time.nowMs, TROUBLE_ENDS_MS)))

@@ -1,0 +1,128 @@
+/**
+ * Changes the list: the marks of the nodes say how far that is, and go on by their versions only. Between the two steps whoever
+ * carries it out puts each session on the nodes of the new list: docs/explain/replication.md.
+ */
+import { NotSupportedError } from '../../errors.js'
+import type { NodeState } from '../replica-nodes.js'
+import { type Command, FlightError } from '../wire.js'
+import { UNSAID } from './lists.js'
+import { isOurs, type Mark, markText, type Member, type ReadMark } from './member.js'
+import { MARK_SEC, type Roster } from './roster.js'
+import type { ReplicaSet } from './set.js'
+
+/** A version can be too old for the connection, or another one may just have set the mark. */
+const TRIES = 3
+
+export class Change {
+  constructor(
+    private readonly set: ReplicaSet,
+    private readonly roster: Roster,
+    private readonly look: () => Promise<readonly NodeState[]>,
+  ) {}
+
+  async begin(): Promise<{ readonly states: readonly NodeState[]; readonly isBegun: boolean }> {
+    const { set } = this
+    await this.roster.enrol()
+    const before = await Promise.all(set.members.map((member) => this.checked(member)))
+    const isMoved = before.some((mark, node) => mark?.stage === 'new' && !set.isJoining(node))
+    // In an order that all agree on: of two who begin different changes only one gets beyond the first node.
+    const inOrder = [...set.members].sort((one, other) => (one.name < other.name ? -1 : 1))
+    for (const member of inOrder.filter(({ index }) => !set.isJoining(index))) await this.advance(member, (mark) => this.moving(mark, isMoved))
+    for (const member of inOrder.filter(({ index }) => set.isJoining(index))) await this.advance(member, (mark) => this.joining(mark, isMoved))
+    const states = await this.look()
+    const isOnItsWay = ({ stage }: NodeState): boolean => stage === 'moving' || stage === 'new'
+    const isBegun = states.every((state) => !state.isOnNew || isOnItsWay(state)) && this.isEnough(states.filter(({ isOnOld }) => isOnOld), isOnItsWay)
+    return { states, isBegun }
+  }
+
+  async end(states: readonly NodeState[]): Promise<boolean> {
+    const begun = new Map(states.map((state) => [state.node, state]))
+    for (const { node, isOnNew, incarnation } of await this.look()) if (isOnNew && begun.get(node)?.incarnation !== incarnation) return false
+    const ended = new Set<number>()
+    const endAt = async (state: NodeState): Promise<void> => {
+      const member = this.set.members[state.node]
+      if (member === undefined) return
+      const isEnded = await this.advance(member, (mark) => this.ended(mark, state))
+      if (isEnded) ended.add(state.node)
+    }
+    // Whoever joins comes last: as long as any majority of the old nodes does not know of it, nobody may go by the new list alone.
+    for (const state of states.filter(({ isOnOld, isOnNew }) => isOnOld && isOnNew)) await endAt(state)
+    for (const state of states.filter(({ isOnNew }) => !isOnNew)) await endAt(state)
+    const isEnded = ({ node }: NodeState): boolean => ended.has(node)
+    const old = states.filter(({ isOnOld }) => isOnOld)
+    if (!this.isEnough(old, isEnded) || !old.every((state) => !state.isOnNew || isEnded(state))) return false
+    for (const state of states.filter(({ isOnOld }) => !isOnOld)) await endAt(state)
+    return states.every((state) => !state.isOnNew || isEnded(state))
+  }
+
+  /** Whether so few of these are left out that no majority of any session is. */
+  private isEnough(states: readonly NodeState[], isIn: (state: NodeState) => boolean): boolean {
+    const { replicas, majority } = this.set.quorum
+    return states.filter((state) => !isIn(state)).length <= replicas - majority
+  }
+
+  /** @throws NotSupportedError: the node is on another list. Nothing has been changed then. */
+  private async checked(member: Member): Promise<ReadMark | undefined> {
+    const { lists, getMark } = this.set
+    const { mark } = await member.readMark(getMark).catch(orAway)
+    if (mark?.stage === 'foreign' && !(this.set.isJoining(member.index) && lists.mayJoin(mark.listed))) throw this.refusal(member, mark)
+    return mark
+  }
+
+  private refusal(member: Member, { listed }: Mark): NotSupportedError {
+    const cause = this.set.lists.refusal(member.name, listed)
+    return new NotSupportedError(`The change of the list was not begun. ${cause.message}.`, { cause })
+  }
+
+  private moving(mark: ReadMark, isMoved: boolean): Mark | undefined {
+    const { lists } = this.set
+    if (mark.stage === 'unsaid') return { ...mark, listed: lists.textOf(isMoved ? 'new' : 'moving') }
+    return mark.stage === 'old' ? { ...mark, listed: lists.textOf('moving') } : undefined
+  }
+
+  /** It has nothing that counts, whatever it was before. */
+  private joining(mark: ReadMark, isMoved: boolean): Mark | undefined {
+    if (isMoved ? mark.stage === 'moving' || mark.stage === 'new' : mark.stage === 'moving' && !mark.isWhole) return undefined
+    return { ...mark, isWhole: false, listed: this.set.lists.textOf('moving') }
+  }
+
+  private ended(mark: ReadMark, { incarnation, isOnNew }: NodeState): Mark | undefined | false {
+    if (mark.incarnation !== incarnation || !isOurs(mark)) return false
+    const isWhole = isOnNew || mark.isWhole
+    return mark.stage === 'new' && mark.isWhole === isWhole ? undefined : { ...mark, isWhole, listed: this.set.lists.textOf('new') }
+  }
+
+  /**
+   * @param next the mark that is to stand there; undefined: the one that does; false: none.
+   * @returns whether it stands there.
+   * @throws NotSupportedError
+   */
+  private async advance(member: Member, next: (mark: ReadMark) => Mark | undefined | false): Promise<boolean> {
+    const { getMark } = this.set
+    for (let left = TRIES; left > 0; left--) {
+      try {
+        const { mark, cas } = await member.readMark(getMark)
+        if (mark === undefined || cas === undefined) {
+          await this.roster.markOne(member, { isWhole: false, listed: UNSAID })
+          continue
+        }
+        if (mark.stage === 'foreign' && !this.set.isJoining(member.index)) throw this.refusal(member, mark)
+        const wanted = next(mark)
+        if (wanted === false) return false
+        if (wanted === undefined) return true
+        const command: Command = { op: 'cas', key: getMark.key, cas, value: markText(wanted), ttlSec: MARK_SEC }
+        const [reply] = await member.flight('', [command])
+        if (reply?.status === 'ok') return true
+      } catch (error) {
+        if (!(error instanceof FlightError)) throw error
+        if (!error.untrusted) return false
+      }
+    }
+    return false
+  }
+}
+
+function orAway(error: unknown): { readonly mark: undefined } {
+  if (error instanceof FlightError) return { mark: undefined }
+  throw error
+}

@@ -1,0 +1,238 @@
+/** The list of nodes is changed while visitors click: by real memcached servers, processes that get their save paths one by one, and the tool. */
+import { LatchkeyError, type Session, SessionManager } from 'latchkey'
+import { afterEach, describe, expect, it } from 'vitest'
+import { InvalidSavePathError } from '../../src/errors.js'
+import { readSavePath } from '../../src/wire/open-wire.js'
+import { jsonOf, latchkey, type Outcome } from '../cli/tool.js'
+import { Clicks } from '../support/clicks.js'
+import { MemcachedServer } from '../support/memcached-server.js'
+
+interface Counter {
+  n: number
+}
+
+const OPTIONS = { leaseSec: 5, waitMs: 8000, deadlineMs: 10_000 }
+const IDS = Array.from({ length: 8 }, (_id, at) => `clicked${String(at)}`)
+const IDLE = Array.from({ length: 40 }, (_id, at) => `idle${String(at)}`)
+const CLICKS = 60
+
+const stack: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const end of stack.splice(0).reverse()) await end()
+})
+
+async function servers(count: number): Promise<MemcachedServer[]> {
+  const started = await Promise.all(Array.from({ length: count }, () => MemcachedServer.start()))
+  for (const server of started) stack.push(() => server.stop())
+  return started
+}
+
+/** A save path: each server, and whether it joins or leaves. */
+const pathOf = (nodes: readonly (readonly [MemcachedServer | undefined, ('joins' | 'leaves')?])[]): string =>
+  `${nodes.map(([server, change], at) => `tcp://${server?.address ?? ''}${at === nodes.length - 1 ? '?replicas=3' : change === undefined ? '' : '?'}${change === undefined ? '' : `${at === nodes.length - 1 ? '&' : ''}change=${change}`}`).join(',')}`
+
+function managerOf(savePath: string): SessionManager {
+  const manager = new SessionManager({ savePath, ...OPTIONS })
+  stack.push(() => manager.close({ graceMs: 0 }))
+  return manager
+}
+
+/** A process, which gets one save path after the other. */
+class Process {
+  private manager: SessionManager
+
+  constructor(savePath: string) {
+    this.manager = managerOf(savePath)
+  }
+
+  restart(savePath: string): void {
+    this.manager = managerOf(savePath)
+  }
+
+  run<Data extends object, Result>(id: string | undefined, work: (session: Session<Data>) => Result | Promise<Result>): Promise<Result> {
+    return this.manager.run<Data, Result>(id, work)
+  }
+}
+
+const count = (manager: Pick<SessionManager, 'run'>, id: string): Promise<void> =>
+  manager.run<Counter>(id, ({ data }) => {
+    data.n = (data.n ?? 0) + 1
+  })
+
+const counted = async (manager: SessionManager, id: string): Promise<number | undefined> => (await manager.peek<Counter>(id))?.n
+
+const repair = (savePath: string): Promise<Outcome> => latchkey(['repair'], { env: { LATCHKEY_SAVE_PATH: savePath } })
+
+const refusalOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'served',
+    (error: unknown) => (error instanceof LatchkeyError ? `${error.code} ${error.message}` : String(error)),
+  )
+
+interface Lists {
+  readonly nodes: readonly MemcachedServer[]
+  readonly old: string
+  readonly both: string
+  readonly next: string
+  /** The nodes of the new list. */
+  readonly kept: readonly MemcachedServer[]
+}
+
+const CHANGES: Readonly<Record<string, () => Promise<Lists>>> = {
+  'a node takes the place of another one': async () => {
+    const nodes = await servers(4)
+    const [a, b, c, d] = nodes
+    return { nodes, old: pathOf([[a], [b], [c]]), both: pathOf([[a], [b], [c, 'leaves'], [d, 'joins']]), next: pathOf([[d], [a], [b]]), kept: nodes.filter((one) => one !== c) }
+  },
+  'a node joins': async () => {
+    const nodes = await servers(4)
+    const [a, b, c, d] = nodes
+    return { nodes, old: pathOf([[a], [b], [c]]), both: pathOf([[d, 'joins'], [a], [b], [c]]), next: pathOf([[a], [b], [c], [d]]), kept: nodes }
+  },
+  'a node leaves': async () => {
+    const nodes = await servers(4)
+    const [a, b, c, d] = nodes
+    return { nodes, old: pathOf([[a], [b], [c], [d]]), both: pathOf([[a], [b, 'leaves'], [c], [d]]), next: pathOf([[a], [c], [d]]), kept: nodes.filter((one) => one !== b) }
+  },
+}
+
+describe.each(Object.entries(CHANGES))('%s', (_name, make) => {
+  it('while visitors click: nobody is refused or logged out, and nothing is lost, also when one node more is lost then', async () => {
+    const { old, both, next, nodes, kept } = await make()
+    const processes = [new Process(old), new Process(old)]
+    const first = managerOf(old)
+    await Promise.all(IDLE.map((id) => count(first, id)))
+    await first.destroy('idle0')
+    const token = await first.mutex('report').run((hold) => hold.fencingToken())
+    const clicks = new Clicks(IDS, 2)
+    await clicks.during(processes, 3, async () => {
+      await clicks.acknowledgeMore(CLICKS)
+      // Neighbouring save paths at once, for a while.
+      for (const process of processes) {
+        process.restart(both)
+        await clicks.acknowledgeMore(CLICKS)
+      }
+      const moved = await repair(both)
+      expect(jsonOf(moved)).toMatchObject({ changed: true, locked: 0, failed: 0 })
+      expect(moved.exitCode).toBe(0)
+      await clicks.acknowledgeMore(CLICKS)
+      for (const process of processes) {
+        process.restart(next)
+        await clicks.acknowledgeMore(CLICKS)
+      }
+    })
+    expect([clicks.strangers, [...clicks.codes]]).toEqual([[], []])
+    for (const left of nodes) if (!kept.includes(left)) await left.kill()
+    for (const lost of kept) {
+      await lost.pause()
+      const manager = managerOf(next)
+      expect(await clicks.judge(manager)).toEqual({ lost: 0, tooMany: 0 })
+      expect(await Promise.all(IDLE.map((id) => counted(manager, id)))).toEqual(IDLE.map((id) => (id === 'idle0' ? undefined : 1)))
+      lost.resume()
+    }
+    await expect.poll(() => managerOf(next).mutex('report').run((hold) => hold.fencingToken()).catch(() => 0)).toBeGreaterThan(token)
+    expect(jsonOf(await repair(next))).toMatchObject({ changed: false, failed: 0 })
+  }, 90_000)
+})
+
+describe('a change of the list', () => {
+  it('a dead node is replaced, which is what it is for mostly', async () => {
+    const [a, b, c, d] = await servers(4)
+    const [old, both, next] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']]), pathOf([[a], [b], [d]])]
+    const first = managerOf(old)
+    await Promise.all(IDLE.map((id) => count(first, id)))
+    await c?.kill()
+    const moved = await repair(both)
+    expect([moved.exitCode, jsonOf(moved)]).toEqual([0, expect.objectContaining({ changed: true, failed: 0 })])
+    await a?.pause()
+    const manager = managerOf(next)
+    expect(await Promise.all(IDLE.map((id) => counted(manager, id)))).toEqual(IDLE.map(() => 1))
+    a?.resume()
+    // Back with what it had, it is told from a node of the list.
+    await c?.restart()
+    expect(await refusalOf(count(managerOf(old), 'idle1'))).toContain('LATCHKEY_NOT_SUPPORTED')
+  }, 30_000)
+
+  it('who holds a new session by the old list is waited for, and what it stores is on the new one', async () => {
+    const [a, b, c, d] = await servers(4)
+    const [old, both, next] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']]), pathOf([[a], [b], [d]])]
+    const session = await managerOf(old).start<Counter>('fresh')
+    const moving = repair(both)
+    await expect.poll(() => a?.commandText('get sess:-lck')).toContain('>')
+    session.data.n = 7
+    await session.release()
+    expect(jsonOf(await moving)).toMatchObject({ changed: true, locked: 0 })
+    expect(await d?.commandText('get sess:fresh')).toContain('{"n":7}')
+    await a?.pause()
+    expect(await counted(managerOf(next), 'fresh')).toBe(7)
+    a?.resume()
+  }, 30_000)
+
+  it('who has not got its save path, or has it too early, is refused and told what to do; a change to yet another list is, too', async () => {
+    const [a, b, c, d, e] = await servers(5)
+    const [old, both, next] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']]), pathOf([[a], [b], [d]])]
+    await count(managerOf(old), 'known')
+    expect(await refusalOf(count(managerOf(next), 'known'))).toContain('LATCHKEY_NOT_SUPPORTED')
+    await count(managerOf(both), 'known')
+    const begun = await managerOf(both).engine.wire.replicaNodes?.beginChange()
+    expect(begun?.isBegun).toBe(true)
+    expect(await refusalOf(count(managerOf(old), 'known'))).toMatch(/LATCHKEY_NOT_SUPPORTED .*The list is being changed/)
+    expect(await refusalOf(counted(managerOf(old), 'known'))).toMatch(/LATCHKEY_NOT_SUPPORTED/)
+    expect(await refusalOf(count(managerOf(next), 'known'))).toMatch(/LATCHKEY_NOT_SUPPORTED .*has not ended: run "npx latchkey repair"/)
+    expect((await managerOf(next).health()).state).toBe('degraded')
+    await count(managerOf(both), 'known')
+    const other = await repair(pathOf([[a], [b], [c, 'leaves'], [e, 'joins']]))
+    expect([other.exitCode, other.err]).toEqual([5, expect.stringContaining('The change of the list was not begun')])
+    expect(await e?.commandText('get sess:-lck')).toBe('END\r\n')
+    const doctor = async (): Promise<string> => (await latchkey(['doctor'], { env: { LATCHKEY_SAVE_PATH: both } })).out
+    expect(await doctor()).toContain('Sessions are being carried over')
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    expect(await doctor()).toContain('The list is changed')
+    expect(await refusalOf(count(managerOf(old), 'known'))).toContain('LATCHKEY_NOT_SUPPORTED')
+    await count(managerOf(both), 'known')
+    await count(managerOf(next), 'known')
+    expect(await counted(managerOf(next), 'known')).toBe(5)
+    // Run again, and back: who left earlier may join again, with what it has.
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    expect(jsonOf(await repair(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']])))).toMatchObject({ changed: true })
+    expect(await counted(managerOf(old), 'known')).toBe(5)
+  }, 60_000)
+
+  it('while a node of the new list is away it does not end, and nobody is refused', async () => {
+    const [a, b, c, d] = await servers(4)
+    const [old, both] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']])]
+    await count(managerOf(old), 'known')
+    await d?.kill()
+    expect(await repair(both)).toMatchObject({ exitCode: 3 })
+    for (const path of [old, both]) expect(await refusalOf(count(managerOf(path), 'known'))).toMatch(path === both ? /served/ : /served|being changed/)
+    await d?.restart()
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+  }, 30_000)
+})
+
+describe('a save path of a change', () => {
+  const refusal = (path: string): string => {
+    try {
+      readSavePath(path)
+    } catch (error) {
+      if (error instanceof InvalidSavePathError) return error.message
+    }
+    return ''
+  }
+
+  it.each([
+    ['tcp://a,tcp://b,tcp://c?change=leaves,tcp://d?change=joins&replicas=3', ''],
+    ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins&replicas=3', ''],
+    ['tcp://a?change=moves,tcp://b,tcp://c?replicas=3', 'change is joins or leaves'],
+    ['tcp://a?change=joins,tcp://b,tcp://c', 'from replicas=3 on'],
+    ['tcp://a?change=joins,tcp://b?replicas=1', 'from replicas=3 on'],
+    ['tcp://a?change=joins,tcp://b,tcp://c?replicas=3', '2 are on the list before the change'],
+    ['tcp://a?change=leaves,tcp://b,tcp://c?replicas=3', '2 are on the list behind the change'],
+    ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins,tcp://e?change=joins&replicas=3', 'change the list one by one'],
+    ['tcp://a?via=twemproxy,tcp://b?via=twemproxy,tcp://c?via=twemproxy,tcp://d?via=twemproxy&change=joins&replicas=3', 'a proxy does not list'],
+  ])('%s: %s', (path, message) => {
+    expect(refusal(path)).toContain(message)
+    if (message === '') expect(refusal(path)).toBe('')
+  })
+})
