@@ -207,7 +207,8 @@ class Repair {
   /** With the lifetime that it has left: a visit would give it a new one. */
   private async storeUnder(handle: Handle, sight: Sight | undefined, { key }: Item): Promise<void> {
     const { record = EMPTY } = handle
-    if (record.length === 0) return handle.destroy()
+    // Not destroyed anew: what has begun since the lock was lost would go as well.
+    if (record.length === 0) return handle.end()
     const { newest } = sight ?? {}
     const wallMs = this.engine.settings.clock.wallMs()
     const leftSec =

@@ -1,5 +1,5 @@
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { repair } from '../../src/session/repair.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { jsonOf, latchkey, type Outcome, type Surroundings } from './tool.js'
@@ -54,6 +54,29 @@ async function empty(server: MemcachedServer): Promise<void> {
 }
 
 describe('latchkey repair', () => {
+  it('leaves a session alone that has begun anew since the lock was lost under which its tombstone was to be stored', async () => {
+    const manager = managerOf()
+    await count(manager, 'ended')
+    await manager.destroy('ended')
+    await node(0).commandText('delete sess:ended')
+    const { engine } = managerOf()
+    const { replicaNodes } = engine.wire
+    if (replicaNodes === undefined) throw new Error('no replicas')
+    const look = replicaNodes.look.bind(replicaNodes)
+    const looked = vi.spyOn(replicaNodes, 'look').mockImplementation(async (records) => {
+      const sights = await look(records)
+      // The second one is under the lock.
+      if (looked.mock.calls.length === 2) {
+        await Promise.all(servers.map((server) => server.commandText('delete sess:ended-lck')))
+        await count(manager, 'ended')
+      }
+      return sights
+    })
+    await repair(engine, { leftSec: () => Promise.resolve(100), signal: new AbortController().signal, progress: () => undefined })
+    expect(looked.mock.calls.length).toBeGreaterThan(2)
+    expect(await manager.peek('ended')).toEqual({ n: 1 })
+  })
+
   it('a node came back empty: it is repaired; then the next, and the next, and nobody is logged out', async () => {
     const manager = managerOf()
     await Promise.all(ids.map((id) => count(manager, id)))

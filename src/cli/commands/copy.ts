@@ -96,7 +96,7 @@ async function storeUnderLock(to: Place, id: string, before: Reply, item: { read
     const { record } = handle
     const isAsBefore = record === undefined || before.value === undefined ? record === before.value : areSameBytes(record, before.value)
     if (!isAsBefore) return 'kept'
-    if (item === undefined) await handle.destroy()
+    if (item === undefined) await handle.end()
     else await committed(handle, item.value, item.ttlSec)
     return item === undefined ? 'removed' : 'copied'
   } finally {

@@ -100,5 +100,6 @@ export const mutants: readonly Mutant[] = [
   one('changeKnowsTooEarly', 'While sessions are carried over the new nodes count as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = stages.includes('old') ? sides.old : sides.new`),
   one('listUnheeded', 'Nobody looks at which list a node is on.', `return listed.endsWith(TO + name) ? 'behind' : 'foreign'`, `return 'new'`),
   one('changeEndsUnmoved', 'The change ends although sessions were left out.', `const obstacle = this.obstacle(isListed) ?? ((await`, `const obstacle = ((await`),
+  one('repairDestroys', 'A repair that has lost its lock destroys what has begun since where it wanted to store a tombstone.', `if (record.length === 0) return handle.end()`, `if (record.length === 0) return handle.destroy()`),
   one('repairsNoTombstones', 'A repair leaves out the sessions that were destroyed.', `if (handle.record === undefined) return 'gone'`, `if (handle.record === undefined || handle.record.length === 0) return 'gone'`),
 ]
