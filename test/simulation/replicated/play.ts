@@ -362,7 +362,9 @@ class Play {
     const { random, nodes, time } = this
     const untilMs = time.nowMs + random.fraction() * 6000
     const whole = random.fraction() < 0.5
-    const actors = whole ? Array.from({ length: PROCESSES + 3 }, (_process, actor) => actor) : [random.integer(PROCESSES)]
+    // Where leases are long, an operator that is cut off for longer than it looks for what it has left leaves it for a lease, as it may.
+    const cutActors = this.theme === 'long' ? PROCESSES : PROCESSES + 3
+    const actors = whole ? Array.from({ length: cutActors }, (_process, actor) => actor) : [random.integer(PROCESSES)]
     const lost = Array.from({ length: nodes + 1 }, (_node, node) => node).filter(() => random.fraction() < 0.4)
     for (const actor of actors) for (const node of lost) this.cutUntilMs.set(`${String(actor)} ${String(node)}`, untilMs)
   }
