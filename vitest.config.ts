@@ -22,7 +22,7 @@ export const alias = [
 // Files that share a process and the modules it has loaded, which saves a third of the work: they leave nothing behind.
 const TOGETHER = [
   'adapters', 'cli', 'docs', 'examples', 'fuzz', 'inspector', 'lock', 'memcached', 'mutex', 'neighbours', 'observe', 'php', 'properties', 'request',
-  'response', 'session', 'support', 'system', 'testing', 'wire',
+  'session', 'support', 'system', 'testing', 'wire',
 ].map((folder) => `test/${folder}/**/*.test.ts`)
 // They weigh the memory of their process, so it is theirs alone; the last one puts a module into the place of one of ours.
 const ALONE = ['fuzz/codecs', 'session/records/compression', 'wire/memcached-memory', 'cli/another-store'].map((name) => `test/${name}.test.ts`)
