@@ -10,6 +10,23 @@ const MINORITY = `sorted.change !== undefined && !this.council.isMajority([...th
 /** A store that asks for no version. */
 const UNFENCED = `return { op: 'set', ...item }`
 
+/** Of the story in late-write.ts. */
+export const addsRecords: Mutant = {
+  name: 'addsRecords',
+  flaw: 'Where a node has no record it is added, and carried out late, where it was evicted, an old copy stands there.',
+  edits: [
+    { find: `if (key === undefined || bare.length === 0) return ask(set, this, this.members)`, replace: `if (bare.length >= 0) return ask(set, this, this.members)` },
+    {
+      find: `if (value === undefined || change === undefined || record?.cas === undefined) return undefined
+    const item`,
+      replace: `if (value === undefined || change === undefined) return undefined
+    if (record?.cas === undefined) return { op: 'add', key: change.key, value, ttlSec, flags: flagsOf(change) }
+    const item`,
+    },
+    { find: `const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1`, replace: `const at = this.stored === undefined || target === undefined ? 0 : 1` },
+  ],
+}
+
 /** Each of these mutants must be caught. */
 export const mutants: readonly Mutant[] = [
   one('noReceipt', 'A write counts whether or not the lock was ours behind it.', RECEIPT, `isWritten(receipt)`),
@@ -73,21 +90,6 @@ export const mutants: readonly Mutant[] = [
     edits: [
       { find: `this.context.wire.quorum === undefined ? this.judgeExists()`, replace: `true ? this.judgeExists()` },
       { find: `have stored it under the lock\`, { isFinal: true }`, replace: `have stored it under the lock\`, { isFinal: false }` },
-    ],
-  },
-  {
-    name: 'addsRecords',
-    flaw: 'Where a node has no record it is added, and carried out late, where it was evicted, an old copy stands there.',
-    edits: [
-      { find: `if (key === undefined || bare.length === 0) return ask(set, this, this.members)`, replace: `if (bare.length >= 0) return ask(set, this, this.members)` },
-      {
-        find: `if (value === undefined || change === undefined || record?.cas === undefined) return undefined
-    const item`,
-        replace: `if (value === undefined || change === undefined) return undefined
-    if (record?.cas === undefined) return { op: 'add', key: change.key, value, ttlSec, flags: flagsOf(change) }
-    const item`,
-      },
-      { find: `const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1`, replace: `const at = this.stored === undefined || target === undefined ? 0 : 1` },
     ],
   },
   one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
