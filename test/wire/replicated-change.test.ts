@@ -2,6 +2,7 @@
 import { LatchkeyError, type Session, SessionManager } from 'latchkey'
 import { afterEach, describe, expect, it } from 'vitest'
 import { InvalidSavePathError } from '../../src/errors.js'
+import { Nodes } from '../../src/wire/replicated/nodes.js'
 import { readSavePath } from '../../src/wire/open-wire.js'
 import { jsonOf, latchkey, type Outcome } from '../cli/tool.js'
 import { Clicks } from '../support/clicks.js'
@@ -198,6 +199,27 @@ describe('a change of the list', () => {
     expect(jsonOf(await repair(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']])))).toMatchObject({ changed: true })
     expect(await counted(managerOf(old), 'known')).toBe(5)
   }, 60_000)
+
+  it('of two who carry it out at once, the one who is late does not set a node back that the other one has ended it on', async () => {
+    const [a, b, c, d] = await servers(4)
+    const both = pathOf([[a], [b], [c], [d, 'joins']])
+    await count(managerOf(pathOf([[a], [b], [c]])), 'known')
+    const [first, second] = [managerOf(both).engine.wire.replicaNodes, managerOf(both).engine.wire.replicaNodes]
+    const begun = await first?.beginChange()
+    // The late one has asked how far it is, and stands still before it sets the first mark.
+    let isStopped = false
+    const member = second instanceof Nodes ? second.memberAt(0) : undefined
+    const readMark = member?.readMark.bind(member)
+    if (member === undefined || readMark === undefined) throw new Error('no such node')
+    let reads = 0
+    member.readMark = async (getMark) => {
+      if (++reads === 3) isStopped = (await first?.endChange(begun?.states ?? [])) === true
+      return readMark(getMark)
+    }
+    await second?.beginChange()
+    expect(isStopped).toBe(true)
+    expect(await d?.commandText('get sess:-lck')).toContain(' whole 3of4-')
+  }, 30_000)
 
   it('while a node of the new list is away it does not end, and nobody is refused', async () => {
     const [a, b, c, d] = await servers(4)

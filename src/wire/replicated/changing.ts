@@ -13,6 +13,9 @@ import type { ReplicaSet } from './set.js'
 /** A version can be too old for the connection, or another one may just have set the mark. */
 const TRIES = 3
 
+/** The mark that is to stand on a node; undefined: the one that does; false: it is not known. */
+type Next = Mark | undefined | false
+
 export class Change {
   constructor(
     private readonly set: ReplicaSet,
@@ -23,12 +26,11 @@ export class Change {
   async begin(): Promise<{ readonly states: readonly NodeState[]; readonly isBegun: boolean }> {
     const { set } = this
     await this.roster.enrol()
-    const before = await Promise.all(set.members.map((member) => this.checked(member)))
-    const isMoved = before.some((mark, node) => mark?.stage === 'new' && !set.isJoining(node))
+    await Promise.all(set.members.map((member) => this.checked(member)))
     // In an order that all agree on: of two who begin different changes only one gets beyond the first node.
     const inOrder = [...set.members].sort((one, other) => (one.name < other.name ? -1 : 1))
-    for (const member of inOrder.filter(({ index }) => !set.isJoining(index))) await this.advance(member, (mark) => this.moving(mark, isMoved))
-    for (const member of inOrder.filter(({ index }) => set.isJoining(index))) await this.advance(member, (mark) => this.joining(mark, isMoved))
+    for (const member of inOrder.filter(({ index }) => !set.isJoining(index))) await this.advance(member, (mark) => this.moving(mark))
+    for (const member of inOrder.filter(({ index }) => set.isJoining(index))) await this.advance(member, (mark) => this.joining(mark))
     const states = await this.look()
     const isOnItsWay = ({ stage }: NodeState): boolean => stage === 'moving' || stage === 'new'
     const isBegun = states.every((state) => !state.isOnNew || isOnItsWay(state)) && this.isEnough(states.filter(({ isOnOld }) => isOnOld), isOnItsWay)
@@ -74,30 +76,44 @@ export class Change {
     return new NotSupportedError(`The change of the list was not begun. ${cause.message}.`, { cause })
   }
 
-  private moving(mark: ReadMark, isMoved: boolean): Mark | undefined {
+  /**
+   * Whether sessions have been carried over already, by another one perhaps, as the old nodes say; undefined: too few of them say anything. Asked
+   * behind the mark that depends on it: who ends the change sets that one last, and its version is another one then.
+   */
+  private async isMoved(): Promise<boolean | undefined> {
+    const said = (await this.look()).flatMap(({ isOnOld, stage }) => (isOnOld && stage !== undefined ? [stage] : []))
+    const { replicas, majority } = this.set.quorum
+    return said.includes('new') ? true : said.length > replicas - majority ? false : undefined
+  }
+
+  private async moving(mark: ReadMark): Promise<Next> {
     const { lists } = this.set
-    if (mark.stage === 'unsaid') return { ...mark, listed: lists.textOf(isMoved ? 'new' : 'moving') }
+    if (mark.stage === 'unsaid') {
+      const isMoved = await this.isMoved()
+      return isMoved !== undefined && { ...mark, listed: lists.textOf(isMoved ? 'new' : 'moving') }
+    }
     return mark.stage === 'old' ? { ...mark, listed: lists.textOf('moving') } : undefined
   }
 
   /** It has nothing that counts, whatever it was before. */
-  private joining(mark: ReadMark, isMoved: boolean): Mark | undefined {
+  private async joining(mark: ReadMark): Promise<Next> {
+    const isMoved = await this.isMoved()
+    if (isMoved === undefined) return false
     if (isMoved ? mark.stage === 'moving' || mark.stage === 'new' : mark.stage === 'moving' && !mark.isWhole) return undefined
     return { ...mark, isWhole: false, listed: this.set.lists.textOf('moving') }
   }
 
-  private ended(mark: ReadMark, { incarnation, isOnNew }: NodeState): Mark | undefined | false {
+  private ended(mark: ReadMark, { incarnation, isOnNew }: NodeState): Next {
     if (mark.incarnation !== incarnation || !isOurs(mark)) return false
     const isWhole = isOnNew || mark.isWhole
     return mark.stage === 'new' && mark.isWhole === isWhole ? undefined : { ...mark, isWhole, listed: this.set.lists.textOf('new') }
   }
 
   /**
-   * @param next the mark that is to stand there; undefined: the one that does; false: none.
    * @returns whether it stands there.
    * @throws NotSupportedError
    */
-  private async advance(member: Member, next: (mark: ReadMark) => Mark | undefined | false): Promise<boolean> {
+  private async advance(member: Member, next: (mark: ReadMark) => Next | Promise<Next>): Promise<boolean> {
     const { getMark } = this.set
     for (let left = TRIES; left > 0; left--) {
       try {
@@ -107,7 +123,7 @@ export class Change {
           continue
         }
         if (mark.stage === 'foreign' && !this.set.isJoining(member.index)) throw this.refusal(member, mark)
-        const wanted = next(mark)
+        const wanted = await next(mark)
         if (wanted === false) return false
         if (wanted === undefined) return true
         const command: Command = { op: 'cas', key: getMark.key, cas, value: markText(wanted), ttlSec: MARK_SEC }

@@ -131,7 +131,7 @@ export class Nodes implements ReplicaNodes {
     return { missing, away, areAlike, newest: keeper && { node: keeper.node, endsAtSec: keeper.head.endsAtSec } }
   }
 
-  private memberAt(node: number): Member {
+  memberAt(node: number): Member {
     const member = this.set.members[node]
     if (member === undefined) throw new RangeError('no such node')
     return member
