@@ -81,9 +81,11 @@ export class Change {
    * behind the mark that depends on it: who ends the change sets that one last, and its version is another one then.
    */
   private async isMoved(): Promise<boolean | undefined> {
-    const said = (await this.look()).flatMap(({ isOnOld, stage }) => (isOnOld && stage !== undefined ? [stage] : []))
+    const old = (await this.look()).filter(({ isOnOld }) => isOnOld)
+    const said = old.flatMap(({ stage }) => stage ?? [])
     const { replicas, majority } = this.set.quorum
-    return said.includes('new') ? true : said.length > replicas - majority ? false : undefined
+    if (said.includes('new')) return true
+    return said.length > replicas - majority || old.every(({ state }) => state !== 'away') ? false : undefined
   }
 
   private async moving(mark: ReadMark): Promise<Next> {

@@ -89,7 +89,9 @@ export class Roster {
       return typeof said === 'object' && isOurs(said) ? [said.stage] : []
     })
     const isAway = this.founders.some((member) => seen.get(member) === 'away')
-    if (stages.length <= (isAway ? replicas - majority : 0)) return undefined
+    // All have been emptied, so that nobody can be further: as where the set is new, but for what they have lost.
+    if (!isAway && stages.length === 0) return 'old'
+    if (isAway && stages.length <= replicas - majority) return undefined
     return STAGES.findLast((stage) => stages.includes(stage))
   }
 
