@@ -50,7 +50,9 @@ describe('with --php', () => {
       expect(shown.ttlSec).toBeGreaterThan(1400)
       seen.add(shown.server)
     }
-    expect(seen.size).toBe(2)
+    // By chance they are all on one of the two, once in 32 times.
+    const items = await Promise.all(servers.map((server) => server.stat('curr_items')))
+    expect(seen.size).toBe(items.filter((count) => count > 0).length)
     const { out, exitCode } = await tool(['inspect', '--values', ids[0] ?? ''], true)
     expect(exitCode).toBe(0)
     expect(out).toContain('"raw": "base64:/w=="')
