@@ -2,9 +2,11 @@
 import { SessionManager } from 'latchkey'
 import { isAdvice, isOfProcesses, markKeyOf } from '../../src/lock/protocol/key-layout.js'
 import { systemClock } from '../../src/system/clock.js'
-import { readSavePath } from '../../src/wire/open-wire.js'
+import { openReplicated } from '../../src/wire/memcached/open-replicated.js'
+import type { Wire } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { FaultProxy } from '../support/proxy.js'
+import { serversOf } from '../support/servers.js'
 import type { Struck, Trouble } from './cell.js'
 import type { FaultKind, Victim } from './fault-kinds.js'
 import type { HookKind } from './hooks.js'
@@ -46,16 +48,22 @@ interface Site {
   readonly truth: ReplicatedTruth
 }
 
-const savePathOf = (addresses: readonly string[]): string => `${addresses.map((address) => `tcp://${address}`).join(',')}?replicas=${String(NODES)}`
+/** By their proxies and past them the nodes have other addresses: two lists, by which each would refuse the other. */
+const LIST = 'matrix'
+
+function wireTo(addresses: readonly string[], flightMs: number): Wire {
+  const servers = serversOf(`${addresses.map((address) => `tcp://${address}`).join(',')}?replicas=${String(NODES)}`)
+  return openReplicated(servers, NODES, { clock: systemClock, flightMs, connections: 2, isOfProcesses, isAdvice, markKey: markKeyOf('') }, LIST)
+}
 
 /** A record of several nodes is stored under its lock, and in no other way. */
 class ReplicatedTruth extends Truth {
   private readonly writer: SessionManager
 
   constructor(servers: readonly MemcachedServer[]) {
-    const savePath = savePathOf(servers.map(({ address }) => address))
-    super(readSavePath(savePath).open({ clock: systemClock, flightMs: 10_000, connections: 2, isOfProcesses, isAdvice, markKey: markKeyOf('') }))
-    this.writer = new SessionManager({ savePath, prefix: '', deadlineMs: 30_000 })
+    const wire = (): Wire => wireTo(servers.map(({ address }) => address), 10_000)
+    super(wire())
+    this.writer = new SessionManager({ wire: wire(), prefix: '', deadlineMs: 30_000 })
   }
 
   override async set(key: string, text: string, ttlSec: number): Promise<void> {
@@ -81,7 +89,7 @@ export class ReplicatedRig extends Rig {
     private readonly proxies: readonly FaultProxy[],
     private readonly onClosed: () => void,
   ) {
-    super(options, managerFor(options, savePathOf(proxies.map(({ address }) => address))), site.truth)
+    super(options, managerFor(options, (flightMs) => wireTo(proxies.map(({ address }) => address), flightMs)), site.truth)
     const { manager, flightMs, stranger } = this
     this.victims = site.servers.flatMap((server, node) => {
       const proxy = proxies[node]

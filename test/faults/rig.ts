@@ -63,11 +63,12 @@ export interface RigOptions {
   readonly patience: number
 }
 
-/** A manager on `savePath`, for one cell. */
-export function managerFor({ leaseSec, patience }: RigOptions, savePath: string): SessionManager {
+/** A manager on `store`, for one cell: on a save path, or on a wire with the deadline of a flight. */
+export function managerFor({ leaseSec, patience }: RigOptions, store: string | ((flightMs: number) => Wire)): SessionManager {
+  const deadlineMs = DEADLINE_MS * patience
   return new SessionManager({
-    savePath,
-    deadlineMs: DEADLINE_MS * patience,
+    ...(typeof store === 'string' ? { savePath: store } : { wire: store(deadlineMs / 3) }),
+    deadlineMs,
     leaseSec: leaseSec === undefined ? LONG_LEASE_SEC : leaseSec * patience,
     waitMs: 5000 * patience,
     prefix: '',

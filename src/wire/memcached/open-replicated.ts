@@ -12,8 +12,12 @@ import { describeServer, nodeId, type ServerAddress } from './save-path.js'
 const SHARE_OF_FLIGHT = 0.4
 const SHORTEST_FLIGHT_MS = 10
 
-/** A wire that keeps each session on several of the servers: a wire to each of them, and the majority's word. */
-export function openReplicated(servers: readonly ServerAddress[], replicas: number, options: OpenOptions): Wire {
+/**
+ * A wire that keeps each session on several of the servers: a wire to each of them, and the majority's word.
+ *
+ * @param list the name of the list. Default: one that follows from the servers. Another is for tests, which reach nodes in two ways.
+ */
+export function openReplicated(servers: readonly ServerAddress[], replicas: number, options: OpenOptions, list?: string): Wire {
   const { clock, flightMs, connections, onWarning, placement, isOfProcesses = never, isAdvice = never, markKey = '-lck' } = options
   if (placement !== undefined) throw new InvalidOptionError('php: PHP knows nothing of copies (replicas), and would change one of them alone.')
   const nodes = servers.flatMap((server) => {
@@ -41,6 +45,7 @@ export function openReplicated(servers: readonly ServerAddress[], replicas: numb
     places: nodes.map(({ place }) => place),
     replicas,
     ...listsOf(nodes, replicas),
+    ...(list === undefined ? {} : { list }),
     kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
     markKey,
     clock,
