@@ -53,7 +53,7 @@ const LIST = 'matrix'
 
 function wireTo(addresses: readonly string[], flightMs: number): Wire {
   const servers = serversOf(`${addresses.map((address) => `tcp://${address}`).join(',')}?replicas=${String(NODES)}`)
-  return openReplicated(servers, NODES, { clock: systemClock, flightMs, connections: 2, isOfProcesses, isAdvice, markKey: markKeyOf('') }, LIST)
+  return openReplicated(servers, NODES, { clock: systemClock, flightMs, connections: 3, isOfProcesses, isAdvice, markKey: markKeyOf('') }, LIST)
 }
 
 /** A record of several nodes is stored under its lock, and in no other way. */

@@ -1,12 +1,11 @@
 /** The list of nodes is changed while visitors click: by real memcached servers, processes that get their save paths one by one, and the tool. */
 import { LatchkeyError, type Session, SessionManager } from 'latchkey'
 import { afterEach, describe, expect, it } from 'vitest'
-import { InvalidSavePathError } from '../../src/errors.js'
 import { Nodes } from '../../src/wire/replicated/nodes.js'
-import { readSavePath } from '../../src/wire/open-wire.js'
 import { jsonOf, latchkey, type Outcome } from '../cli/tool.js'
 import { Clicks } from '../support/clicks.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { refusalOfPath } from '../support/save-path-refusal.js'
 
 interface Counter {
   n: number
@@ -234,15 +233,6 @@ describe('a change of the list', () => {
 })
 
 describe('a save path of a change', () => {
-  const refusal = (path: string): string => {
-    try {
-      readSavePath(path)
-    } catch (error) {
-      if (error instanceof InvalidSavePathError) return error.message
-    }
-    return ''
-  }
-
   it.each([
     ['tcp://a,tcp://b,tcp://c?change=leaves,tcp://d?change=joins&replicas=3', ''],
     ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins&replicas=3', ''],
@@ -254,7 +244,7 @@ describe('a save path of a change', () => {
     ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins,tcp://e?change=joins&replicas=3', 'change the list one by one'],
     ['tcp://a?via=twemproxy,tcp://b?via=twemproxy,tcp://c?via=twemproxy,tcp://d?via=twemproxy&change=joins&replicas=3', 'a proxy does not list'],
   ])('%s: %s', (path, message) => {
-    expect(refusal(path)).toContain(message)
-    if (message === '') expect(refusal(path)).toBe('')
+    expect(refusalOfPath(path)).toContain(message)
+    if (message === '') expect(refusalOfPath(path)).toBe('')
   })
 })

@@ -1,9 +1,9 @@
 import { latchkey } from 'latchkey/express'
 import { playRaces } from 'latchkey/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { InvalidSavePathError, LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
-import { readSavePath } from '../../src/wire/open-wire.js'
+import { LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { refusalOfPath } from '../support/save-path-refusal.js'
 
 interface Counter {
   n: number
@@ -241,14 +241,6 @@ describe('processes with two lists', () => {
 
 describe('a save path with replicas', () => {
   const three = 'tcp://a,tcp://b,tcp://c'
-  const refusalOf = (path: string): string => {
-    try {
-      readSavePath(path)
-    } catch (error) {
-      if (error instanceof InvalidSavePathError) return error.message
-    }
-    return ''
-  }
 
   it.each([
     [`${three}?replicas=3`, ''],
@@ -262,8 +254,8 @@ describe('a save path with replicas', () => {
     ['tcp://a?pipes=3&replicas=3', 'a proxy that goes by the beginning of a key'],
     ['tcp://a?via=proxy&versions=own,tcp://b?via=proxy,tcp://c?via=proxy&replicas=3', 'versions=own has no order'],
   ])('%s: %s', (path, message) => {
-    expect(refusalOf(path)).toContain(message)
-    if (message === '') expect(refusalOf(path)).toBe('')
+    expect(refusalOfPath(path)).toContain(message)
+    if (message === '') expect(refusalOfPath(path)).toBe('')
   })
 
   it('not without locks, and not with PHP', () => {

@@ -4,10 +4,10 @@
  */
 import { NotSupportedError } from '../../errors.js'
 import type { NodeState } from '../replica-nodes.js'
-import { type Command, FlightError } from '../wire.js'
+import { FlightError } from '../wire.js'
 import { UNSAID } from './lists.js'
-import { isOurs, type Mark, markText, type Member, type ReadMark } from './member.js'
-import { MARK_SEC, type Roster } from './roster.js'
+import { isOurs, type Mark, type Member, type ReadMark } from './member.js'
+import type { Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'
 
 /** A version can be too old for the connection, or another one may just have set the mark. */
@@ -26,7 +26,7 @@ export class Change {
   async begin(): Promise<{ readonly states: readonly NodeState[]; readonly isBegun: boolean }> {
     const { set } = this
     await this.roster.enrol()
-    await Promise.all(set.members.map((member) => this.checked(member)))
+    await Promise.all(set.members.map((member) => this.check(member)))
     // In an order that all agree on: of two who begin different changes only one gets beyond the first node.
     const inOrder = [...set.members].sort((one, other) => (one.name < other.name ? -1 : 1))
     for (const member of inOrder.filter(({ index }) => !set.isJoining(index))) await this.advance(member, (mark) => this.moving(mark))
@@ -64,11 +64,10 @@ export class Change {
   }
 
   /** @throws NotSupportedError: the node is on another list. Nothing has been changed then. */
-  private async checked(member: Member): Promise<ReadMark | undefined> {
+  private async check(member: Member): Promise<void> {
     const { lists, getMark } = this.set
     const { mark } = await member.readMark(getMark).catch(orAway)
     if (mark?.stage === 'foreign' && !(this.set.isJoining(member.index) && lists.mayJoin(mark.listed))) throw this.refusal(member, mark)
-    return mark
   }
 
   private refusal(member: Member, { listed }: Mark): NotSupportedError {
@@ -128,9 +127,7 @@ export class Change {
         const wanted = await next(mark)
         if (wanted === false) return false
         if (wanted === undefined) return true
-        const command: Command = { op: 'cas', key: getMark.key, cas, value: markText(wanted), ttlSec: MARK_SEC }
-        const [reply] = await member.flight('', [command])
-        if (reply?.status === 'ok') return true
+        if (await member.replaceMark(getMark, cas, wanted)) return true
       } catch (error) {
         if (!(error instanceof FlightError)) throw error
         if (!error.untrusted) return false

@@ -76,6 +76,12 @@ export class Member {
     return { mark: reply && this.markIn(reply), cas: reply?.cas }
   }
 
+  /** Puts `mark` in the place of the one that stands there by that version. @returns whether it does. @throws FlightError */
+  async replaceMark({ key }: Command, cas: Cas, mark: Mark): Promise<boolean> {
+    const [reply] = await this.flight('', [{ op: 'cas', key, cas, value: markText(mark), ttlSec: MARK_SEC }])
+    return reply?.status === 'ok'
+  }
+
   /** As it was last read. */
   get lastMark(): ReadMark | undefined {
     return this.mark
@@ -102,6 +108,8 @@ export class Member {
   }
 }
 
+/** As good as for ever: a mark goes when the node is emptied. */
+export const MARK_SEC = 10 * 365 * 86_400
 const WHOLE = 'whole'
 const EMPTIED = 'emptied'
 

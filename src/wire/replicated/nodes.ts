@@ -2,9 +2,9 @@ import { NotSupportedError } from '../../errors.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight, Sights } from '../replica-nodes.js'
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { type Copy, copyIn, isSameCopy, newestOf } from './copy.js'
-import { isOurs, markText, type Member } from './member.js'
+import { isOurs, type Member } from './member.js'
 import { Change } from './changing.js'
-import { MARK_SEC, type Roster } from './roster.js'
+import type { Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'
 
 /** A version can be too old for the connection, which costs another look. */
@@ -97,15 +97,13 @@ export class Nodes implements ReplicaNodes {
 
   async declareWhole(node: number, incarnation: string): Promise<boolean> {
     const member = this.memberAt(node)
-    const { key } = this.set.getMark
+    const { getMark } = this.set
     for (let left = TRIES; left > 0; left--) {
-      const { mark, cas } = await member.readMark(this.set.getMark)
+      const { mark, cas } = await member.readMark(getMark)
       if (mark?.incarnation !== incarnation || mark.stage !== 'new' || cas === undefined) return false
       if (mark.isWhole) return true
-      const whole: Command = { op: 'cas', key, cas, value: markText({ ...mark, isWhole: true }), ttlSec: MARK_SEC }
       try {
-        const [reply] = await member.flight('', [whole])
-        if (reply?.status === 'ok') return true
+        if (await member.replaceMark(getMark, cas, { ...mark, isWhole: true })) return true
       } catch (error) {
         if (!(error instanceof FlightError && error.untrusted)) throw error
       }

@@ -2,13 +2,11 @@ import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
 import type { Command, FlightError, Quorum } from '../wire.js'
 import { type Lists, type OurStage, UNSAID } from './lists.js'
-import { isOurs, type Mark, markText, type Member, type ReadMark } from './member.js'
+import { isOurs, type Mark, MARK_SEC, markText, type Member, type ReadMark } from './member.js'
 
 /** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
 const FOUNDING_MS = 100
 const INCARNATION_BYTES = 8
-/** As good as for ever: a mark goes when the node is emptied. */
-export const MARK_SEC = 10 * 365 * 86_400
 
 type Seen = ReadMark | 'none' | 'away'
 
@@ -98,10 +96,11 @@ export class Roster {
   private async setStage(member: Member, said: Seen | undefined, stage: OurStage): Promise<void> {
     if (typeof said !== 'object' || said.stage !== 'unsaid') return
     const { markKey, lists } = this.options
-    const { mark, cas } = await member.readMark({ op: 'get', key: markKey })
+    const getMark: Command = { op: 'get', key: markKey }
+    const { mark, cas } = await member.readMark(getMark)
     // In the same life, and not set by who changes the list.
     if (mark?.incarnation !== said.incarnation || mark.stage !== 'unsaid' || cas === undefined) return
-    await member.flight('', [{ op: 'cas', key: markKey, cas, value: markText({ ...mark, listed: lists.textOf(stage) }), ttlSec: MARK_SEC }])
+    await member.replaceMark(getMark, cas, { ...mark, listed: lists.textOf(stage) })
   }
 
   private async look(): Promise<Map<Member, Seen>> {
