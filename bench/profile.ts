@@ -1,6 +1,7 @@
 /**
- * `npx tsx bench/profile.ts [latchkey|floor|request|http|http-peer] [in flight] [seconds]`: where a cycle's CPU time goes, of
- * a request's own store by express-session (`request`), or of a request through Express with latchkey or with connect-memcached.
+ * `npx tsx bench/profile.ts [latchkey|replicated|floor|request|http|http-peer] [in flight] [seconds]`: where a cycle's CPU time goes, of
+ * three nodes (`replicated`), of a request's own store by express-session (`request`), or of a request through Express with latchkey or
+ * with connect-memcached.
  *
  * Prints self time by file and by function, and writes bench/results/<name>.cpuprofile for a flame graph. Samples are
  * wall time: `write*` includes the time in which the kernel ran memcached instead.
@@ -10,6 +11,8 @@ import { fileURLToPath } from 'node:url'
 import { MemcachedServer } from '../test/support/memcached-server.js'
 import { LATCHKEY_REQUEST, makeFloor, makeLatchkey, makeOwn, type Setup } from './contenders/all.js'
 import { type Contender, RECORD_BYTES } from './contenders/contender.js'
+import { latchkeyAt } from './contenders/latchkey.js'
+import { replicatedOn } from './rows/cluster.js'
 import { loadSite, startSite } from './rows/http.js'
 import { drive, seedAll } from './support/drive.js'
 import { profiled, selfTimes } from './support/profiler.js'
@@ -42,10 +45,17 @@ async function profileCycle(): Promise<string[]> {
 
 async function contenderOf(setup: Setup): Promise<Contender> {
   if (which === 'floor') return makeFloor(setup)
+  if (which === 'replicated') return onThree()
   if (which !== 'request') return makeLatchkey(setup)
   const request = (await makeOwn(setup, undefined)).find(({ name }) => name === LATCHKEY_REQUEST)
   if (request === undefined) throw new Error('latchkey/express is missing in this build')
   return request
+}
+
+/** They end with this process. */
+async function onThree(): Promise<Contender> {
+  const others = await Promise.all([MemcachedServer.start(), MemcachedServer.start()])
+  return latchkeyAt(which, replicatedOn([server, ...others]))
 }
 
 async function profileHttp(): Promise<string[]> {

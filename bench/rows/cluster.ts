@@ -57,7 +57,7 @@ export const cluster: Row = {
 const startAll = (): Promise<readonly MemcachedServer[]> => Promise.all(Array.from({ length: NODES }, () => MemcachedServer.start({ args: ['-m', '256'] })))
 
 const listOf = (addresses: readonly string[]): string => `${addresses.map((address) => `tcp://${address}`).join(',')}?replicas=${String(NODES)}`
-const replicatedOn = (servers: readonly MemcachedServer[]): string => listOf(servers.map(({ address }) => address))
+export const replicatedOn = (servers: readonly MemcachedServer[]): string => listOf(servers.map(({ address }) => address))
 
 /** A primary and its replica; a write is acknowledged when both have it. */
 async function onRedis(): Promise<Contender | undefined> {
