@@ -1,13 +1,4 @@
-/**
- * The simulation of replicated sessions, by `npm run simulate -- --replicated`:
- *
- *   --runs 100000         fresh runs on all processors, then all mutants (not with --no-mutants)
- *   --first-seed 1        the runs from that seed on; without it the first is drawn, and said
- *   --seed 4711           one run again
- *   --mutant NAME         one mutant
- *
- * Exit code 1: something was lost, a mutant survived, or hardly anything was tested.
- */
+/** The simulation of replicated sessions: `npm run simulate -- --replicated` (../options.ts). */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,38 +6,27 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { bundleOf } from '../bundle.js'
 import type { Mutant } from '../mutants.js'
+import type { SimulationOptions } from '../options.js'
 import { Progress } from '../progress.js'
 import { mutants } from './mutants.js'
 import { type Counts, newCounts, play } from './play.js'
 import type { Job, Result } from './worker.js'
-
-export interface Options {
-  readonly runs: number
-  readonly firstSeed: number
-  readonly seed: number | undefined
-  readonly mutant: string | undefined
-  readonly workers: number
-  readonly withMutants: boolean
-  readonly json: boolean
-}
 
 const PORTION = 50
 const MUTANT_RUNS = 20_000
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
 /** Runs as the options say; sets the exit code. */
-export async function simulateReplicated({ runs, firstSeed, seed, mutant, workers, withMutants, json }: Options): Promise<void> {
+export async function simulateReplicated({ runs, firstSeed, seed, mutant, workers, withMutants, json }: SimulationOptions): Promise<void> {
   if (seed !== undefined) {
     const flaw = await play(seed)
     process.stdout.write(`${flaw ?? `seed ${String(seed)}: nothing was lost`}\n`)
     process.exitCode = flaw === undefined ? 0 : 1
     return
   }
-  const chosen = mutants.filter(({ name }) => mutant === undefined || name === mutant)
-  if (chosen.length === 0) throw new Error(`There is no mutant "${String(mutant)}": ${mutants.map(({ name }) => name).join(', ')}`)
   const result = mutant === undefined ? await unweakened(runs, firstSeed, workers) : undefined
   const caught: Record<string, number | 'survived'> = {}
-  for (const one of mutant !== undefined || withMutants ? chosen : []) {
+  for (const one of mutant !== undefined ? [mutant] : withMutants ? mutants : []) {
     const { runs: played, flaws } = await sweep({ firstSeed: 1, runs: MUTANT_RUNS, workers, mutant: one })
     caught[one.name] = flaws.length === 0 ? 'survived' : played
     say(`${one.name}: ${flaws[0] === undefined ? 'SURVIVED' : `caught after ${String(played)} runs: ${flaws[0]}`}`)
