@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { copyIn, headIn, headText } from '../../src/wire/replicated/copy.js'
+import { contentOf, copyIn, headIn, headText, nextCount } from '../../src/wire/replicated/copy.js'
 import type { Reply, Value } from '../../src/wire/wire.js'
 
 const HEAD = {
@@ -50,4 +50,14 @@ describe('the head of a copy', () => {
     expect(copy).toMatchObject({ value: text, headText: '' })
     expect(copy?.head).toMatchObject({ count: 0, ordinal: 0, seals: [] })
   })
+})
+
+it('a record that is given less time than its copies have lives for no longer than that, whatever part of a second it is', () => {
+  for (const wallMs of [1_790_000_000_001, 1_790_000_000_500, 1_790_000_000_999]) {
+    const head = { ...nextCount({ count: 1, ordinal: 1, longestSec: 100, endsAtSec: 0 }, { ttlSec: 2, value: 'x' }, 2, { wallMs: () => wallMs }), seals: [] }
+    const copy = { head, headText: '', value: 'x', flags: 0 }
+    const livesAt = (ms: number): boolean => contentOf(copy, { wallMs: () => wallMs + ms }).length > 0
+    // As a store counts: in whole seconds of its clock.
+    expect([livesAt(1000), livesAt(2000)]).toEqual([true, false])
+  }
 })

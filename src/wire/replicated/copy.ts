@@ -126,8 +126,9 @@ function numberIn(text: string, from: number, to: number): number {
 /** The head of what is stored in the place of `before`, without its locks. */
 export function nextCount(before: Count, { ttlSec, value }: { readonly ttlSec: number; readonly value: Value }, ordinal: number, clock: Pick<Clock, 'wallMs'>): Count {
   const longestSec = Math.max(before.longestSec, ttlSec)
-  // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before.
-  const endsAtSec = ttlSec < longestSec && value.length > 0 ? Math.ceil(clock.wallMs() / 1000) + ttlSec : 0
+  // Who was away keeps its old copy for as long as that was given to live: what takes its place must not go before. In whole seconds
+  // as a store counts them: never for longer than it was given.
+  const endsAtSec = ttlSec < longestSec && value.length > 0 ? Math.floor(clock.wallMs() / 1000) + ttlSec : 0
   return { count: before.count + 1, ordinal, longestSec, endsAtSec }
 }
 
