@@ -45,21 +45,25 @@ const FOR_ALL: InPlace = {
   },
 }
 
-/** Objects that responses inherit from, and what was found there before the functions in place. */
-const extended = new WeakMap<object, Inherited>()
+/** Objects that stand behind Express's own, with the functions in place, and what was found before them. */
+const layers = new WeakMap<object, Inherited>()
+
+/** What responses of an application inherit, by their prototype; undefined where each is to have functions of its own. */
+const known = new WeakMap<object, Inherited | undefined>()
 
 /**
  * From now on the interceptor gets the response's calls; its own methods are to be had from what is returned.
  *
  * Eight functions of its own would cost each response up to a tenth of its request (docs/adr/0022). So they stand,
- * once, in `express.response`, which is there to be extended, and leave a response without an interceptor alone.
- * Responses of another kind, and methods that a middleware before this one has replaced, get theirs one by one.
+ * once, behind `express.response`, and leave a response without an interceptor alone. Not in it: who makes responses of
+ * HTTP/2 by what Express adds to them (http2-express-bridge) would copy functions that end in those of HTTP/1.
+ * Responses of another kind, and methods that an application or a middleware before this one has replaced, get theirs
+ * one by one.
  */
 export function intercept(res: Response, interceptor: Interceptor): Raw {
   // One that is intercepted already (by another gate, whose response has been answered) stays so, behind this one.
   if (res[HELD] !== undefined) return new Raw(res, interceptor, undefined, inPlaceFor(interceptor))
-  const place = extendedBy(res)
-  const raw = new Raw(res, interceptor, place === undefined ? undefined : inheritedAt(place))
+  const raw = new Raw(res, interceptor, inheritedBy(res))
   res[HELD] = raw
   return raw
 }
@@ -110,6 +114,11 @@ export class Raw {
     return this.own?.[name] !== undefined
   }
 
+  /** As with a method. */
+  get replacesHeadersSent(): boolean {
+    return this.getter !== undefined
+  }
+
   /** Puts them back, past whoever stepped in later. The interceptor gets calls of functions that were kept from before. */
   restore(): void {
     for (const name of NAMES) Reflect.set(this.res, name, this.methodOf(name))
@@ -134,28 +143,44 @@ export class Raw {
   }
 }
 
-/** The last object of a response's prototypes that no class made: `express.response`. */
-function extendedBy(res: ServerResponse): object | undefined {
-  let last: object | undefined
-  for (let at = parentOf(res); at !== undefined && !Object.hasOwn(at, 'constructor'); at = parentOf(at)) last = at
-  return last
+function inheritedBy(res: ServerResponse): Inherited | undefined {
+  const kind = parentOf(res)
+  if (kind === undefined || known.has(kind)) return kind && known.get(kind)
+  const inherited = inheritedFrom(kind)
+  known.set(kind, inherited)
+  return inherited
 }
 
-function inheritedAt(place: object): Inherited {
-  const known = extended.get(place)
-  if (known !== undefined) return known
-  const found = { methods: eachMethod((name) => callAt(place, name)), headersSent: getterAt(place) }
-  extended.set(place, found)
-  for (const name of NAMES) {
-    Object.defineProperty(place, name, { configurable: true, writable: true, value: inPlaceOf(name, found.methods[name]) })
+/** `kind` and what it inherits from, as far as no class made it: an application's `response`, and `express.response`. */
+function inheritedFrom(kind: object): Inherited | undefined {
+  let last: object | undefined
+  for (let at: object | undefined = kind; at !== undefined && !Object.hasOwn(at, 'constructor'); at = parentOf(at)) {
+    const inherited = layers.get(at)
+    if (inherited !== undefined) return inherited
+    // It would be called in place of those behind it, and may call Node's own, which it has found there.
+    if (NAMES.some((name) => Object.hasOwn(at, name)) || Object.hasOwn(at, 'headersSent')) return undefined
+    last = at
   }
-  Object.defineProperty(place, 'headersSent', {
-    configurable: true,
-    get(this: Response) {
-      const held = this[HELD]
-      return held === undefined ? Reflect.apply(found.headersSent, this, []) : held.interceptor.headersSent
+  return last && layerBehind(last)
+}
+
+function layerBehind(place: object): Inherited | undefined {
+  const found = { methods: eachMethod((name) => callAt(place, name)), headersSent: getterAt(place) }
+  const layer: object = Object.create(parentOf(place) ?? null, {
+    headersSent: {
+      configurable: true,
+      get(this: Response) {
+        const held = this[HELD]
+        if (held === undefined || held.replacesHeadersSent) return Reflect.apply(found.headersSent, this, [])
+        return held.interceptor.headersSent
+      },
     },
   })
+  for (const name of NAMES) {
+    Object.defineProperty(layer, name, { configurable: true, writable: true, value: inPlaceOf(name, found.methods[name]) })
+  }
+  if (!Reflect.setPrototypeOf(place, layer)) return undefined
+  layers.set(layer, found)
   return found
 }
 

@@ -237,9 +237,7 @@ function comparable({ headers, ...rest }: Answer): Answer & Pick<Outcome, 'cooki
   return { ...rest, headers: Object.fromEntries(others), cookies, length }
 }
 
-/** What Express adds to requests and responses: as it was before latchkey has extended it for HTTP/1's. */
-const EXPRESS = { request: added(express.request), response: added(express.response) }
-
+/** What Express adds to requests and responses. */
 function added(to: object): PropertyDescriptorMap {
   const all = Object.getOwnPropertyDescriptors(to)
   return Object.fromEntries(Object.entries(all).filter(([name]) => name !== 'constructor'))
@@ -253,8 +251,8 @@ function speakHttp2(app: Express, isHelped: boolean): void {
     if (!this.headersSent) this.writeHead(this.statusCode)
   }
   Object.assign(app, {
-    request: Object.create(Http2ServerRequest.prototype, { ...EXPRESS.request, ...own }) as object,
-    response: Object.create(Http2ServerResponse.prototype, { ...EXPRESS.response, ...own }) as object,
+    request: Object.create(Http2ServerRequest.prototype, { ...added(express.request), ...own }) as object,
+    response: Object.create(Http2ServerResponse.prototype, { ...added(express.response), ...own }) as object,
   })
   if (isHelped) Object.assign(app.response, { _implicitHeader })
 }
