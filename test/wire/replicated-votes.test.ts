@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { isAdvice, isOfProcesses, markKeyOf } from '../../src/lock/protocol/key-layout.js'
 import { createMemoryWire, type MemoryWire } from '../../src/wire/memory/memory-wire.js'
 import { createReplicatedWire } from '../../src/wire/replicated/replicated-wire.js'
-import { FlightError, type Wire } from '../../src/wire/wire.js'
+import { type Cas, FlightError, type Reply, type Wire } from '../../src/wire/wire.js'
 import { Town } from '../support/town.js'
 import { FaultyWire } from '../support/world.js'
 
@@ -128,6 +128,7 @@ const standsOn = async (): Promise<number[]> => {
 }
 
 describe('a lock that one node of three keeps although it was let go of is taken off there, and does not stand for its lease', () => {
+  type Lock = { readonly op: 'add'; readonly value: string } | { readonly op: 'cas'; readonly value: string; readonly cas: Cas; readonly wantCas: true }
   type Fault = Parameters<FaultyWire['failNext']>[0]
   const unanswered: Fault = { kind: 'lost-reply' }
   const unheard: Fault = { kind: 'lost-request' }
@@ -216,6 +217,52 @@ describe('a lock that one node of three keeps although it was let go of is taken
     await pause(2100)
     expect(await standsOn()).toEqual([2])
     await pause(8000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('as soon as the node answers again, also when it has stood still for longer than is looked in turn', async () => {
+    const { manager } = processOf([1, 1, 1])
+    const session = await inVirtualTime(manager.start('sid'))
+    still.add(2)
+    await inVirtualTime(session.release())
+    await pause(11_000)
+    still.delete(2)
+    expect(await standsOn()).toEqual([2])
+    await pause(6000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after it was handed on there alone, and the node stands still then', async () => {
+    const { manager, wires } = processOf([1, 20, 20])
+    const session = await inVirtualTime(manager.start<{ n: number }>('sid'))
+    session.data.n = 1
+    await inVirtualTime(session.save())
+    const next = manager.start('sid')
+    await pause(50)
+    for (const node of [1, 2]) wires[node]?.failNext(unheard, 'cas', '-lck')
+    const released = session.release().catch(() => undefined)
+    await pause(5)
+    still.add(0)
+    await inVirtualTime(released)
+    await inVirtualTime((await inVirtualTime(next)).release())
+    await pause(4000)
+    still.delete(0)
+    expect(await standsOn()).toEqual([0])
+    await pause(8000)
+    expect(await standsOn()).toEqual([])
+  })
+
+  it('after it was to be taken over, and only one node has granted that, so that it was given back there', async () => {
+    const { wire } = processOf([1, 1, 1]).manager.engine
+    const lockAs = (command: Lock): Promise<Reply[]> => inVirtualTime(wire.flight('sid', [{ key: LOCK, ttlSec: LEASE_SEC, ...command }, { op: 'get', key: `${PREFIX}sid` }]))
+    const [added] = await lockAs({ op: 'add', value: 'before' })
+    if (added?.cas === undefined) throw new Error('it was not granted')
+    // As by a renewal whose answer was lost.
+    for (const node of [1, 2]) await stores[node]?.flight('', [{ op: 'set', key: LOCK, value: 'before', ttlSec: LEASE_SEC }])
+    const [taken] = await lockAs({ op: 'cas', value: 'after', cas: added.cas, wantCas: true })
+    expect(taken?.status).toBe('exists')
+    expect(await standsOn()).toEqual([1, 2])
+    await pause(1000)
     expect(await standsOn()).toEqual([])
   })
 

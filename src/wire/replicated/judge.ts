@@ -51,6 +51,8 @@ export function heardIn<Heard extends object>(answers: readonly Answer<Heard>[])
   return heard
 }
 
+export const nodesOf = (heard: readonly (readonly [number, object])[]): readonly number[] => heard.map(([node]) => node)
+
 /** Why nothing may be decided here: one of these nodes is on another list. Undefined: none is. */
 export function strangerAmong(statements: readonly (readonly [number, Statement])[], set: Listed): FlightError | undefined {
   for (const [node, { mark }] of statements) {

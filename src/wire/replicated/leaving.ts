@@ -3,7 +3,7 @@ import { type Head, headIn, headText, nextCount, type Seal, withHead } from './c
 import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, exitReply, inOrder, isUnsure, MISSING, OK, tooFew } from './flight.js'
 import { type Answer, type Question, type Round } from './round.js'
-import { headOf, heardIn, isReceipt, isWritten, type Receipt } from './judge.js'
+import { headOf, heardIn, isReceipt, isWritten, nodesOf, type Receipt } from './judge.js'
 import type { Member } from './member.js'
 import { type Reserved, reserve } from './reserving.js'
 import { lookAgain, type Target } from './target.js'
@@ -176,10 +176,10 @@ export class Leaving implements Question<Left> {
     const { set, receiver } = this.errand
     const heard = heardIn(answers)
     const receipts = heard.filter(([, left]) => isReceipt(left))
-    this.leaveBehind(heard)
-    if (this.council.isMajority(receipts.map(([node]) => node))) return this.acknowledge(receipts, heard)
-    const members = this.members
-    const isUnclear = members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
+    const isAcknowledged = this.council.isMajority(nodesOf(receipts))
+    this.leaveBehind(heard, isAcknowledged)
+    if (isAcknowledged) return this.acknowledge(receipts, heard)
+    const isUnclear = this.members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
     if (this.stored === undefined) {
       // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
       if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
@@ -199,10 +199,10 @@ export class Leaving implements Question<Left> {
   }
 
   /** When it is let go of, or handed on. By another version than the known one it may be ours still: a renewal that failed has kept it. */
-  private leaveBehind(heard: readonly (readonly [number, Left])[]): void {
+  private leaveBehind(heard: readonly (readonly [number, Left])[], isAcknowledged: boolean): void {
     if (this.isKept) return
-    // Handed on where the record was not stored, it does not count.
-    const isLeft = (left: Left): boolean => left.exit.status === 'exists' || (this.exit.op === 'cas' && left.exit.status === 'ok' && !isWritten(left))
+    // Handed on where the record was not stored, or on too few nodes, it does not count.
+    const isLeft = (left: Left): boolean => left.exit.status === 'exists' || (this.exit.op === 'cas' && left.exit.status === 'ok' && !(isAcknowledged && isWritten(left)))
     const nodes = heard.flatMap(([node, left]) => (isLeft(left) ? [node] : []))
     for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])
   }

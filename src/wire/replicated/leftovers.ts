@@ -13,8 +13,13 @@ export interface Leftover {
   readonly isCounted: () => boolean
 }
 
+/** What a look has found. `over`: there is nothing more to look for. */
+type Seen = 'over' | 'nothing' | 'unanswered'
+
 /** When it is looked for, in milliseconds from one look to the next: a node that stood still carries out late what it was sent. */
 const LOOKS_MS = [150, 400, 1000, 2500, 5000]
+/** ... and then, as long as the node does not answer: what is sent to it may be carried out when it answers again, and not before. */
+const UNANSWERED_MS = [5000, 10_000, 20_000, 40_000]
 /** Beyond that the rest is left to its lease. */
 const MOST = 2000
 
@@ -39,21 +44,31 @@ export class Leftovers {
   }
 
   private async sweep(leftover: Leftover): Promise<void> {
+    let seen: Seen = 'nothing'
     for (const afterMs of LOOKS_MS) {
-      await new Promise<void>((resolve) => {
-        this.clock.setTimer(resolve, afterMs, { background: true })
-      })
-      if (this.isClosed || leftover.isCounted()) return
-      if (await this.look(leftover).catch(() => false)) return
+      seen = await this.lookAfter(afterMs, leftover)
+      if (seen === 'over') return
+    }
+    for (const afterMs of UNANSWERED_MS) {
+      if (seen !== 'unanswered') return
+      seen = await this.lookAfter(afterMs, leftover)
     }
   }
 
-  /** Whether it stood there, and was deleted, by its version. */
-  private async look({ member, route, lockKey: key, tokens }: Leftover): Promise<boolean> {
+  private async lookAfter(afterMs: number, leftover: Leftover): Promise<Seen> {
+    await new Promise<void>((resolve) => {
+      this.clock.setTimer(resolve, afterMs, { background: true })
+    })
+    if (this.isClosed || leftover.isCounted()) return 'over'
+    return await this.look(leftover).catch(() => 'unanswered')
+  }
+
+  /** Deletes it by its version, if it stands there. */
+  private async look({ member, route, lockKey: key, tokens }: Leftover): Promise<Seen> {
     const [found] = await member.flight(route, [{ op: 'get', key }])
     const { value, cas } = found ?? {}
-    if (value === undefined || cas === undefined || !tokens.some((token) => areSameBytes(value, token))) return false
+    if (value === undefined || cas === undefined || !tokens.some((token) => areSameBytes(value, token))) return 'nothing'
     const [deleted] = await member.flight(route, [{ op: 'cad', key, cas }])
-    return deleted?.status === 'ok'
+    return deleted?.status === 'ok' ? 'over' : 'nothing'
   }
 }

@@ -1,7 +1,7 @@
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { copyIn } from './copy.js'
 import { adviceIn, ask, type Errand, inOrder, recordReply, tooFew } from './flight.js'
-import { heardIn, isComplete, mostCommon, recordIn, standingOn, type Statement, strangerAmong } from './judge.js'
+import { heardIn, isComplete, mostCommon, nodesOf, recordIn, standingOn, type Statement, strangerAmong } from './judge.js'
 import type { Member } from './member.js'
 import type { Answer, Question } from './round.js'
 import { LockVersions } from './versions.js'
@@ -55,7 +55,7 @@ export class Reading implements Question<Seen> {
   private isKnown(heard: readonly (readonly [number, Seen])[]): boolean {
     const { sorted, set } = this.errand
     const council = set.councilFor(this.route, heard)
-    if (!council.isMajority(heard.map(([node]) => node))) return false
+    if (!council.isMajority(nodesOf(heard))) return false
     return !sorted.readsRecord || isComplete(heard, set.quorum, council)
   }
 

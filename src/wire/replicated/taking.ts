@@ -3,7 +3,7 @@ import { copyIn } from './copy.js'
 import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
 import { giveBack } from './giving-back.js'
-import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, occupied, recordIn, strangerAmong } from './judge.js'
+import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, nodesOf, occupied, recordIn, strangerAmong } from './judge.js'
 import { isOurs, type Member } from './member.js'
 import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
@@ -58,8 +58,7 @@ export class Taking implements Question<Vote> {
 
   /** A lock that is taken over is replaced by its version; where it does not stand, it is added. */
   private takeFor(node: number): Command {
-    const { key, value, ttlSec, op } = this.take
-    if (op === 'add') return this.take
+    const { key, value, ttlSec } = this.take
     const cas = this.versions?.parts.get(node)?.cas
     return cas === undefined ? { op: 'add', key, value, ttlSec } : { op: 'cas', key, value, ttlSec, cas, wantCas: true }
   }
@@ -112,15 +111,21 @@ export class Taking implements Question<Vote> {
     }
     const council = set.councilFor(this.route, votes)
     if (this.isEnough(granted, council) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
-      this.held = new Set(granted.map(([node]) => node))
-      const { versions: before } = this
-      if (before !== undefined) for (const member of set.membersOf(this.route)) if (!this.held.has(member.index)) this.leave(member, before.token)
+      this.held = new Set(nodesOf(granted))
+      this.leaveBefore(this.held)
       // A node without a mark keeps no lock that nobody counts.
       for (const [node, vote] of votes) if (!isOurs(vote.mark)) this.return(set.members[node], vote)
       return this.land(granted, votes, council)
     }
     this.held = new Set()
+    this.leaveBefore(new Set(nodesOf(votes.filter(([, { lock }]) => lock.status === 'ok'))))
     this.giveBack(votes, () => this.afterDefeat(votes, granted))
+  }
+
+  /** Of a lock that was taken over on some nodes, also where it is given back there, nobody counts what is left on the others. */
+  private leaveBefore(taken: ReadonlySet<number>): void {
+    if (this.versions === undefined || taken.size === 0) return
+    for (const member of this.errand.set.membersOf(this.route)) if (!taken.has(member.index)) this.leave(member, this.versions.token)
   }
 
   /** A grant that comes when it was not waited for any more. */
@@ -243,5 +248,3 @@ export class Taking implements Question<Vote> {
     errand.receiver.landed(inOrder(errand, { lock: standing, occupant, advice: adviceIn(adviser, votes), record }))
   }
 }
-
-const nodesOf = (votes: Votes): readonly number[] => votes.map(([node]) => node)

@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
   },
   one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, `const order = 0`),
   one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.options.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
-  one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `if (this.council.isMajority(receipts.map(([node]) => node))) return this.acknowledge`, `if (receipts.length >= 1) return this.acknowledge`),
+  one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `const isAcknowledged = this.council.isMajority(nodesOf(receipts))`, `const isAcknowledged = receipts.length >= 1`),
   {
     name: 'writesElsewhere',
     flaw: 'The record is also written to nodes that have not granted the lock, and counts there.',
@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
     ${CHANGE}`),
   one('emptiedCounts', 'What an emptied node does not have outvotes what another one has.', `if (statements.length >= replicas) return true`, `if (statements.length >= majority) return true`),
   one('emptiedIsWhole', 'A node that came back empty passes for one that has all it should have.', `await this.mark(unmarked, { isWhole: false, listed: UNSAID })`, `await this.mark(unmarked, { isWhole: true, listed: UNSAID })`),
-  one('readsOne', 'A read believes the first node that answers.', `if (!council.isMajority(heard.map(([node]) => node))) return false
+  one('readsOne', 'A read believes the first node that answers.', `if (!council.isMajority(nodesOf(heard))) return false
     return !sorted.readsRecord || isComplete(heard, set.quorum, council)`, `return heard.length > 0`),
   one('believesAnyone', 'The base of a write is the copy of any node, and not the newest.', `if (newest === undefined || isNewer(copy.head, newest.head)) newest = copy`, `newest ??= copy`),
   {
@@ -93,6 +93,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
+  one('looksInVain', 'A look for such a lock counts although the node has not answered.', `if (seen !== 'unanswered') return`, `return`),
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
