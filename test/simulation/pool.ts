@@ -69,10 +69,10 @@ async function drive(file: string, portions: Generator<Job>, options: Options): 
 }
 
 /**
- * Longer than any portion takes: after this time the code must be caught in a loop. The time is counted in ticks of a
- * timer, so that the time for which this process is stopped does not count.
+ * Longer than any portion takes, also beside much else: after this time the code must be caught in a loop. The time is
+ * counted in ticks of a timer, so that the time for which this process is stopped does not count.
  */
-const PORTION_SEC = 120
+const PORTION_SEC = 600
 
 function ask(worker: Worker, job: Job): Promise<Report> {
   return new Promise((resolve, reject) => {
