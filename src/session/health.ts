@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.js'
 import type { Clock } from '../system/clock.js'
-import { FlightError, type Probe, type Wire } from '../wire/wire.js'
+import { FlightError, type ListStage, type Probe, type Wire } from '../wire/wire.js'
 import { checkNames, shown } from './option-checks.js'
 
 /** How `manager.health()` looks. */
@@ -17,6 +17,12 @@ export interface Health {
    * `closing`: the manager is being closed, or is; nothing was asked.
    */
   readonly state: 'ready' | 'degraded' | 'closing'
+  /**
+   * How far the list of nodes is changed, where the save path is that of a change (`change=`), as far as the nodes that answer say:
+   * `before` (every process is to get this save path, then `npx latchkey repair` to be run), `moving` (sessions are carried over; if no
+   * repair runs, run it), `ended` (every process is to get the new list). Undefined: it is not being changed.
+   */
+  readonly listChange: 'before' | 'moving' | 'ended' | undefined
   readonly nodes: readonly NodeHealth[]
 }
 
@@ -58,7 +64,7 @@ export class HealthCheck {
     if (!(typeof withinMs === 'number' && withinMs >= 1 && withinMs <= 60_000)) {
       throw new InvalidOptionError(`withinMs is ${shown(withinMs)}; it must be a number from 1 to 60000.`)
     }
-    if (this.patient.isClosed) return { state: 'closing', nodes: [] }
+    if (this.patient.isClosed) return { state: 'closing', listChange: undefined, nodes: [] }
     this.looking ??= this.lookNow(withinMs).finally(() => {
       this.looking = undefined
     })
@@ -66,10 +72,12 @@ export class HealthCheck {
   }
 
   private async lookNow(withinMs: number): Promise<Health> {
-    const nodes = await Promise.all(probesOf(this.patient.wire).map((probe) => this.ask(probe, withinMs)))
+    const probes = probesOf(this.patient.wire)
+    const nodes = await Promise.all(probes.map((probe) => this.ask(probe, withinMs)))
+    const listChange = listChangeOf(probes.flatMap(({ stage }, at) => (nodes[at]?.isUp === true ? (stage?.() ?? []) : [])))
     const { quorum } = this.patient.wire
     const mayBeAway = quorum === undefined ? 0 : quorum.replicas - quorum.majority
-    return { state: nodes.filter(({ isUp }) => !isUp).length <= mayBeAway ? 'ready' : 'degraded', nodes }
+    return { state: nodes.filter(({ isUp }) => !isUp).length <= mayBeAway ? 'ready' : 'degraded', listChange, nodes }
   }
 
   private async ask({ name, ask, isEmptied }: Probe, withinMs: number): Promise<NodeHealth> {
@@ -87,6 +95,12 @@ export class HealthCheck {
 }
 
 const OPTIONS = new Set(['withinMs'])
+
+/** It has ended when the last node says so: a node that joins is the last. */
+function listChangeOf(stages: readonly ListStage[]): Health['listChange'] {
+  if (stages.length === 0) return undefined
+  return stages.every((stage) => stage === 'old') ? 'before' : stages.every((stage) => stage === 'new') ? 'ended' : 'moving'
+}
 
 /** A wire that does not say how its nodes are asked is one store: a look at a key that no session has. */
 const probesOf = (wire: Wire): readonly Probe[] =>

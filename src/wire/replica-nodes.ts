@@ -1,3 +1,5 @@
+import type { ListStage } from './wire.js'
+
 /** What a node that keeps copies of sessions says of itself. */
 export interface NodeState {
   /** Its place in the list. */
@@ -11,7 +13,7 @@ export interface NodeState {
   /** The name of the list that it is on. */
   readonly listed: string | undefined
   /** How far the list is changed there; undefined: it is not being changed, or the node does not say. */
-  readonly stage: 'old' | 'moving' | 'new' | undefined
+  readonly stage: ListStage | undefined
   /** Of a list that is being changed: whether the node is on the old one, and on the new one. Else it is on both. */
   readonly isOnOld: boolean
   readonly isOnNew: boolean

@@ -91,7 +91,12 @@ export interface Probe {
   readonly ask: () => Promise<unknown>
   /** Whether it lacks copies that it should have, by its last answer. */
   readonly isEmptied?: () => boolean
+  /** How far the list of nodes is changed there, by its last answer; undefined: it is not being changed, or this node leaves it. */
+  readonly stage?: () => ListStage | undefined
 }
+
+/** How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; the new list counts. */
+export type ListStage = 'old' | 'moving' | 'new'
 
 /** The name and the limits of a store, and advice for people about it. */
 export interface StoreTraits {

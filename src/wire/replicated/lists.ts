@@ -4,15 +4,15 @@
  *
  * A process may know two lists, while one is changed into the other; the marks then say how far that is.
  */
-import { FlightError, UnsupportedStoreError } from '../wire.js'
+import { FlightError, type ListStage, UnsupportedStoreError } from '../wire.js'
 
 /**
  * What a node's mark says of the list, to a process. `new`: it is the list of this process. Of a change: `old` before it has begun,
  * `moving` while sessions are carried over. `behind`: the change to this list has not ended there. `unsaid`: it has been emptied, and nobody
  * has found out yet how far the others are. `foreign`: it is another list.
  */
-export type Stage = 'old' | 'moving' | 'new' | 'behind' | 'unsaid' | 'foreign'
-export type OurStage = Exclude<Stage, 'behind' | 'unsaid' | 'foreign'>
+export type Stage = ListStage | 'behind' | 'unsaid' | 'foreign'
+export type OurStage = ListStage
 
 export const UNSAID = '-'
 const TO = '>'

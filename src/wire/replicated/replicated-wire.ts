@@ -23,7 +23,7 @@ import { adviceReply, type Errand } from './flight.js'
 import { quorumOf } from './judge.js'
 import { Leaving } from './leaving.js'
 import { Lists } from './lists.js'
-import { Member, type Place } from './member.js'
+import { isOurs, Member, type Place } from './member.js'
 import { Nodes } from './nodes.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
@@ -152,6 +152,7 @@ class ReplicatedWire implements Wire, StraightHost {
         if ((mark?.stage === 'foreign' && !this.set.isJoining(member.index)) || mark?.stage === 'behind') throw this.set.lists.refusal(member.name, mark.listed)
       },
       isEmptied: () => member.lastMark?.isWhole === false,
+      stage: () => (this.set.isChanging && this.set.isOnNew(member.index) && isOurs(member.lastMark) ? member.lastMark.stage : undefined),
     }))
   }
 
