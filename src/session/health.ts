@@ -13,7 +13,8 @@ export interface HealthOptions {
 export interface Health {
   /**
    * `ready`: every session can be had. `degraded`: at least one node does not answer, so the sessions that live there cannot
-   * be had; where sessions are replicated, so many do not that some session may have no majority.
+   * be had; where sessions are replicated, so many do not, or do not know what they should have, that some session may have no
+   * majority.
    * `closing`: the manager is being closed, or is; nothing was asked.
    */
   readonly state: 'ready' | 'degraded' | 'closing'
@@ -74,19 +75,24 @@ export class HealthCheck {
   private async lookNow(withinMs: number): Promise<Health> {
     const probes = probesOf(this.patient.wire)
     const nodes = await Promise.all(probes.map((probe) => this.ask(probe, withinMs)))
-    const listChange = listChangeOf(probes.flatMap(({ stage }, at) => (nodes[at]?.isUp === true ? (stage?.() ?? []) : [])))
+    const heard = probes.filter((_probe, at) => nodes[at]?.isUp === true)
+    const listChange = listChangeOf(heard.flatMap((probe) => probe.stage?.() ?? []))
     const { quorum } = this.patient.wire
     const mayBeAway = quorum === undefined ? 0 : quorum.replicas - quorum.majority
-    return { state: nodes.filter(({ isUp }) => !isUp).length <= mayBeAway ? 'ready' : 'degraded', listChange, nodes }
+    const away = nodes.length - heard.length
+    // While all answer there is nothing that they do not know together.
+    const ignorant = away === 0 ? 0 : heard.filter((probe) => probe.isIgnorant?.() === true).length
+    return { state: away + ignorant <= mayBeAway ? 'ready' : 'degraded', listChange, nodes }
   }
 
-  private async ask({ name, ask, isEmptied }: Probe, withinMs: number): Promise<NodeHealth> {
+  private async ask(probe: Probe, withinMs: number): Promise<NodeHealth> {
+    const { name } = probe
     const { clock } = this.patient.settings
     const sinceMs = clock.nowMs()
-    const reason = await within(withinMs, clock, ask)
+    const reason = await within(withinMs, clock, () => probe.ask())
     if (reason === undefined) {
       this.awaySinceMs.delete(name)
-      return { name, isUp: true, latencyMs: clock.nowMs() - sinceMs, isEmptied: isEmptied?.() === true, awaySinceMs: undefined, reason }
+      return { name, isUp: true, latencyMs: clock.nowMs() - sinceMs, isEmptied: probe.isEmptied?.() === true, awaySinceMs: undefined, reason }
     }
     const awaySinceMs = this.awaySinceMs.get(name) ?? clock.wallMs()
     this.awaySinceMs.set(name, awaySinceMs)

@@ -81,7 +81,8 @@ class Repair {
     } else {
       this.states = await this.nodes.states(true)
     }
-    for (const { name, state, listed } of this.states) {
+    for (const { name, state, listed, twin } of this.states) {
+      if (twin !== undefined) throw new NotSupportedError(`${twin} and ${name} are one server. Name each server once.`)
       if (state === 'foreign') throw new NotSupportedError(`${name} is on another list of servers (${String(listed)}; here: ${this.nodes.listed}). Name the save path of the processes that use it.`)
     }
     let isListed = true

@@ -12,6 +12,8 @@ export interface NodeState {
   readonly incarnation: string | undefined
   /** The name of the list that it is on. */
   readonly listed: string | undefined
+  /** Another name of the list that leads to the same server; undefined: none does. */
+  readonly twin: string | undefined
   /** How far the list is changed there; undefined: it is not being changed, or the node does not say. */
   readonly stage: ListStage | undefined
   /** Of a list that is being changed: whether the node is on the old one, and on the new one. Else it is on both. */

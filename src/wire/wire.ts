@@ -88,11 +88,13 @@ export interface Probe {
   /** The name of the node, as in `stats`, without credentials. */
   readonly name: string
   /** One flight that changes nothing. Rejects as `flight` does. */
-  readonly ask: () => Promise<unknown>
+  ask(): Promise<unknown>
   /** Whether it lacks copies that it should have, by its last answer. */
-  readonly isEmptied?: () => boolean
+  isEmptied?(): boolean
+  /** Whether what it does not have says nothing, by its last answer: it has been emptied, or has not been used yet. */
+  isIgnorant?(): boolean
   /** How far the list of nodes is changed there, by its last answer; undefined: it is not being changed, or this node leaves it. */
-  readonly stage?: () => ListStage | undefined
+  stage?(): ListStage | undefined
 }
 
 /** How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; the new list counts. */

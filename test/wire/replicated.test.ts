@@ -2,6 +2,7 @@ import { latchkey } from 'latchkey/express'
 import { playRaces } from 'latchkey/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { LatchkeyError, SessionManager, type SessionManagerOptions } from 'latchkey'
+import { latchkey as latchkeyTool } from '../cli/tool.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { refusalOfPath } from '../support/save-path-refusal.js'
 
@@ -195,6 +196,46 @@ describe('a node of three', () => {
     // All three are asked: what the third has is the best that anybody knows.
     await expect.poll(() => codeOf(count(managerOf(), 'two'))).toBe('served')
     expect(await counted(managerOf(), 'two')).toBe(2)
+  })
+})
+
+describe('a set of nodes that is used for the first time', () => {
+  it('is founded when all of them answer; until then it is said who does not, and nobody is told to come', async () => {
+    await node(2).kill()
+    const manager = managerOf()
+    const first = count(manager, 'first')
+    await expect(first).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_UNAVAILABLE', message: expect.stringMatching(/all of the session's 3 nodes must answer when they are used for the first time: .*has not been used yet, or has been emptied; .*did not answer/) as string })
+    expect((await manager.health()).state).toBe('degraded')
+    await node(2).restart()
+    expect((await manager.health()).state).toBe('ready')
+    await expect.poll(() => codeOf(count(manager, 'first'))).toBe('served')
+  })
+
+  it('and where one is away and another one came back empty, it is said which one is to be repaired, and who may be refused is not ready', async () => {
+    const manager = managerOf()
+    await count(manager, 'idle')
+    await node(0).restart()
+    await count(manager, 'other')
+    await expect.poll(() => markOf(node(0))).toMatch(/ emptied 3of3-/)
+    await node(1).kill()
+    await expect(counted(manager, 'idle')).rejects.toThrow(/2 must answer, and know it: .*has been emptied \(repair it: npx latchkey repair\)/)
+    expect((await manager.health()).state).toBe('degraded')
+    await node(1).restart()
+  })
+
+  it('a server that is named twice is found: nobody waits for a lock that it would have to grant twice, nor takes one copy for two', async () => {
+    const [one, other] = [node(0).port, node(1).port]
+    for (const names of [[`localhost:${one}`, `127.0.0.1:${one}`, `127.0.0.1:${other}`], [`127.0.0.1:${one}`, `localhost:${one}`, `0.0.0.0:${one}`]]) {
+      await Promise.all(servers.map((server) => server.commandText('flush_all')))
+      const savePath = `${names.map((name) => `tcp://${name}`).join(',')}?replicas=3`
+      const manager = managerOf({ savePath, waitMs: 20_000 })
+      const refused = { code: 'LATCHKEY_NOT_SUPPORTED', message: expect.stringMatching(/tcp:\S+ and tcp:\S+ are one server.*name each server once/) as string }
+      await expect(count(manager, 'twice')).rejects.toMatchObject(refused)
+      expect((await manager.health()).state).toBe('degraded')
+      const tool = { env: { LATCHKEY_SAVE_PATH: savePath } }
+      expect(await latchkeyTool(['doctor', '--prefix', prefix], tool)).toMatchObject({ exitCode: 1, out: expect.stringContaining('server-named-twice') as string })
+      expect(await latchkeyTool(['repair', '--prefix', prefix], tool)).toMatchObject({ exitCode: 5, err: expect.stringContaining('Name each server once') as string })
+    }
   })
 })
 

@@ -36,6 +36,7 @@ export async function doctor(place: Place): Promise<Report> {
 const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
 
 function ofState(state: NodeState): Finding[] {
+  if (state.twin !== undefined) return [namedTwice(state.twin, state.name)]
   if (state.stage !== undefined) return [changing(state.stage)]
   return state.state === 'emptied' ? [emptied(state)] : state.state === 'foreign' ? [foreign(state)] : []
 }
@@ -50,6 +51,13 @@ const changing = (stage: NonNullable<NodeState['stage']>): Finding => ({
   code: 'list-changing',
   severity: 'advice',
   ...STEPS[stage],
+})
+
+const namedTwice = (one: string, other: string): Finding => ({
+  code: 'server-named-twice',
+  severity: 'problem',
+  message: `${one} and ${other} are one server, which would keep two copies of each session: nobody is served`,
+  advice: 'Name each server once, by an address of its own, and restart this one, so that it is empty.',
 })
 
 const foreign = ({ name, listed }: NodeState): Finding => ({

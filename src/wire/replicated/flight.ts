@@ -1,7 +1,7 @@
 import type { Clock } from '../../system/clock.js'
 import { type Command, FlightError, type Quorum, type Receiver, type Reply } from '../wire.js'
 import { contentOf } from './copy.js'
-import type { recordIn } from './judge.js'
+import { heardIn, type recordIn, type Statement } from './judge.js'
 import { type Answer, Round, type Question } from './round.js'
 import type { Member } from './member.js'
 import type { ReplicaSet, Sorted } from './set.js'
@@ -65,16 +65,24 @@ export function ask<Heard>(set: ReplicaSet, question: Question<Heard>, members: 
 }
 
 /** Why too few nodes have answered, with what each of them said. */
-export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<object>[], members: readonly Member[], isSure: boolean): FlightError {
+export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<object | Pick<Statement, 'mark'>>[], members: readonly Member[], isSure: boolean): FlightError {
   const failures = members.flatMap(({ index, name }) => {
     const answer = answers[index]
     if (answer === undefined) return [`${name} did not answer`]
-    return answer instanceof FlightError ? [answer.message.replace(/\.$/, '')] : []
+    if (answer instanceof FlightError) return [answer.message.replace(/\.$/, '')]
+    if (!('mark' in answer)) return []
+    return answer.mark === undefined ? [`${name} has not been used yet, or has been emptied`] : answer.mark.isWhole ? [] : [`${name} has been emptied (repair it: npx latchkey repair)`]
   })
   const isUnknown = !isSure && members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
   const why = failures.length === 0 ? 'a node has been emptied, and has not been repaired since' : failures.join('; ')
+  // Whoever founds a set of nodes asks all of them, or two would found two.
+  const marks = heardIn(answers).flatMap(([, answer]) => ('mark' in answer ? [answer.mark] : []))
+  const isNew = marks.length > 0 && marks.every((mark) => mark === undefined)
+  const needed = isNew
+    ? `all of the session's ${String(replicas)} nodes must answer when they are used for the first time`
+    : `of the session's ${String(replicas)} nodes ${String(majority)} must answer${marks.some((mark) => mark?.isWhole !== true) ? ', and know it' : ''}`
   const causes = answers.filter((answer) => answer instanceof FlightError)
-  return new FlightError(isUnknown ? 'unknown' : 'not-sent', `of the session's ${String(replicas)} nodes ${String(majority)} must answer: ${why}`, {
+  return new FlightError(isUnknown ? 'unknown' : 'not-sent', `${needed}: ${why}`, {
     cause: causes[0],
   })
 }

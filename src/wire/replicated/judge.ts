@@ -3,7 +3,7 @@
  *
  * Two majorities of a session's nodes always have one in common. All that is decided here rests on that.
  */
-import { areSameBytes, type Cas, FlightError, type Quorum, type Reply, type Value } from '../wire.js'
+import { areSameBytes, type Cas, FlightError, type Quorum, type Reply, UnsupportedStoreError, type Value } from '../wire.js'
 import { type Copy, type Count, newestOf } from './copy.js'
 import { isOurs, type ReadMark } from './member.js'
 import type { Answer } from './round.js'
@@ -59,6 +59,22 @@ export function strangerAmong(statements: readonly (readonly [number, Statement]
     if (mark?.stage === 'foreign' && !set.isJoining(node)) return set.lists.refusal(set.members[node]?.name ?? '', mark.listed)
   }
   return undefined
+}
+
+/** A server that is named twice would keep two copies of three, and nobody would see that it is one: it refuses the second time what it has granted. */
+export function twinsAmong(votes: readonly (readonly [number, Ballot])[], { members }: Pick<Listed, 'members'>): FlightError | undefined {
+  for (const [node, { lock, mark }] of votes) {
+    if (lock.status !== 'exists' || mark === undefined) continue
+    const twin = votes.find(([, other]) => other.lock.status === 'ok' && other.mark?.incarnation === mark.incarnation)
+    if (twin !== undefined) return twins(members[twin[0]]?.name ?? '', members[node]?.name ?? '')
+  }
+  return undefined
+}
+
+/** Why nobody is served: two names lead to one server. */
+export function twins(one: string, other: string): FlightError {
+  const message = `${one} and ${other} are one server, which would keep two copies of each session: name each server once`
+  return new FlightError('not-sent', message, { cause: new UnsupportedStoreError(message) })
 }
 
 /** A grant counts with the node's incarnation: without it nobody could say later when it was given. */

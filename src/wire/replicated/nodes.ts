@@ -42,12 +42,14 @@ export class Nodes implements ReplicaNodes {
     const looked = await Promise.all(this.set.members.map((member) => this.stateOf(member)))
     // As the roster has it: where others are marked, one that is not has been emptied.
     const isFounded = looked.some(({ incarnation }) => incarnation !== undefined)
-    return looked.map((one) => (one.state === 'new' && isFounded ? { ...one, state: 'emptied' } : one))
+    const twinOf = ({ node, incarnation }: NodeState): string | undefined =>
+      incarnation === undefined ? undefined : looked.find((other) => other.node < node && other.incarnation === incarnation)?.name
+    return looked.map((one) => ({ ...one, ...(one.state === 'new' && isFounded ? { state: 'emptied' } : {}), twin: twinOf(one) }))
   }
 
   private async stateOf(member: Member): Promise<NodeState> {
     const { index: node, name } = member
-    const place = { node, name, isOnOld: !this.set.isJoining(node), isOnNew: this.set.isOnNew(node) }
+    const place = { node, name, twin: undefined, isOnOld: !this.set.isJoining(node), isOnNew: this.set.isOnNew(node) }
     try {
       const { mark } = await member.readMark(this.set.getMark)
       const isForeign = mark?.stage === 'foreign' || mark?.stage === 'behind'

@@ -23,7 +23,8 @@ import { adviceReply, type Errand } from './flight.js'
 import { quorumOf } from './judge.js'
 import { Leaving } from './leaving.js'
 import { Lists } from './lists.js'
-import { isOurs, Member, type Place } from './member.js'
+import { Member, type Place } from './member.js'
+import { MemberProbe } from './member-probe.js'
 import { Nodes } from './nodes.js'
 import { Reading } from './reading.js'
 import { Roster } from './roster.js'
@@ -144,16 +145,7 @@ class ReplicatedWire implements Wire, StraightHost {
   }
 
   probes(): readonly Probe[] {
-    return this.members.map((member) => ({
-      name: member.name,
-      ask: async () => {
-        const [reply] = await member.flight('', [this.set.getMark])
-        const mark = reply && member.markIn(reply)
-        if ((mark?.stage === 'foreign' && !this.set.isJoining(member.index)) || mark?.stage === 'behind') throw this.set.lists.refusal(member.name, mark.listed)
-      },
-      isEmptied: () => member.lastMark?.isWhole === false,
-      stage: () => (this.set.isChanging && this.set.isOnNew(member.index) && isOurs(member.lastMark) ? member.lastMark.stage : undefined),
-    }))
+    return this.members.map((member) => new MemberProbe(this.set, member))
   }
 
   stats(): Readonly<Record<string, NodeStats>> {

@@ -3,7 +3,7 @@ import { copyIn } from './copy.js'
 import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
 import { giveBack } from './giving-back.js'
-import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, nodesOf, occupied, recordIn, strangerAmong } from './judge.js'
+import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, nodesOf, occupied, recordIn, strangerAmong, twinsAmong } from './judge.js'
 import { isOurs, type Member } from './member.js'
 import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
@@ -104,7 +104,7 @@ export class Taking implements Question<Vote> {
     this.answers = answers
     const votes = heardIn(answers)
     const granted = votes.filter(([, vote]) => isGranted(vote))
-    const stranger = strangerAmong(votes, set)
+    const stranger = strangerAmong(votes, set) ?? twinsAmong(votes, set)
     if (stranger !== undefined) {
       this.held = new Set()
       return this.giveBack(votes, () => this.errand.receiver.failed(stranger))
