@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors.js'
 import type { Clock } from '../system/clock.js'
-import { FlightError, type ListStage, type Probe, type Wire } from '../wire/wire.js'
+import type { ListStage } from '../wire/replica-nodes.js'
+import { FlightError, type Probe, type Wire } from '../wire/wire.js'
 import { checkNames, shown } from './option-checks.js'
 
 /** How `manager.health()` looks. */

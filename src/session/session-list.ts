@@ -82,7 +82,7 @@ export class SessionList {
     const { isClosed, wire, layout, dialect } = this.engine
     if (isClosed) throw new ClosedError('The manager is closed; make a new SessionManager.')
     if (wire.keys === undefined) {
-      throw new NotSupportedError('The wire that this manager was given has no keys(prefix), which lists its keys.')
+      throw new NotSupportedError('Sessions cannot be listed here: a proxy lists no keys, nor does a wire without keys(prefix).')
     }
     if (layout.prefix === '' && dialect.php !== undefined) {
       throw new NotSupportedError("PHP's extension memcache puts nothing before a session's id: nobody can tell which keys are sessions.")

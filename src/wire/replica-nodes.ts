@@ -1,4 +1,5 @@
-import type { ListStage } from './wire.js'
+/** How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; the new list counts. */
+export type ListStage = 'old' | 'moving' | 'new'
 
 /** What a node that keeps copies of sessions says of itself. */
 export interface NodeState {

@@ -7,7 +7,7 @@ import type { ObservedNode } from '../observe/channels.js'
 import { brand } from '../system/brand.js'
 import type { Post } from '../neighbours/post.js'
 import type { Command, Receiver, Reply } from './command.js'
-import type { ReplicaNodes } from './replica-nodes.js'
+import type { ListStage, ReplicaNodes } from './replica-nodes.js'
 import type { CycleSeat, CycleStart } from './cycle.js'
 
 export * from './command.js'
@@ -96,9 +96,6 @@ export interface Probe {
   /** How far the list of nodes is changed there, by its last answer; undefined: it is not being changed, or this node leaves it. */
   stage?(): ListStage | undefined
 }
-
-/** How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; the new list counts. */
-export type ListStage = 'old' | 'moving' | 'new'
 
 /** The name and the limits of a store, and advice for people about it. */
 export interface StoreTraits {

@@ -251,7 +251,7 @@ describe('a save path of a change', () => {
     ['tcp://a?change=joins,tcp://b,tcp://c?replicas=3', '2 are on the list before the change'],
     ['tcp://a?change=leaves,tcp://b,tcp://c?replicas=3', '2 are on the list behind the change'],
     ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins,tcp://e?change=joins&replicas=3', 'change the list one by one'],
-    ['tcp://a?via=twemproxy,tcp://b?via=twemproxy,tcp://c?via=twemproxy,tcp://d?via=twemproxy&change=joins&replicas=3', 'a proxy does not list'],
+    ['tcp://a?via=twemproxy,tcp://b?via=twemproxy,tcp://c?via=twemproxy,tcp://d?via=twemproxy&change=joins&replicas=3', 'through a proxy the list stays as it is'],
   ])('%s: %s', (path, message) => {
     expect(refusalOfPath(path)).toContain(message)
     if (message === '') expect(refusalOfPath(path)).toBe('')

@@ -218,7 +218,7 @@ describe('a set of nodes that is used for the first time', () => {
     await count(manager, 'other')
     await expect.poll(() => markOf(node(0))).toMatch(/ emptied 3of3-/)
     await node(1).kill()
-    await expect(counted(manager, 'idle')).rejects.toThrow(/2 must answer, and know it: .*has been emptied \(repair it: npx latchkey repair\)/)
+    await expect(counted(manager, 'idle')).rejects.toThrow(/2 must answer, and know it: .*has been emptied, and is to be repaired \(npx latchkey repair\)/)
     expect((await manager.health()).state).toBe('degraded')
     await node(1).restart()
   })

@@ -20,7 +20,7 @@ export async function doctor(place: Place): Promise<Report> {
   const examined = await Promise.all(
     place.store.nodes.map(async (node) => {
       const { findings, ...more } = await examine(place, node)
-      return { ...more, findings: [...findings, ...states.filter(({ name }) => isOf(node, name)).flatMap(ofState)] }
+      return { ...more, findings: [...findings, ...states.filter(({ name }) => isOf(node, name)).flatMap((state) => ofState(state, place.wire.keys !== undefined))] }
     }),
   )
   place.signal.throwIfAborted()
@@ -35,10 +35,10 @@ export async function doctor(place: Place): Promise<Report> {
 /** Behind a proxy a node is a part of it: its name is the proxy's, and the beginning of its keys. */
 const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
 
-function ofState(state: NodeState): Finding[] {
+function ofState(state: NodeState, listsKeys: boolean): Finding[] {
   if (state.twin !== undefined) return [namedTwice(state.twin, state.name)]
   if (state.stage !== undefined) return [changing(state.stage)]
-  return state.state === 'emptied' ? [emptied(state)] : state.state === 'foreign' ? [foreign(state)] : []
+  return state.state === 'emptied' ? [emptied(state, listsKeys)] : state.state === 'foreign' ? [foreign(state)] : []
 }
 
 const STEPS: Readonly<Record<NonNullable<NodeState['stage']>, { readonly message: string; readonly advice: string }>> = {
@@ -67,11 +67,11 @@ const foreign = ({ name, listed }: NodeState): Finding => ({
   advice: 'Give every process, and this command, the same servers in the same words. If nobody uses the other list any more, restart that server.',
 })
 
-const emptied = ({ name }: NodeState): Finding => ({
+const emptied = ({ name }: NodeState, listsKeys: boolean): Finding => ({
   code: 'node-emptied',
   severity: 'problem',
   message: `${name} has come back empty: sessions that nobody has used since are on the other nodes alone, and are refused while one of those is away`,
-  advice: 'Run "npx latchkey repair".',
+  advice: listsKeys ? 'Run "npx latchkey repair".' : 'Behind a proxy nothing can be listed: each session is repaired as it is used. Restart no other node until most have been.',
 })
 
 async function examine(place: Place, node: OperatedNode): Promise<Examined> {

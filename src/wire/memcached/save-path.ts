@@ -92,7 +92,7 @@ function checkChange(servers: readonly ServerAddress[], replicas: number | undef
   if (joining + leaving === 0) return
   if (replicas === undefined || replicas < 3) refuse(where, 'sessions are carried over where each is on several servers, from replicas=3 on')
   if (joining > 1 || leaving > 1) refuse(where, 'one server joins, one leaves, or one takes the place of another; change the list one by one')
-  if (servers.some(({ via }) => via !== undefined)) refuse(where, 'a proxy does not list what it has to carry over: name the servers themselves')
+  if (servers.some(({ via }) => via !== undefined)) refuse(where, 'through a proxy the list stays as it is: let the proxy lead to another server in the place of one (a proxy does not list what would be carried over)')
   for (const [nodes, list] of [[servers.length - joining, 'before'], [servers.length - leaving, 'behind']] as const) {
     if (replicas !== undefined && nodes < replicas) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are on the list ${list} the change`)
   }

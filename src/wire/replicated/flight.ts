@@ -66,12 +66,12 @@ export function ask<Heard>(set: ReplicaSet, question: Question<Heard>, members: 
 
 /** Why too few nodes have answered, with what each of them said. */
 export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<object | Pick<Statement, 'mark'>>[], members: readonly Member[], isSure: boolean): FlightError {
-  const failures = members.flatMap(({ index, name }) => {
+  const failures = members.flatMap(({ index, name, place: { wire } }) => {
     const answer = answers[index]
     if (answer === undefined) return [`${name} did not answer`]
     if (answer instanceof FlightError) return [answer.message.replace(/\.$/, '')]
     if (!('mark' in answer)) return []
-    return answer.mark === undefined ? [`${name} has not been used yet, or has been emptied`] : answer.mark.isWhole ? [] : [`${name} has been emptied (repair it: npx latchkey repair)`]
+    return answer.mark === undefined ? [`${name} has not been used yet, or has been emptied`] : answer.mark.isWhole ? [] : [`${name} has been emptied, and ${wire.keys === undefined ? 'has not got its sessions back' : 'is to be repaired (npx latchkey repair)'}`]
   })
   const isUnknown = !isSure && members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
   const why = failures.length === 0 ? 'a node has been emptied, and has not been repaired since' : failures.join('; ')

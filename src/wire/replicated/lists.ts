@@ -4,7 +4,8 @@
  *
  * A process may know two lists, while one is changed into the other; the marks then say how far that is.
  */
-import { FlightError, type ListStage, UnsupportedStoreError } from '../wire.js'
+import type { ListStage } from '../replica-nodes.js'
+import { FlightError, UnsupportedStoreError } from '../wire.js'
 
 /**
  * What a node's mark says of the list, to a process. `new`: it is the list of this process. Of a change: `old` before it has begun,

@@ -1,4 +1,5 @@
-import type { ListStage, Probe } from '../wire.js'
+import type { ListStage } from '../replica-nodes.js'
+import type { Probe } from '../wire.js'
 import { twins } from './judge.js'
 import { isOurs, type Member, type ReadMark } from './member.js'
 import type { ReplicaSet } from './set.js'

@@ -68,7 +68,7 @@ export class Nodes implements ReplicaNodes {
 
   async *keys(node: number, prefix: string): AsyncGenerator<string> {
     const { wire, keyPrefix } = this.memberAt(node).place
-    if (wire.keys === undefined) throw new NotSupportedError('Keys cannot be listed through a proxy. Name the servers themselves.')
+    if (wire.keys === undefined) throw new NotSupportedError('Keys cannot be listed through a proxy: behind one sessions are repaired as they are used.')
     for await (const key of wire.keys(keyPrefix + prefix)) yield key.slice(keyPrefix.length)
   }
 

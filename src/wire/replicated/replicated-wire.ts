@@ -75,6 +75,7 @@ class ReplicatedWire implements Wire, StraightHost {
   readonly store: StoreTraits
   readonly meetingPlace?: string
   readonly startCycle: Wire['startCycle']
+  readonly keys?: NonNullable<Wire['keys']>
 
   constructor(options: ReplicatedWireOptions) {
     const { places, replicas, clock, markKey, random, before } = options
@@ -90,6 +91,7 @@ class ReplicatedWire implements Wire, StraightHost {
     const { store = ANY_STORE, meetingPlace } = first?.wire ?? {}
     this.store = { ...store, maxKeyBytes: store.maxKeyBytes - prefixBytes }
     if (meetingPlace !== undefined) this.meetingPlace = meetingPlace
+    if (places.every(({ wire }) => wire.keys !== undefined)) this.keys = (prefix) => this.listed(prefix)
     if (places.every(({ wire }) => wire.startCycle !== undefined)) this.startCycle = (route, start) => this.cycleOf(route, start)
   }
 
@@ -159,7 +161,7 @@ class ReplicatedWire implements Wire, StraightHost {
   }
 
   /** What was acknowledged is on a majority of its nodes: it is found where a minority cannot be asked. */
-  async *keys(prefix: string): AsyncGenerator<string> {
+  private async *listed(prefix: string): AsyncGenerator<string> {
     const { replicas, majority } = this.quorum
     let missed: unknown
     let away = 0
