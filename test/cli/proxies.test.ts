@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../src/wire/operated-store.js'
 import { configurationFindings } from '../../src/wire/memcached/operator/proxy-configuration.js'
 import { configurationOf, memcachedProxyConfiguration, memcachedWithExplicitVersions, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
+import { rowsOf } from '../support/matrix.js'
 import { Mcrouter } from '../support/mcrouter/mcrouter.js'
 import { jsonOf, latchkey } from './tool.js'
 
@@ -15,7 +16,7 @@ async function codesFound(kind: ProxyKind, address: string, file?: string, more 
 
 const FINE = { codes: [], exitCode: 0 }
 
-describe.each(PROXY_KINDS)('through %s', (kind) => {
+describe.each(rowsOf(PROXY_KINDS))('through %s', (kind) => {
   const missing = missingProxy(kind)
 
   it.skipIf(missing !== '')(`nothing is wrong where it is set as it should be${missing}`, async () => {
@@ -44,7 +45,7 @@ describe.each(PROXY_KINDS)('through %s', (kind) => {
   })
 })
 
-describe.each(REAL_PROXY_KINDS)('through %s', (kind) => {
+describe.each(rowsOf(REAL_PROXY_KINDS))('through %s', (kind) => {
   const missing = missingProxy(kind)
 
   it.skipIf(missing !== '')(`keys that are hashed apart are found${missing}`, async () => {
@@ -77,7 +78,7 @@ describe('mcrouter is asked itself', () => {
     await using servers = await threeServers()
     const pools = { all: { servers: servers.addresses }, one: { servers: servers.addresses.slice(0, 1) } }
     await using router = await Mcrouter.start(JSON.stringify({ pools, route }), { options })
-    const outcome = await latchkey(['doctor', '--servers', `tcp://${router.address}?via=mcrouter`])
+    const outcome = await latchkey(['doctor', '--deadline-ms', '30000', '--servers', `tcp://${router.address}?via=mcrouter`])
     expect(jsonOf(outcome)).toMatchObject({ servers: [{ via: 'mcrouter', version: 'mcrouter 41.0.0' }] })
     const { servers: told } = jsonOf(outcome) as { servers: { findings: Finding[] }[] }
     return told.flatMap(({ findings }) => findings.map(({ code }) => code))
@@ -87,14 +88,14 @@ describe('mcrouter is asked itself', () => {
     expect(await play('PoolRoute|all', { server_timeout_ms: '400', miss_on_get_errors: '0' })).toEqual([])
   })
 
-  it.each([
+  it.each(rowsOf([
     // All servers count alike, so that a session that is played shows nothing.
     ['writes go to all', { type: 'OperationSelectorRoute', default_policy: 'AllMajorityRoute|Pool|all', operation_policies: { get: 'PoolRoute|one', gets: 'PoolRoute|one' } }, {}, 'proxy-replicates'],
     ['reads go on to another server', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { gets: 'MissFailoverRoute|Pool|all' } }, {}, 'proxy-replicates'],
     ['commands go to different servers', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { add: 'PoolRoute|one' } }, {}, 'proxy-keys-apart'],
     ['errors look like misses', 'PoolRoute|all', { miss_on_get_errors: '1' }, 'proxy-miss-on-error'],
     ['a server that hangs is waited for', 'PoolRoute|all', { server_timeout_ms: '1000' }, 'proxy-timeout-long'],
-  ])('%s', async (_what, route, options, code) => {
+  ] as const, 2))('%s', async (_what, route, options, code) => {
     expect(await play(route, options)).toContain(code)
   })
 })

@@ -2,17 +2,18 @@
 import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { writtenConfiguration } from '../../src/wire/memcached/operator/written-configurations.js'
+import { rowsOf } from '../support/matrix.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { configurationOf, keysThrough, memcachedProxyConfiguration, missingProxy, PROXY_KINDS, type ProxyKind, REAL_PROXY_KINDS, startProxy, threeServers, twemproxyConfiguration } from '../support/proxies.js'
 import { serversOf } from '../support/servers.js'
 
 const SESSIONS = 48
 
-describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
+describe.each(rowsOf(PROXY_KINDS))('%s', (kind: ProxyKind) => {
   it.skipIf(missingProxy(kind) !== '')(`keeps each session on one of three servers, and loses nothing${missingProxy(kind)}`, async () => {
     await using servers = await threeServers()
     await using proxy = await startProxy(kind, configurationOf(kind, servers.addresses))
-    const managers = [0, 1].map(() => new SessionManager({ savePath: `tcp://${proxy.address}?via=${kind}`, lifetimeSec: 3_000_000 }))
+    const managers = [0, 1].map(() => new SessionManager({ savePath: `tcp://${proxy.address}?via=${kind}`, lifetimeSec: 3_000_000, deadlineMs: 10_000 }))
     const ids = Array.from({ length: SESSIONS }, (_, index) => `visitor-${String(index)}`)
     const visits = managers.flatMap((manager) => ids.flatMap((id) => [0, 1, 2].map(() => () => manager.run(id, count))))
     await Promise.all(visits.map((visit) => visit()))
@@ -32,7 +33,7 @@ describe.each(PROXY_KINDS)('%s', (kind: ProxyKind) => {
   })
 })
 
-describe.each(REAL_PROXY_KINDS)('%s', (kind) => {
+describe.each(rowsOf(REAL_PROXY_KINDS))('%s', (kind) => {
   it.skipIf(missingProxy(kind) !== '')(`refuses what names a proxy as if it was memcached, and says what to add${missingProxy(kind)}`, async () => {
     await using servers = await threeServers()
     const configuration = kind === 'twemproxy' ? twemproxyConfiguration(servers.addresses, { hash_tag: '"[]"' }) : memcachedProxyConfiguration(servers.addresses, false)
