@@ -127,7 +127,10 @@ describe('the architecture', () => {
 
   it('no code outside of its folder says "memcached"', () => {
     const words = (file: string): string[] => {
-      const source = ts.createSourceFile(file, readFileSync(join(SRC, file), 'utf8'), ts.ScriptTarget.ES2022, true)
+      const text = readFileSync(join(SRC, file), 'utf8')
+      // Most say it nowhere, and to read a program takes its time.
+      if (!/memcached/i.test(text)) return []
+      const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022)
       const found: string[] = []
       const visit = (node: ts.Node): void => {
         const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)

@@ -30,6 +30,9 @@ afterAll(async () => {
   await server.stop()
 })
 
+/** So many pages are played by one process: to start one for each takes longer than what it plays. */
+const PAGES_AT_ONCE = 6
+
 const runnable = (page: string): readonly string[] => blocksOf(page).flatMap(({ how, code }) => (how === 'run' ? [code] : []))
 const nameOf = (page: string, index: number): string => `${page.replaceAll('/', '-')}-${String(index + 1)}.mjs`
 
@@ -41,12 +44,28 @@ describe('code in the documentation', () => {
     }
   })
 
-  it.concurrent.each(PAGES.filter((page) => runnable(page).length > 0))('%s: its examples run, print what they say, and end by themselves', async (page) => {
-    const files = runnable(page).map((_code, index) => join(BUILT, nameOf(page, index)))
+  const withExamples = PAGES.filter((page) => runnable(page).length > 0)
+  const played = new Map<number, Promise<string[]>>()
+
+  /** What the examples of that page printed, which is played with its neighbours. */
+  async function printedBy(page: string): Promise<string[]> {
+    const at = withExamples.indexOf(page)
+    const first = at - (at % PAGES_AT_ONCE)
+    const printed = played.get(first) ?? play(withExamples.slice(first, first + PAGES_AT_ONCE))
+    played.set(first, printed)
+    const before = withExamples.slice(first, at).flatMap(runnable).length
+    return (await printed).slice(before, before + runnable(page).length)
+  }
+
+  async function play(pages: readonly string[]): Promise<string[]> {
+    const files = pages.flatMap((page) => runnable(page).map((_code, index) => join(BUILT, nameOf(page, index))))
     // One that does not end by itself is ended, before the test is.
     const { stdout } = await promisify(execFile)(process.execPath, [join(SCRATCH, 'play.mjs'), ...files], { cwd: ROOT, timeout: 50_000 })
-    const printed = stdout.split(`${MARK}\n`).slice(1).map((text) => text.trim())
-    expect(printed).toEqual(runnable(page).map(promisedBy))
+    return stdout.split(`${MARK}\n`).slice(1).map((text) => text.trim())
+  }
+
+  it.concurrent.each(withExamples)('%s: its examples run, print what they say, and end by themselves', async (page) => {
+    expect(await printedBy(page)).toEqual(runnable(page).map(promisedBy))
   })
 
   const quoted = PAGES.flatMap((page) => blocksOf(page).flatMap(({ how, code }) => (how?.startsWith('file ') === true ? [[page, how.slice('file '.length), code] as const] : [])))
