@@ -4,6 +4,7 @@ import { honoSession, withSession } from 'latchkey/fetch'
 import { latchkey as express } from 'latchkey/express'
 import { describe, expect, it } from 'vitest'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
+import { rowsOf } from '../support/matrix.js'
 import { endPlacesAfterEach, type Place, PLACES, type Route } from './places.js'
 import { count, login, logout } from './routes.js'
 
@@ -47,7 +48,7 @@ async function write({ wire }: Place, id: string, record: string): Promise<void>
 const OF_PHP = 'user|s:3:"ada";price|d:5;_token|s:1:"t";cart|a:2:{i:0;s:4:"book";i:1;d:0.1;}raw|s:1:"\xff";map|a:2:{s:1:"b";d:1;i:7;a:1:{s:1:"x";N;}}'
 const ID = '0123456789abcdefghijklmnop'
 
-describe.each(PLACES)('%s, shared with PHP', (_name, start) => {
+describe.each(rowsOf(PLACES, 2))('%s, shared with PHP', (_name, start) => {
   const place = (php: object = {}): Promise<Place> =>
     start({ '/count': count, '/look': look, '/login': login, '/logout': logout }, { managerOptions: { php: { ...PHP, ...php } } })
 

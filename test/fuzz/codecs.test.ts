@@ -8,7 +8,7 @@ import { timesLonger } from './times.js'
 const DIALECTS: readonly Dialect[] = ['binary', 'text', 'portable', 'redis']
 /** Replies of Redis name no key and no request: only their order on the connection tells whose they are. */
 const namesNothing = (dialect: Dialect): boolean => dialect === 'redis'
-const RUNS = 1500 * timesLonger()
+const RUNS = 500 * timesLonger()
 
 describe.each(DIALECTS)('the %s codec', (dialect) => {
   it('gives every flight its own answers, however they arrive', () => {

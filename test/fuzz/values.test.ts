@@ -12,7 +12,7 @@ import { timesLonger } from './times.js'
 const RECORD = 'sess:sid'
 const LOCK = 'sess:sid-lck'
 const LINE = 'sess:sid-line'
-const numRuns = 300 * timesLonger()
+const numRuns = 100 * timesLonger()
 
 const NEARLY = ['{"n":1}', '{"__proto__":{"x":1}}', '{"constructor":{"prototype":{}}}', '[]', '1']
 

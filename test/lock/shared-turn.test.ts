@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { thirdOf } from '../support/matrix.js'
+import { rowsOf, thirdOf } from '../support/matrix.js'
 import { World } from '../support/world.js'
 
 const ID = 'a1b2c3d4e5f6a1b2c3d4e5f6a1'
@@ -53,7 +53,7 @@ async function playNode(world: World, { manager }: Processes, holdMs: number, un
 }
 
 describe('a session that strangers use as well', () => {
-  it.each([5, 25, 100])('each side has its turns, with endless local waiters and holds of %i ms', async (holdMs) => {
+  it.each(rowsOf([25, 5, 100]))('each side has its turns, with endless local waiters and holds of %i ms', async (holdMs) => {
     const world = new World()
     const processes = [1, 2].map(() => world.process({ php: PHP }))
     const untilMs = world.clock.nowMs() + 20_000

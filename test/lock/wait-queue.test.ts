@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { rowsOf } from '../support/matrix.js'
 import { codeOf, World } from '../support/world.js'
 
 const LOCK = 'sess:sid-lck'
@@ -306,7 +307,7 @@ describe('polling another process', () => {
     expect(manager.stats().handOffs).toBe(99)
   })
 
-  it.each([5, 50, 300])('four processes with endless local waiters are each served every five seconds (%i ms holds)', async (holdMs) => {
+  it.each(rowsOf([50, 5, 300]))('four processes with endless local waiters are each served every five seconds (%i ms holds)', async (holdMs) => {
     const world = new World()
     let stop = false
     const served: number[][] = []

@@ -3,6 +3,7 @@ import { FlightError, type ListedSession, SessionManager, type SessionManagerOpt
 import { latchkey } from 'latchkey/express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
+import { rowsOf } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 
 /** Store methods about all sessions: `all`, `length`, `clear`, of the manager and of Express' store. */
@@ -54,11 +55,11 @@ const store = (manager: SessionManager, id: string, data: object = { id }): Prom
     Object.assign(session.data, data)
   })
 
-describe.each([
+describe.each(rowsOf([
   ['in memory', async () => memory()],
   ['on one memcached', () => memcachedServers(1)],
   ['on three', () => memcachedServers(3)],
-])('the list of sessions, %s', (name, begin) => {
+] as const, 2))('the list of sessions, %s', (name, begin) => {
   let place: Place
   let managers: SessionManager[]
   const manager = (prefix?: string): SessionManager => {

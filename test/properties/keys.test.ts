@@ -4,6 +4,7 @@ import { InvalidIdError } from '../../src/errors.js'
 import { type KeyLayout, type SessionKeys, SuffixLayout } from '../../src/lock/protocol/key-layout.js'
 import type { Via } from '../../src/wire/memcached/save-path.js'
 import { traitsOf } from '../../src/wire/memcached/traits.js'
+import { runsOf } from '../support/matrix.js'
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
 const prefix = fc.string({ unit: visible, maxLength: 100 })
@@ -50,7 +51,7 @@ describe('the keys of a session', () => {
         expect(keys.record).toBe(start + text)
         expect(new Set(all(keys)).size).toBe(3)
       }),
-      { numRuns: 3000 },
+      { numRuns: runsOf(3000) },
     )
   })
 
@@ -62,7 +63,7 @@ describe('the keys of a session', () => {
         if (mine === undefined || theirs === undefined || one === other) return
         expect(all(mine).filter((key) => all(theirs).includes(key))).toEqual([])
       }),
-      { numRuns: 3000 },
+      { numRuns: runsOf(3000) },
     )
   })
 
@@ -99,7 +100,7 @@ describe('the keys of a session', () => {
         const led = all(keys).flatMap((key) => [stranger.idOfRecord(key), stranger.idOfLock(key)])
         expect(led.every((found) => found === undefined || text.startsWith(':'))).toBe(true)
       }),
-      { numRuns: 3000 },
+      { numRuns: runsOf(3000) },
     )
   })
 })
@@ -145,7 +146,7 @@ describe.each(['twemproxy', 'proxy', 'mcrouter'] as const)('through %s', (via) =
         if (/^[a-z0-9]+$/.test(text)) expect(hashed).toContain(text)
         expect(all(keys).map((key) => [layout.idOfRecord(key), layout.idOfLock(key)])).toEqual([[text, undefined], [undefined, text], [undefined, undefined]])
       }),
-      { numRuns: 3000 },
+      { numRuns: runsOf(3000) },
     )
   })
 

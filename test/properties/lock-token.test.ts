@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { describeHolder, readToken, TokenMint } from '../../src/lock/protocol/lock-token.js'
+import { runsOf } from '../support/matrix.js'
 
 const text = fc.string({ unit: 'binary', maxLength: 300 })
 const mintOf = (seed: number, host = 'web1', pid = 1): TokenMint =>
@@ -20,7 +21,7 @@ describe('a lock token', () => {
         expect(holder.label).toBe(label?.slice(0, 120))
         expect(holder.host).toBe(host)
       }),
-      { numRuns: 1000 },
+      { numRuns: runsOf(1000) },
     )
   })
 
@@ -70,7 +71,7 @@ describe('a lock token', () => {
         for (const field of [holder.pid, holder.sinceMs]) expect(['number', 'undefined']).toContain(typeof field)
         expect(describeHolder(holder)).toBeTypeOf('string')
       }),
-      { numRuns: 3000 },
+      { numRuns: runsOf(3000) },
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidOptionError } from '../../src/errors.js'
 import { checkedLifetimeSec, type SessionManagerOptions, settingsOf } from '../../src/session/options.js'
+import { runsOf } from '../support/matrix.js'
 
 const RANGES = {
   lifetimeSec: [1, 100 * 365 * 86_400],
@@ -50,7 +51,7 @@ describe('options', () => {
           expect(error).toBeInstanceOf(InvalidOptionError)
         }
       }),
-      { numRuns: 4000 },
+      { numRuns: runsOf(4000) },
     )
   })
 
@@ -62,7 +63,7 @@ describe('options', () => {
         if (right) expect(settingsOf({ [name]: value })[name]).toBe(value)
         else expect(() => settingsOf({ [name]: value })).toThrow(new RegExp(`^${name} is `))
       }),
-      { numRuns: 2000 },
+      { numRuns: runsOf(2000) },
     )
   })
 

@@ -3,6 +3,7 @@ import * as devalue from 'devalue'
 import { jsonSerializer, type Serializer, SessionManager } from 'latchkey'
 import superjson from 'superjson'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { runsOf } from '../support/matrix.js'
 import { codeOf } from '../support/world.js'
 
 type Data = Record<string, unknown>
@@ -110,7 +111,7 @@ describe('property: what is stored can be read, and is what was stored', () => {
         // A new session that stays empty is not stored.
         if (name.startsWith('JSON')) expect(read ?? {}).toEqual(JSON.parse(JSON.stringify(value)))
       }),
-      { numRuns: 200, seed: 7 },
+      { numRuns: runsOf(200), seed: 7 },
     )
   })
 })

@@ -7,7 +7,7 @@ import { describeFailure, isCrash } from './report.js'
 import { run } from './run.js'
 
 const WORKERS = 2
-const RUNS = playsAllRows ? 2000 : 250
+const RUNS = playsAllRows ? 2000 : 150
 
 describe('the simulation', () => {
   // Known seeds show what a change has broken. Fresh seeds, different each time, show what nobody has seen yet.

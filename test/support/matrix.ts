@@ -18,3 +18,6 @@ export const rowsOf = <Row>(all: readonly Row[], count = 1): readonly Row[] => (
 
 /** All rows of a product, or every third of them, in which each value of options with two values is met. */
 export const thirdOf = <Row>(all: readonly Row[]): readonly Row[] => (playsAllRows ? all : all.filter((_row, at) => at % 3 === 0))
+
+/** How often a property is played: all `count` times, or a quarter of them. */
+export const runsOf = (count: number): number => (playsAllRows ? count : Math.ceil(count / 4))

@@ -5,6 +5,7 @@ import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { run, text, type WireSubject } from '../../src/testing/wire-conformance/subject.js'
 import { createMemoryWire } from '../../src/wire/memory/memory-wire.js'
 import type { Cas, Command, Reply, Wire } from '../../src/wire/wire.js'
+import { runsOf } from '../support/matrix.js'
 import { memcachedSubject, PROTOCOLS } from '../support/memcached-subject.js'
 import { hasRedis } from '../support/redis-server.js'
 import { redisSubject } from '../support/redis-subject.js'
@@ -154,7 +155,7 @@ describe.concurrent.each(STORES)('the memory wire does what the others do (%s)',
         )
         expect(inMemory).toEqual(there)
       }),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     )
   })
 

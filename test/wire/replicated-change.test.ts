@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Nodes } from '../../src/wire/replicated/nodes.js'
 import { jsonOf, latchkey, type Outcome } from '../cli/tool.js'
 import { Clicks } from '../support/clicks.js'
+import { rowsOf } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { refusalOfPath } from '../support/save-path-refusal.js'
 
@@ -97,7 +98,7 @@ const CHANGES: Readonly<Record<string, () => Promise<Lists>>> = {
   },
 }
 
-describe.each(Object.entries(CHANGES))('%s', (_name, make) => {
+describe.each(rowsOf(Object.entries(CHANGES)))('%s', (_name, make) => {
   it('while visitors click: nobody is refused or logged out, and nothing is lost, also when one node more is lost then', async () => {
     const { old, both, next, nodes, kept } = await make()
     const processes = [new Process(old), new Process(old)]

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
+import { rowsOf } from '../support/matrix.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { configurationOf, keysThrough, missingProxy, PROXY_KINDS, type ProxyKind, startProxy, threeServers } from '../support/proxies.js'
 
@@ -47,7 +48,7 @@ it('a ring: a server that dies takes its own sessions with it and no others, whi
   if (victim !== undefined) await play(servers.addresses.map((address) => `tcp://${address}`).join(','), victim)
 })
 
-describe.each(PROXY_KINDS)('through %s', (kind: ProxyKind) => {
+describe.each(rowsOf(PROXY_KINDS))('through %s', (kind: ProxyKind) => {
   const missing = missingProxy(kind)
 
   it.skipIf(missing !== '')(`a server that dies takes its own sessions with it and no others, which begin anew when it is back${missing}`, async () => {

@@ -226,7 +226,7 @@ async function play(options: Partial<FastifySessionOptions>, stories: readonly (
 }
 
 describe.each(rowsOf(OPTIONS))('%s', (_options, options) => {
-  it.each(COOKIES)('%s', async (_cookie, attributes, stories = ROW) => {
+  it.each(rowsOf(COOKIES, 2))('%s', async (_cookie, attributes, stories = ROW) => {
     await play({ ...options, ...(attributes === undefined ? {} : { cookie: attributes }) }, stories)
   })
 })

@@ -5,7 +5,7 @@ import { bundled, firstFlaw } from '../plays.js'
 import type * as Plays from './play.js'
 
 const firstSeed = 20_261_128
-const runs = playsAllRows ? 150 : 50
+const runs = playsAllRows ? 150 : 30
 const playsOf = bundled<typeof Plays>('php', new URL('./play.ts', import.meta.url))
 
 it('PHP and Node on two nodes, with lost, late and refused legs: what was acknowledged stays, once, and what was refused is not there', async () => {
