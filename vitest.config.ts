@@ -26,8 +26,6 @@ const APART = [
   'fuzz/codecs', 'session/records/compression', 'wire/memcached-memory',
   // They put modules into the place of ours, and load ours a second time.
   'cli/another-store', 'two-copies',
-  // After other files Express on HTTP/2 hung there.
-  'response/differential/differential',
 ].map((name) => `test/${name}.test.ts`)
 
 const project = (name: string, include: string[], exclude: string[], isolate = true) => ({
