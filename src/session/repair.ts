@@ -188,9 +188,9 @@ class Repair {
   }
 
   private async storeAnew(item: Item): Promise<Outcome> {
-    const { route, locker } = item
+    let lacking: readonly number[] = []
     for (let left = TRIES; left > 0; left--) {
-      const handle = await acquired(locker, route, { label: LABEL })
+      const handle = await acquired(item.locker, item.route, { label: LABEL })
       try {
         if (handle.record === undefined) return 'gone'
         const [before] = await this.look([item])
@@ -201,8 +201,9 @@ class Repair {
       }
       const [after] = await this.look([item])
       if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
+      if (after !== undefined) lacking = [...after.missing, ...after.away]
     }
-    throw new Error('one of its nodes did not take it')
+    throw new Error(`${lacking.map((node) => this.states[node]?.name).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
   }
 
   /** With the lifetime that it has left: a visit would give it a new one. */

@@ -2,7 +2,10 @@
 import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { buildTool, jsonOf, latchkey, spawnTool } from './tool.js'
+import { buildTool, jsonOf, latchkey as runTool, type Outcome, spawnTool, type Surroundings } from './tool.js'
+
+/** As much time as the manager of these tests has: a node has a part of it, 0.4 s of the tool's own 3 s, and here all share two cores. */
+const latchkey = (args: readonly string[], surroundings?: Surroundings): Promise<Outcome> => runTool([...args, '--deadline-ms', '30000'], surroundings)
 
 const servers: MemcachedServer[] = []
 let single: MemcachedServer
@@ -89,4 +92,28 @@ it('the doctor says how large a session may be on several nodes: smaller than an
   const alone = await largestOf({ LATCHKEY_SAVE_PATH: `tcp://${single.address}` })
   const together = await largestOf({ LATCHKEY_SAVE_PATH: savePath })
   expect(alone - together).toBe(450)
+})
+
+it('a record that one node has no room for is left by the repair, which says by which one, and what to look at', async () => {
+  await using small = await MemcachedServer.start({ args: ['-I', '64k', '-o', 'slab_chunk_max=32768'] })
+  const env = { LATCHKEY_SAVE_PATH: `${[small, servers[0], servers[1]].map((server) => `tcp://${server?.address ?? ''}`).join(',')}?replicas=3` }
+  const opened: SessionManager[] = []
+  const open = (): SessionManager => {
+    const one = new SessionManager({ savePath: env.LATCHKEY_SAVE_PATH, deadlineMs: 10_000 })
+    opened.push(one)
+    return one
+  }
+  const first = open()
+  await put('small', 1, first)
+  await small.kill()
+  // Who has never seen the node does not know its item size.
+  const other = open()
+  await other.run('large', ({ data }) => void (data['text'] = 'x'.repeat(100_000)))
+  await small.restart()
+  await put('small', 2, open())
+  const outcome = await latchkey(['repair'], { env })
+  expect(outcome.exitCode).toBe(1)
+  expect(jsonOf(outcome)).toMatchObject({ failed: 1, failures: [expect.stringContaining(`tcp://${small.address} did not take it; does it answer, and has it room for it`) as string] })
+  expect((await open().peek('large'))?.['text']).toHaveLength(100_000)
+  await Promise.all(opened.map((one) => one.close({ graceMs: 0 })))
 })
