@@ -98,12 +98,14 @@ class Repair {
   private async walk(): Promise<{ readonly keys: Set<string>; readonly listed: ReadonlySet<number> }> {
     const keys = new Set<string>()
     const listed = new Set<number>()
+    // A session of which there is a lock and no record yet is waited for: its holder may have begun by the old list, or with a node that
+    // has lost the lock since, and its late copy, on a minority, could count as newer than what others acknowledge meanwhile.
+    const seesLocks = this.nodes.isChanging || this.states.some(({ state }) => state === 'emptied')
     for (const { node, state } of this.states) {
       if (state === 'away') continue
       this.options.signal.throwIfAborted()
       try {
-        // Of a lock as well: who has begun by the old list may hold a session that has no record yet.
-        for await (const key of this.nodes.keys(node, this.engine.layout.prefix)) keys.add(this.nodes.isChanging ? recordBeside(this.engine, key) : key)
+        for await (const key of this.nodes.keys(node, this.engine.layout.prefix)) keys.add(seesLocks ? recordBeside(this.engine, key) : key)
         listed.add(node)
       } catch (error) {
         if (!(error instanceof FlightError)) throw error
@@ -212,9 +214,7 @@ class Repair {
     // Not destroyed anew: what has begun since the lock was lost would go as well.
     if (record.length === 0) return handle.end()
     const { newest } = sight ?? {}
-    const wallMs = this.engine.settings.clock.wallMs()
-    const leftSec =
-      newest === undefined ? undefined : newest.endsAtSec > 0 ? Math.ceil(newest.endsAtSec - wallMs / 1000) : await this.options.leftSec(newest.node, key)
+    const leftSec = newest && (newest.endsAtSec > 0 ? Math.ceil(newest.endsAtSec - this.engine.settings.clock.wallMs() / 1000) : await this.options.leftSec(newest.node, key))
     await handle.touch(Math.max(leftSec ?? UNKNOWN_TTL_SEC, 1))
   }
 

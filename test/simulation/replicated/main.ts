@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { bundleOf } from '../bundle.js'
 import type { Mutant } from '../mutants.js'
@@ -10,6 +10,8 @@ import type { SimulationOptions } from '../options.js'
 import { Progress } from '../progress.js'
 import { mutants } from './mutants.js'
 import { type Counts, newCounts, play } from './play.js'
+import type * as Stories from './stories.js'
+import { stories } from './stories.js'
 import type { Job, Result } from './worker.js'
 
 const PORTION = 50
@@ -25,8 +27,14 @@ export async function simulateReplicated({ runs, firstSeed, seed, mutant, worker
     return
   }
   const result = mutant === undefined ? await unweakened(runs, firstSeed, workers) : undefined
-  const caught: Record<string, number | 'survived'> = {}
+  const caught: Record<string, number | 'by its story' | 'survived'> = {}
   for (const one of mutant !== undefined ? [mutant] : withMutants ? mutants : []) {
+    if (one.name in stories) {
+      const flaw = await flawInStory(one)
+      caught[one.name] = flaw === undefined ? 'survived' : 'by its story'
+      say(`${one.name}: ${flaw === undefined ? 'SURVIVED' : `caught by its story: ${flaw}`}`)
+      continue
+    }
     const { runs: played, flaws } = await sweep({ firstSeed: 1, runs: MUTANT_RUNS, workers, mutant: one })
     caught[one.name] = flaws.length === 0 ? 'survived' : played
     say(`${one.name}: ${flaws[0] === undefined ? 'SURVIVED' : `caught after ${String(played)} runs: ${flaws[0]}`}`)
@@ -37,16 +45,41 @@ export async function simulateReplicated({ runs, firstSeed, seed, mutant, worker
   process.exitCode = flaws.length > 0 || isDull || Object.values(caught).includes('survived') ? 1 : 0
 }
 
-function unweakened(runs: number, firstSeed: number, workers: number): Promise<Result> {
+async function unweakened(runs: number, firstSeed: number, workers: number): Promise<Result> {
+  const told: string[] = []
+  for (const [name, tell] of Object.entries(stories)) {
+    const flaw = await tell()
+    if (flaw !== undefined) told.push(`the story of ${name}: ${flaw}`)
+  }
+  for (const flaw of told) say(flaw)
   say(`${String(runs)} runs from seed ${String(firstSeed)} on (again: --first-seed ${String(firstSeed)})`)
   const progress = new Progress(runs)
-  return sweep({
+  const drawn = await sweep({
     ...{ firstSeed, runs, workers },
     onPortion: ({ runs: more, flaws }) => {
       for (const flaw of flaws) say(`${flaw} (again: npm run simulate -- --replicated --seed N)`)
       progress.add(more)
     },
   })
+  return { ...drawn, flaws: [...told, ...drawn.flaws] }
+}
+
+/** What the story of its name loses with the mutant. */
+const flawInStory = (mutant: Mutant): Promise<string | undefined> =>
+  inFolder(async (folder) => {
+    const file = join(folder, 'stories.mjs')
+    await bundleOf(fileURLToPath(new URL('./stories.ts', import.meta.url)), file, mutant)
+    const weak = (await import(pathToFileURL(file).href)) as typeof Stories
+    return weak.stories[mutant.name]?.()
+  })
+
+async function inFolder<Outcome>(work: (folder: string) => Promise<Outcome>): Promise<Outcome> {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-replicated-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 interface Sweep {
@@ -58,9 +91,8 @@ interface Sweep {
 }
 
 /** Plays the seeds on several threads; with a mutant until the first flaw. */
-async function sweep({ firstSeed, runs, workers, mutant, onPortion }: Sweep): Promise<Result> {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-replicated-'))
-  try {
+const sweep = ({ firstSeed, runs, workers, mutant, onPortion }: Sweep): Promise<Result> =>
+  inFolder(async (folder) => {
     const file = join(folder, 'worker.mjs')
     await bundleOf(fileURLToPath(new URL('./worker.ts', import.meta.url)), file, mutant)
     let next = firstSeed
@@ -85,10 +117,7 @@ async function sweep({ firstSeed, runs, workers, mutant, onPortion }: Sweep): Pr
     }
     await Promise.all(Array.from({ length: workers }, drive))
     return sum
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
+  })
 
 const ask = (worker: Worker, job: Job): Promise<Result> =>
   new Promise((resolve, reject) => {

@@ -10,25 +10,23 @@ const MINORITY = `sorted.change !== undefined && !this.council.isMajority([...th
 /** A store that asks for no version. */
 const UNFENCED = `return { op: 'set', ...item }`
 
-/** Of the story in late-write.ts. */
-export const addsRecords: Mutant = {
-  name: 'addsRecords',
-  flaw: 'Where a node has no record it is added, and carried out late, where it was evicted, an old copy stands there.',
-  edits: [
-    { find: `if (key === undefined || bare.length === 0) return ask(set, this, this.members)`, replace: `if (bare.length >= 0) return ask(set, this, this.members)` },
-    {
-      find: `if (value === undefined || change === undefined || record?.cas === undefined) return undefined
+/** Each of these mutants must be caught: by the story of its name (stories.ts), or by drawn runs. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'addsRecords',
+    flaw: 'Where a node has no record it is added, and carried out late, where it was evicted, an old copy stands there.',
+    edits: [
+      { find: `if (key === undefined || bare.length === 0) return ask(set, this, this.members)`, replace: `if (bare.length >= 0) return ask(set, this, this.members)` },
+      {
+        find: `if (value === undefined || change === undefined || record?.cas === undefined) return undefined
     const item`,
-      replace: `if (value === undefined || change === undefined) return undefined
+        replace: `if (value === undefined || change === undefined) return undefined
     if (record?.cas === undefined) return { op: 'add', key: change.key, value, ttlSec, flags: flagsOf(change) }
     const item`,
-    },
-    { find: `const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1`, replace: `const at = this.stored === undefined || target === undefined ? 0 : 1` },
-  ],
-}
-
-/** Each of these mutants must be caught. */
-export const mutants: readonly Mutant[] = [
+      },
+      { find: `const at = this.stored === undefined || target?.record?.cas === undefined ? 0 : 1`, replace: `const at = this.stored === undefined || target === undefined ? 0 : 1` },
+    ],
+  },
   one('noReceipt', 'A write counts whether or not the lock was ours behind it.', RECEIPT, `isWritten(receipt)`),
   one('noDataFence', 'The record is written over whatever stands there.', CHANGE, UNFENCED),
   {
@@ -101,6 +99,13 @@ export const mutants: readonly Mutant[] = [
   one('repairsNothing', 'An emptied node is called whole although sessions are missing there.', `return areAlike && missing.length === 0 && away`, `return true || away`),
   one('oneMajority', 'While the list is changed a majority of the old nodes alone decides.', `[sides.old, sides.new] : [sides.old]`, `[sides.old] : [sides.old]`),
   one('changeKnowsTooEarly', 'While sessions are carried over the new nodes count as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = stages.includes('old') ? sides.old : sides.new`),
+  one('oldDecidesTooLong', 'When sessions have been carried over a majority of the old nodes alone decides still.', `isMoved || stages.includes('moving') ?`, `!isMoved && stages.includes('moving') ?`),
+  one('oldKnowsTooLong', 'When sessions have been carried over the old nodes count still as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = sides.old`),
+  one('newDecidesTooEarly', 'The new nodes alone decide as soon as one node says that sessions have been carried over.', `isMoved && isOver ? [sides.new]`, `isMoved ? [sides.new]`),
+  one('changeUnbegun', 'Sessions are carried over although nodes do not know of the change yet.', `const isBegun = states.every(`, `const isBegun = states.length > 0 || states.every(`),
+  one('changeOverlooksLocks', 'Sessions that are locked and have no record yet are not carried over.', `seesLocks ? recordBeside(this.engine, key) : key`, `key`),
+  one('repairOverlooksLocks', 'A node is called whole although a lock that it has lost may still be held.', `this.states.some(({ state }) => state === 'emptied')`, `false`),
+  one('changeTrustsItsEyes', 'A session that is the same on all nodes is not locked before it counts as carried over.', `sight !== undefined && !this.nodes.isChanging && this.isWell(sight)`, `sight !== undefined && this.isWell(sight)`),
   one('listUnheeded', 'Nobody looks at which list a node is on.', `return listed.endsWith(TO + name) ? 'behind' : 'foreign'`, `return 'new'`),
   one('changeEndsUnmoved', 'The change ends although sessions were left out.', `const obstacle = this.obstacle(isListed) ?? ((await`, `const obstacle = ((await`),
   one('repairDestroys', 'A repair that has lost its lock destroys what has begun since where it wanted to store a tombstone.', `if (record.length === 0) return handle.end()`, `if (record.length === 0) return handle.destroy()`),

@@ -2,9 +2,10 @@ import { expect, it } from 'vitest'
 import { playsAllRows, rowsOf } from '../../support/matrix.js'
 import { weaken } from '../bundle.js'
 import { bundled, firstFlaw } from '../plays.js'
-import type * as LateWrite from './late-write.js'
-import { addsRecords, mutants } from './mutants.js'
+import { mutants } from './mutants.js'
 import type * as Plays from './play.js'
+import type * as Stories from './stories.js'
+import { stories } from './stories.js'
 
 const playsOf = bundled<typeof Plays>('replicated', new URL('./play.ts', import.meta.url))
 
@@ -13,7 +14,7 @@ it('sessions on three and five nodes under lost and late flights, pauses, partit
   expect(await firstFlaw(play, { firstSeed: 1, runs: playsAllRows ? 20 : 10 })).toBeUndefined()
 })
 
-it.each([...mutants, addsRecords].map((mutant) => [mutant.name, mutant] as const))('the mutant %s still fits', async (_name, mutant) => {
+it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('the mutant %s still fits', async (_name, mutant) => {
   await expect(weaken(mutant)).resolves.toBeDefined()
 })
 
@@ -25,8 +26,13 @@ it.each(rowsOf(mutants.filter(({ name }) => PLAIN.includes(name))).map((mutant) 
   expect(await firstFlaw(play, { firstSeed: 1, runs: 400 })).toMatch(/^seed /)
 })
 
-it('a write that is carried out late, where the session was evicted meanwhile, does not pass for the session; the mutant addsRecords is caught', async () => {
-  const storyOf = bundled<typeof LateWrite>('late-write', new URL('./late-write.ts', import.meta.url))
-  expect(await (await storyOf()).playLateWrite()).toBeUndefined()
-  expect(await (await storyOf(addsRecords)).playLateWrite()).toBe('the session was read as it was before: {"version":1}')
+const storiesOf = bundled<typeof Stories>('stories', new URL('./stories.ts', import.meta.url))
+
+it.each(Object.entries(stories))('the story of %s ends well', async (_name, tell) => {
+  expect(await tell()).toBeUndefined()
+})
+
+it.each(rowsOf(Object.keys(stories), 3))('in its story the mutant %s loses something', async (name) => {
+  const weak = await storiesOf(mutants.find((mutant) => mutant.name === name))
+  expect(await weak.stories[name]?.()).toMatch(/^\w+ acknowledged, and found \[/)
 })
