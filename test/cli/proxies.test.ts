@@ -94,7 +94,7 @@ describe('mcrouter is asked itself', () => {
     ['reads go on to another server', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { gets: 'MissFailoverRoute|Pool|all' } }, {}, 'proxy-replicates'],
     ['commands go to different servers', { type: 'OperationSelectorRoute', default_policy: 'PoolRoute|all', operation_policies: { add: 'PoolRoute|one' } }, {}, 'proxy-keys-apart'],
     ['errors look like misses', 'PoolRoute|all', { miss_on_get_errors: '1' }, 'proxy-miss-on-error'],
-    ['a server that hangs is waited for', 'PoolRoute|all', { server_timeout_ms: '1000' }, 'proxy-timeout-long'],
+    ['a server that hangs is waited for', 'PoolRoute|all', { server_timeout_ms: '60000' }, 'proxy-timeout-long'],
   ] as const, 2))('%s', async (_what, route, options, code) => {
     expect(await play(route, options)).toContain(code)
   })
