@@ -1,6 +1,7 @@
 /** The parsers, fed anything: they answer, wait, or give the connection up by the two errors that mean so. */
 import { SeededRandom } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
+import { runsOf } from '../support/matrix.js'
 import { type Dialect, isExpected, isForeign, makeCodec, playCodec } from './codec-fuzz.js'
 import { garbage, pieces } from './mutate.js'
 import { timesLonger } from './times.js'
@@ -8,7 +9,7 @@ import { timesLonger } from './times.js'
 const DIALECTS: readonly Dialect[] = ['binary', 'text', 'portable', 'redis']
 /** Replies of Redis name no key and no request: only their order on the connection tells whose they are. */
 const namesNothing = (dialect: Dialect): boolean => dialect === 'redis'
-const RUNS = 500 * timesLonger()
+const RUNS = runsOf(1500) * timesLonger()
 
 describe.each(DIALECTS)('the %s codec', (dialect) => {
   it('gives every flight its own answers, however they arrive', () => {

@@ -6,13 +6,14 @@ import { UndecodableError } from '../../src/errors.js'
 import { WaitingLine } from '../../src/lock/fairness/waiting-line.js'
 import { decode, jsonSerializer } from '../../src/session/serializer.js'
 import { valueBytes } from '../../src/wire/wire.js'
+import { runsOf } from '../support/matrix.js'
 import { codeOf, World } from '../support/world.js'
 import { timesLonger } from './times.js'
 
 const RECORD = 'sess:sid'
 const LOCK = 'sess:sid-lck'
 const LINE = 'sess:sid-line'
-const numRuns = 100 * timesLonger()
+const numRuns = runsOf(300) * timesLonger()
 
 const NEARLY = ['{"n":1}', '{"__proto__":{"x":1}}', '{"constructor":{"prototype":{}}}', '[]', '1']
 
