@@ -189,12 +189,12 @@ export class Leaving implements Question<Left> {
     const written = heard.filter(([, left]) => isWritten(left)).length
     // A write that one node has taken may be found, and gone on from, by whoever comes next.
     if (written > 0 || isUnclear) {
-      receiver.failed(new FlightError('unknown', `only ${String(receipts.length)} of ${String(set.quorum.replicas)} nodes have stored it under the lock`, { isFinal: true }))
-      return
+      // Who has it next takes it over by another token: what was kept by this one is nobody's.
+      if (this.isKept) for (const member of this.members) this.leave(member)
+      return receiver.failed(new FlightError('unknown', `only ${String(receipts.length)} of ${String(set.quorum.replicas)} nodes have stored it under the lock`, { isFinal: true }))
     }
     const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
-    const [first] = heard
-    if (first === undefined) return receiver.failed(this.failureOf(answers))
+    if (heard.length === 0) return receiver.failed(this.failureOf(answers))
     this.land(heard, { change: refusal ?? MISSING, exit: exitReply(this.exit.op, heard) })
   }
 

@@ -91,6 +91,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
+  one('keepsUnclear', 'A lock that was kept by a write that came to nothing stands for its lease where it was.', `if (this.isKept) for (const member of this.members) this.leave(member)`, ''),
   one('looksInVain', 'A look for such a lock counts although the node has not answered.', `if (seen !== 'unanswered') return`, `return`),
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
