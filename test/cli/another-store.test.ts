@@ -7,6 +7,7 @@ import { systemClock } from '../../src/system/clock.js'
 import type { OperatedNode } from '../../src/wire/operated-store.js'
 import type { WireScheme } from '../../src/wire/scheme.js'
 import { ANY_STORE } from '../../src/wire/wire.js'
+import { keysOf } from '../support/keys-of.js'
 import { jsonOf, latchkey } from './tool.js'
 
 /**
@@ -26,10 +27,7 @@ vi.mock('../../src/wire/memory/memory-scheme.js', async () => {
     open: () => open(name),
     keys: async (prefix) => {
       const wire = open(name)
-      const keys: string[] = []
-      for await (const key of wire.keys?.(prefix) ?? []) keys.push(key)
-      await wire.close()
-      return keys
+      return keysOf(wire, prefix).finally(() => wire.close())
     },
     ttlSec: () => Promise.resolve(1234),
     figures: () => Promise.resolve({ data: { lids: 2 }, about: 'a box of cardboard', rows: [['lids', 'two']] }),

@@ -1,38 +1,36 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
+import { FOR_NODE } from '../support/for-node.js'
 import type { Mutant } from './mutants.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** memjs and generic-pool are CommonJS and need a `require`. `requireOf` is a name that the sources do not import. */
-export const BANNER = { js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf('${ROOT}package.json');` }
-
 /**
- * Bundles the simulation and the shipped code into one file, after `mutant` has changed the shipped code's source text.
+ * Bundles a program and the shipped code into one file, after `mutant` has changed the shipped code's source text.
  *
  * @throws when a text to be replaced does not stand in the sources exactly once: then the mutant is out of date.
  */
-export const bundle = (outfile: string, mutant?: Mutant): Promise<void> => bundleOf(`${ROOT}test/simulation/worker.ts`, outfile, mutant)
-
-/** As `bundle`, of another program. */
 export async function bundleOf(entry: string, outfile: string, mutant?: Mutant): Promise<void> {
   const changed = mutant === undefined ? new Map<string, string>() : await weaken(mutant)
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'silent',
-    banner: BANNER,
-    plugins: [substitute(changed)],
-  })
+  await build({ ...FOR_NODE, entryPoints: [entry], outfile, plugins: [substitute(changed)] })
 }
 
-export const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
+/** Lends the bundle of a program to `work`, as a file that is removed after it. @throws as `bundleOf` does. */
+export async function withBundle<Outcome>(entry: URL, mutant: Mutant | undefined, work: (file: string) => Promise<Outcome>): Promise<Outcome> {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-simulate-'))
+  try {
+    const file = join(folder, 'bundle.mjs')
+    await bundleOf(fileURLToPath(entry), file, mutant)
+    return await work(file)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
   name: 'mutant',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
@@ -42,7 +40,7 @@ export const substitute = (changed: ReadonlyMap<string, string>): Plugin => ({
   },
 })
 
-/** The source files that `mutant` changes, by their paths, with their new text. @throws as `bundle` does. */
+/** The source files that `mutant` changes, by their paths, with their new text. @throws as `bundleOf` does. */
 export async function weaken({ name, edits }: Mutant): Promise<Map<string, string>> {
   const sources = await (read ??= readSources())
   const changed = new Map<string, string>()

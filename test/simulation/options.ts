@@ -21,7 +21,7 @@ export const USAGE = `npm run simulate -- [options]
   --runs N         fresh runs, and all mutants after them; default 10000
   --first-seed N   the runs from that seed on; default: a random one, which is printed
   --no-mutants     the fresh runs alone
-  --seed N         one run again, with its timeline
+  --seed N         one run again, with its timeline (not of --replicated)
   --mutant NAME    one mutant alone; with --seed: in that run
   --replicated     of sessions on several nodes
   --workers N      threads; default: as many as there are processors, two at least

@@ -1,9 +1,6 @@
 import { randomInt } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { bundle } from './bundle.js'
+import { withBundle } from './bundle.js'
 import type { Mutant } from './mutants.js'
 import type { Job, Report } from './report.js'
 
@@ -23,18 +20,12 @@ const PORTION = 250
  * Runs the seeds from `firstSeed` on, on several threads. With a mutant the
  * simulation stops soon after the first violation.
  */
-export async function simulate(options: Options): Promise<Report> {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-simulate-'))
-  try {
-    const file = join(folder, 'worker.mjs')
-    await bundle(file, options.mutant)
+export const simulate = (options: Options): Promise<Report> =>
+  withBundle(new URL('./worker.ts', import.meta.url), options.mutant, async (file) => {
     const portions = portionsOf(options)
     const sums = Array.from({ length: options.workers }, () => drive(file, portions, options))
     return (await Promise.all(sums)).reduce(sumOf)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
+  })
 
 /**
  * A first seed for runs that nobody has seen yet. The seeds after it still fit into the 32 bits of a seed that count.

@@ -2,7 +2,8 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type BuildOptions } from 'esbuild'
+import { build } from 'esbuild'
+import { FOR_NODE } from './for-node.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const { devDependencies, peerDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<'devDependencies' | 'peerDependencies', object>
@@ -33,25 +34,19 @@ export const builtProgram = (entry: string, ...others: readonly string[]): Promi
 export const builtCode = (code: string): Promise<string> =>
   once(code, async (outdir) => {
     const outfile = join(outdir, 'program.mjs')
-    await build({ ...FOR_NODE, stdin: { contents: code, resolveDir: ROOT, loader: 'ts' }, outfile })
+    await build({ ...STARTED, stdin: { contents: code, resolveDir: ROOT, loader: 'ts' }, outfile })
     return outfile
   })
 
 /** Packages that are in the file as well: to find and load their many files takes as long as all the rest of a start. */
 const INSIDE = ['cookie', 'cookie-signature', 'debug', 'express', 'express-session', 'generic-pool', 'memjs', 'secure-json-parse']
 
-const FOR_NODE = {
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  logLevel: 'silent',
+const STARTED = {
+  ...FOR_NODE,
   external: ['file:*', ...Object.keys({ ...devDependencies, ...peerDependencies }).filter((name) => !INSIDE.includes(name))],
-  // What is CommonJS needs a `require`. `requireOf` is a name that no source imports.
-  banner: { js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf('${ROOT}package.json');` },
-} as const satisfies BuildOptions
+}
 
 /** Builds each entry as a file of the same name in `outdir`; what they share is a file of its own. */
 export async function buildPrograms(entryPoints: readonly string[], outdir: string): Promise<void> {
-  await build({ ...FOR_NODE, entryPoints: [...entryPoints], outdir, outExtension: { '.js': '.mjs' }, loader: { '.php': 'copy' }, splitting: true })
+  await build({ ...STARTED, entryPoints: [...entryPoints], outdir, outExtension: { '.js': '.mjs' }, loader: { '.php': 'copy' }, splitting: true })
 }

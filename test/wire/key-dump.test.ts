@@ -8,6 +8,7 @@ import { NotSupportedError, ServerRefusedError } from '../../src/errors.js'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire, type MemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { FlightError } from '../../src/wire/wire.js'
+import { keysOf } from '../support/keys-of.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { serversOf } from '../support/servers.js'
 
@@ -29,11 +30,7 @@ async function memcached(...args: string[]): Promise<MemcachedServer> {
   return server
 }
 
-async function keysOf(wire: MemcachedWire, prefix: string): Promise<string[]> {
-  const keys: string[] = []
-  for await (const key of wire.keys?.(prefix) ?? expect.unreachable('it lists no keys')) keys.push(key)
-  return keys.sort()
-}
+const sortedKeysOf = async (wire: MemcachedWire, prefix: string): Promise<string[]> => (await keysOf(wire, prefix)).sort()
 
 const add = (wire: MemcachedWire, ...keys: string[]): Promise<unknown> =>
   Promise.all(keys.map((key) => wire.flight(key, [{ op: 'add', key, value: Buffer.from('x'), ttlSec: 60 }])))
@@ -81,9 +78,9 @@ describe('the keys of a real memcached', () => {
     const odd = 'p%:!"#$&\'()*+,/;<=>?@[\\]^_`{|}~'
     const keys = [...Array.from({ length: 50 }, (_, index) => `p%:${String(index)}`), odd]
     await add(wire, ...keys, 'other', 'p', 'p%25:1')
-    expect(await keysOf(wire, 'p%:')).toEqual([...keys].sort())
-    expect(await keysOf(wire, '')).toHaveLength(keys.length + 3)
-    expect(await keysOf(wire, 'none')).toEqual([])
+    expect(await sortedKeysOf(wire, 'p%:')).toEqual([...keys].sort())
+    expect(await sortedKeysOf(wire, '')).toHaveLength(keys.length + 3)
+    expect(await sortedKeysOf(wire, 'none')).toEqual([])
   })
 
   it('include those that are written all the while, however many', async () => {
@@ -97,7 +94,7 @@ describe('the keys of a real memcached', () => {
     const writer = (async () => {
       while (!isOver) await Promise.all(keys.slice(0, 500).map(write))
     })()
-    for (let run = 0; run < 5; run++) expect(new Set(await keysOf(wire, 'k')).size).toBe(keys.length)
+    for (let run = 0; run < 5; run++) expect(new Set(await sortedKeysOf(wire, 'k')).size).toBe(keys.length)
     isOver = true
     await writer
   })
@@ -110,7 +107,7 @@ describe('the keys of a real memcached', () => {
     let warnings = 0
     const count = (): void => void warnings++
     process.on('warning', count)
-    const lists = await Promise.all(Array.from({ length: 12 }, () => keysOf(wire, 'k')))
+    const lists = await Promise.all(Array.from({ length: 12 }, () => sortedKeysOf(wire, 'k')))
     process.off('warning', count)
     expect(lists.map(({ length }) => length)).toEqual(Array.from({ length: 12 }, () => keys.length))
     expect(warnings).toBe(0)
@@ -121,7 +118,7 @@ describe('the keys of a real memcached', () => {
     ['that forbids dumps', ['-X']],
   ])('%s cannot be had: a typed error that says what to do', async (_name, args) => {
     const server = await memcached(...args)
-    const failed = keysOf(wireTo(`tcp://${server.address}`), '')
+    const failed = sortedKeysOf(wireTo(`tcp://${server.address}`), '')
     await expect(failed).rejects.toBeInstanceOf(NotSupportedError)
     await expect(failed).rejects.toThrow(/no_lru_crawler/)
   })
@@ -130,7 +127,7 @@ describe('the keys of a real memcached', () => {
     const server = await memcached('-C')
     // Nothing but the dump: on such a server no session can be locked.
     await server.commandText('set a 0 9 1\r\nx')
-    expect(await keysOf(wireTo(`tcp://${server.address}`), '')).toEqual(['a'])
+    expect(await sortedKeysOf(wireTo(`tcp://${server.address}`), '')).toEqual(['a'])
   })
 
   it("need the text protocol's own login where there is one, and SASL's cannot be used", async () => {
@@ -140,8 +137,8 @@ describe('the keys of a real memcached', () => {
     const { address } = await memcached('-Y', join(directory, 'users'))
     const wire = wireTo(`tcp://me:p%40ss@${address}?protocol=text`)
     await add(wire, 'a')
-    expect(await keysOf(wire, '')).toEqual(['a'])
-    const keysAt = (savePath: string): Promise<string[]> => keysOf(wireTo(savePath), '')
+    expect(await sortedKeysOf(wire, '')).toEqual(['a'])
+    const keysAt = (savePath: string): Promise<string[]> => sortedKeysOf(wireTo(savePath), '')
     await expect(keysAt(`tcp://me:wrong@${address}?protocol=text`)).rejects.toThrow(/refused the credentials/)
     await expect(keysAt(`tcp://${address}`)).rejects.toThrow(/wants credentials/)
     await expect(keysAt(`tcp://me:wrong@${address}`)).rejects.toBeInstanceOf(NotSupportedError)
@@ -151,10 +148,10 @@ describe('the keys of a real memcached', () => {
     const server = await memcached()
     const wire = wireTo(`tcp://${server.address}`, 200)
     await server.pause()
-    await expect(keysOf(wire, '')).rejects.toThrow(/no answer within 200 ms/)
+    await expect(sortedKeysOf(wire, '')).rejects.toThrow(/no answer within 200 ms/)
     server.resume()
     await server.kill()
-    const refused = keysOf(wire, '')
+    const refused = sortedKeysOf(wire, '')
     await expect(refused).rejects.toBeInstanceOf(FlightError)
     await expect(refused).rejects.toThrow(/ECONNREFUSED/)
   })
@@ -164,10 +161,10 @@ describe('the keys of a server that answers otherwise', () => {
   it('while another dump runs: waits, and tells it when that does not end', async () => {
     const busy = 'BUSY currently processing crawler request\r\n'
     const soon = await scripted([[DUMP, (nth) => (nth < 3 ? busy : 'key=a%20 exp=-1\nkey=%61b exp=9 la=1\nEND\r\n')]])
-    expect(await keysOf(wireTo(soon), '')).toEqual(['a ', 'ab'])
+    expect(await sortedKeysOf(wireTo(soon), '')).toEqual(['a ', 'ab'])
     const never = await scripted([[DUMP, () => busy]])
     const wire = wireTo(never)
-    const failed = keysOf(wire, '')
+    const failed = sortedKeysOf(wire, '')
     await expect(failed).rejects.toBeInstanceOf(ServerRefusedError)
     await expect(failed).rejects.toThrow(/Try again/)
   })
@@ -177,14 +174,14 @@ describe('the keys of a server that answers otherwise', () => {
       [/metadump hash/, () => 'BADCLASS invalid class id\r\n'],
       [/metadump all/, () => 'key=a exp=-1\nEND\r\n'],
     ])
-    expect(await keysOf(wireTo(old), '')).toEqual(['a'])
+    expect(await sortedKeysOf(wireTo(old), '')).toEqual(['a'])
   })
 
   it.each([
     ['an ERROR', (): string => 'ERROR\r\n'],
     ['closing the connection', (): undefined => undefined],
   ])('a proxy, by %s: not supported', async (_name, answer) => {
-    await expect(keysOf(wireTo(await scripted([[DUMP, answer]])), '')).rejects.toBeInstanceOf(NotSupportedError)
+    await expect(sortedKeysOf(wireTo(await scripted([[DUMP, answer]])), '')).rejects.toBeInstanceOf(NotSupportedError)
   })
 
   it('in pieces of any size', async () => {
@@ -204,7 +201,7 @@ describe('the keys of a server that answers otherwise', () => {
           },
         ],
       ])
-      expect(await keysOf(wireTo(path), '')).toEqual(['a b', 'c'])
+      expect(await sortedKeysOf(wireTo(path), '')).toEqual(['a b', 'c'])
     }
   })
 
@@ -218,12 +215,12 @@ describe('the keys of a server that answers otherwise', () => {
         },
       ],
     ])
-    await expect(keysOf(wireTo(cut), '')).rejects.toBeInstanceOf(FlightError)
+    await expect(sortedKeysOf(wireTo(cut), '')).rejects.toBeInstanceOf(FlightError)
   })
 
   it('silence in the middle ends', async () => {
     const mute = await scripted([[DUMP, () => 'key=a exp=-1\n']])
-    await expect(keysOf(wireTo(mute, 100), '')).rejects.toThrow(/no answer within 100 ms/)
+    await expect(sortedKeysOf(wireTo(mute, 100), '')).rejects.toThrow(/no answer within 100 ms/)
   })
 
   it.each([
@@ -231,7 +228,7 @@ describe('the keys of a server that answers otherwise', () => {
     ['a line without an end', [[DUMP, (): string => 'x'.repeat(9000)]]],
     ['lines that nothing was asked for', [[/version/, (): string => 'VERSION 1.6.18\r\nVERSION 1.6.18\r\n']]],
   ] as const)('%s is a FlightError', async (_name, rules) => {
-    await expect(keysOf(wireTo(await scripted(rules)), '')).rejects.toBeInstanceOf(FlightError)
+    await expect(sortedKeysOf(wireTo(await scripted(rules)), '')).rejects.toBeInstanceOf(FlightError)
   })
 
   it('closing the wire ends a dump under way, also one that waits', async () => {
@@ -248,7 +245,7 @@ describe('the keys of a server that answers otherwise', () => {
         ],
       ])
       const wire = wireTo(path, 60_000)
-      const failed = keysOf(wire, '')
+      const failed = sortedKeysOf(wire, '')
       failed.catch(() => undefined)
       await asked
       await wire.close()

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { latchkey } from '../cli/tool.js'
+import { keysOf } from '../support/keys-of.js'
 import { PATIENCE_MS, serverAddresses } from '../support/memcached-subject.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { missingRoad, ThreeNodes } from '../support/pipes.js'
@@ -18,10 +19,7 @@ const refusalOf = (work: Promise<unknown>): Promise<string> =>
 
 async function keysOn({ address }: MemcachedServer): Promise<string[]> {
   const wire = createMemcachedWire({ servers: serverAddresses(address, 'text'), clock: systemClock, flightMs: PATIENCE_MS, connections: 1 })
-  const keys: string[] = []
-  for await (const key of wire.keys?.('') ?? []) keys.push(key)
-  await wire.close()
-  return keys
+  return keysOf(wire, '').finally(() => wire.close())
 }
 
 it.each(REAL_PROXY_KINDS.map((road) => [`${road}${missingRoad(road)}`, road] as const))(

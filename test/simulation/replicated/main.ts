@@ -1,15 +1,12 @@
 /** The simulation of replicated sessions: `npm run simulate -- --replicated` (../options.ts). */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { bundleOf } from '../bundle.js'
+import { withBundle } from '../bundle.js'
 import type { Mutant } from '../mutants.js'
 import type { SimulationOptions } from '../options.js'
 import { Progress } from '../progress.js'
 import { mutants } from './mutants.js'
-import { type Counts, newCounts, play } from './play.js'
+import { type Counts, newCounts } from './play.js'
 import type * as Stories from './stories.js'
 import { stories } from './stories.js'
 import type { Job, Result } from './worker.js'
@@ -21,7 +18,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`)
 /** Runs as the options say; sets the exit code. */
 export async function simulateReplicated({ runs, firstSeed, seed, mutant, workers, withMutants, json }: SimulationOptions): Promise<void> {
   if (seed !== undefined) {
-    const flaw = await play(seed)
+    const { flaws: [flaw] } = await sweep({ firstSeed: seed, runs: 1, workers: 1, mutant })
     process.stdout.write(`${flaw ?? `seed ${String(seed)}: nothing was lost`}\n`)
     process.exitCode = flaw === undefined ? 0 : 1
     return
@@ -66,35 +63,22 @@ async function unweakened(runs: number, firstSeed: number, workers: number): Pro
 
 /** What the story of its name loses with the mutant. */
 const flawInStory = (mutant: Mutant): Promise<string | undefined> =>
-  inFolder(async (folder) => {
-    const file = join(folder, 'stories.mjs')
-    await bundleOf(fileURLToPath(new URL('./stories.ts', import.meta.url)), file, mutant)
+  withBundle(new URL('./stories.ts', import.meta.url), mutant, async (file) => {
     const weak = (await import(pathToFileURL(file).href)) as typeof Stories
     return weak.stories[mutant.name]?.()
   })
-
-async function inFolder<Outcome>(work: (folder: string) => Promise<Outcome>): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-replicated-'))
-  try {
-    return await work(folder)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
 
 interface Sweep {
   readonly firstSeed: number
   readonly runs: number
   readonly workers: number
-  readonly mutant?: Mutant
+  readonly mutant?: Mutant | undefined
   readonly onPortion?: (result: Result) => void
 }
 
 /** Plays the seeds on several threads; with a mutant until the first flaw. */
 const sweep = ({ firstSeed, runs, workers, mutant, onPortion }: Sweep): Promise<Result> =>
-  inFolder(async (folder) => {
-    const file = join(folder, 'worker.mjs')
-    await bundleOf(fileURLToPath(new URL('./worker.ts', import.meta.url)), file, mutant)
+  withBundle(new URL('./worker.ts', import.meta.url), mutant, async (file) => {
     let next = firstSeed
     let isOver = false
     const sum = { runs: 0, counts: newCounts(), flaws: [] as string[] }

@@ -8,6 +8,7 @@ import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
 import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'
+import { keysOf } from '../../support/keys-of.js'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 
 const PREFIX = 'sess:'
@@ -104,9 +105,7 @@ export class SmallWorld {
 
   /** It has lost all it had, as after a restart. */
   async empty(node: number): Promise<void> {
-    const keys: string[] = []
-    for await (const key of this.at(node).keys(PREFIX)) keys.push(key)
-    for (const key of keys) await this.evict(key, node)
+    for (const key of await keysOf(this.at(node), PREFIX)) await this.evict(key, node)
   }
 
   /** Lets time pass until it is done. */

@@ -1,14 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { bundleOf } from '../../simulation/bundle.js'
 import { type Mutant } from '../../simulation/mutants.js'
+import { bundled } from '../../simulation/plays.js'
 import { rowsOf } from '../../support/matrix.js'
-import type * as answers from './answers.js'
-
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+import type * as Answers from './answers.js'
 
 const one = (name: string, find: string, replace: string): Mutant => ({ name, flaw: '', edits: [{ find, replace }] })
 
@@ -37,26 +31,15 @@ const MUTANTS: readonly Mutant[] = [
   one('the rest of the lines', `all.splice(this.#head, 1, ...lines)`, `all.splice(this.#head, 1)`),
 ]
 
-/** As one file also without a mutant: the runner of the tests looks every import up anew at each use. */
-async function differencesOf(mutant?: Mutant): Promise<ReturnType<typeof answers.differences>> {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-cycle-'))
-  try {
-    const outfile = join(folder, 'answers.mjs')
-    await bundleOf(`${ROOT}test/wire/cycle/answers.ts`, outfile, mutant)
-    const bundled = (await import(pathToFileURL(outfile).href)) as typeof answers
-    return bundled.differences()
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
+const answersOf = bundled<typeof Answers>('cycle', new URL('./answers.ts', import.meta.url))
 
 describe('the short way of reading what answers a cycle', () => {
   it('comes to what the general one does, whatever the answer is, and however it is cut', { timeout: 60_000 }, async () => {
-    expect([...(await differencesOf())].slice(0, 9)).toEqual([])
+    expect([...(await answersOf()).differences()].slice(0, 9)).toEqual([])
   })
 
   it.each(rowsOf(MUTANTS, 3).map((mutant) => [mutant.name, mutant] as const))('does not without asking for %s', { timeout: 60_000 }, async (_name, mutant) => {
     // The first one will do: all of them take as long as the test above, eighteen times.
-    expect((await differencesOf(mutant)).next().value).toBeDefined()
+    expect((await answersOf(mutant)).differences().next().value).toBeDefined()
   })
 })
