@@ -80,6 +80,9 @@ export function twins(one: string, other: string): FlightError {
 /** A grant counts with the node's incarnation: without it nobody could say later when it was given. */
 export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && isOurs(mark)
 
+/** A node that was emptied, and that nobody has put on the list since, grants nothing; but it has said that it has no copy. */
+export const isHeard = ([, ballot]: readonly [number, Ballot]): boolean => isGranted(ballot) || (ballot.mark?.stage === 'unsaid' && ballot.copy === undefined)
+
 /** Who took longer than half a lease to take it may have lost a part of it again. */
 export const isInTime = (tookMs: number, leaseSec: number): boolean => tookMs < leaseSec * 500
 

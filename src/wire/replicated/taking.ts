@@ -3,7 +3,7 @@ import { copyIn } from './copy.js'
 import type { Council } from './council.js'
 import { adviceIn, ask, type Errand, EXISTS, inOrder, isUnsure, recordReply, tooFew } from './flight.js'
 import { giveBack } from './giving-back.js'
-import { type Ballot, heardIn, isComplete, isGranted, isInTime, lockIn, nodesOf, occupied, recordIn, strangerAmong, twinsAmong } from './judge.js'
+import { type Ballot, heardIn, isComplete, isGranted, isHeard, isInTime, lockIn, nodesOf, occupied, recordIn, strangerAmong, twinsAmong } from './judge.js'
 import { isOurs, type Member } from './member.js'
 import { type Answer, type Question } from './round.js'
 import type { Roster } from './roster.js'
@@ -92,11 +92,11 @@ export class Taking implements Question<Vote> {
     const pending = set.membersOf(route).flatMap(({ index, isSuspect }) => (answers[index] === undefined && !isSuspect ? [index] : []))
     const council = set.councilFor(route, votes)
     const isLost = !council.isMajority([...nodesOf(granted), ...pending]) && council.isMajority(nodesOf(votes))
-    return this.isEnough(granted, council) || isLost || strangerAmong(votes, set) !== undefined ? 'enough' : 'open'
+    return this.isEnough(granted, votes, council) || isLost || strangerAmong(votes, set) !== undefined ? 'enough' : 'open'
   }
 
-  private isEnough(granted: Votes, council: Council): boolean {
-    return council.isMajority(nodesOf(granted)) && isComplete(granted, this.errand.set.quorum, council)
+  private isEnough(granted: Votes, votes: Votes, council: Council): boolean {
+    return council.isMajority(nodesOf(granted)) && isComplete(votes.filter(isHeard), this.errand.set.quorum, council)
   }
 
   done(answers: readonly Answer<Vote>[]): void {
@@ -110,7 +110,7 @@ export class Taking implements Question<Vote> {
       return this.giveBack(votes, () => this.errand.receiver.failed(stranger))
     }
     const council = set.councilFor(this.route, votes)
-    if (this.isEnough(granted, council) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
+    if (this.isEnough(granted, votes, council) && isInTime(set.clock.nowMs() - this.startedMs, this.take.ttlSec)) {
       this.held = new Set(nodesOf(granted))
       this.leaveBefore(this.held)
       // A node without a mark keeps no lock that nobody counts.

@@ -93,6 +93,8 @@ export const mutants: readonly Mutant[] = [
   one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
   one('keepsUnclear', 'A lock that was kept by a write that came to nothing stands for its lease where it was.', `if (this.isKept) for (const member of this.members) this.leave(member)`, ''),
   one('looksInVain', 'A look for such a lock counts although the node has not answered.', `if (seen !== 'unanswered') return`, `return`),
+  one('forgetsLate', 'A lock that was handed on where nobody waited for that any more is taken off once; if that is lost it stands for its lease.', `key: this.exit.key, cas }], { landed: () => undefined, failed: () => this.leave(member) })`, `key: this.exit.key, cas }], { landed: () => undefined, failed: () => undefined })`),
+  one('unlistedIsSilent', 'A node that nobody has put on the list counts as unheard, although it has said that it has no copy.', ` || (ballot.mark?.stage === 'unsaid' && ballot.copy === undefined)`, ''),
   one('straightTakesAny', 'In the straight way the copy of any node is built upon, whatever the others have.', `leg.mark === undefined || !this.isSameAsOthers(leg)`, `leg.mark === undefined`),
   one('straightOneIsEnough', 'In the straight way a write is acknowledged when the first node has stored it.', `if (--this.left > 0) return this.wait()`, `if (--this.left > this.legs.length) return this.wait()`),
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
