@@ -19,7 +19,7 @@ it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('the mutant %s 
 })
 
 /** Those that are seen soon; all of them are played by `npm run simulate -- --replicated`. */
-const PLAIN = ['oneNameForAll', 'resolvedByReading']
+const PLAIN = ['resolvedByReading']
 
 it.each(rowsOf(mutants.filter(({ name }) => PLAIN.includes(name))).map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { play } = await playsOf(mutant)

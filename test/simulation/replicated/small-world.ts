@@ -4,6 +4,7 @@
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
 import { repair, type Repaired } from '../../../src/session/repair.js'
+import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
 import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
@@ -33,7 +34,12 @@ export interface Path {
   readonly before?: List
 }
 
+export const OLD_ONLY: Path = { list: OLD }
+export const NEW_ONLY: Path = { list: NEW }
 export const BOTH: Path = { list: NEW, before: OLD }
+
+/** Tells what its process lost; undefined: nothing. */
+export type Story = () => Promise<string | undefined>
 
 /** What each request adds its name to. */
 interface Cart {
@@ -65,12 +71,18 @@ export class SmallWorld {
 
   private wireTo(node: number, before: Before): Wire {
     const store = this.at(node)
+    const flight: Wire['flight'] = async (route, commands) => {
+      await before(node, commands)
+      return store.flight(route, commands)
+    }
     return Object.assign<Wire, Pick<Wire, 'keys'>>(
       {
-        flight: async (route, commands) => {
-          await before(node, commands)
-          return store.flight(route, commands)
-        },
+        flight,
+        // What goes well goes the straight way, as on servers.
+        startCycle: (route, start) =>
+          cycleByFlights((commands, receiver) => {
+            flight(route, commands).then((replies) => receiver.landed(replies), (error: unknown) => receiver.failed(error))
+          }, start),
         maxValueBytes: (route, key) => store.maxValueBytes(route, key),
         sweep: () => 0,
         close: () => Promise.resolve(),
@@ -153,6 +165,13 @@ export class Visitor {
 function ifRefused(error: unknown): undefined {
   if (error instanceof LatchkeyError && error.code !== 'LATCHKEY_MISUSE') return undefined
   throw error
+}
+
+/** Begins a session that all nodes of the old list have. */
+export async function begun(world: SmallWorld): Promise<Visitor> {
+  const visitor = world.process(OLD_ONLY)
+  await world.during(visitor.add('first'))
+  return visitor
 }
 
 export const awayFor =
