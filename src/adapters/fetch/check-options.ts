@@ -2,17 +2,15 @@ import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
 import { checkCookie, checkCommonOptions, namesOf, OWN_COOKIE } from '../http/check-options.js'
 import type { CookieOptions, SessionOptions } from './options.js'
+import { FetchCookie, fetchFormOf } from './session-cookie.js'
 
 const KNOWN = namesOf<SessionOptions>({
   ...{ manager: true, secret: true, cookieName: true, cookie: true, lifetimeSec: true, readOnly: true, label: true, onRefused: true },
 })
 const KNOWN_OF_COOKIE = namesOf<CookieOptions>(OWN_COOKIE)
 
-/**
- * @param makeCookie makes a cookie of the options; throws where it cannot.
- * @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with what it must be, or the nearest name.
- */
-export function checkOptions(options: SessionOptions, makeCookie: () => unknown): void {
+/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with what it must be, or the nearest name. */
+export function checkOptions(options: SessionOptions): void {
   const { readOnly, ...rest } = { ...options }
   // Here alone it may be true as well: a handler has options of its own.
   if (typeof readOnly !== 'boolean') checkFunction('readOnly', readOnly, 'a boolean or a function of the request')
@@ -24,7 +22,7 @@ export function checkOptions(options: SessionOptions, makeCookie: () => unknown)
     throw new InvalidOptionError('secret must be a string that is not empty, or a list of such: it signs the cookie.')
   }
   checkFunction('onRefused', onRefused)
-  checkCookie(cookie, KNOWN_OF_COOKIE, makeCookie, 1)
+  checkCookie(cookie, KNOWN_OF_COOKIE, () => new FetchCookie(fetchFormOf(options)).set(''), 1)
   for (const name of ['httpOnly', 'secure', 'partitioned'] as const) checkFlag(`cookie.${name}`, cookie?.[name])
   checkNumber('lifetimeSec', lifetimeSec, 1, MAX_TTL_SEC)
 }

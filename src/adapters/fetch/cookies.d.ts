@@ -9,7 +9,7 @@ declare module 'cookie' {
     partitioned?: boolean
     sameSite?: 'lax' | 'strict' | 'none'
     /** Seconds. */
-    maxAge?: number
+    maxAge?: number | undefined
   }
   export function parse(header: string): Record<string, string | undefined>
   /** Throws a TypeError at a name or an attribute that a header cannot have. */

@@ -1,6 +1,6 @@
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
-import { RequestSession } from '../../request/request-session.js'
+import type { RequestSession } from '../../request/request-session.js'
 
 /** What latchkey uses of Hono's context. */
 export interface HonoContext<T extends object> {
@@ -27,28 +27,21 @@ export function honoSession<T extends object = Record<string, unknown>>(
 ): (c: HonoContext<T>, next: () => Promise<void>) => Promise<Response | undefined> {
   const locked = new LockedHandler<T>(options)
   return async (c, next) => {
-    const request = c.req.raw
-    const around = locked.around(request)
-    if (around !== undefined) {
-      c.set('session', around)
+    const serving = locked.serve(c.req.raw, c.env, async (session) => {
+      c.set('session', session)
       await next()
-      return undefined
-    }
-    const session = await locked.begin(request, c.env)
-    if (!(session instanceof RequestSession)) return session
-    c.set('session', session)
-    await locked.within(request, session, next).catch(async (thrown: unknown) => {
-      await session.life.finish()
-      throw thrown
+      // Hono's `onError` has answered it already: that answer is left so, unless the error is the session's.
+      if (c.error !== undefined) throw c.error
+      return c.finalized ? c.res : undefined
     })
-    const { error } = c
-    // Hono will throw.
-    if (error === undefined && !c.finalized) return void (await session.life.finish())
-    const answer = (): Promise<Response> => locked.answer(request, session, c.res)
-    // Hono's `onError` has answered an error already, which is left so unless it is the session's.
-    const response = error === undefined ? await answer() : ((await locked.fail(request, session, error)) ?? c.res)
-    if (response === c.res) return undefined
-    // Hono would give it the headers of the one that it replaces.
+    const response = await serving.catch((error: unknown) => {
+      if (c.error === undefined || error !== c.error) throw error
+      return undefined
+    })
+    // Hono itself takes the first response, with the headers that middlewares above have prepared.
+    if (!c.finalized) return response
+    if (response === undefined || response === c.res) return undefined
+    // It would give this one the headers of the one that it replaces.
     c.res = undefined
     c.res = response
     return undefined

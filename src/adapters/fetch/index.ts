@@ -6,7 +6,7 @@
 import { MisuseError } from '../../errors.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
-import { RequestSession } from '../../request/request-session.js'
+import type { RequestSession } from '../../request/request-session.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export { honoSession, type HonoContext } from './hono-session.js'
@@ -36,21 +36,7 @@ export function withSession<T extends object = Record<string, unknown>, Rest ext
   handler: (request: Request, session: RequestSession<T>, ...rest: Rest) => Response | Promise<Response>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   const locked = new LockedHandler<T>(options)
-  return async (request, ...rest) => {
-    const around = locked.around(request)
-    if (around !== undefined) return checked(await handler(request, around, ...rest))
-    const session = await locked.begin(request, rest[0])
-    if (!(session instanceof RequestSession)) return session
-    let response: Response
-    try {
-      response = await locked.within(request, session, async () => checked(await handler(request, session, ...rest)))
-    } catch (error) {
-      const refusal = await locked.fail(request, session, error)
-      if (refusal === undefined) throw error
-      return refusal
-    }
-    return locked.answer(request, session, response)
-  }
+  return (request, ...rest) => locked.serve(request, rest[0], async (session) => checked(await handler(request, session, ...rest)))
 }
 
 /** Not by `instanceof`: servers replace the global Response by one of their own. */

@@ -1,13 +1,13 @@
 import { LatchkeyError } from '../../errors.js'
-import { bodyToArrive } from '../http/body-arrival.js'
 import { ClientGoneError } from '../../request/leaving.js'
-import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { RequestSession } from '../../request/request-session.js'
 import { processWide } from '../../system/process-wide.js'
+import { bodyToArrive } from '../http/body-arrival.js'
+import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { tellBrowser } from '../http/own-cookie.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
-import { cookieNameOf, FetchCookie } from './session-cookie.js'
+import { FetchCookie, type FetchCookieForm, fetchFormOf } from './session-cookie.js'
 
 /** Requests whose sessions are there, as long as their handlers run. */
 const served = processWide('served-requests', () => new WeakMap<Request, readonly Served[]>())
@@ -18,86 +18,93 @@ interface Served {
   readonly session: object
 }
 
+/** A handler, or what is below a middleware: undefined where others have answered. */
+type Handle<T extends object, R extends Response | undefined> = (session: RequestSession<T>) => R | Promise<R>
+
 /** What one set of options does to a request: a session before it, and a cookie, or a refusal, after it. */
 export class LockedHandler<T extends object> {
+  private readonly form: FetchCookieForm
+
   constructor(private readonly options: SessionOptions) {
-    checkOptions(options, () => {
-      new FetchCookie(options).set('')
-    })
+    checkOptions(options)
+    this.form = fetchFormOf(options)
   }
 
   /**
-   * The session, or the Response to a request that cannot have it.
+   * Answers as `handle` does with the session of the request, which is stored and free by then, or with a refusal, where the
+   * session cannot be had or stored. Where `handle` throws, or answers with nothing, nothing is stored.
+   *
    * @param env what the server passes beside the request: @hono/node-server's names the one of Node's http.
    */
-  async begin(request: Request, env: unknown): Promise<RequestSession<T> | Response> {
-    const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
-    const readOnly = (typeof given === 'function' ? given(request) : given) === true
-    await bodyToArrive(incomingOf(env), readOnly)
-    const session = new RequestSession<T>(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
-    const onAbort = (): void => {
-      session.life.held.giveUpWaiting()
-    }
-    const { signal } = request
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort)
+  async serve<R extends Response | undefined>(request: Request, env: unknown, handle: Handle<T, R>): Promise<R | Response> {
+    const around = this.around(request)
+    if (around !== undefined) return handle(around)
+    const session = this.sessionOf(request)
+    const { life } = session
+    const cookie = new FetchCookie(this.form, request)
+    let response: R | undefined
     try {
-      await session.read(new FetchCookie(this.options, request).id)
-      session.life.begin()
-      return session
+      await bodyToArrive(incomingOf(env), session.isReadOnly)
+      await this.read(session, cookie.id, request.signal)
+      response = await this.within(request, session, handle)
+      if (response === undefined) {
+        await life.finish()
+        return response
+      }
+      const { status } = response
+      await life.decide(() => status, session.storeAndLetGo)
     } catch (error) {
-      return await this.refuse(error, request)
-    } finally {
-      signal.removeEventListener('abort', onAbort)
+      await life.finish()
+      await response?.body?.cancel(error).catch(() => undefined)
+      return this.refuse(error, request)
     }
+    tellBrowser(session, cookie)
+    return cookie.header === undefined ? response : withCookie(response, cookie.header)
   }
 
   /** The session that this request has locked already: handlers and middlewares of one cookie, wrapped or mounted twice on its way. */
-  around(request: Request): RequestSession<T> | undefined {
-    const { manager } = this.options
-    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === cookieNameOf(this.options))?.session
+  private around(request: Request): RequestSession<T> | undefined {
+    const { form, options: { manager } } = this
+    const found = served.get(request)?.find((one) => one.manager === manager && one.cookieName === form.name)?.session
     // What is in a session, the application says.
     return found as RequestSession<T> | undefined
   }
 
-  /** Runs `work` as the handler of a request that has its session. */
-  async within<R>(request: Request, session: RequestSession<T>, work: () => R | Promise<R>): Promise<R> {
-    const before = served.get(request) ?? []
-    served.set(request, [...before, { manager: this.options.manager, cookieName: cookieNameOf(this.options), session }])
+  private sessionOf(request: Request): RequestSession<T> {
+    const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
+    const readOnly = (typeof given === 'function' ? given(request) : given) === true
+    return new RequestSession(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
+  }
+
+  /** Waits for the session as long as the client waits for the response. */
+  private async read(session: RequestSession<T>, id: string | undefined, signal: AbortSignal): Promise<void> {
+    const { life } = session
+    const giveUp = (): void => life.held.giveUpWaiting()
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp)
     try {
-      return await work()
+      await session.read(id)
+      life.begin()
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  /** What `handle` wraps on the request's way finds its session there (`around`). */
+  private async within<R extends Response | undefined>(request: Request, session: RequestSession<T>, handle: Handle<T, R>): Promise<R> {
+    const before = served.get(request) ?? []
+    served.set(request, [...before, { manager: this.options.manager, cookieName: this.form.name, session }])
+    try {
+      return await handle(session)
     } finally {
       served.set(request, before)
     }
   }
 
-  /** Stores the session and lets go; then the Response as it may be sent. */
-  async answer(request: Request, session: RequestSession<T>, response: Response): Promise<Response> {
-    try {
-      await session.life.decide(() => response.status, session.storeAndLetGo)
-    } catch (error) {
-      await response.body?.cancel(error).catch(() => undefined)
-      return this.refuse(error, request)
-    }
-    const cookie = new FetchCookie(this.options, request)
-    tellBrowser(session, cookie)
-    return cookie.header === undefined ? response : withCookie(response, cookie.header)
-  }
-
-  /** The handler has thrown: nothing is stored. Undefined where the error is none of a session that was refused. */
-  async fail(request: Request, session: RequestSession<T>, error: unknown): Promise<Response | undefined> {
-    await session.life.finish()
-    const refusal = refusalOf(error)
-    return refusal === undefined ? undefined : this.told(refusal, request)
-  }
-
-  private refuse(error: unknown, request: Request): Promise<Response> {
+  /** The answer to a request that is refused for its session's sake; every other error is thrown on. */
+  private async refuse(error: unknown, request: Request): Promise<Response> {
     const refusal = refusalOf(error)
     if (refusal === undefined) throw error
-    return this.told(refusal, request)
-  }
-
-  private async told(refusal: SessionHttpError, request: Request): Promise<Response> {
     const page = await this.options.onRefused?.(refusal, request)
     return page === undefined ? plain(refusal) : withRetry(page, refusal)
   }

@@ -1,47 +1,46 @@
 import { parse, serialize } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
-import { COOKIE_DEFAULTS, type OwnCookie } from '../http/own-cookie.js'
-import { type SharedCookie, sharedCookieOf } from '../http/shared-cookie.js'
-import type { SessionOptions } from './options.js'
+import { type CookieForm, cookieFormOf, type OwnCookie } from '../http/own-cookie.js'
+import type { CookieOptions, SessionOptions } from './options.js'
+
+/** With what the cookie is signed. */
+export interface FetchCookieForm extends CookieForm<CookieOptions> {
+  readonly secrets: readonly string[]
+}
+
+export function fetchFormOf({ manager, secret, ...options }: SessionOptions): FetchCookieForm {
+  return { ...cookieFormOf(manager, options), secrets: secret === false ? [] : [secret].flat() }
+}
 
 /** The cookie that holds a session's id, signed unless it is PHP's: of one request, and of the response to it. */
 export class FetchCookie implements OwnCookie {
   /** The Set-Cookie header, where there is one to send. */
   header: string | undefined
   private readonly value: string | undefined
-  private readonly php: SharedCookie | undefined
-  private readonly name: string
 
   constructor(
-    private readonly options: SessionOptions,
+    readonly form: FetchCookieForm,
     request?: Request,
   ) {
-    this.php = sharedCookieOf(options.manager)
-    this.name = cookieNameOf(options)
-    this.value = parse(request?.headers.get('cookie') ?? '')[this.name]
+    this.value = parse(request?.headers.get('cookie') ?? '')[form.name]
   }
 
   /** Undefined without a cookie, and with one that nobody here has signed. */
   get id(): string | undefined {
-    const { value } = this
-    if (value === undefined || this.php !== undefined) return value
-    const ids = this.secrets.map((secret) => unsign(value, secret))
-    return ids.find((id) => id !== false)
+    const { value, form } = this
+    if (value === undefined || !form.isSigned) return value
+    return form.secrets.map((secret) => unsign(value, secret)).find((id) => id !== false)
   }
 
   get isSent(): boolean {
     return this.value !== undefined
   }
 
-  get isRolling(): boolean {
-    return this.options.cookie?.maxAge !== undefined
-  }
-
   isAsSetFor(id: string): boolean {
     return this.value === this.signed(id)
   }
 
-  set(id: string, maxAge = this.php?.maxAgeSec ?? this.options.cookie?.maxAge): void {
+  set(id: string, maxAge = this.form.attributes.maxAge): void {
     this.header = this.serialized(this.signed(id), maxAge)
   }
 
@@ -50,20 +49,12 @@ export class FetchCookie implements OwnCookie {
   }
 
   private serialized(value: string, maxAge: number | undefined): string {
-    const attributes = this.php?.attributes ?? { ...COOKIE_DEFAULTS, ...this.options.cookie }
-    return serialize(this.name, value, maxAge === undefined ? attributes : { ...attributes, maxAge })
+    const { name, attributes } = this.form
+    return serialize(name, value, { ...attributes, maxAge })
   }
 
   private signed(id: string): string {
-    const [secret = ''] = this.secrets
-    return this.php === undefined ? sign(id, secret) : id
-  }
-
-  private get secrets(): readonly string[] {
-    const { secret } = this.options
-    return secret === false ? [] : [secret].flat()
+    const [secret = ''] = this.form.secrets
+    return this.form.isSigned ? sign(id, secret) : id
   }
 }
-
-export const cookieNameOf = ({ manager, cookieName = 'sessionId' }: Pick<SessionOptions, 'cookieName' | 'manager'>): string =>
-  manager.php?.cookieName ?? cookieName

@@ -1,19 +1,43 @@
 import type { RequestSession } from '../../request/request-session.js'
+import type { SessionManager } from '../../session/session-manager.js'
+import { type PhpAttributes, sharedCookieOf } from './shared-cookie.js'
 
 type Decided = Pick<RequestSession, 'cookieId' | 'isCookieTimed' | 'maxAge'>
 
-/** The default of a session cookie that an adapter sets by itself. */
-export const COOKIE_DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
+/** How an adapter sets the session's cookie where it does so by itself: as its options say, or as PHP would. */
+export interface CookieForm<Attributes> {
+  readonly name: string
+  /** `maxAge` in seconds. */
+  readonly attributes: Attributes | PhpAttributes
+  readonly isSigned: boolean
+  /** Whether every response sets it again, since its time counts from there. PHP sets it once. */
+  readonly isRolling: boolean
+}
+
+const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
+
+interface CookieAsGiven<Attributes> {
+  readonly cookieName?: string
+  readonly cookie?: Attributes
+}
+
+export function cookieFormOf<Attributes extends { readonly maxAge?: number }>(
+  manager: SessionManager,
+  { cookieName = 'sessionId', cookie }: CookieAsGiven<Attributes>,
+): CookieForm<Attributes> {
+  const php = sharedCookieOf(manager)
+  if (php !== undefined) return { name: php.name, attributes: php.inSec, isSigned: false, isRolling: false }
+  return { name: cookieName, attributes: { ...DEFAULTS, ...cookie }, isSigned: true, isRolling: cookie?.maxAge !== undefined }
+}
 
 /** The cookie by which one request names its session, and its response the session to name from then on. */
 export interface OwnCookie {
+  readonly form: CookieForm<unknown>
   /** Whether the request has one, of whatever value. */
   readonly isSent: boolean
-  /** Whether every response sets it again, since its time counts from there. */
-  readonly isRolling: boolean
   /** Whether the request's names this session and would be set as it is: not where an earlier secret has signed it. */
   isAsSetFor(id: string): boolean
-  /** @param maxAge in seconds, of this session's own. */
+  /** @param maxAge in seconds, of this session's own. Default: the form's. */
   set(id: string, maxAge: number | undefined): void
   clear(): void
 }
@@ -22,6 +46,6 @@ export interface OwnCookie {
 export function tellBrowser({ cookieId: id, isCookieTimed, maxAge }: Decided, cookie: OwnCookie): void {
   if (id === undefined) return
   if (id !== null) {
-    if (isCookieTimed || cookie.isRolling || !cookie.isAsSetFor(id)) cookie.set(id, maxAge)
+    if (isCookieTimed || cookie.form.isRolling || !cookie.isAsSetFor(id)) cookie.set(id, maxAge)
   } else if (cookie.isSent) cookie.clear()
 }

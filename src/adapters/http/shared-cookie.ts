@@ -1,30 +1,23 @@
 import { InvalidOptionError, MisuseError } from '../../errors.js'
+import type { PhpCookie } from '../../session/dialect/php-cookie.js'
 import type { SessionManager } from '../../session/session-manager.js'
 
-/** The cookie of sessions that are shared with PHP: PHP's own, and not signed. */
+/** The attributes of PHP's cookie, as most frameworks name them; without a maxAge it lives until the browser is closed. */
+export type PhpAttributes = Omit<PhpCookie['cookie'], 'lifetimeSec'> & { readonly maxAge?: number }
+
+/** The cookie of sessions that are shared with PHP: PHP's own, and not signed. Frameworks differ in the unit of its maxAge. */
 export interface SharedCookie {
   readonly name: string
-  readonly attributes: {
-    readonly path: string
-    readonly domain?: string
-    readonly secure: boolean
-    readonly httpOnly: boolean
-    readonly sameSite?: 'lax' | 'strict' | 'none'
-  }
-  /** Undefined: until the browser is closed. */
-  readonly maxAgeSec: number | undefined
-  /** The attributes, with a maxAge in milliseconds, as most frameworks have it. */
-  readonly inMs: SharedCookie['attributes'] & { readonly maxAge?: number }
+  readonly inSec: PhpAttributes
+  readonly inMs: PhpAttributes
 }
 
 /** Undefined where the manager shares nothing with PHP. */
 export function sharedCookieOf({ php }: SessionManager): SharedCookie | undefined {
   if (php === undefined) return undefined
-  const { lifetimeSec, path, domain, secure, httpOnly, sameSite } = php.cookie
-  const named = { ...(domain === undefined ? {} : { domain }), ...(sameSite === undefined ? {} : { sameSite }) }
-  const attributes = { path, secure, httpOnly, ...named }
-  if (lifetimeSec === 0) return { name: php.cookieName, attributes, maxAgeSec: undefined, inMs: attributes }
-  return { name: php.cookieName, attributes, maxAgeSec: lifetimeSec, inMs: { ...attributes, maxAge: lifetimeSec * 1000 } }
+  const { lifetimeSec, ...attributes } = php.cookie
+  const lasting = (maxAge: number): PhpAttributes => (lifetimeSec === 0 ? attributes : { ...attributes, maxAge })
+  return { name: php.cookieName, inSec: lasting(lifetimeSec), inMs: lasting(lifetimeSec * 1000) }
 }
 
 const COOKIE = 'the cookie is PHP\'s: say php.cookieName and php.cookie to the manager'

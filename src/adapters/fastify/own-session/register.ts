@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
 import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
+import { cookieFormOf } from '../../http/own-cookie.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { OwnSession } from './own-session.js'
+import type { FastifyCookieForm } from './session-cookie.js'
 import type { Data } from './session-methods.js'
 
 /** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
@@ -14,10 +16,11 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   if (!app.hasDecorator('signCookie') && options.manager.php === undefined) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
-  const { label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
+  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
+  const form: FastifyCookieForm = cookieFormOf(manager, options)
   const ownOf = playLives(app, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
-    return new OwnSession(request, reply, options, settings)
+    return new OwnSession(manager, form, reply, settings)
   })
   app.decorateRequest(SESSION, {
     getter(this: FastifyRequest) {
