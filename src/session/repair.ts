@@ -9,6 +9,7 @@ import { UNKNOWN_TTL_SEC } from '../wire/operated-store.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight } from '../wire/replica-nodes.js'
 import { FlightError, type Quorum } from '../wire/wire.js'
 import { type Item, itemOf, recordBeside } from './repair-items.js'
+import type { Counts, NodeAfterRepair, Outcome, Repaired } from './repaired.js'
 import type { SessionEngine } from './session-engine.js'
 
 export interface RepairOptions {
@@ -17,28 +18,6 @@ export interface RepairOptions {
   readonly signal: AbortSignal
   /** Told after each portion. */
   readonly progress: (counts: Counts, total: number) => void
-}
-
-/** What becomes of a record. */
-export type Outcome = 'same' | 'repaired' | 'gone' | 'locked' | 'failed'
-export type Counts = Readonly<Record<Outcome, number>>
-
-export interface NodeAfterRepair {
-  readonly name: string
-  readonly was: NodeState['state']
-  /** `left`: it is not on the list any more. */
-  readonly is: NodeState['state'] | 'left'
-}
-
-export interface Repaired {
-  readonly counts: Counts
-  readonly nodes: readonly NodeAfterRepair[]
-  /** Why a node that was emptied is not whole; undefined: all of them are. */
-  readonly obstacle: 'records' | 'nodes' | 'again' | undefined
-  /** By the id, or the name: what went wrong. */
-  readonly failures: ReadonlyMap<string, unknown>
-  /** Whether the list was changed: from here on the new one alone may be gone by. */
-  readonly isChanged: boolean
 }
 
 /** A record that is just stored anew is listed or not: the second walk sees what the first could not. */
@@ -94,13 +73,19 @@ class Repair {
     return this.conclude(isListed)
   }
 
+  /**
+   * A session of which there is a lock and no record yet is waited for: its holder may have begun by the old list, or with a node that has
+   * lost the lock since, and its late copy, on a minority, could count as newer than what others acknowledge meanwhile.
+   */
+  private get seesLocks(): boolean {
+    return this.nodes.isChanging || this.states.some(({ state }) => state === 'emptied')
+  }
+
   /** Every key of every node that answers. */
   private async walk(): Promise<{ readonly keys: Set<string>; readonly listed: ReadonlySet<number> }> {
     const keys = new Set<string>()
     const listed = new Set<number>()
-    // A session of which there is a lock and no record yet is waited for: its holder may have begun by the old list, or with a node that
-    // has lost the lock since, and its late copy, on a minority, could count as newer than what others acknowledge meanwhile.
-    const seesLocks = this.nodes.isChanging || this.states.some(({ state }) => state === 'emptied')
+    const { seesLocks } = this
     for (const { node, state } of this.states) {
       if (state === 'away') continue
       this.options.signal.throwIfAborted()
@@ -194,7 +179,11 @@ class Repair {
     for (let left = TRIES; left > 0; left--) {
       const handle = await acquired(item.locker, item.route, { label: LABEL })
       try {
-        if (handle.record === undefined) return 'gone'
+        if (handle.record === undefined) {
+          // What an earlier holder stores late, on a minority, counts as older than all that follows on the tombstone.
+          if (this.seesLocks && item.locker === this.engine.locker) await handle.end()
+          return 'gone'
+        }
         const [before] = await this.look([item])
         if (before !== undefined && this.isWell(before)) return 'same'
         await this.storeUnder(handle, before, item)

@@ -1,4 +1,5 @@
-import { type Counts, type NodeAfterRepair, type Outcome, type Repaired, repair as repairAll } from '../../session/repair.js'
+import { repair as repairAll } from '../../session/repair.js'
+import type { Counts, NodeAfterRepair, Outcome, Repaired } from '../../session/repaired.js'
 import { nameOf, type Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
 import { oncePerSecond, codeAndReason, tallied } from '../telling.js'

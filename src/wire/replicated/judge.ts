@@ -81,7 +81,9 @@ export function twins(one: string, other: string): FlightError {
 export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && isOurs(mark)
 
 /** A node that was emptied, and that nobody has put on the list since, grants nothing; but it has said that it has no copy. */
-export const isHeard = ([, ballot]: readonly [number, Ballot]): boolean => isGranted(ballot) || (ballot.mark?.stage === 'unsaid' && ballot.copy === undefined)
+export const isHeard = ([, ballot]: readonly [number, Ballot]): boolean => isGranted(ballot) || (isUnlisted(ballot.mark) && ballot.copy === undefined)
+
+const isUnlisted = (mark: ReadMark | undefined): boolean => mark === undefined || mark.stage === 'unsaid'
 
 /** Who took longer than half a lease to take it may have lost a part of it again. */
 export const isInTime = (tookMs: number, leaseSec: number): boolean => tookMs < leaseSec * 500

@@ -78,7 +78,7 @@ export class Leaving implements Question<Left> {
     if (key === undefined || bare.length === 0) return ask(set, this, this.members)
     const others = this.members.flatMap((member) => (bare.includes(member) ? [] : [member.index]))
     const isEnough = (nodes: readonly number[]): boolean => this.council.isMajority([...others, ...nodes])
-    reserve({ set, route: this.route, key, members: bare, isEnough, done: (reserved) => this.goOn(reserved) })
+    reserve({ set, route: this.route, key, lockKey: this.exit.key, token: this.token, members: bare, isEnough, done: (reserved) => this.goOn(reserved) })
   }
 
   private goOn(reserved: ReadonlyMap<number, Reserved>): void {

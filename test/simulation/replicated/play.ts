@@ -7,7 +7,8 @@
  * majority has all.
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
-import { repair, type Repaired } from '../../../src/session/repair.js'
+import { repair } from '../../../src/session/repair.js'
+import type { Repaired } from '../../../src/session/repaired.js'
 import { createReplicatedWire, type ReplicatedWireOptions } from '../../../src/wire/replicated/replicated-wire.js'
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'

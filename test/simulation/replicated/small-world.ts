@@ -3,7 +3,8 @@
  * ten thousand, or never.
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
-import { repair, type Repaired } from '../../../src/session/repair.js'
+import { repair } from '../../../src/session/repair.js'
+import type { Repaired } from '../../../src/session/repaired.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
 import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wire.js'

@@ -101,6 +101,45 @@ async function repairOverlooksLocks(): Promise<string | undefined> {
   return lossIn(await world.during(world.process(OLD_ONLY, awayFor(0)).names()), acknowledged)
 }
 
+/**
+ * A request that has begun a session is late to store it: its lock has ended, one of its two nodes was emptied and repaired, and others have
+ * begun the session on that one and the third. What it then stores on its other node has no node in common with theirs.
+ *
+ * @param isLate the flight to the first node that comes when all that is over.
+ */
+async function beginsTwice(isLate: (commands: readonly Command[]) => boolean): Promise<string | undefined> {
+  const world = new SmallWorld()
+  let goOn = (): void => undefined
+  const over = new Promise<void>((resolve) => (goOn = resolve))
+  const away: number[] = []
+  const holder = world.process(OLD_ONLY, async (node, commands) => {
+    awayFor(...away)(node, commands)
+    if (away.length > 0 && isLate(commands)) await over
+  })
+  await world.during(holder.add('first'))
+  await world.during(holder.destroy())
+  await world.evict(RECORD, 0, 1, 2)
+  away.push(2)
+  const store = await world.during(holder.hold('second'))
+  if (store === undefined) return 'it was not to be had'
+  away.push(1)
+  const storing = store()
+  await world.pause(1000 * LEASE_SEC)
+  await world.empty(1)
+  const { obstacle } = await world.during(world.process(OLD_ONLY).repair())
+  if (obstacle !== undefined) return `it was not repaired: ${obstacle}`
+  const acknowledged = (await world.during(world.process(OLD_ONLY, awayFor(0)).add('third'))) ? ['third'] : []
+  goOn()
+  await world.during(storing)
+  return lossIn(await world.during(world.process(OLD_ONLY, awayFor(2)).names()), acknowledged)
+}
+
+/** No place stood on the node when it was repaired, nor a lock. */
+const reservesBlindly = (): Promise<string | undefined> => beginsTwice((commands) => commands.some(({ op, key }) => key === RECORD && op === 'add'))
+
+/** The place that it made in time stood there. */
+const repairLeavesPlaces = (): Promise<string | undefined> => beginsTwice((commands) => commands.some(({ op, key }) => key === RECORD && op === 'cas'))
+
 /** A write that one node has taken, and its lock with it; the others have not. With that node away there is nothing of it. */
 async function straightOneIsEnough(): Promise<string | undefined> {
   const world = new SmallWorld()
@@ -151,6 +190,6 @@ async function oneNameForAll(): Promise<string | undefined> {
 }
 
 export const stories: Readonly<Record<string, Story>> = {
-  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard },
+  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard, reservesBlindly, repairLeavesPlaces },
   ...storiesOfChange,
 }
