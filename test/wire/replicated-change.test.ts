@@ -247,10 +247,10 @@ describe('a save path of a change', () => {
     ['tcp://a,tcp://b,tcp://c?change=leaves,tcp://d?change=joins&replicas=3', ''],
     ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins&replicas=3', ''],
     ['tcp://a?change=moves,tcp://b,tcp://c?replicas=3', 'change is joins or leaves'],
-    ['tcp://a?change=joins,tcp://b,tcp://c', 'from replicas=3 on'],
+    ['tcp://a?change=joins,tcp://b,tcp://c', 'from replicas=3 on; without that a list is changed as docs/guide/changing-servers.md says'],
     ['tcp://a?change=joins,tcp://b?replicas=1', 'from replicas=3 on'],
-    ['tcp://a?change=joins,tcp://b,tcp://c?replicas=3', '2 are on the list before the change'],
-    ['tcp://a?change=leaves,tcp://b,tcp://c?replicas=3', '2 are on the list behind the change'],
+    ['tcp://a?change=joins,tcp://b,tcp://c?replicas=3', '2 are on the list before the change: name who leaves (change=leaves)'],
+    ['tcp://a?change=leaves,tcp://b,tcp://c?replicas=3', '2 are on the list behind the change: name who joins in its place (change=joins)'],
     ['tcp://a,tcp://b,tcp://c,tcp://d?change=joins,tcp://e?change=joins&replicas=3', 'change the list one by one'],
     ['tcp://a?via=twemproxy,tcp://b?via=twemproxy,tcp://c?via=twemproxy,tcp://d?via=twemproxy&change=joins&replicas=3', 'through a proxy the list stays as it is'],
   ])('%s: %s', (path, message) => {

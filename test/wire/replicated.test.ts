@@ -283,14 +283,20 @@ describe('processes with two lists', () => {
 describe('a save path with replicas', () => {
   const three = 'tcp://a,tcp://b,tcp://c'
 
-  it.each([
+  it.each<[path: string, message: string]>([
     [`${three}?replicas=3`, ''],
     ['tcp://a?via=proxy&pipes=3&replicas=3', ''],
     ['tcp://a?replicas=1', ''],
-    [`${three}?replicas=5`, '5 copies need as many servers, and 3 are named'],
-    [`${three}?replicas=2`, 'with 2 copies no more servers may be away than with 1'],
-    [`${three}?replicas=0`, 'replicas is a number from 1 to 9'],
-    ['tcp://a?replicas=3,tcp://b?replicas=1,tcp://c', 'it is given twice'],
+    [`${three}?replicas=5`, '5 copies need as many servers, and 3 are named: name 2 more.'],
+    ['tcp://a,tcp://b?replicas=3', '3 copies need as many servers, and 2 are named: name 1 more, or leave replicas out.'],
+    ['tcp://a?replicas=3', '3 copies need as many servers, and 1 is named'],
+    [`${three}?replicas=2`, 'with 2 copies no more servers may be away than with 1: a majority decides. Give an odd number, 1 or 3, and name at least as many servers.'],
+    [`${three}?replicas=4`, 'with 4 copies no more servers may be away than with 3'],
+    ...['0', 'x', '10', '-1', '3.0'].map((bad) => [`${three}?replicas=${bad}`, `replicas is how many servers keep each session: an odd number, mostly 3, and 9 at the most ("${bad}")`] satisfies [string, string]),
+    [`${three}?replicas=3?change=joins`, 'between two parameters goes &'],
+    ['tcp://a,tcp://a,tcp://c?replicas=3', 'the same as server 1; name each server once'],
+    ['tcp://a?replicas=3,tcp://b?replicas=1,tcp://c', 'it is given twice (3, 1), and counts for all servers: write it once'],
+    ['tcp://a?via=proxy&pipes=x&replicas=3', 'pipes is how many servers the proxy leads to: a number from 1 to 9'],
     ['tcp://a?via=proxy&pipes=3', 'pipes=n goes with replicas=n'],
     ['tcp://a?pipes=3&replicas=3', 'a proxy that goes by the beginning of a key'],
     ['tcp://a?via=proxy&versions=own,tcp://b?via=proxy,tcp://c?via=proxy&replicas=3', 'versions=own has no order'],

@@ -57,7 +57,7 @@ export function parseServers(text: string, refuse: Refuse): readonly ServerAddre
   servers.forEach((server, index) => {
     const id = nodeId(server)
     const first = seen.get(id)
-    if (first !== undefined) refuse(`server ${String(index + 1)}`, `the same as server ${String(first)}`, id)
+    if (first !== undefined) refuse(`server ${String(index + 1)}`, `the same as server ${String(first)}; name each server once`, id)
     seen.set(id, index + 1)
     // It decides under which keys a session is kept.
     if (server.via !== servers[0]?.via) refuse(`server ${String(index + 1)}`, 'all servers or none are reached through one kind of proxy (via)')
@@ -72,15 +72,19 @@ function checkReplicas(servers: readonly ServerAddress[], refuse: Refuse): void 
   const given = servers.flatMap(({ replicas }) => replicas ?? [])
   const [replicas] = given
   const nodes = servers.reduce((sum, { pipes = 1 }) => sum + pipes, 0)
-  if (given.some((one) => one !== replicas)) refuse(where, 'it is given twice, and counts for all servers')
+  if (given.some((one) => one !== replicas)) refuse(where, `it is given twice (${given.join(', ')}), and counts for all servers: write it once`)
   if (servers.some(({ pipes, via }) => pipes !== undefined && (via === undefined || via === 'twemproxy'))) {
     refuse(where, 'pipes=n is a proxy that goes by the beginning of a key (via=proxy, via=mcrouter); twemproxy has a port for each server')
   }
   checkChange(servers, replicas, refuse)
   if (replicas === undefined) return servers.some(({ pipes }) => pipes !== undefined) ? refuse(where, 'pipes=n goes with replicas=n') : undefined
-  if (replicas > nodes) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are named`)
+  // Before the servers are counted: who has three and asks for four copies is not to be told to buy a fourth one.
   if (replicas % 2 === 0) {
-    refuse(where, `with ${String(replicas)} copies no more servers may be away than with ${String(replicas - 1)}: a majority decides. Give an odd number`)
+    const [less, more] = [String(replicas - 1), String(replicas + 1)]
+    refuse(where, `with ${String(replicas)} copies no more servers may be away than with ${less}: a majority decides. Give an odd number, ${less} or ${more}, and name at least as many servers`)
+  }
+  if (replicas > nodes) {
+    refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} ${nodes === 1 ? 'is' : 'are'} named: name ${String(replicas - nodes)} more${nodes < 3 ? ', or leave replicas out' : ''}`)
   }
   if (servers.some(({ hasOwnVersions }) => hasOwnVersions)) refuse(where, 'versions=own has no order, and copies are ordered by versions: leave it out')
 }
@@ -90,11 +94,11 @@ function checkChange(servers: readonly ServerAddress[], replicas: number | undef
   const where = 'change'
   const [joining, leaving] = [servers.filter(({ change }) => change === 'joins').length, servers.filter(({ change }) => change === 'leaves').length]
   if (joining + leaving === 0) return
-  if (replicas === undefined || replicas < 3) refuse(where, 'sessions are carried over where each is on several servers, from replicas=3 on')
+  if (replicas === undefined || replicas < 3) refuse(where, 'sessions are carried over where each is on several servers, from replicas=3 on; without that a list is changed as docs/guide/changing-servers.md says')
   if (joining > 1 || leaving > 1) refuse(where, 'one server joins, one leaves, or one takes the place of another; change the list one by one')
   if (servers.some(({ via }) => via !== undefined)) refuse(where, 'through a proxy the list stays as it is: let the proxy lead to another server in the place of one (a proxy does not list what would be carried over)')
   for (const [nodes, list] of [[servers.length - joining, 'before'], [servers.length - leaving, 'behind']] as const) {
-    if (replicas !== undefined && nodes < replicas) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are on the list ${list} the change`)
+    if (replicas !== undefined && nodes < replicas) refuse(where, `${String(replicas)} copies need as many servers, and ${String(nodes)} are on the list ${list} the change: name who ${list === 'before' ? 'leaves (change=leaves), or all who are there already' : 'joins in its place (change=joins)'}`)
   }
 }
 
@@ -151,9 +155,9 @@ function parseServer(piece: string, where: string, refuse: Refuse): ServerAddres
     credentials,
     weight: parseWeight(parameters.weight, where, refuse),
     protocol: parseProtocol(parameters.protocol, where, refuse),
-    replicas: parseCount('replicas', parameters.replicas, where, refuse),
+    replicas: parseCount('replicas', 'how many servers keep each session: an odd number, mostly 3, and 9 at the most', parameters.replicas, where, refuse),
     change: parseChange(parameters.change, where, refuse),
-    pipes: parseCount('pipes', parameters.pipes, where, refuse),
+    pipes: parseCount('pipes', 'how many servers the proxy leads to: a number from 1 to 9', parameters.pipes, where, refuse),
   }
 }
 
@@ -203,10 +207,10 @@ function parseWeight(text: string | undefined, where: string, refuse: Refuse): n
   return weight
 }
 
-/** Odd, so that one more node that is away than half of them does not stop everything with fewer copies as well. */
-function parseCount(name: string, text: string | undefined, where: string, refuse: Refuse): number | undefined {
+function parseCount(name: string, what: string, text: string | undefined, where: string, refuse: Refuse): number | undefined {
   if (text === undefined) return undefined
-  if (!/^[1-9]$/.test(text)) refuse(where, `${name} is a number from 1 to 9`, text)
+  if (/[?;]/.test(text)) refuse(where, `between two parameters goes &: ${name}=3&weight=2`, text)
+  if (!/^[1-9]$/.test(text)) refuse(where, `${name} is ${what}`, text)
   return Number(text)
 }
 
