@@ -21,7 +21,7 @@ export class RequestLife {
   constructor(
     readonly held: HeldText<object>,
     /** For how long a handler may go on holding the session when its client has left. */
-    private readonly clientGoneMs: number,
+    private readonly clientGoneMs = 10_000,
     /** Makes a change of the session throw from now on, if it does not yet: it is let go of, and the change would be lost in silence. */
     private readonly protect?: () => void,
   ) {}

@@ -17,8 +17,8 @@ export interface RequestSettings {
   readonly label: string
   readonly lifetimeSec: number | undefined
   readonly readOnly: boolean
-  /** As RequestLife's. Default 0: nobody says that a client has gone. */
-  readonly clientGoneMs?: number
+  /** As RequestLife's. */
+  readonly clientGoneMs?: number | undefined
   /** Makes of an error what the application is to see. */
   readonly errorOf: <E>(error: E) => E | Error
   /** What the application is given as the data; of what is not `isOwn` of the session a copy. Default: the data. */
@@ -54,7 +54,7 @@ export class RequestSession<T extends object = Record<string, unknown>> {
     private readonly settings: RequestSettings,
   ) {
     this.held = new HeldText(manager, settings.label, manager, settings.readOnly ? 'readOnly' : undefined, settings.errorOf)
-    this.life = new RequestLife(this.held, settings.clientGoneMs ?? 0, this.cutShort)
+    this.life = new RequestLife(this.held, settings.clientGoneMs, this.cutShort)
     this.currentId = manager.createSid()
   }
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { SessionData } from 'express-session'
+import { promisify } from 'node:util'
 import { type GateKeeper, ResponseGate } from '../../response/response-gate.js'
 import { giveMethods } from '../http/give-methods.js'
 import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
@@ -10,16 +10,14 @@ import type { Next, Request } from './middleware.js'
 import { protectSession } from './read-only.js'
 import type { ExpressStore } from './express-store.js'
 
-type CurrentSession = (Request['session'] & Partial<SessionData>) | null | undefined
-
 export interface ExpressRequestOptions {
-  readonly clientGoneMs: number
+  readonly clientGoneMs: number | undefined
   readonly saveUninitialized: boolean
   /** The name of the session's cookie. */
   readonly cookieName: string
   /** What becomes of each Set-Cookie header; undefined: it leaves as it is. */
   readonly rewriteCookie: ((header: string) => string) | undefined
-  readonly onLateFailure: (error: SessionHttpError) => void
+  readonly onFailure: (error: unknown) => void
 }
 
 /** One request, from its first sight of the session to the end of its response. */
@@ -37,7 +35,6 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   ) {
     this.gate = new ResponseGate(res, this)
     store.onSession = this.equip
-    store.onLateFailure = options.onLateFailure
     if (options.rewriteCookie !== undefined) this.gate.rewriteCookies(options.rewriteCookie)
     // What is changed after that is not refused there and then: express-session stores it at the end, and is told.
     this.life = new RequestLife(store.held, options.clientGoneMs)
@@ -57,9 +54,9 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
         this.next(error)
       } else {
         this.gate.watchEnd()
-        const current: CurrentSession = this.req.session
+        const { current } = this
         // The store equips the sessions that it makes; a new one was made by express-session.
-        if (current !== null && current !== undefined && !('release' in current)) this.equip(current)
+        if (current !== undefined && !('release' in current)) this.equip(current)
         this.protect()
         this.tellRetry(error)
         this.next(error)
@@ -72,17 +69,22 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
 
   /** The store has refused it; express-session finds so as well, when the head of the error page leaves, without a cookie. */
   private get isCookieRefused(): boolean {
-    const current: CurrentSession = this.req.session
-    return current !== null && current !== undefined && !this.store.canMakeCookieOf(current)
+    return this.current !== undefined && !this.store.canMakeCookieOf(this.current)
+  }
+
+  /** Undefined where express-session has made none, and where the application has set it to null. */
+  private get current(): Request['session'] | undefined {
+    const session: Request['session'] | null | undefined = this.req.session
+    return session ?? undefined
   }
 
   /** The headers are about to leave, and the handler will go on: what is in the session now is stored first. */
   beforeStream(eventStream: boolean): Promise<SessionHttpError | undefined> | undefined {
-    const current: CurrentSession = this.req.session
-    if (current === null || current === undefined) return eventStream ? this.letGo() : undefined
+    const { current } = this
+    if (current === undefined) return eventStream ? this.letGo() : undefined
     // An event stream may last for hours: this is its last write.
     if (eventStream) return this.release().then(() => undefined, toHttpError)
-    if (this.mustSave(current)) return this.saveNow(current)
+    if (this.mustSave(current)) return this.failureOf(promisify(current.save.bind(current))())
     // A client may read the body slowly: other requests of the session must not wait for it.
     return this.store.held.sid !== undefined ? this.letGoUnchanged(current) : undefined
   }
@@ -113,9 +115,9 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   onBroken(thrown: unknown): { readonly error: unknown; readonly refusal: SessionHttpError } {
-    const current: CurrentSession = this.req.session
+    const { current } = this
     // express-session compares by JSON.stringify(), which names neither a cycle nor a BigInt.
-    const flaw = current === null || current === undefined ? undefined : this.store.flawOf(this.req.sessionID, current)
+    const flaw = current && this.store.flawOf(this.req.sessionID, current)
     void this.life.finish()
     return { error: flaw ?? thrown, refusal: flaw ?? toHttpError(thrown) }
   }
@@ -126,7 +128,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   onLateFailure(error: SessionHttpError): void {
-    this.options.onLateFailure(error)
+    this.options.onFailure(error)
   }
 
   /** By express-session: it shows its store to the requests that it deals with. */
@@ -149,17 +151,15 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   /** The session that was read, or read again, if it can only be read. */
   private readonly protect = (): void => {
     const reason = this.store.held.readOnly
-    const current: CurrentSession = this.req.session
-    if (reason === undefined || current === null || current === undefined) return
+    if (reason === undefined || this.current === undefined) return
     if (reason !== 'released') this.gate.withholdCookie(this.options.cookieName)
     protectSession(this.req, reason, this.protect)
   }
 
   /** `req.session.release()`. Where there is nothing to store and nothing held, nothing is sent. */
   private async release(): Promise<void> {
-    const { req, store } = this
-    const current: CurrentSession = req.session
-    if (current === null || current === undefined) return this.life.complete()
+    const { req, store, current } = this
+    if (current === undefined) return this.life.complete()
     if (store.held.readOnly !== undefined) return
     // As express-session does before its own last write.
     current.touch()
@@ -172,16 +172,6 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private mustSave(current: Request['session']): boolean {
     const { req, store } = this
     return store.held.isModified(req.sessionID, current) || (!store.held.isKnown(req.sessionID) && this.options.saveUninitialized)
-  }
-
-  private saveNow(current: Request['session']): Promise<SessionHttpError | undefined> {
-    const saving = new Promise<void>((resolve, reject) => {
-      current.save((error: unknown) => {
-        if (error === null || error === undefined) resolve()
-        else reject(toHttpError(error))
-      })
-    })
-    return this.failureOf(saving)
   }
 
   private letGoUnchanged(current: Request['session']): Promise<SessionHttpError | undefined> {

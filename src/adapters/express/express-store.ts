@@ -28,8 +28,6 @@ export class ExpressStore extends BareStore {
   private readOnlySid: string | undefined
   /** The request has a session, or another in its place. */
   onSession: (session: object) => void = () => undefined
-  /** A change that was refused after the response's end, when an application mostly gives no callback. */
-  onLateFailure: (error: SessionHttpError) => void = () => undefined
 
   constructor(
     readonly held: HeldSession<AnySession, SessionData>,
@@ -163,9 +161,8 @@ export class ExpressStore extends BareStore {
 
   private told(change: Promise<void>, callback?: Callback<void>): Promise<void> {
     const changed = quiet(settle(change, callback))
-    if (this.isAnswered) changed.catch((error: unknown) => {
-      this.onLateFailure(toHttpError(error))
-    })
+    // After the response's end an application mostly gives no callback.
+    if (this.isAnswered) changed.catch(this.sessions.onFailure)
     return changed
   }
 

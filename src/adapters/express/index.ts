@@ -11,7 +11,6 @@ import { checkedIds } from '../http/checked-id.js'
 import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
 import { toHttpError } from '../http/http-error.js'
-import { DEFAULT_CLIENT_GONE_MS } from '../http/options.js'
 import { sharedCookieOf } from '../http/shared-cookie.js'
 import { checkOptions, cookieNameOf } from './check-options.js'
 import { BareStore, expressRecordOf, refuseToBeTheStore } from './bare-store.js'
@@ -65,14 +64,14 @@ export interface LatchkeyMiddleware {
  */
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
-  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = options
+  const { manager, label = labelOf, clientGoneMs, readOnly, ...rest } = options
   const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
   const php = sharedCookieOf(manager)
   const unsigned = php === undefined ? undefined : new UnsignedCookie(php)
   const { secret } = rest
   const given = { ...rest, genid, ...(unsigned?.options ?? { secret: secret === false ? '' : secret }) }
-  const onLateFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
-  const sessions = new BareSessions(manager, expressRecordOf(manager, given), onLateFailure)
+  const onFailure = (error: unknown): void => void store.emit('failure', toHttpError(error))
+  const sessions = new BareSessions(manager, expressRecordOf(manager, given), onFailure)
   const store = new BareStore(sessions)
   warnOfMissing(given, latchkey)
   const { resave = true, saveUninitialized = true } = given
@@ -87,10 +86,10 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
   const cookieName = cookieNameOf(given)
-  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned, onLateFailure }
+  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned, onFailure }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {
-    const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onLateFailure) : passOn
+    const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onFailure) : passOn
     shareShape(req, 'url')
     shareShape(res, 'req')
     // Another one has been here: express-session leaves it alone as well.
@@ -99,8 +98,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     // has emitted 'disconnect' on the store, express-session goes on without sessions.
     else if (isUpgrade(req, res) || !isReady) {
       const held = new HeldSession(manager, sessions, undefined, undefined)
-      const unlockedStore = Object.assign(new ExpressStore(held, sessions, true), { onLateFailure })
-      const unlocked = isReady ? sessionIn(unlockedStore) : bareSession
+      const unlocked = isReady ? sessionIn(new ExpressStore(held, sessions, true)) : bareSession
       unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
         next(error)

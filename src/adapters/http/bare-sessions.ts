@@ -1,9 +1,5 @@
-import { LatchkeyError } from '../../errors.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { CookieSession, SessionRecord } from './session-record.js'
-
-/** A session of a list, which otherwise could not be told from the others. */
-export type Listed<S> = S & { readonly id: string }
 
 /** The record that a session object was made of. */
 interface Source {
@@ -20,10 +16,10 @@ export class BareSessions<S extends CookieSession, Loaded extends S = S> {
   private readonly sources = new WeakMap<object, Source>()
 
   constructor(
-    private readonly manager: SessionManager,
+    readonly manager: SessionManager,
     readonly record: SessionRecord<S, Loaded>,
-    /** Told of each record that `list` cannot read. */
-    private readonly onUnreadable: (error: LatchkeyError) => void,
+    /** Told of what no error handler could answer, and no callback. */
+    readonly onFailure: (error: unknown) => void,
   ) {}
 
   /** Null when there is none. One flight, without a lock. */
@@ -87,41 +83,5 @@ export class BareSessions<S extends CookieSession, Loaded extends S = S> {
   /** One flight. Whoever holds it is fenced. */
   async destroy(sid: string): Promise<void> {
     if (this.manager.flawOf(sid) === undefined) await this.manager.destroy(sid)
-  }
-
-  /**
-   * Each with its id, without which it could not be told from the others. Cost and errors as of `manager.all()`. A record
-   * that cannot be read must not hide the others: `onUnreadable` is told of it.
-   */
-  async list(): Promise<Listed<Loaded>[]> {
-    const found: Listed<Loaded>[] = []
-    for await (const { id, data, error } of this.manager.all()) {
-      try {
-        if (error !== undefined) throw error
-        const session = this.record.loaded(data)
-        if (session !== undefined) found.push({ ...session, id })
-      } catch (thrown) {
-        if (!(thrown instanceof LatchkeyError)) throw thrown
-        this.onUnreadable(thrown)
-      }
-    }
-    return found
-  }
-
-  /** Readable or not. Cost and errors as of `manager.ids()`. */
-  async ids(): Promise<string[]> {
-    const ids: string[] = []
-    for await (const id of this.manager.ids()) ids.push(id)
-    return ids
-  }
-
-  /** Cost and errors as of `manager.length()`. */
-  length(): Promise<number> {
-    return this.manager.length()
-  }
-
-  /** Cost and errors as of `manager.clear()`. */
-  async clear(): Promise<void> {
-    await this.manager.clear()
   }
 }

@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events'
-import type { BareSessions, Listed } from './bare-sessions.js'
+import { LatchkeyError } from '../../errors.js'
+import type { BareSessions } from './bare-sessions.js'
 import type { CookieSession } from './session-record.js'
 import { type Callback, settle } from './settle.js'
+
+/** A session of a list, which otherwise could not be told from the others. */
+type Listed<S> = S & { readonly id: string }
 
 /**
  * Sessions outside of any request (socket.io, scripts). Callbacks and promises alike. An id that is a number is its
@@ -44,22 +48,39 @@ export class CommonStore<S extends CookieSession, Loaded extends S = S> extends 
    * not for requests. A record that cannot be read is left out, and its error told by the event `failure`.
    */
   all(callback?: Callback<Listed<Loaded>[]>): Promise<Listed<Loaded>[]> {
-    return settle(this.sessions.list(), callback)
+    return settle(this.list(), callback)
   }
 
   /** Their ids, readable or not. Cost and errors as of `manager.ids()`. */
   ids(callback?: Callback<string[]>): Promise<string[]> {
-    return settle(this.sessions.ids(), callback)
+    return settle(listOf(this.sessions.manager.ids()), callback)
   }
 
   /** How many there are. Cost and errors as of `manager.length()`. */
   length(callback?: Callback<number>): Promise<number> {
-    return settle(this.sessions.length(), callback)
+    return settle(this.sessions.manager.length(), callback)
   }
 
   /** Destroys them all; nothing else on the server is touched. Cost and errors as of `manager.clear()`. */
   clear(callback?: Callback<void>): Promise<void> {
-    return settle(this.sessions.clear(), callback)
+    return settle(this.sessions.manager.clear().then(() => undefined), callback)
+  }
+
+  private async list(): Promise<Listed<Loaded>[]> {
+    const { manager, record, onFailure } = this.sessions
+    const found: Listed<Loaded>[] = []
+    for await (const { id, data, error } of manager.all()) {
+      try {
+        if (error !== undefined) throw error
+        const session = record.loaded(data)
+        if (session !== undefined) found.push({ ...session, id })
+      } catch (thrown) {
+        // A record that cannot be read must not hide the others.
+        if (!(thrown instanceof LatchkeyError)) throw thrown
+        onFailure(thrown)
+      }
+    }
+    return found
   }
 
   /** A failure that no callback is told of goes to the event; a promise that is dropped would end the process. */
@@ -68,4 +89,10 @@ export class CommonStore<S extends CookieSession, Loaded extends S = S> extends 
     if (callback === undefined) settled.catch((error: unknown) => void this.emit('failure', error))
     return settled
   }
+}
+
+async function listOf<T>(all: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = []
+  for await (const one of all) list.push(one)
+  return list
 }

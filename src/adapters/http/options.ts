@@ -19,5 +19,3 @@ export interface LockOptions<Request> {
   /** Milliseconds that a handler may go on holding the session when its client has gone. 0 to 3 600 000. Default 10 000. */
   readonly clientGoneMs?: number
 }
-
-export const DEFAULT_CLIENT_GONE_MS = 10_000

@@ -59,7 +59,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
   }
   // latchkey commits by itself, so that it can tell what the end of a request stores from what the application does.
-  const session = koaSession({ ...settings.rest, autoCommit: false, ContextStore: KoaStore }, app)
+  const session = koaSession({ ...settings.ofKoaSession, autoCommit: false, ContextStore: KoaStore }, app)
   return async (ctx: Context, next: Next) => {
     const known = served.get(ctx)
     // Mounted twice on the way of one request: the session is locked already.
@@ -67,7 +67,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
     endEarlyLook(ctx)
-    const isReading = settings.isReadOnly(ctx)
+    const isReading = settings.readOnly?.(ctx) === true
     await bodyToArrive(ctx.req, isReading)
     const request = new KoaRequest(ctx, settings, isReading)
     served.set(ctx, request)

@@ -44,8 +44,8 @@ export class KoaRequest implements Stored {
     private readonly settings: KoaSettings,
     isReading: boolean,
   ) {
-    const { manager, form, labelOf, clientGoneMs } = settings
-    this.held = new HeldText(manager, labelOf(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
+    const { manager, form, label, clientGoneMs } = settings
+    this.held = new HeldText(manager, label(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
     this.manager = manager
     this.life = new RequestLife(this.held, clientGoneMs, this.protect)
     endAtEventStream(ctx.res, this.life)

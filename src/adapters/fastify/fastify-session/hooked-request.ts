@@ -23,7 +23,7 @@ export interface Kept {
   readonly hooksFor: HooksFor
   readonly rolling: boolean
   readonly saveUninitialized: boolean
-  readonly clientGoneMs: number
+  readonly clientGoneMs: number | undefined
 }
 
 /** One request's session as @fastify/session keeps it, on a store of its own. */

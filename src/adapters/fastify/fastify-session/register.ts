@@ -5,7 +5,6 @@ import type { SessionManager } from '../../../session/session-manager.js'
 import { CommonStore } from '../../http/common-store.js'
 import { sharedCookieOf } from '../../http/shared-cookie.js'
 import { checkedIds } from '../../http/checked-id.js'
-import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type LatchkeyOptions } from '../options.js'
 import { fastifyRecordOf } from './record.js'
@@ -14,7 +13,7 @@ import { HookedRequest } from './hooked-request.js'
 
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
-  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, ...rest } = options
+  const { manager, label = labelOf, clientGoneMs, readOnly, ...rest } = options
   const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
   const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
-import { DEFAULT_CLIENT_GONE_MS } from '../../http/options.js'
 import { cookieFormOf } from '../../http/own-cookie.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
@@ -16,7 +15,7 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   if (!app.hasDecorator('signCookie') && options.manager.php === undefined) {
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
-  const { manager, label = labelOf, clientGoneMs = DEFAULT_CLIENT_GONE_MS, readOnly, lifetimeSec = options.cookie?.maxAge } = options
+  const { manager, label = labelOf, clientGoneMs, readOnly, lifetimeSec = options.cookie?.maxAge } = options
   const form: FastifyCookieForm = cookieFormOf(manager, options)
   const ownOf = playLives(app, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
