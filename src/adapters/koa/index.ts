@@ -63,7 +63,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
   return async (ctx: Context, next: Next) => {
     const known = served.get(ctx)
     // Mounted twice on the way of one request: the session is locked already.
-    if (known instanceof KoaRequest && known.keepsSameAs(settings)) return next()
+    if (known?.keepsSameAs(settings) === true) return next()
     if (known !== undefined) throw new MisuseError(TWO_SESSIONS)
     if (!('session' in ctx)) throw new MisuseError(OTHER_APP)
     endEarlyLook(ctx)

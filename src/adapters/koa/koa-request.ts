@@ -11,7 +11,6 @@ import { checkMaxAge } from './check-options.js'
 import { type CommitCallback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import type { KoaSettings } from './options.js'
 import { phpData } from './php-session.js'
-import type { Stored } from './koa-store.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -23,12 +22,15 @@ const THE_SESSION = ''
 const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ? toHttpError(thrown) : thrown)
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
-export class KoaRequest implements Stored {
+export class KoaRequest {
   readonly manager: SessionManager
   readonly held: HeldText<object>
   readonly life: RequestLife
+  /** The next write is the last, and lets go. */
   isLast = false
+  /** The store's `destroy` comes from regenerate(). */
   isRegenerating = false
+  /** What was read of a session that is shared with PHP: koa-session makes one of its own of it. */
   origin: object | null = null
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
@@ -111,7 +113,8 @@ export class KoaRequest implements Stored {
     this.isLast = true
     const { held, session } = this
     if (held.readOnly === 'released') {
-      this.assertStored(session)
+      // A change that was made after the session was let go is not stored: the response must not claim success for it.
+      if (session === null || this.isChanged(session)) this.assertChangeable()
       return
     }
     if (held.readOnly !== undefined && session !== null) return
@@ -120,11 +123,6 @@ export class KoaRequest implements Stored {
   }
 
   private readonly statusOf = (): number => this.ctx.status
-
-  /** A change that was made after the session was let go is not stored: the response must not claim success for it. */
-  private assertStored(session: KoaSession | null): void {
-    if (session === null || this.isChanged(session)) this.assertChangeable()
-  }
 
   private async release(): Promise<void> {
     if (this.held.readOnly !== undefined) return

@@ -1,29 +1,15 @@
 import type { Context } from 'koa'
 import { MisuseError, ReadOnlyError } from '../../errors.js'
-import type { Form, HeldText } from '../../request/held-text.js'
-import { own, ownAll, protect } from '../../session/protect.js'
-import type { SessionManager } from '../../session/session-manager.js'
+import type { HeldText } from '../../request/held-text.js'
+import { own, protect } from '../../session/protect.js'
 import { settle } from '../http/settle.js'
+import { lifetimeSecOf } from './koa-form.js'
+import type { KoaRequest } from './koa-request.js'
 import type { KoaSession } from './koa-session.js'
-import { assertFitsKoa, withoutOwnFields } from './php-session.js'
-
-/** Seconds that a session lives whose cookie has no end, where the manager was given no `lifetimeSec`. */
-const DEFAULT_LIFETIME_SEC = 86_400
-
-/** One request's session, as the store of it sees that. */
-export interface Stored {
-  readonly manager: SessionManager
-  readonly held: HeldText<object>
-  /** `set` lets go. */
-  readonly isLast: boolean
-  /** `destroy` comes from regenerate(). */
-  readonly isRegenerating: boolean
-  /** What was read of a session that is shared with PHP: koa-session makes one of its own of it. */
-  origin: object | null
-}
+import { withoutOwnFields } from './php-session.js'
 
 /** Requests that have come to latchkey's middleware. */
-export const served = new WeakMap<Context, Stored>()
+export const served = new WeakMap<Context, KoaRequest>()
 
 /** Requests whose `ctx.session` was looked at by a middleware above. */
 const lookedAt = new WeakSet<Context>()
@@ -79,16 +65,6 @@ export class KoaStore {
   }
 }
 
-/** As koa-session stores its sessions. */
-export const formOf = (manager: SessionManager): Form<object> => ({
-  decode: (sid, text) => {
-    const data = ownAll(manager.decode(sid, text))
-    if (manager.php !== undefined) assertFitsKoa(data)
-    return data
-  },
-  keptSec: (session) => leftSec(manager, session),
-})
-
 async function end(held: HeldText<object>, sid: string): Promise<void> {
   // Of a new session nothing was stored; but what it was to replace ends with it.
   if (held.sid === sid || held.textOf(sid) !== '' || held.replacedSid !== undefined) await held.destroy(sid)
@@ -97,16 +73,6 @@ async function end(held: HeldText<object>, sid: string): Promise<void> {
 function assertChangeable({ readOnly }: HeldText<object>): void {
   if (readOnly !== undefined) throw new ReadOnlyError(readOnly)
 }
-
-/** How long a session has left, if it says so: for no longer is it kept alive. What is over, koa-session has yet to see. */
-function leftSec(manager: SessionManager, session: object): number | undefined {
-  if (manager.php !== undefined) return manager.givenLifetimeSec
-  const endsMs = '_expire' in session ? session._expire : undefined
-  return typeof endsMs === 'number' ? Math.max(lifetimeSecOf(manager, endsMs - Date.now()), 1) : undefined
-}
-
-const lifetimeSecOf = (manager: SessionManager, maxAgeMs: unknown): number =>
-  typeof maxAgeMs === 'number' && manager.php === undefined ? Math.ceil(maxAgeMs / 1000) : (manager.givenLifetimeSec ?? DEFAULT_LIFETIME_SEC)
 
 /** What a middleware above was shown is no session of this request: it was not read yet. */
 export function endEarlyLook(ctx: Context): void {

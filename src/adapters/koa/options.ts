@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { CreateSessionOptions } from 'koa-session'
 import { checkedIds } from '../http/checked-id.js'
 import type { LockOptions } from '../http/options.js'
-import { formOf } from './koa-store.js'
+import { formOf } from './koa-form.js'
 import { sharedCookieOf } from '../http/shared-cookie.js'
 import { phpSettings } from './php-session.js'
 
