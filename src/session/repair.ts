@@ -9,6 +9,7 @@ import { UNKNOWN_TTL_SEC } from '../wire/operated-store.js'
 import type { NodeState, RecordAt, ReplicaNodes, Sight } from '../wire/replica-nodes.js'
 import { FlightError, type Quorum } from '../wire/wire.js'
 import { type Item, itemOf, recordBeside } from './repair-items.js'
+import { lockGone } from './repair-locks.js'
 import type { Counts, NodeAfterRepair, Outcome, Repaired } from './repaired.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -18,6 +19,8 @@ export interface RepairOptions {
   readonly signal: AbortSignal
   /** Told after each portion. */
   readonly progress: (counts: Counts, total: number) => void
+  /** Told of a record that waits for a lock which one node alone keeps still. */
+  readonly waiting?: (route: string, node: string) => void
 }
 
 /** A record that is just stored anew is listed or not: the second walk sees what the first could not. */
@@ -175,6 +178,8 @@ class Repair {
   }
 
   private async storeAnew(item: Item): Promise<Outcome> {
+    const { clock, waitMs } = this.engine.settings
+    const untilMs = clock.nowMs() + waitMs
     let lacking: readonly number[] = []
     for (let left = TRIES; left > 0; left--) {
       const handle = await acquired(item.locker, item.route, { label: LABEL })
@@ -193,8 +198,14 @@ class Repair {
       const [after] = await this.look([item])
       if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
       if (after !== undefined) lacking = [...after.missing, ...after.away]
+      const { nodes, options: { signal, waiting = () => undefined } } = this
+      if (await lockGone({ nodes, item, lacking, clock, untilMs, waitMs, signal, nameOf: (node) => this.nameOf(node), waiting: (name) => waiting(item.route, name) })) left++
     }
-    throw new Error(`${lacking.map((node) => this.states[node]?.name).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
+    throw new Error(`${lacking.map((node) => this.nameOf(node)).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
+  }
+
+  private nameOf(node: number): string {
+    return this.states[node]?.name ?? ''
   }
 
   /** With the lifetime that it has left: a visit would give it a new one. */

@@ -242,6 +242,20 @@ describe('a change of the list', () => {
   }, 30_000)
 })
 
+it('a lock that is left on the node that joins is waited for, which is said; one that stays is named', async () => {
+  const [a, b, c, d] = await servers(4)
+  const [old, both] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']])]
+  for (const id of ['one', 'two']) await count(managerOf(old), id)
+  await d?.commandText('add sess:one-lck 0 600 4\r\nleft')
+  const stays = await repair(both)
+  expect(jsonOf(stays)).toMatchObject({ changed: false, repaired: 1, locked: 1, failed: 0, failures: [expect.stringMatching(/LATCHKEY_LOCK_TIMEOUT.*keeps a lock of it still/)] })
+  expect(stays.err).toContain(`waits for a lock that tcp://${d?.address ?? ''} keeps`)
+  const ends = repair(both)
+  await d?.commandText('delete sess:one-lck')
+  expect(jsonOf(await ends)).toMatchObject({ changed: true, locked: 0, failed: 0 })
+  expect(await d?.commandText('get sess:one')).toContain('{"n":1}')
+}, 30_000)
+
 describe('a save path of a change', () => {
   it.each([
     ['tcp://a,tcp://b,tcp://c?change=leaves,tcp://d?change=joins&replicas=3', ''],

@@ -9,6 +9,7 @@ export async function repair({ manager, store, signal, clock }: Place, progress:
   const repaired = await repairAll(manager.engine, {
     leftSec: async (node, key) => store.nodes[node]?.ttlSec(key),
     signal,
+    waiting: (id, node) => progress(`${nameOf(id)}: waits for a lock that ${node} keeps`),
     progress: oncePerSecond(clock, (counts, total) => progress(`${String(total)} sessions: ${wordsOf(counts)}`)),
   })
   const { counts, nodes } = repaired
