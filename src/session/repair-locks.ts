@@ -10,7 +10,7 @@ const LOOK_EVERY_MS = 250
 export interface LeftLock {
   readonly nodes: ReplicaNodes
   readonly item: Item
-  /** Those that did not take the record. */
+  /** Those that have answered, and did not take the record. */
   readonly lacking: readonly number[]
   readonly clock: Clock
   readonly untilMs: number
@@ -28,6 +28,7 @@ export interface LeftLock {
  * @throws LockTimeoutError: it stands still.
  */
 export async function lockGone({ nodes, item, lacking, clock, untilMs, waitMs, signal, nameOf, waiting }: LeftLock): Promise<boolean> {
+  if (lacking.length === 0) return false
   let keeper = await keeperAmong(nodes, item, lacking)
   if (keeper === undefined) return false
   waiting(nameOf(keeper))

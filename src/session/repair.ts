@@ -199,7 +199,7 @@ class Repair {
       if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
       if (after !== undefined) lacking = [...after.missing, ...after.away]
       const { nodes, options: { signal, waiting = () => undefined } } = this
-      if (await lockGone({ nodes, item, lacking, clock, untilMs, waitMs, signal, nameOf: (node) => this.nameOf(node), waiting: (name) => waiting(item.route, name) })) left++
+      if (after !== undefined && (await lockGone({ nodes, item, lacking: after.missing, clock, untilMs, waitMs, signal, nameOf: (node) => this.nameOf(node), waiting: (name) => waiting(item.route, name) }))) left++
     }
     throw new Error(`${lacking.map((node) => this.nameOf(node)).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
   }
