@@ -1,8 +1,8 @@
 /** A lock that one node alone keeps, as its end was not heard there: the node takes no copy as long as it stands. */
 import { LockTimeoutError } from '../errors.js'
-import type { Clock } from '../system/clock.js'
 import type { ReplicaNodes } from '../wire/replica-nodes.js'
 import type { Item } from './repair-items.js'
+import type { SessionEngine } from './session-engine.js'
 
 /** How often it is looked for, in milliseconds: it ends with its lease, or is taken off by who has left it there. */
 const LOOK_EVERY_MS = 250
@@ -12,13 +12,11 @@ export interface LeftLock {
   readonly item: Item
   /** Those that have answered, and did not take the record. */
   readonly lacking: readonly number[]
-  readonly clock: Clock
+  readonly engine: SessionEngine
   readonly untilMs: number
-  readonly waitMs: number
-  readonly signal: AbortSignal
+  /** `waiting` is told once, of the node that is waited for. */
+  readonly options: { readonly signal: AbortSignal; readonly waiting?: ((route: string, node: string) => void) | undefined }
   readonly nameOf: (node: number) => string
-  /** Told once of the node that is waited for. */
-  readonly waiting: (node: string) => void
 }
 
 /**
@@ -27,13 +25,14 @@ export interface LeftLock {
  * @returns false: there was none.
  * @throws LockTimeoutError: it stands still.
  */
-export async function lockGone({ nodes, item, lacking, clock, untilMs, waitMs, signal, nameOf, waiting }: LeftLock): Promise<boolean> {
+export async function lockGone({ nodes, item, lacking, engine, untilMs, options, nameOf }: LeftLock): Promise<boolean> {
+  const { clock, waitMs } = engine.settings
   if (lacking.length === 0) return false
   let keeper = await keeperAmong(nodes, item, lacking)
   if (keeper === undefined) return false
-  waiting(nameOf(keeper))
+  options.waiting?.(item.route, nameOf(keeper))
   while (keeper !== undefined) {
-    signal.throwIfAborted()
+    options.signal.throwIfAborted()
     if (clock.nowMs() >= untilMs) {
       const message = `${nameOf(keeper)} keeps a lock of it still, after ${String(waitMs)} ms. It ends by itself, with its lease; run the repair again then.`
       throw new LockTimeoutError(message, { waitedMs: waitMs, holder: undefined })

@@ -178,8 +178,7 @@ class Repair {
   }
 
   private async storeAnew(item: Item): Promise<Outcome> {
-    const { clock, waitMs } = this.engine.settings
-    const untilMs = clock.nowMs() + waitMs
+    const untilMs = this.engine.settings.clock.nowMs() + this.engine.settings.waitMs
     let lacking: readonly number[] = []
     for (let left = TRIES; left > 0; left--) {
       const handle = await acquired(item.locker, item.route, { label: LABEL })
@@ -198,8 +197,8 @@ class Repair {
       const [after] = await this.look([item])
       if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
       if (after !== undefined) lacking = [...after.missing, ...after.away]
-      const { nodes, options: { signal, waiting = () => undefined } } = this
-      if (after !== undefined && (await lockGone({ nodes, item, lacking: after.missing, clock, untilMs, waitMs, signal, nameOf: (node) => this.nameOf(node), waiting: (name) => waiting(item.route, name) }))) left++
+      const { engine, nodes, options } = this
+      if (after !== undefined && (await lockGone({ engine, nodes, options, item, untilMs, lacking: after.missing, nameOf: (node) => this.nameOf(node) }))) left++
     }
     throw new Error(`${lacking.map((node) => this.nameOf(node)).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
   }
