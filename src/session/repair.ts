@@ -238,9 +238,9 @@ class Repair {
   private async concludeChange(isListed: boolean): Promise<Repaired> {
     const { counts, failures, states } = this
     const obstacle = this.obstacle(isListed) ?? ((await this.nodes.endChange(states)) ? undefined : 'again')
-    const nodes = states.map(({ name, state, isOnNew }): NodeAfterRepair => {
+    const nodes = states.map(({ name, state, isOnOld, isOnNew }): NodeAfterRepair => {
       const is = obstacle !== undefined ? state : isOnNew ? 'whole' : 'left'
-      return { name, was: state, is }
+      return { name, was: isOnOld ? state : 'joining', is }
     })
     return { counts, failures, nodes, obstacle, isChanged: obstacle === undefined }
   }

@@ -6,7 +6,8 @@ export type Counts = Readonly<Record<Outcome, number>>
 
 export interface NodeAfterRepair {
   readonly name: string
-  readonly was: NodeState['state']
+  /** `joining`: it was not on the list before. */
+  readonly was: NodeState['state'] | 'joining'
   /** `left`: it is not on the list any more. */
   readonly is: NodeState['state'] | 'left'
 }

@@ -249,10 +249,12 @@ it('a lock that is left on the node that joins is waited for, which is said; one
   await d?.commandText('add sess:one-lck 0 600 4\r\nleft')
   const stays = await repair(both)
   expect(jsonOf(stays)).toMatchObject({ changed: false, repaired: 1, locked: 1, failed: 0, failures: [expect.stringMatching(/LATCHKEY_LOCK_TIMEOUT.*keeps a lock of it still/)] })
+  const joins = { server: `tcp://${d?.address ?? ''}`, was: 'joining' }
+  expect(jsonOf(stays)).toMatchObject({ servers: expect.arrayContaining([{ ...joins, is: 'emptied' }]) as unknown })
   expect(stays.err).toContain(`waits for a lock that tcp://${d?.address ?? ''} keeps`)
   const ends = repair(both)
   await d?.commandText('delete sess:one-lck')
-  expect(jsonOf(await ends)).toMatchObject({ changed: true, locked: 0, failed: 0 })
+  expect(jsonOf(await ends)).toMatchObject({ changed: true, locked: 0, failed: 0, servers: expect.arrayContaining([{ ...joins, is: 'whole' }]) as unknown })
   expect(await d?.commandText('get sess:one')).toContain('{"n":1}')
 }, 30_000)
 

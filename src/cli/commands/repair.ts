@@ -44,8 +44,18 @@ function adviceFor({ obstacle, nodes, isChanged }: Repaired): string[] {
   return nodes.some(({ is }) => is === 'away') ? ['What the node that is away has missed is to be repaired when it is back: run it again then.'] : []
 }
 
-const stateOf = ({ was, is }: NodeAfterRepair): string =>
-  is === 'away' ? 'does not answer' : is === 'left' ? 'is not on the list any more' : is === 'new' ? 'has not been used yet' : is === 'emptied' ? 'came back empty, and is not whole yet' : was === is ? 'whole' : 'came back empty, and is whole again'
+function stateOf({ was, is }: NodeAfterRepair): string {
+  if (is === 'emptied') return was === 'joining' ? 'joins, and does not count yet' : 'came back empty, and is not whole yet'
+  if (is === 'whole') return was === 'joining' ? 'has joined' : was === 'emptied' ? 'came back empty, and is whole again' : 'whole'
+  return STATES[is]
+}
+
+const STATES = {
+  away: 'does not answer',
+  left: 'is not on the list any more',
+  new: 'has not been used yet',
+  foreign: 'is on another list',
+} as const
 
 const WORDS: Readonly<Record<Outcome, string>> = {
   same: 'on all nodes already',
