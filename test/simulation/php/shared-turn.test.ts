@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { rowsOf, thirdOf } from '../support/matrix.js'
-import { World } from '../support/world.js'
+import { rowsOf, thirdOf } from '../../support/matrix.js'
+import { World } from '../../support/world.js'
 
 const ID = 'a1b2c3d4e5f6a1b2c3d4e5f6a1'
 const LOCK = `memc.sess.key.lock.${ID}`
