@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { SessionManager } from 'latchkey'
+import { LockTimeoutError, SessionManager } from 'latchkey'
 import { honoSession, type RequestSession, withSession } from 'latchkey/fetch'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -85,5 +85,19 @@ describe('within honoSession', () => {
     expect(await second.json()).toEqual({ n: 1 })
     expect(cookiesOf(second)).toMatch(/^inner=/)
     expect(await (await site.request(ask(both))).json()).toEqual({ n: 2 })
+  })
+
+  it('composed without an onError: what is thrown below is answered by a refusal if it is the session\'s, and goes on if not', async () => {
+    const context = {
+      ...{ req: { raw: ask() }, error: undefined, finalized: false },
+      get res(): Response {
+        throw new Error('nobody has answered')
+      },
+      set: () => undefined,
+    }
+    const below = (error: Error): Promise<Response | undefined> => honoSession({ manager, secret: 's' })(context, () => Promise.reject(error))
+    const refusal = await below(new LockTimeoutError('It is locked.', { waitedMs: 1, holder: undefined }))
+    expect(refusal?.status).toBe(503)
+    await expect(below(new RangeError('mine'))).rejects.toThrow('mine')
   })
 })
