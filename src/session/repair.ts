@@ -134,7 +134,8 @@ class Repair {
   }
 
   private async look(items: readonly RecordAt[]): Promise<readonly Sight[]> {
-    const { incarnations, sights } = await this.nodes.look(items)
+    // Each portion would else wait for a node that does not answer, and there are thousands of them.
+    const { incarnations, sights } = await this.nodes.look(items, this.states.flatMap(({ node, state }) => (state === 'away' ? [node] : [])))
     for (const [node, incarnation] of incarnations) {
       const known = this.states[node]
       if (known?.state === 'emptied' && known.incarnation !== incarnation) this.wasEmptiedAgain = true

@@ -73,8 +73,12 @@ export interface ReplicaNodes {
    * @returns false: one of them has been emptied since, or does not answer.
    */
   endChange(states: readonly NodeState[]): Promise<boolean>
-  /** One flight to each node. Whatever is sent to a node is read behind the name of its life. */
-  look(records: readonly RecordAt[]): Promise<Sights>
+  /**
+   * One flight to each node. Whatever is sent to a node is read behind the name of its life.
+   *
+   * @param without these nodes, which count as away; none by default.
+   */
+  look(records: readonly RecordAt[], without?: readonly number[]): Promise<Sights>
   /**
    * From here on what the node does not have counts as "there is none".
    *

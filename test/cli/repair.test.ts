@@ -63,8 +63,8 @@ describe('latchkey repair', () => {
     const { replicaNodes } = engine.wire
     if (replicaNodes === undefined) throw new Error('no replicas')
     const look = replicaNodes.look.bind(replicaNodes)
-    const looked = vi.spyOn(replicaNodes, 'look').mockImplementation(async (records) => {
-      const sights = await look(records)
+    const looked = vi.spyOn(replicaNodes, 'look').mockImplementation(async (...asked) => {
+      const sights = await look(...asked)
       // The second one is under the lock.
       if (looked.mock.calls.length === 2) {
         await Promise.all(servers.map((server) => server.commandText('delete sess:ended-lck')))
@@ -129,6 +129,25 @@ describe('latchkey repair', () => {
     // What it was sent meanwhile comes late: the locks have gone on.
     await expect.poll(async () => jsonOf(await tool(['repair'])), { timeout: 30_000 }).toMatchObject({ repaired: 0, same: 2 })
     for (const id of ['known', 'new']) expect(await node(2).commandText(`get sess:${id}`)).toContain(id === 'known' ? '{"n":2}' : '{"n":1}')
+  })
+
+  it('asks a node that stands still once, and not for each portion of the sessions', async () => {
+    const manager = managerOf()
+    await Promise.all(ids.map((id) => count(manager, id)))
+    const [still] = servers
+    await still?.pause()
+    try {
+      const { engine } = managerOf({ deadlineMs: 1500 })
+      const { replicaNodes } = engine.wire
+      if (replicaNodes === undefined) throw new Error('no replicas')
+      const looked = vi.spyOn(replicaNodes, 'look')
+      const { counts, nodes } = await repair(engine, { leftSec: () => Promise.resolve(100), signal: new AbortController().signal, progress: () => undefined })
+      expect([counts.same, nodes[0]?.is]).toEqual([ids.length, 'away'])
+      expect(looked.mock.calls.length).toBeGreaterThan(1)
+      for (const [, without] of looked.mock.calls) expect(without).toEqual([0])
+    } finally {
+      still?.resume()
+    }
   })
 
   it('without one of the two others the node is not called whole', async () => {

@@ -72,12 +72,12 @@ export class Nodes implements ReplicaNodes {
     for await (const key of wire.keys(keyPrefix + prefix)) yield key.slice(keyPrefix.length)
   }
 
-  async look(records: readonly RecordAt[]): Promise<Sights> {
+  async look(records: readonly RecordAt[], without: readonly number[] = []): Promise<Sights> {
     const places = records.map(({ route }) => this.set.membersOf(route).map(({ index }) => index))
     const looked = await Promise.all(
       this.set.members.map(async (member) => {
         const mine = records.filter((_record, at) => places[at]?.includes(member.index))
-        return mine.length === 0 ? undefined : await this.lookAt(member, mine)
+        return mine.length === 0 || without.includes(member.index) ? undefined : await this.lookAt(member, mine)
       }),
     )
     const incarnations = new Map(looked.flatMap((one, node) => (one === undefined ? [] : [[node, one.incarnation] as const])))
