@@ -20,7 +20,7 @@ export class RequestLife {
 
   constructor(
     readonly held: HeldText<object>,
-    /** For how long a handler may go on holding the session when its client has left. */
+    /** For how long a handler may go on holding the session when its client has left (`LockOptions.clientGoneMs`). */
     private readonly clientGoneMs = 10_000,
     /** Makes a change of the session throw from now on, if it does not yet: it is let go of, and the change would be lost in silence. */
     private readonly protect?: () => void,

@@ -1,6 +1,6 @@
 /** A lock that one node alone keeps, as its end was not heard there: the node takes no copy as long as it stands. */
 import { LockTimeoutError } from '../errors.js'
-import type { ReplicaNodes } from '../wire/replica-nodes.js'
+import type { NodeState, RecordAt, Sight } from '../wire/replica-nodes.js'
 import type { Item } from './repair-items.js'
 import type { SessionEngine } from './session-engine.js'
 
@@ -8,7 +8,8 @@ import type { SessionEngine } from './session-engine.js'
 const LOOK_EVERY_MS = 250
 
 export interface LeftLock {
-  readonly nodes: ReplicaNodes
+  /** What the nodes have, but for those that do not answer. */
+  readonly look: (keys: readonly RecordAt[]) => Promise<readonly Sight[]>
   readonly item: Item
   /** Those that have answered, and did not take the record. */
   readonly lacking: readonly number[]
@@ -16,7 +17,7 @@ export interface LeftLock {
   readonly untilMs: number
   /** `waiting` is told once, of the node that is waited for. */
   readonly options: { readonly signal: AbortSignal; readonly waiting?: ((route: string, node: string) => void) | undefined }
-  readonly nameOf: (node: number) => string
+  readonly states: readonly NodeState[]
 }
 
 /**
@@ -25,11 +26,12 @@ export interface LeftLock {
  * @returns false: there was none.
  * @throws LockTimeoutError: it stands still.
  */
-export async function lockGone({ nodes, item, lacking, engine, untilMs, options, nameOf }: LeftLock): Promise<boolean> {
+export async function lockGone({ look, item, lacking, engine, untilMs, options, states }: LeftLock): Promise<boolean> {
   const { clock, waitMs } = engine.settings
   if (lacking.length === 0) return false
-  let keeper = await keeperAmong(nodes, item, lacking)
+  let keeper = await keeperAmong(look, item, lacking)
   if (keeper === undefined) return false
+  const nameOf = (node: number): string => states[node]?.name ?? ''
   options.waiting?.(item.route, nameOf(keeper))
   while (keeper !== undefined) {
     options.signal.throwIfAborted()
@@ -40,12 +42,12 @@ export async function lockGone({ nodes, item, lacking, engine, untilMs, options,
     await new Promise<void>((resolve) => {
       clock.setTimer(resolve, LOOK_EVERY_MS)
     })
-    keeper = await keeperAmong(nodes, item, lacking)
+    keeper = await keeperAmong(look, item, lacking)
   }
   return true
 }
 
-async function keeperAmong(nodes: ReplicaNodes, { route, lockKey }: Item, lacking: readonly number[]): Promise<number | undefined> {
-  const { sights: [lock] } = await nodes.look([{ route, key: lockKey }])
+async function keeperAmong(look: LeftLock['look'], { route, lockKey }: Item, lacking: readonly number[]): Promise<number | undefined> {
+  const [lock] = await look([{ route, key: lockKey }])
   return lacking.find((node) => lock !== undefined && !lock.missing.includes(node) && !lock.away.includes(node))
 }

@@ -133,7 +133,7 @@ class Repair {
     })
   }
 
-  private async look(items: readonly RecordAt[]): Promise<readonly Sight[]> {
+  private readonly look = async (items: readonly RecordAt[]): Promise<readonly Sight[]> => {
     // Each portion would else wait for a node that does not answer, and there are thousands of them.
     const { incarnations, sights } = await this.nodes.look(items, this.states.flatMap(({ node, state }) => (state === 'away' ? [node] : [])))
     for (const [node, incarnation] of incarnations) {
@@ -196,16 +196,13 @@ class Repair {
         if (!handle.isLeft) await handle.release()
       }
       const [after] = await this.look([item])
-      if (after !== undefined && after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
-      if (after !== undefined) lacking = [...after.missing, ...after.away]
-      const { engine, nodes, options } = this
-      if (after !== undefined && (await lockGone({ engine, nodes, options, item, untilMs, lacking: after.missing, nameOf: (node) => this.nameOf(node) }))) left++
+      if (after === undefined) continue
+      if (after.missing.length === 0 && (this.isWell(after) || after.away.length === 0)) return 'repaired'
+      lacking = [...after.missing, ...after.away]
+      const { engine, options, states, look } = this
+      if (await lockGone({ engine, options, states, look, item, untilMs, lacking: after.missing })) left++
     }
-    throw new Error(`${lacking.map((node) => this.nameOf(node)).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
-  }
-
-  private nameOf(node: number): string {
-    return this.states[node]?.name ?? ''
+    throw new Error(`${lacking.map((node) => this.states[node]?.name).join(' and ') || 'One of its nodes'} did not take it; does it answer, and has it room for it (its item size -I, its memory -m)?`)
   }
 
   /** With the lifetime that it has left: a visit would give it a new one. */

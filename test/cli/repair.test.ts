@@ -1,7 +1,9 @@
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { repair } from '../../src/session/repair.js'
+import type { SessionEngine } from '../../src/session/session-engine.js'
+import type { ReplicaNodes } from '../../src/wire/replica-nodes.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { repairUnwatched } from '../support/repair-unwatched.js'
 import { jsonOf, latchkey, type Outcome, type Surroundings } from './tool.js'
 
 interface Counter {
@@ -35,6 +37,12 @@ function managerOf(options: SessionManagerOptions = {}): SessionManager {
   return manager
 }
 
+function nodesOf({ engine }: SessionManager): { readonly engine: SessionEngine; readonly replicaNodes: ReplicaNodes } {
+  const { replicaNodes } = engine.wire
+  if (replicaNodes === undefined) throw new Error('no replicas')
+  return { engine, replicaNodes }
+}
+
 const tool = (args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> =>
   latchkey(args, { env: { LATCHKEY_SAVE_PATH: savePath }, ...surroundings })
 
@@ -59,9 +67,7 @@ describe('latchkey repair', () => {
     await count(manager, 'ended')
     await manager.destroy('ended')
     await node(0).commandText('delete sess:ended')
-    const { engine } = managerOf()
-    const { replicaNodes } = engine.wire
-    if (replicaNodes === undefined) throw new Error('no replicas')
+    const { engine, replicaNodes } = nodesOf(managerOf())
     const look = replicaNodes.look.bind(replicaNodes)
     const looked = vi.spyOn(replicaNodes, 'look').mockImplementation(async (...asked) => {
       const sights = await look(...asked)
@@ -72,7 +78,7 @@ describe('latchkey repair', () => {
       }
       return sights
     })
-    await repair(engine, { leftSec: () => Promise.resolve(100), signal: new AbortController().signal, progress: () => undefined })
+    await repairUnwatched(engine, 100)
     expect(looked.mock.calls.length).toBeGreaterThan(2)
     expect(await manager.peek('ended')).toEqual({ n: 1 })
   })
@@ -137,11 +143,9 @@ describe('latchkey repair', () => {
     const [still] = servers
     await still?.pause()
     try {
-      const { engine } = managerOf({ deadlineMs: 1500 })
-      const { replicaNodes } = engine.wire
-      if (replicaNodes === undefined) throw new Error('no replicas')
+      const { engine, replicaNodes } = nodesOf(managerOf({ deadlineMs: 1500 }))
       const looked = vi.spyOn(replicaNodes, 'look')
-      const { counts, nodes } = await repair(engine, { leftSec: () => Promise.resolve(100), signal: new AbortController().signal, progress: () => undefined })
+      const { counts, nodes } = await repairUnwatched(engine, 100)
       expect([counts.same, nodes[0]?.is]).toEqual([ids.length, 'away'])
       expect(looked.mock.calls.length).toBeGreaterThan(1)
       for (const [, without] of looked.mock.calls) expect(without).toEqual([0])
@@ -174,7 +178,7 @@ describe('latchkey repair', () => {
       }
       return 600
     }
-    const { obstacle, nodes } = await repair(manager.engine, { leftSec, signal: new AbortController().signal, progress: () => undefined })
+    const { obstacle, nodes } = await repairUnwatched(manager.engine, leftSec)
     expect([obstacle, nodes.map(({ is }) => is)]).toEqual(['again', ['emptied', 'whole', 'whole']])
     expect(await node(0).commandText('get sess:-lck')).toContain('emptied')
     expect((await tool(['repair'])).exitCode).toBe(0)

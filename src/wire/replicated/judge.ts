@@ -81,7 +81,7 @@ export function twins(one: string, other: string): FlightError {
 export const isGranted = ({ lock, mark }: Ballot): boolean => lock.status === 'ok' && lock.cas !== undefined && isOurs(mark)
 
 /** A node that was emptied, and that nobody has put on the list since, grants nothing; but it has said that it has no copy. */
-export const isHeard = ([, ballot]: readonly [number, Ballot]): boolean => isGranted(ballot) || (isUnlisted(ballot.mark) && ballot.copy === undefined)
+export const isHeard = (ballot: Ballot): boolean => isGranted(ballot) || (isUnlisted(ballot.mark) && ballot.copy === undefined)
 
 const isUnlisted = (mark: ReadMark | undefined): boolean => mark === undefined || mark.stage === 'unsaid'
 

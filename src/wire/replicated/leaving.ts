@@ -148,7 +148,7 @@ export class Leaving implements Question<Left> {
   /** A lock that was kept or handed on where it was not waited for any more: nobody counts it, and it would stand for a lease. */
   late(member: Member, { exit: { status, cas } }: Left): void {
     if (this.exit.op !== 'cas' || status !== 'ok' || cas === undefined) return
-    member.send(this.route, [{ op: 'cad', key: this.exit.key, cas }], { landed: () => undefined, failed: () => this.leave(member) })
+    member.takeOff(this.route, this.exit.key, cas, () => this.leave(member))
   }
 
   /**

@@ -70,6 +70,11 @@ export class Member {
     })
   }
 
+  /** Deletes a lock by its version, which nobody waits for. `lost` is told where it may stand there still. */
+  takeOff(route: string, lockKey: string, cas: Cas, lost: () => void): void {
+    this.send(route, [{ op: 'cad', key: lockKey, cas }], { landed: () => undefined, failed: lost })
+  }
+
   /** Asks for the mark, and what it stands there as. @throws FlightError */
   async readMark(getMark: Command): Promise<{ readonly mark: ReadMark | undefined; readonly cas: Cas | undefined }> {
     const [reply] = await this.flight('', [getMark])

@@ -96,7 +96,7 @@ export class Taking implements Question<Vote> {
   }
 
   private isEnough(granted: Votes, votes: Votes, council: Council): boolean {
-    return council.isMajority(nodesOf(granted)) && isComplete(votes.filter(isHeard), this.errand.set.quorum, council)
+    return council.isMajority(nodesOf(granted)) && isComplete(votes.filter(([, vote]) => isHeard(vote)), this.errand.set.quorum, council)
   }
 
   done(answers: readonly Answer<Vote>[]): void {
@@ -148,7 +148,7 @@ export class Taking implements Question<Vote> {
 
   private return(member: Member | undefined, { lock }: Vote): void {
     if (member === undefined || lock.status !== 'ok' || lock.cas === undefined) return
-    member.send(this.route, [{ op: 'cad', key: this.lockKey, cas: lock.cas }], { landed: () => undefined, failed: () => this.leave(member) })
+    member.takeOff(this.route, this.lockKey, lock.cas, () => this.leave(member))
   }
 
   private land(granted: Votes, votes: Votes, council: Council): void {

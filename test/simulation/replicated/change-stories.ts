@@ -1,6 +1,6 @@
 /** Stories of a list that is changed meanwhile: one node takes the place of another (stories.ts). */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
-import { awayFor, begun, BOTH, LEASE_SEC, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, RECORD, SmallWorld, type Story } from './small-world.js'
+import { awayFor, begun, BOTH, forgotten, LEASE_SEC, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, SmallWorld, type Story, without } from './small-world.js'
 
 const marks = (commands: readonly Command[], listed: string): boolean =>
   commands.some((command) => command.op === 'cas' && command.key === MARK && command.value.toString().endsWith(` ${listed}`))
@@ -24,7 +24,7 @@ async function oldDecidesTooLong(): Promise<string | undefined> {
   const away = [3]
   let stored: Promise<boolean> | undefined
   const store = async (): Promise<boolean> => {
-    const leave = await world.process(BOTH, (node) => awayFor(...away)(node, [])).hold('second')
+    const leave = await world.process(BOTH, without(away)).hold('second')
     away.push(1)
     return leave === undefined ? false : leave()
   }
@@ -41,7 +41,7 @@ async function oldKnowsTooLong(): Promise<string | undefined> {
   await begun(world)
   await world.during(world.process(BOTH).repair())
   const away = [2]
-  const store = await world.during(world.process(BOTH, (node) => awayFor(...away)(node, [])).hold('second'))
+  const store = await world.during(world.process(BOTH, without(away)).hold('second'))
   away.push(1)
   if (store === undefined || !(await world.during(store()))) return 'it was not stored'
   await world.empty(0)
@@ -80,8 +80,7 @@ async function changeUnbegun(): Promise<string | undefined> {
 /** Who has begun a session by the old list, before the change, stores it behind its end: the session's lock stood there, and no record. */
 async function changeOverlooksLocks(): Promise<string | undefined> {
   const world = new SmallWorld()
-  await world.during(world.process(OLD_ONLY).destroy())
-  await world.evict(RECORD, 0, 1, 2)
+  await forgotten(world)
   return storedBehind(world)
 }
 
@@ -95,7 +94,7 @@ async function changeTrustsItsEyes(): Promise<string | undefined> {
 
 async function storedBehind(world: SmallWorld): Promise<string | undefined> {
   const away: number[] = []
-  const store = await world.during(world.process(OLD_ONLY, (node) => awayFor(...away)(node, [])).hold('second'))
+  const store = await world.during(world.process(OLD_ONLY, without(away)).hold('second'))
   if (store === undefined) return 'it was not to be had'
   const changing = world.process(BOTH).repair()
   await world.pause(500)

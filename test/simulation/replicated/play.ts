@@ -13,6 +13,7 @@ import { createReplicatedWire, type ReplicatedWireOptions } from '../../../src/w
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { SeededRandom } from 'latchkey/testing'
+import { repairUnwatched } from '../../support/repair-unwatched.js'
 import { SimulatedServer } from '../simulated/server.js'
 import { SimulatedHost, SimulatedTime } from '../simulated/time.js'
 import { type Fate, SimulatedWire } from '../simulated/wire.js'
@@ -348,8 +349,7 @@ class Play {
   /** With all nodes there one repair is enough, and then no majority needs another node. */
   async repairAtLast(operator: Process): Promise<void> {
     operator.stage = this.lastStage
-    const options = { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined }
-    const { obstacle, failures, isChanged } = await repair(operator.manager.engine, options)
+    const { obstacle, failures, isChanged } = await repairUnwatched(operator.manager.engine, 600)
     if (obstacle !== undefined) this.flaws.push(`the last repair ended with ${obstacle}: ${[...failures.values()].map(String).join(', ')}`)
     if (isChanged) this.isChanged = true
     await this.askMajorities(true)

@@ -3,7 +3,6 @@
  * ten thousand, or never.
  */
 import { isAdvice, isOfProcesses, markKeyOf } from '../../../src/lock/protocol/key-layout.js'
-import { repair } from '../../../src/session/repair.js'
 import type { Repaired } from '../../../src/session/repaired.js'
 import { cycleByFlights } from '../../../src/wire/cycle.js'
 import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
@@ -11,6 +10,7 @@ import { createReplicatedWire } from '../../../src/wire/replicated/replicated-wi
 import { type Command, FlightError, type Wire } from '../../../src/wire/wire.js'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { keysOf } from '../../support/keys-of.js'
+import { repairUnwatched } from '../../support/repair-unwatched.js'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 
 const PREFIX = 'sess:'
@@ -159,7 +159,7 @@ export class Visitor {
   }
 
   repair(): Promise<Repaired> {
-    return repair(this.manager.engine, { leftSec: () => Promise.resolve(600), signal: new AbortController().signal, progress: () => undefined })
+    return repairUnwatched(this.manager.engine, 600)
   }
 }
 
@@ -175,11 +175,20 @@ export async function begun(world: SmallWorld): Promise<Visitor> {
   return visitor
 }
 
-export const awayFor =
-  (...nodes: readonly number[]): Before =>
+/** From here on the nodes are in use, and have nothing of the session. */
+export async function forgotten(world: SmallWorld, visitor = world.process(OLD_ONLY)): Promise<void> {
+  await world.during(visitor.destroy())
+  await world.evict(RECORD, 0, 1, 2)
+}
+
+/** @param away may change. */
+export const without =
+  (away: readonly number[]): Before =>
     (node) => {
-      if (nodes.includes(node)) throw new FlightError('not-sent', 'it is away')
+      if (away.includes(node)) throw new FlightError('not-sent', 'it is away')
     }
+
+export const awayFor = (...nodes: readonly number[]): Before => without(nodes)
 
 /** What is wrong with that; undefined: nothing. To refuse is all that can be done where nobody who is there knows. */
 export function lossIn(found: readonly string[] | undefined, acknowledged: readonly string[]): string | undefined {

@@ -4,7 +4,7 @@
  */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
 import { storiesOfChange } from './change-stories.js'
-import { awayFor, begun, LEASE_SEC, LOCK, lossIn, OLD_ONLY, RECORD, SmallWorld, type Story } from './small-world.js'
+import { awayFor, begun, forgotten, LEASE_SEC, LOCK, lossIn, OLD_ONLY, RECORD, SmallWorld, type Story, type Visitor, without } from './small-world.js'
 
 const storesRecord = (commands: readonly Command[]): boolean => commands.some(({ op, key }) => key === RECORD && op !== 'get')
 
@@ -46,7 +46,7 @@ async function writesElsewhere(): Promise<string | undefined> {
   await begun(world)
   await world.lock(2)
   const away: number[] = []
-  const store = await world.during(world.process(OLD_ONLY, (node) => awayFor(...away)(node, [])).hold('second'))
+  const store = await world.during(world.process(OLD_ONLY, without(away)).hold('second'))
   await world.evict(LOCK, 0, 2)
   const storeNext = await world.during(world.process(OLD_ONLY, awayFor(1)).hold('third'))
   if (store === undefined || storeNext === undefined) return 'it was not to be had'
@@ -77,6 +77,14 @@ async function repairDestroys(): Promise<string | undefined> {
   return lossIn(await world.during(visitor.names()), ['second'])
 }
 
+/** Holds a session that is new, on the two nodes that are left. It has stored before, so that where nothing else decides its copy is the later one. */
+async function holdsNew(world: SmallWorld, holder: Visitor, away: number[], gone: number): ReturnType<Visitor['hold']> {
+  await world.during(holder.add('first'))
+  await forgotten(world, holder)
+  away.push(gone)
+  return world.during(holder.hold('second'))
+}
+
 /**
  * Who holds a new session has its lock on two nodes, one of which is emptied and repaired. Two nodes without that lock then serve another one.
  * The first one's copy, stored late on one node, has no node in common with the other one's by which it would be told which is newer.
@@ -84,12 +92,8 @@ async function repairDestroys(): Promise<string | undefined> {
 async function repairOverlooksLocks(): Promise<string | undefined> {
   const world = new SmallWorld()
   const away: number[] = []
-  const holder = world.process(OLD_ONLY, (node) => awayFor(...away)(node, []))
-  await world.during(holder.add('first'))
-  await world.during(holder.destroy())
-  await world.evict(RECORD, 0, 1, 2)
-  away.push(0)
-  const store = await world.during(holder.hold('second'))
+  const holder = world.process(OLD_ONLY, without(away))
+  const store = await holdsNew(world, holder, away, 0)
   if (store === undefined) return 'it was not to be had'
   await world.empty(1)
   const repairing = world.process(OLD_ONLY).repair()
@@ -113,14 +117,10 @@ async function beginsTwice(isLate: (commands: readonly Command[]) => boolean): P
   const over = new Promise<void>((resolve) => (goOn = resolve))
   const away: number[] = []
   const holder = world.process(OLD_ONLY, async (node, commands) => {
-    awayFor(...away)(node, commands)
+    await without(away)(node, commands)
     if (away.length > 0 && isLate(commands)) await over
   })
-  await world.during(holder.add('first'))
-  await world.during(holder.destroy())
-  await world.evict(RECORD, 0, 1, 2)
-  away.push(2)
-  const store = await world.during(holder.hold('second'))
+  const store = await holdsNew(world, holder, away, 2)
   if (store === undefined) return 'it was not to be had'
   away.push(1)
   const storing = store()
@@ -162,8 +162,7 @@ async function straightOneIsEnough(): Promise<string | undefined> {
  */
 async function repairsUnheard(): Promise<string | undefined> {
   const world = new SmallWorld()
-  await world.during(world.process(OLD_ONLY).destroy())
-  await world.evict(RECORD, 0, 1, 2)
+  await forgotten(world)
   if (!(await world.during(world.process(OLD_ONLY, awayFor(2)).add('first')))) return 'it was not stored'
   await world.empty(1)
   const operator = world.process(OLD_ONLY, (node, commands) => {

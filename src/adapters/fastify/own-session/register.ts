@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
-import { cookieFormOf } from '../../http/own-cookie.js'
 import { playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { OwnSession } from './own-session.js'
-import type { FastifyCookieForm } from './session-cookie.js'
+import { fastifyFormOf } from './session-cookie.js'
 import type { Data } from './session-methods.js'
 
 /** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
@@ -16,7 +15,7 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
     throw new InvalidOptionError('@fastify/cookie has no secret to sign with: app.register(cookie, { secret }).')
   }
   const { manager, label = labelOf, clientGoneMs, readOnly, lifetimeSec = options.cookie?.maxAge } = options
-  const form: FastifyCookieForm = cookieFormOf(manager, options)
+  const form = fastifyFormOf(options)
   const ownOf = playLives(app, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
     return new OwnSession(manager, form, reply, settings)

@@ -1,8 +1,14 @@
 import type { FastifyReply } from 'fastify'
-import type { CookieForm, OwnCookie } from '../../http/own-cookie.js'
+import { type CookieForm, cookieFormOf, type OwnCookie } from '../../http/own-cookie.js'
 import type { OwnSessionOptions } from '../options.js'
 
 export type FastifyCookieForm = CookieForm<NonNullable<OwnSessionOptions['cookie']>>
+
+export function fastifyFormOf({ manager, ...options }: OwnSessionOptions): FastifyCookieForm {
+  const form: FastifyCookieForm = cookieFormOf(manager, options)
+  // Without a word @fastify/cookie says `lax`.
+  return { ...form, attributes: { sameSite: false, ...form.attributes } }
+}
 
 /** The cookie that holds the session's id, signed by @fastify/cookie unless it is PHP's: of one request, and of the response to it. */
 export class FastifyCookie implements OwnCookie {
@@ -32,12 +38,11 @@ export class FastifyCookie implements OwnCookie {
 
   set(id: string, maxAge = this.form.attributes.maxAge): void {
     const { name, attributes, isSigned } = this.form
-    // Without a word @fastify/cookie says `lax`.
-    this.reply.setCookie(name, id, { sameSite: false, ...attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: isSigned })
+    this.reply.setCookie(name, id, { ...attributes, ...(maxAge === undefined ? {} : { maxAge }), signed: isSigned })
   }
 
   clear(): void {
     const { name, attributes } = this.form
-    this.reply.clearCookie(name, { sameSite: false, ...attributes })
+    this.reply.clearCookie(name, attributes)
   }
 }
