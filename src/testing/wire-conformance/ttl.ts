@@ -63,10 +63,14 @@ export const ttlCases: Plays = [
 
   ['a write that is refused extends nothing', async ({ wire, advance }) => {
     const { key, cas: stale } = await stored(wire, 'old')
-    await run(wire, { op: 'cas', key, value: text('new'), ttlSec: 1, cas: stale })
-    await run(wire, { op: 'cas', key, value: text('no'), ttlSec: 100, cas: stale })
-    await run(wire, { op: 'add', key, value: text('no'), ttlSec: 100 })
-    await advance(1500)
+    // Of 3 s, so that it is there still when it is to be written again: one of 1 s may be gone by then.
+    await run(wire, { op: 'cas', key, value: text('new'), ttlSec: 3, cas: stale })
+    const refused = [
+      await run(wire, { op: 'cas', key, value: text('no'), ttlSec: 100, cas: stale }),
+      await run(wire, { op: 'add', key, value: text('no'), ttlSec: 100 }),
+    ]
+    assert.deepEqual(statusesOf(refused), ['exists', 'exists'])
+    await advance(3500)
     await expectMissing(wire, key)
   }],
 
