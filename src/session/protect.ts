@@ -26,29 +26,33 @@ export function own<T extends object>(data: T): T {
   return data
 }
 
+type Fields = Readonly<Record<string, unknown>>
+
+const isFields = (part: unknown): part is Fields => typeof part === 'object' && part !== null
+
 /** As own(), of all that was just decoded, before anybody sees it: what is put into it later is not marked. */
 export function ownAll<T extends object>(decoded: T): T {
-  const todo: object[] = [decoded]
-  const mark = (part: unknown): void => {
-    if (typeof part !== 'object' || part === null || owned.has(part)) return
-    owned.add(part)
-    todo.push(part)
-  }
-  owned.add(decoded)
+  const todo: Fields[] = []
+  mark(decoded, todo)
   for (let data = todo.pop(); data !== undefined; data = todo.pop()) {
-    if (Array.isArray(data)) for (const part of data) mark(part)
-    else if (!ArrayBuffer.isView(data)) markFields(data, mark)
+    if (Array.isArray(data)) for (const part of data) mark(part, todo)
+    else if (!ArrayBuffer.isView(data)) markFields(data, todo)
   }
   return decoded
 }
 
-function markFields(data: object, mark: (part: unknown) => void): void {
-  const fields: Readonly<Record<string, unknown>> = { ...data }
-  for (const name in fields) mark(fields[name])
+function mark(part: unknown, todo: Fields[]): void {
+  if (!isFields(part) || owned.has(part)) return
+  owned.add(part)
+  todo.push(part)
+}
+
+function markFields(data: Fields, todo: Fields[]): void {
+  for (const name in data) if (Object.hasOwn(data, name)) mark(data[name], todo)
   if (data instanceof Map || data instanceof Set) {
     for (const [key, value] of data.entries() as Iterable<[unknown, unknown]>) {
-      mark(key)
-      mark(value)
+      mark(key, todo)
+      mark(value, todo)
     }
   }
 }
