@@ -1,6 +1,6 @@
 /** Stories of a list that is changed meanwhile: one node takes the place of another (stories.ts). */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
-import { awayFor, begun, BOTH, forgotten, LEASE_SEC, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, SmallWorld, type Story, without } from './small-world.js'
+import { awayFor, begun, BOTH, forgotten, LEASE_SEC, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, RECORD, SmallWorld, type Story, without } from './small-world.js'
 
 const marks = (commands: readonly Command[], listed: string): boolean =>
   commands.some((command) => command.op === 'cas' && command.key === MARK && command.value.toString().endsWith(` ${listed}`))
@@ -107,6 +107,21 @@ async function storedBehind(world: SmallWorld): Promise<string | undefined> {
   return isChanged ? lossIn(await world.during(world.process(NEW_ONLY, awayFor(1)).names()), acknowledged) : 'the list was not changed'
 }
 
+/**
+ * The list was changed, and the node that has joined is emptied: for those who go by the change it is on no list. One node has the session and
+ * one has evicted it, and with what that third one says all have spoken.
+ */
+async function unlistedIsSilent(): Promise<string | undefined> {
+  const world = new SmallWorld()
+  await begun(world)
+  const { isChanged } = await world.during(world.process(BOTH).repair())
+  if (!isChanged) return 'the list was not changed'
+  await world.evict(RECORD, 1)
+  await world.empty(3)
+  if (!(await world.during(world.process(BOTH).add('second')))) return 'the session could not be had, though all nodes were there'
+  return lossIn(await world.during(world.process(BOTH).names()), ['first', 'second'])
+}
+
 export const storiesOfChange: Readonly<Record<string, Story>> = {
-  ...{ oneMajority, oldDecidesTooLong, oldKnowsTooLong, newDecidesTooEarly, changeUnbegun, changeOverlooksLocks, changeTrustsItsEyes },
+  ...{ unlistedIsSilent, oneMajority, oldDecidesTooLong, oldKnowsTooLong, newDecidesTooEarly, changeUnbegun, changeOverlooksLocks, changeTrustsItsEyes },
 }

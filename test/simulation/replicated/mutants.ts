@@ -117,9 +117,3 @@ export const mutants: readonly Mutant[] = [
   one('repairsNoTombstones', 'A repair leaves out the sessions that were destroyed.', `if (handle.record === undefined) {`, `if (handle.record?.length === 0) return 'gone'
         if (handle.record === undefined) {`),
 ]
-
-/**
- * Runs that show a mutant which drawn ones show once in a thousand, or less: a lock that nobody has stood there, or a session could not be
- * had with all nodes there. Where the shipped code draws otherwise than it did, another run is to be searched for.
- */
-export const seeds: Readonly<Record<string, number>> = { looksInVain: 1151, keepsUnclear: 2_000_860, forgetsLate: 2_009_567, unlistedIsSilent: 3_003_264 }

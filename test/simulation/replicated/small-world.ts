@@ -55,6 +55,9 @@ export class SmallWorld {
   private readonly stores = [0, 1, 2, 3].map(() => createMemoryWire({ clock: this.clock }))
   private processes = 0
 
+  /** @param leaseSec of all processes. */
+  constructor(private readonly leaseSec = LEASE_SEC) {}
+
   process({ list, before: old }: Path, before: Before = () => undefined): Visitor {
     const { clock } = this
     const random = new SeededRandom(++this.processes)
@@ -67,7 +70,7 @@ export class SmallWorld {
       before: old && { list: old.name, ranked: () => at(old), has: has(old) },
       kindOf: (key) => (isAdvice(key) ? 'advice' : isOfProcesses(key) ? 'lock' : 'record'),
     })
-    return new Visitor(new SessionManager({ wire, clock, random, prefix: PREFIX, leaseSec: LEASE_SEC, deadlineMs: 2100 }))
+    return new Visitor(new SessionManager({ wire, clock, random, prefix: PREFIX, leaseSec: this.leaseSec, deadlineMs: 2100 }))
   }
 
   private wireTo(node: number, before: Before): Wire {
@@ -141,12 +144,19 @@ export class Visitor {
     return leave === undefined ? false : leave()
   }
 
-  /** @returns what stores the session and lets go of it, and tells whether that was acknowledged; undefined: it was not to be had. */
-  async hold(name: string): Promise<(() => Promise<boolean>) | undefined> {
+  /**
+   * @param how it is left: stored and let go of at once, or one after the other.
+   * @returns what leaves the session, and tells whether it was stored; undefined: it was not to be had.
+   */
+  async hold(name: string, how: 'release' | 'save' = 'release'): Promise<(() => Promise<boolean>) | undefined> {
     const session = await this.manager.start<Partial<Cart>>(ID).catch(ifRefused)
     if (session === undefined) return undefined
     session.data.names = [...(session.data.names ?? []), name]
-    return () => session.release().then(() => true, (error: unknown) => ifRefused(error) ?? false)
+    return async () => {
+      const isStored = await session[how]().then(() => true, (error: unknown) => ifRefused(error) ?? false)
+      await session.abort()
+      return isStored
+    }
   }
 
   destroy(): Promise<void> {

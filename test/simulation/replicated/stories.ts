@@ -1,9 +1,10 @@
 /**
  * Stories of sessions on several nodes that drawn runs meet seldom or never, each with the rule that it shows: with the mutant of its name
- * something is lost. `npm run simulate -- --replicated` plays them as they are, and with their mutants.
+ * something is lost, or not to be had. `npm run simulate -- --replicated` plays them as they are, and with their mutants.
  */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
 import { storiesOfChange } from './change-stories.js'
+import { storiesOfLocks } from './lock-stories.js'
 import { awayFor, begun, forgotten, LEASE_SEC, LOCK, lossIn, OLD_ONLY, RECORD, SmallWorld, type Story, type Visitor, without } from './small-world.js'
 
 const storesRecord = (commands: readonly Command[]): boolean => commands.some(({ op, key }) => key === RECORD && op !== 'get')
@@ -191,4 +192,5 @@ async function oneNameForAll(): Promise<string | undefined> {
 export const stories: Readonly<Record<string, Story>> = {
   ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard, reservesBlindly, repairLeavesPlaces },
   ...storiesOfChange,
+  ...storiesOfLocks,
 }
