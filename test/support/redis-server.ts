@@ -79,10 +79,10 @@ export class RedisProcess extends ServerProcess {
     return { binary, args: [...listen, ...own, ...cluster, ...inTls, ...args] }
   }
 
-  /** It may not answer, or not yet. */
-  protected async isReady(): Promise<boolean> {
+  /** It may not answer, or not yet. It is asked when it says that it is ready: to ask it all the time slows its start down. */
+  protected async isReady(said: string): Promise<boolean> {
     try {
-      return /PONG|NOAUTH|LOADING/.test(await this.command('PING'))
+      return /ready to accept connections/i.test(said) && /PONG|NOAUTH|LOADING/.test(await this.command('PING'))
     } catch {
       return false
     }

@@ -33,6 +33,8 @@ export interface CommandLine {
 
 export const HOST = '127.0.0.1'
 const START_DEADLINE_MS = 10_000
+/** Much more than a server prints between two looks, so that none misses the line that says that it is ready. */
+const SAID_LENGTH = 20_000
 const POLL_MS = 2
 
 export abstract class ServerProcess implements AsyncDisposable {
@@ -53,7 +55,7 @@ export abstract class ServerProcess implements AsyncDisposable {
 
   /** Resolves when the server that `make` makes answers. */
   protected static async started<S extends ServerProcess>(name: string, options: ServerOptions, make: (place: Place) => S): Promise<S> {
-    const directory = mkdtempSync(join(tmpdir(), `latchkey-${name}-`))
+    const directory = mkdtempSync(join((watchdog ??= new Watchdog()).directory, `${name}-`))
     const given = options.unixSocket === true ? 0 : options.port
     const server = make({ directory, own: given === undefined ? await ownPort() : { port: given, release: () => undefined } })
     try {
@@ -68,8 +70,8 @@ export abstract class ServerProcess implements AsyncDisposable {
   /** How it is started anew; what an earlier run has left is removed. */
   protected abstract commandLine(): CommandLine
 
-  /** Whether it can be used, soon after it was started. */
-  protected abstract isReady(): boolean | Promise<boolean>
+  /** Whether it can be used, soon after it was started. @param said the end of what it has printed. */
+  protected abstract isReady(said: string): boolean | Promise<boolean>
 
   get socketPath(): string {
     return join(this.directory, `${this.name}.sock`)
@@ -151,13 +153,14 @@ export abstract class ServerProcess implements AsyncDisposable {
     const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env === undefined ? {} : { env }) })
     let complaint = ''
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)))
+      stream.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-SAID_LENGTH)))
     }
-    const watchdog = killWithThisProcess(child.pid, this.directory)
+    const { pid } = child
+    if (pid !== undefined) watchdog?.guard(pid)
     this.child = child
     this.exited = new Promise((resolve) => {
       const gone = (): void => {
-        watchdog?.kill('SIGKILL')
+        if (pid !== undefined) watchdog?.leave(pid)
         if (this.child === child) this.child = undefined
         resolve()
       }
@@ -170,7 +173,7 @@ export abstract class ServerProcess implements AsyncDisposable {
     try {
       await poll(`${this.name} did not start`, async () => {
         if (this.child !== child) throw new Error(`${this.name} exited: ${complaint.trim()}`)
-        return this.isReady()
+        return this.isReady(complaint)
       })
     } catch (error) {
       await this.kill()
@@ -187,15 +190,38 @@ export abstract class ServerProcess implements AsyncDisposable {
   }
 }
 
-/** Starts a shell that sees its input close when this process dies, however it dies, and then kills and cleans up. */
-function killWithThisProcess(pid: number | undefined, directory: string): ChildProcess | undefined {
-  if (pid === undefined) return undefined
-  const cleanUp = ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), directory]
-  const watchdog = spawn('sh', cleanUp, { stdio: ['pipe', 'ignore', 'ignore'] })
-  watchdog.on('error', () => undefined)
-  watchdog.unref()
-  return watchdog
+/**
+ * A shell that sees its input close when this process dies, however it dies. Then it kills the servers that it was told of last,
+ * and removes their files. One for all of them: to start another beside each server took as long as the server itself.
+ */
+class Watchdog {
+  readonly directory = mkdtempSync(join(tmpdir(), 'latchkey-servers-'))
+  private readonly guarded = new Set<number>()
+  private readonly shell: ChildProcess
+
+  constructor() {
+    const script = 'pids=; while read -r line; do pids=$line; done; for pid in $pids; do kill -9 "$pid"; done; rm -rf "$0"'
+    this.shell = spawn('sh', ['-c', script, this.directory], { stdio: ['pipe', 'ignore', 'ignore'] })
+    this.shell.on('error', () => undefined).unref()
+    this.shell.stdin?.on('error', () => undefined)
+  }
+
+  guard(pid: number): void {
+    this.guarded.add(pid)
+    this.tell()
+  }
+
+  leave(pid: number): void {
+    this.guarded.delete(pid)
+    this.tell()
+  }
+
+  private tell(): void {
+    this.shell.stdin?.write(`${[...this.guarded].join(' ')}\n`)
+  }
 }
+
+let watchdog: Watchdog | undefined
 
 async function poll(failure: string, done: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + START_DEADLINE_MS
