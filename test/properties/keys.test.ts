@@ -4,6 +4,7 @@ import { InvalidIdError } from '../../src/errors.js'
 import { type KeyLayout, type SessionKeys, SuffixLayout } from '../../src/lock/protocol/key-layout.js'
 import type { Via } from '../../src/wire/memcached/save-path.js'
 import { traitsOf } from '../../src/wire/memcached/traits.js'
+import { anyText } from '../support/any-text.js'
 import { runsOf } from '../support/matrix.js'
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
@@ -13,7 +14,7 @@ const suffixed = fc
   .map(([stem, suffix]) => stem + suffix)
 const id = fc.oneof(
   fc.string({ unit: visible, maxLength: 260 }),
-  fc.string({ unit: 'binary', maxLength: 260 }),
+  anyText({ maxLength: 260 }),
   suffixed,
 )
 const MEMCACHED_KEY = /^[\x21-\x7e]{1,250}$/

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { SeededRandom, VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { describeHolder, readToken, TokenMint } from '../../src/lock/protocol/lock-token.js'
+import { anyText } from '../support/any-text.js'
 import { runsOf } from '../support/matrix.js'
 
-const text = fc.string({ unit: 'binary', maxLength: 300 })
+const text = anyText({ maxLength: 300 })
 const mintOf = (seed: number, host = 'web1', pid = 1): TokenMint =>
   new TokenMint(new VirtualClock(), new SeededRandom(seed), { host, pid })
 
