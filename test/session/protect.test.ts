@@ -253,10 +253,10 @@ describe('what the application owns', () => {
   })
 })
 
-it('a hundred thousand levels are no deeper than one', () => {
+it('twenty thousand levels are no deeper than one', () => {
   const nested = (): object => {
     let data = {}
-    for (let level = 0; level < 100_000; level++) data = { data }
+    for (let level = 0; level < 20_000; level++) data = { data }
     return data
   }
   for (const data of [nested(), ownAll(nested())]) {
