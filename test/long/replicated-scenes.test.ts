@@ -1,12 +1,10 @@
 /** Sessions on three memcached, directly and through real proxies that are pipes to each, while nodes die: nothing acknowledged is lost. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
-import { LagMeter } from '../faults/lag-meter.js'
 import { Clicks } from '../support/clicks.js'
-import { until } from '../support/until.js'
 import { missingRoad, PIPE_ROADS, type PipeRoad, ThreeNodes } from '../support/pipes.js'
+import { played, type Told } from '../support/played-clicks.js'
 
 const IDS = Array.from({ length: 12 }, (_, index) => `id-${String(index)}`)
 const CLIENTS = 6
@@ -25,8 +23,6 @@ interface Scene {
   /** @param areBack resolves when all nodes answer all managers. */
   readonly play: (nodes: Nodes, clicks: Clicks, areBack: () => Promise<void>) => Promise<void>
 }
-
-const allUp = async (manager: SessionManager): Promise<boolean> => (await manager.health()).nodes.every(({ isUp }) => isUp)
 
 const allGoOn = (nodes: Nodes): void => {
   for (const node of nodes) node.resume()
@@ -99,31 +95,11 @@ const REFUSED: readonly Scene[] = [
   },
 ]
 
-interface Told {
-  readonly lost: number
-  readonly acknowledged: number
-  readonly longestGapMs: number
-  readonly codes: readonly string[]
-}
-
 async function told(road: PipeRoad, { play }: Scene): Promise<Told> {
   await using three = await ThreeNodes.start(road)
-  using lag = new LagMeter()
-  const fromMs = performance.now()
-  const managers = [1, 2].map(() => new SessionManager({ savePath: three.savePath, ...OPTIONS }))
   const clicks = new Clicks(IDS, THINK_MS)
-  await clicks.during(managers, CLIENTS, async () => {
-    await clicks.acknowledgeMore(CLICKS)
-    await play(three.nodes, clicks, () => until('all nodes are back', async () => (await Promise.all(managers.map(allUp))).every(Boolean)))
-  })
-  await Promise.all(managers.map((manager) => manager.close({ graceMs: 0 })))
-  const manager = new SessionManager({ savePath: three.savePath, ...OPTIONS })
-  const { lost, tooMany } = await clicks.judge(manager)
-  await manager.close()
-  expect(clicks.strangers).toEqual([])
-  expect(tooMany).toBe(0)
-  const longestGapMs = Math.max(0, clicks.longestGapMs - lag.between(fromMs, performance.now()))
-  return { lost, acknowledged: clicks.acknowledged, longestGapMs, codes: [...clicks.codes.keys()].sort() }
+  // Not before it is over are the nodes stopped.
+  return await played({ savePath: three.savePath, options: OPTIONS, clicks, clients: CLIENTS, atFirst: CLICKS, play: ({ areBack }) => play(three.nodes, clicks, areBack) })
 }
 
 const table: string[] = []

@@ -7,9 +7,21 @@ import { until } from './until.js'
 /** A session lists its clicks: at least those that were acknowledged, and besides at most what nobody knows. */
 interface Clicked {
   readonly id: string
-  readonly acknowledged: Set<number>
+  /** With the click that had begun the session when it was made. */
+  readonly acknowledged: Map<number, number>
   readonly unknown: Set<number>
   lastMs: number
+}
+
+type Clickable = Pick<SessionManager, 'run'>
+
+export interface Judged {
+  /** Acknowledged changes that are not there. */
+  readonly lost: number
+  /** Those among them whose session is gone as a whole, or has begun anew since. */
+  readonly forgotten: number
+  /** Changes that nobody made, or that are there twice. */
+  readonly tooMany: number
 }
 
 /** Between two tries of a client whose click failed. */
@@ -28,8 +40,8 @@ export class Clicks {
   longestGapMs = 0
 
   /** @param thinkMs what a client waits between two clicks. */
-  constructor(ids: readonly string[], private readonly thinkMs = 0) {
-    this.#sessions = ids.map((id) => ({ id, acknowledged: new Set(), unknown: new Set(), lastMs: 0 }))
+  constructor(readonly ids: readonly string[], private readonly thinkMs = 0) {
+    this.#sessions = ids.map((id) => ({ id, acknowledged: new Map(), unknown: new Set(), lastMs: 0 }))
   }
 
   get acknowledged(): number {
@@ -47,41 +59,58 @@ export class Clicks {
     return until(`${String(enough)} clicks are acknowledged`, async () => this.#acknowledgedOf(id) >= enough)
   }
 
-  /** Clicks until `meanwhile` is over. */
-  async during(managers: readonly Pick<SessionManager, 'run'>[], clientsEach: number, meanwhile: () => Promise<void>): Promise<void> {
+  /** Clicks until `meanwhile` is over: each client has a manager, and clicks on all sessions. */
+  during(managers: readonly Clickable[], clientsEach: number, meanwhile: () => Promise<void>): Promise<void> {
+    const clients = managers.flatMap((manager) => Array.from({ length: clientsEach }, () => [[manager], this.#sessions] as const))
+    return this.#during(clients, meanwhile)
+  }
+
+  /** The same where each session is one client's, who goes to any of the managers. */
+  duringVisits(managers: readonly Clickable[], meanwhile: () => Promise<void>): Promise<void> {
+    return this.#during(this.#sessions.map((session) => [managers, [session]] as const), meanwhile)
+  }
+
+  async #during(clients: readonly (readonly [readonly Clickable[], readonly Clicked[]])[], meanwhile: () => Promise<void>): Promise<void> {
     this.#isOver = false
     for (const session of this.#sessions) session.lastMs = performance.now()
-    const clients = managers.flatMap((manager) => Array.from({ length: clientsEach }, () => this.#click(manager)))
+    const clicking = clients.map(([managers, sessions]) => this.#click(managers, sessions))
     try {
       await meanwhile()
     } finally {
       this.#isOver = true
     }
-    await Promise.all(clients)
+    await Promise.all(clicking)
   }
 
-  /** Acknowledged changes that are not there, and changes that nobody made. */
-  async judge(manager: SessionManager): Promise<{ readonly lost: number; readonly tooMany: number }> {
-    let [lost, tooMany] = [0, 0]
+  /** What is stored now, beside what was acknowledged. */
+  async judge(manager: SessionManager): Promise<Judged> {
+    const judged = { lost: 0, forgotten: 0, tooMany: 0 }
     for (const { id, acknowledged, unknown } of this.#sessions) {
       const stored = clicksIn(await manager.peek(id))
       const there = new Set(stored)
-      for (const click of acknowledged) if (!there.has(click)) lost++
-      tooMany += stored.length - there.size
-      for (const click of there) if (!acknowledged.has(click) && !unknown.has(click)) tooMany++
+      for (const [click, first] of acknowledged) {
+        if (there.has(click)) continue
+        judged.lost++
+        if (first !== stored[0]) judged.forgotten++
+      }
+      judged.tooMany += stored.length - there.size
+      for (const click of there) if (!acknowledged.has(click) && !unknown.has(click)) judged.tooMany++
     }
-    return { lost, tooMany }
+    return judged
   }
 
-  async #click(manager: Pick<SessionManager, 'run'>): Promise<void> {
+  async #click(managers: readonly Clickable[], sessions: readonly Clicked[]): Promise<void> {
     while (!this.#isOver) {
-      const session = this.#random.pick(this.#sessions)
+      const session = this.#random.pick(sessions)
       const click = ++this.#clicks
+      let first = click
       try {
-        await manager.run(session.id, ({ data }) => {
-          data['clicks'] = [...clicksIn(data), click]
+        await this.#random.pick(managers).run(session.id, ({ data }) => {
+          const before = clicksIn(data)
+          first = before[0] ?? click
+          data['clicks'] = [...before, click]
         })
-        session.acknowledged.add(click)
+        session.acknowledged.set(click, first)
         const nowMs = performance.now()
         this.longestGapMs = Math.max(this.longestGapMs, nowMs - session.lastMs)
         session.lastMs = nowMs

@@ -17,8 +17,10 @@ export class ThreeNodes implements AsyncDisposable {
     private readonly proxy: Proxy | undefined,
   ) {}
 
-  static async start(road: PipeRoad): Promise<ThreeNodes> {
-    const nodes = await Promise.all([MemcachedServer.start(), MemcachedServer.start(), MemcachedServer.start()])
+  /** @param argsOf what is added to the command line of a node. */
+  static async start(road: PipeRoad, argsOf: (node: number) => readonly string[] = () => []): Promise<ThreeNodes> {
+    const start = (node: number): Promise<MemcachedServer> => MemcachedServer.start({ args: argsOf(node) })
+    const nodes = await Promise.all([start(0), start(1), start(2)])
     const addresses = nodes.map(({ address }) => `tcp://${address}`).join(',')
     if (road === 'direct') return new ThreeNodes(nodes, `${addresses}?replicas=3`, undefined)
     const written = writtenConfiguration(serversOf(addresses), road === 'proxy' ? 'memcached' : road, 'quorum')

@@ -128,7 +128,7 @@ describe.each(rowsOf(Object.entries(CHANGES)))('%s', (_name, make) => {
     for (const lost of kept) {
       await lost.pause()
       const manager = managerOf(next)
-      expect(await clicks.judge(manager)).toEqual({ lost: 0, tooMany: 0 })
+      expect(await clicks.judge(manager)).toMatchObject({ lost: 0, tooMany: 0 })
       expect(await Promise.all(IDLE.map((id) => counted(manager, id)))).toEqual(IDLE.map((id) => (id === 'idle0' ? undefined : 1)))
       lost.resume()
     }
