@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Command } from '../../src/wire/wire.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import type { Answer, Browser } from './express/browser.js'
+import { storesRecord } from './express/tap-wire.js'
 import { barrier, elsewhere, endPlacesAfterEach, PLACES, type Route, until } from './places.js'
 import { count, login, logout } from './routes.js'
 import { endStalledAfterEach, stalledUpload } from './slow-request.js'
@@ -61,6 +62,31 @@ describe.each(PLACES)('%s', (name, start) => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => visitor.get('/count')))
     expect(answers.map(({ body }) => Number(body)).sort((one, other) => one - other)).toEqual(Array.from({ length: 20 }, (_, at) => at + 1))
     expect(await place.stored(visitor.sid)).toMatchObject({ n: 20 })
+  })
+
+  it('a response does not leave before its session is stored', async () => {
+    const place = await start({ '/count': count })
+    const visitor = await place.visitor()
+    const store = place.wire?.stop(storesRecord)
+    let isAnswered = false
+    const answer = visitor.get('/count').finally(() => (isAnswered = true))
+    await store?.arrived
+    // A whole request of somebody else, in the meantime.
+    await place.browser().get('/show')
+    expect(isAnswered).toBe(false)
+    store?.go()
+    expect((await answer).status).toBe(200)
+  })
+
+  it('a session that is held does not keep another one waiting', async () => {
+    const { route, begun, goOn } = paused(count)
+    const place = await start({ '/slow': route, '/count': count })
+    const [slow, other] = [await place.visitor(), await place.visitor()]
+    const answer = slow.get('/slow')
+    await begun
+    expect((await other.get('/count')).status).toBe(200)
+    goOn()
+    expect((await answer).status).toBe(200)
   })
 
   it('a session that another process holds for too long: 503 with Retry-After, no cookie, nothing changed', async () => {

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import express, { type Request as ExpressRequest } from 'express'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import type { Browser } from './express/browser.js'
@@ -34,6 +34,9 @@ export interface PlaceOptions {
   readonly managerOptions?: SessionManagerOptions
   /** Paths whose requests only read their session. */
   readonly readOnly?: readonly string[]
+  readonly clientGoneMs?: number
+  /** What a middleware above the session waits for at `/it`; nothing is above a fetch handler. */
+  readonly above?: (response: ServerResponse) => Promise<unknown>
 }
 
 export interface Place {
@@ -45,10 +48,16 @@ export interface Place {
   visitor(): Promise<Browser>
   stored(sid: string): Promise<object | undefined>
   isFree(...sids: string[]): Promise<boolean>
+  /** The codes of what latchkey could not do, as the framework tells of it: its error handler, its log, an event or a callback. */
+  told(): readonly string[]
+  /** Before the test does; the locks must be free by now. */
+  end(): Promise<void>
 }
 
 /** By path. Each place has `/show` as well, which answers with the session's data. */
 type Start = (routes: Readonly<Record<string, Route>>, options?: PlaceOptions) => Promise<Place>
+
+const nothing = (): Promise<void> => Promise.resolve()
 
 const promised = (call: (done: (error?: unknown) => void) => unknown): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -70,7 +79,7 @@ const ofExpress = (req: ExpressRequest): Seen => ({
 
 const onExpress =
   (framework: typeof express): Start =>
-    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+    async (routes, { readOnly = [], above = nothing, ...options } = {}) => {
       const site = await expressSite.Site.start(
         (app) => {
           for (const [path, route] of Object.entries(routes)) {
@@ -81,14 +90,21 @@ const onExpress =
             })
           }
         },
-        { framework, managerOptions, readOnly: (req) => readOnly.includes(req.url ?? '') },
+        {
+          ...{ framework, ...options, readOnly: (req) => readOnly.includes(req.url ?? '') },
+          before: (app) => {
+            app.use('/it', (_req, res, next) => {
+              above(res).then(() => next(), next)
+            })
+          },
+        },
       )
-      return site
+      return Object.assign(site, { told: () => codesOf([...site.errors, ...site.failures]) })
     }
 
 const onFastify =
   (kind: fastifySite.Kind): Start =>
-    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+    async (routes, { readOnly = [], above = nothing, ...options } = {}) => {
       const site = await fastifySite.Site.start(
         kind,
         (app) => {
@@ -114,12 +130,19 @@ const onFastify =
             })
           }
         },
-        { managerOptions, readOnly: (request) => readOnly.includes(request.url) },
+        {
+          ...{ ...options, readOnly: (request) => readOnly.includes(request.url) },
+          before: (app) => {
+            app.addHook('onRequest', async ({ url }, reply) => {
+              if (url === '/it') await above(reply.raw)
+            })
+          },
+        },
       )
-      return Object.assign(site, { server: site.app.server })
+      return Object.assign(site, { server: site.app.server, told: () => codesOf(site.errors) })
     }
 
-const onKoa: Start = async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+const onKoa: Start = async (routes, { readOnly = [], above = nothing, ...options } = {}) => {
   const handlers = Object.entries(routes).map(([path, route]): [string, koaSite.Handler] => [
     path,
     async (ctx) => {
@@ -141,12 +164,21 @@ const onKoa: Start = async (routes, { managerOptions = {}, readOnly = [] } = {})
       return JSON.stringify(answer)
     },
   ])
-  return koaSite.Site.start(Object.fromEntries(handlers), { managerOptions, readOnly: (ctx) => readOnly.includes(ctx.path) })
+  const site = await koaSite.Site.start(Object.fromEntries(handlers), {
+    ...{ ...options, readOnly: (ctx) => readOnly.includes(ctx.path) },
+    before: (app) => {
+      app.use(async (ctx, next) => {
+        if (ctx.path === '/it') await above(ctx.res)
+        await next()
+      })
+    },
+  })
+  return Object.assign(site, { told: () => codesOf(site.errors) })
 }
 
 const onFetch =
   (kind: fetchSite.Kind): Start =>
-    async (routes, { managerOptions = {}, readOnly = [] } = {}) => {
+    async (routes, { readOnly = [], above: _above, ...options } = {}) => {
       const handlers = Object.entries(routes).map(([path, route]): [string, fetchSite.Handler] => [
         path,
         async (request, session) => {
@@ -156,8 +188,12 @@ const onFetch =
         },
       ])
       const isReadOnly = (request: Request): boolean => readOnly.includes(new URL(request.url).pathname)
-      return fetchSite.Site.start(kind, Object.fromEntries(handlers), { managerOptions, readOnly: isReadOnly })
+      const site = await fetchSite.Site.start(kind, Object.fromEntries(handlers), { ...options, readOnly: isReadOnly })
+      return Object.assign(site, { told: () => [...site.refused, ...codesOf(site.errors)] })
     }
+
+const codesOf = (errors: readonly unknown[]): readonly string[] =>
+  errors.flatMap((error) => (error instanceof Error && 'code' in error && String(error.code).startsWith('LATCHKEY_') ? [String(error.code)] : []))
 
 async function textOf(incoming: AsyncIterable<Buffer>): Promise<string> {
   const parts: Buffer[] = []

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
 import { until } from './express/site.js'
 
-/** Clients that stall: in the middle of what they send, or of what they are to read. */
+/** Clients that stall, in the middle of what they send, or of what they are to read; or that leave. */
 
 const sockets: Socket[] = []
 /** In every file that has some. */
@@ -12,6 +12,11 @@ export function endStalledAfterEach(): void {
   afterEach(() => {
     for (const socket of sockets.splice(0)) socket.destroy()
   })
+}
+
+interface Client {
+  readonly port: number
+  readonly cookie?: string | undefined
 }
 
 export interface StalledUpload {
@@ -26,7 +31,7 @@ export interface StalledUpload {
 /** The first half of the body is sent, and as much of it has arrived as the server takes. */
 export async function stalledUpload(
   server: Server,
-  { port, cookie = '' }: { readonly port: number; readonly cookie?: string | undefined },
+  { port, cookie = '' }: Client,
   { path = '/upload', type = 'text/plain', body }: { readonly path?: string; readonly type?: string; readonly body: Buffer },
 ): Promise<StalledUpload> {
   const arriving = once(server, 'request') as Promise<[IncomingMessage]>
@@ -62,7 +67,7 @@ export interface StalledDownload {
 }
 
 /** A client that has seen the head of its response, and reads no further. */
-export async function stalledDownload(server: Server, { port, cookie = '' }: { readonly port: number; readonly cookie?: string | undefined }, path: string): Promise<StalledDownload> {
+export async function stalledDownload(server: Server, { port, cookie = '' }: Client, path: string): Promise<StalledDownload> {
   const arriving = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>
   const socket = await connected(port)
   let bytes = 0
@@ -86,6 +91,15 @@ export async function stalledDownload(server: Server, { port, cookie = '' }: { r
     },
   }
 }
+
+/** Asks on a socket of its own, to leave by it. */
+export async function ask(client: Client, path = '/it'): Promise<Socket> {
+  const socket = await connected(client.port)
+  socket.write(requestOf(client, path))
+  return socket
+}
+
+export const requestOf = ({ cookie = '' }: Client, path = '/it'): string => `GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`
 
 async function connected(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')

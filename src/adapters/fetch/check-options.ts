@@ -1,11 +1,11 @@
 import { InvalidOptionError } from '../../errors.js'
 import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
-import { checkCookie, checkCommonOptions, namesOf, OWN_COOKIE } from '../http/check-options.js'
+import { checkCookie, checkCommonOptions, LOCK_OPTIONS, namesOf, OWN_COOKIE } from '../http/check-options.js'
 import type { CookieOptions, SessionOptions } from './options.js'
 import { FetchCookie, fetchFormOf } from './session-cookie.js'
 
 const KNOWN = namesOf<SessionOptions>({
-  ...{ manager: true, secret: true, cookieName: true, cookie: true, lifetimeSec: true, readOnly: true, label: true, onRefused: true },
+  ...{ ...LOCK_OPTIONS, secret: true, cookieName: true, cookie: true, lifetimeSec: true, onRefused: true },
 })
 const KNOWN_OF_COOKIE = namesOf<CookieOptions>(OWN_COOKIE)
 

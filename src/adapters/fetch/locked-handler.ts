@@ -42,10 +42,14 @@ export class LockedHandler<T extends object> {
     const session = this.sessionOf(request)
     const { life } = session
     const cookie = new FetchCookie(this.form, request)
+    const clientGone = (): void => life.clientGone(isAtWork)
+    if (request.signal.aborted) clientGone()
+    request.signal.addEventListener('abort', clientGone)
     let response: R | undefined
     try {
       await bodyToArrive(incomingOf(env), session.isReadOnly)
-      await this.read(session, cookie.id, request.signal)
+      await session.read(cookie.id)
+      life.begin()
       response = await this.within(request, session, handle)
       if (response === undefined) {
         await life.finish()
@@ -56,7 +60,9 @@ export class LockedHandler<T extends object> {
     } catch (error) {
       await life.finish()
       await response?.body?.cancel(error).catch(() => undefined)
-      return this.refuse(error, request)
+      return await this.refuse(error, request)
+    } finally {
+      request.signal.removeEventListener('abort', clientGone)
     }
     tellBrowser(session, cookie)
     return cookie.header === undefined ? response : withCookie(response, cookie.header)
@@ -71,23 +77,9 @@ export class LockedHandler<T extends object> {
   }
 
   private sessionOf(request: Request): RequestSession<T> {
-    const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge } = this.options
+    const { manager, cookie, readOnly: given = false, label = labelOf, lifetimeSec = cookie?.maxAge, clientGoneMs } = this.options
     const readOnly = (typeof given === 'function' ? given(request) : given) === true
-    return new RequestSession(manager, { label: label(request), lifetimeSec, readOnly, errorOf: itself })
-  }
-
-  /** Waits for the session as long as the client waits for the response. */
-  private async read(session: RequestSession<T>, id: string | undefined, signal: AbortSignal): Promise<void> {
-    const { life } = session
-    const giveUp = (): void => life.held.giveUpWaiting()
-    if (signal.aborted) giveUp()
-    signal.addEventListener('abort', giveUp)
-    try {
-      await session.read(id)
-      life.begin()
-    } finally {
-      signal.removeEventListener('abort', giveUp)
-    }
+    return new RequestSession(manager, { label: label(request), lifetimeSec, readOnly, clientGoneMs, errorOf: itself })
   }
 
   /** What `handle` wraps on the request's way finds its session there (`around`). */
@@ -145,6 +137,9 @@ const incomingOf = (env: unknown): unknown =>
   typeof env === 'object' && env !== null && 'incoming' in env ? env.incoming : undefined
 
 const itself = <E>(error: E): E => error
+
+/** A handler works on until it has answered, whoever reads the answer. */
+const isAtWork = (): boolean => false
 
 /** A query may hold secrets. */
 const labelOf = ({ method, url }: Request): string => `${method} ${new URL(url).pathname}`

@@ -25,7 +25,7 @@ export interface CookieOptions {
 type Page = Response | undefined
 
 /** Options of withSession() and honoSession(). */
-export interface SessionOptions extends Pick<LockOptions<Request>, 'manager' | 'label'> {
+export interface SessionOptions extends Omit<LockOptions<Request>, 'readOnly'> {
   /**
    * What the cookie is signed with. Of several the first signs, and all are taken: to change it. `false` with the manager's
    * `php`: PHP's cookie is not signed.

@@ -47,22 +47,6 @@ describe.each(EXPRESSES)('%s: requests of one browser', (_name, framework) => {
     expect(Object.keys(left ?? {})).toHaveLength(2)
   })
 
-  it('each adds to a counter: none is lost', async () => {
-    const site = await Site.start((app) => {
-      app.get('/add', (req, res) => {
-        const before = visit(req).n ?? 0
-        setImmediate(() => {
-          visit(req).n = before + 1
-          res.json({})
-        })
-      })
-    }, { framework })
-    const visitor = await site.visitor()
-    const answers = await Promise.all(Array.from({ length: 40 }, () => visitor.get('/add')))
-    expect(answers.every(({ status }) => status === 200)).toBe(true)
-    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 40 })
-  })
-
   it.each(['/logout', '/login-as-eve'])('%s wins over those that wait for it and those that come later', async (leave) => {
     const entered = barrier()
     const goOn = barrier()

@@ -59,41 +59,6 @@ describe.each(KINDS)('%s', (kind) => {
       expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 8 })
     })
 
-    it('two applications with a manager each, 16 requests: none is lost', async () => {
-      const options = makeOptions()
-      const sites = [await Site.start(kind, routes, options()), await Site.start(kind, routes, options())] as const
-      const visitor = await sites[0].visitor()
-      const other = sites[1].browser()
-      other.cookie = visitor.cookie
-      await Promise.all(Array.from({ length: 16 }, (_, at) => (at % 2 === 0 ? visitor : other).get('/add')))
-      expect(await sites[0].stored(visitor.sid)).toEqual({ user: 'ada', n: 16 })
-    })
-
-    it('a slow session does not hold up another', async () => {
-      let begun = (): void => undefined
-      let end = (): void => undefined
-      const slowBegun = new Promise<void>((resolve) => (begun = resolve))
-      const slowEnds = new Promise<void>((resolve) => (end = resolve))
-      const site = await Site.start(
-        kind,
-        (app) => {
-          routes(app)
-          app.get('/slow', async () => {
-            begun()
-            await slowEnds
-            return {}
-          })
-        },
-        makeOptions()(),
-      )
-      const [slow, quick] = [await site.visitor(), await site.visitor()]
-      const answer = slow.get('/slow')
-      await slowBegun
-      for (let count = 0; count < 10; count++) expect(await quick.get('/add')).toMatchObject({ status: 200 })
-      end()
-      expect(await answer).toMatchObject({ status: 200 })
-    })
-
     it('the next request, sent when the answer is there, does not wait', async () => {
       const site = await Site.start(kind, routes, makeOptions()())
       const visitor = await site.visitor()

@@ -13,7 +13,7 @@ describe('docs/reference/adapters.md', () => {
     const source = tests.map((file) => read(join(HERE, file))).join('\n')
     const table = section('docs/reference/adapters.md', '## Fastify')
     const named = [...table.matchAll(/\| `([^`]+)` \|$/gm)].map(([, name]) => name ?? '')
-    expect(named.length).toBeGreaterThan(18)
+    expect(named.length).toBeGreaterThan(16)
     for (const name of named) expect(source).toContain(`('${name}'`)
   })
 })

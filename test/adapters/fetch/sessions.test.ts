@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { Hono } from 'hono'
 import { SessionManager } from 'latchkey'
 import { honoSession, type RequestSession } from 'latchkey/fetch'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../../support/memcached-server.js'
 import { codeOf } from '../../support/world.js'
 import { storesRecord } from '../express/tap-wire.js'
@@ -10,20 +9,7 @@ import { barrier, endSitesAfterEach, type Handler, KINDS, Site, until } from './
 
 endSitesAfterEach()
 
-let memcached: MemcachedServer
-beforeAll(async () => {
-  memcached = await MemcachedServer.start()
-})
-afterAll(() => memcached.stop())
-
 const ok = (): Response => Response.json({})
-const count: Handler = async (_request, { data }) => {
-  const before = data.n ?? 0
-  await pause(1)
-  data.n = before + 1
-  return Response.json(data)
-}
-
 describe.each(KINDS)('requests of one session, %s', (kind) => {
   it('a session that cannot be written down: an error, and it is not held any longer', async () => {
     const it: Handler = (_request, session) => {
@@ -61,57 +47,6 @@ describe.each(KINDS)('requests of one session, %s', (kind) => {
     expect([one.setCookies.length, other.setCookies.length]).toEqual([1, 1])
     expect(other.setCookies).not.toEqual(one.setCookies)
     expect(noContent.headers.getSetCookie()).toEqual([])
-  })
-
-  it('forty at once in two processes, on memcached: all of them count, and no lock is left', async () => {
-    const managerOptions = { savePath: `tcp://${memcached.address}` }
-    const [one, other] = [await Site.start(kind, { '/count': count }, { managerOptions }), await Site.start(kind, { '/count': count }, { managerOptions })]
-    const visitor = await one.visitor()
-    const twin = other.browser()
-    const headers = { cookie: visitor.cookie ?? '' }
-    const asks = Array.from({ length: 20 }, () => [visitor.get('/count'), twin.get('/count', { headers })]).flat()
-    expect(new Set((await Promise.all(asks)).map(({ status }) => status))).toEqual(new Set([200]))
-    expect(await one.stored(visitor.sid)).toEqual({ user: 'ada', n: 40 })
-    expect(await one.elsewhere.holder(visitor.sid)).toBeUndefined()
-  })
-
-  it('a client that leaves while its request waits: it stops waiting, and no handler runs', async () => {
-    let calls = 0
-    const it = (): Response => {
-      calls++
-      return ok()
-    }
-    const site = await Site.start(kind, { '/it': it })
-    const visitor = await site.visitor()
-    await using holder = await site.elsewhere.start(visitor.sid)
-    const leaving = new AbortController()
-    const left = visitor.get('/it', { signal: leaving.signal }).catch(() => 'left')
-    await until(() => site.manager.stats().waiting === 1)
-    leaving.abort()
-    await left
-    await until(() => site.manager.stats().waiting === 0)
-    expect(site.refused).toEqual(['LATCHKEY_CLIENT_GONE'])
-    await holder.release()
-    expect(calls).toBe(0)
-  })
-
-  it('a client that leaves while the handler runs: what it did is stored', async () => {
-    const { passed, open } = barrier()
-    const slow: Handler = async (_request, { data }) => {
-      await passed
-      data.n = 1
-      return ok()
-    }
-    const site = await Site.start(kind, { '/it': slow })
-    const visitor = await site.visitor()
-    const leaving = new AbortController()
-    const left = visitor.get('/it', { signal: leaving.signal }).catch(() => 'left')
-    await until(() => site.manager.stats().held === 1)
-    leaving.abort()
-    await left
-    open()
-    await until(() => site.isFree(visitor.sid))
-    expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })
   })
 
   it('a body that streams holds nothing, and a change that is made meanwhile is an error', async () => {
@@ -253,12 +188,15 @@ describe.each(KINDS)('the cookie, %s', (kind) => {
   )
 
   it('that was signed with an older secret is taken, and a new one is signed with the first', async () => {
+    await using memcached = await MemcachedServer.start()
     const managerOptions = { savePath: `tcp://${memcached.address}` }
     const old = await Site.start(kind, {}, { secret: 'old', managerOptions })
     const { cookie = '' } = await old.visitor()
     const site = await Site.start(kind, {}, { secret: ['new', 'old'], managerOptions })
     expect((await site.browser().get('/show', { headers: { cookie } })).body).toBe('{"user":"ada"}')
     expect((await old.browser().get('/show', { headers: { cookie: (await site.visitor()).cookie ?? '' } })).body).toBe('{}')
+    await old.end()
+    await site.end()
   })
 })
 

@@ -79,6 +79,19 @@ describe('two sessions in one Koa application', () => {
   })
 })
 
+it('latchkey twice on the way of one request, by koa-mount say: one lock, and the session is the same', async () => {
+  const site = await Site.start({})
+  const visitor = await site.visitor()
+  const inner = latchkey({ manager: site.manager }, new Koa())
+  site.routes.set('/it', async (ctx, session) => {
+    session.n = 1
+    await inner(ctx, async () => void (ctx['session'].list = ['a']))
+    return {}
+  })
+  expect((await visitor.get('/it')).status).toBe(200)
+  expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1, list: ['a'] })
+})
+
 describe('set up as it cannot work, koa', () => {
   it('without app', () => {
     const withoutApp: (options: object) => unknown = latchkey as never
