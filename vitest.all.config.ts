@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
-import { alias } from './vitest.config.js'
+import { alias, BUILT } from './vitest.config.js'
 
 /** Those of which `npm test` plays the first rows alone: they say so by one of these. */
 const SAY_SO = /\/support\/matrix\.js'|\bitConformsToo\b|\bEXPRESSES\b/
@@ -15,6 +15,7 @@ const project = (name: string, groupOrder: number, include: string[], options: o
     include,
     sequence: { groupOrder },
     provide: { playsAllRows: true },
+    server: { deps: { external: BUILT } },
     testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 15_000 } },

@@ -28,6 +28,9 @@ const APART = [
   'cli/another-store', 'two-copies',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Programs that were built already: the bundles of the simulations, and the inspector's page. Vite would read each of them once more. */
+export const BUILT = [/\/\.cache\/simulation-/, /\/page-files\.js$/]
+
 const project = (name: string, include: string[], exclude: string[], isolate = true) => ({
   resolve: { alias },
   test: {
@@ -38,6 +41,7 @@ const project = (name: string, include: string[], exclude: string[], isolate = t
     restoreMocks: true,
     provide: { playsAllRows: false },
     unstubEnvs: true,
+    server: { deps: { external: BUILT } },
     // Against what hangs, not against what is slow: beside other work everything takes several times as long.
     testTimeout: 60_000,
     hookTimeout: 60_000,
