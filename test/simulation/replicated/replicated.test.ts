@@ -20,10 +20,12 @@ it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('the mutant %s 
 
 /** Those that are seen soon; all of them are played by `npm run simulate -- --replicated`. */
 const PLAIN = ['resolvedByReading']
+/** The first run that shows them. A change of the code may shift it: then a later one does. */
+const SHOWS = 18
 
 it.each(rowsOf(mutants.filter(({ name }) => PLAIN.includes(name))).map((mutant) => [mutant.name, mutant] as const))('the mutant %s is caught', async (_name, mutant) => {
   const { play } = await playsOf(mutant)
-  expect(await firstFlaw(play, { firstSeed: 1, runs: 400 })).toMatch(/^seed /)
+  expect(await firstFlaw(play, { firstSeed: SHOWS, runs: 400 })).toMatch(/^seed /)
 })
 
 const storiesOf = bundled<typeof Stories>('stories', new URL('./stories.ts', import.meta.url))
