@@ -92,7 +92,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 const COLUMNS: Readonly<Record<string, string>> = { 'Express 4': 'Express', 'Express 5': 'Express', withSession: 'fetch, Hono', honoSession: 'fetch, Hono' }
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../docs/reference/adapters.md', import.meta.url)), 'utf8')
-const [, SECTION = ''] = /## Every framework\n([^]*?)(?:\n## |$)/.exec(PAGE) ?? []
+const [, SECTION = ''] = /## Every framework\n([^]*?)(?:\n###? |$)/.exec(PAGE) ?? []
 const [HEADER = [], , ...ROWS] = [...SECTION.matchAll(/^\|(.*)\|$/gm)].map(([, row = '']) => row.split('|').map((cell) => cell.trim()))
 
 describe('the table "Every framework" of docs/reference/adapters.md', () => {
