@@ -1,5 +1,8 @@
-/** How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; the new list counts. */
-export type ListStage = 'old' | 'moving' | 'new'
+/**
+ * How far the change of a list of nodes is, as one node says: it has not begun; sessions are carried over; they have been, and the nodes are
+ * told; all of them have been told, and the new list counts.
+ */
+export type ListStage = 'old' | 'moving' | 'moved' | 'new'
 
 /** What a node that keeps copies of sessions says of itself. */
 export interface NodeState {

@@ -44,6 +44,7 @@ function ofState(state: NodeState, listsKeys: boolean): Finding[] {
 const STEPS: Readonly<Record<NonNullable<NodeState['stage']>, { readonly message: string; readonly advice: string }>> = {
   old: { message: 'The change of the list has not begun', advice: 'When every process has this save path, run "npx latchkey repair" with it.' },
   moving: { message: 'Sessions are being carried over to the new list', advice: 'If no "npx latchkey repair" is running with this save path, run it.' },
+  moved: { message: 'Sessions have been carried over to the new list, and not every node has been told', advice: 'If no "npx latchkey repair" is running with this save path, run it again.' },
   new: { message: 'The list is changed', advice: 'Give every process the new one: without the server that leaves, and without change=.' },
 }
 

@@ -5,7 +5,7 @@
 import { NotSupportedError } from '../../errors.js'
 import type { NodeState } from '../replica-nodes.js'
 import { FlightError } from '../wire.js'
-import { UNSAID } from './lists.js'
+import { furthestOf, isCarried, type OurStage, UNSAID } from './lists.js'
 import { isOurs, type Mark, type Member, type ReadMark } from './member.js'
 import type { Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'
@@ -32,7 +32,7 @@ export class Change {
     for (const member of inOrder.filter(({ index }) => !set.isJoining(index))) await this.advance(member, (mark) => this.moving(mark))
     for (const member of inOrder.filter(({ index }) => set.isJoining(index))) await this.advance(member, (mark) => this.joining(mark))
     const states = await this.look()
-    const isOnItsWay = ({ stage }: NodeState): boolean => stage === 'moving' || stage === 'new'
+    const isOnItsWay = ({ stage }: NodeState): boolean => stage === 'moving' || isCarried(stage)
     const isBegun = states.every((state) => !state.isOnNew || isOnItsWay(state)) && this.isEnough(states.filter(({ isOnOld }) => isOnOld), isOnItsWay)
     return { states, isBegun }
   }
@@ -40,21 +40,22 @@ export class Change {
   async end(states: readonly NodeState[]): Promise<boolean> {
     const begun = new Map(states.map((state) => [state.node, state]))
     for (const { node, isOnNew, incarnation } of await this.look()) if (isOnNew && begun.get(node)?.incarnation !== incarnation) return false
-    const ended = new Set<number>()
-    const endAt = async (state: NodeState): Promise<void> => {
-      const member = this.set.members[state.node]
-      if (member === undefined) return
-      const isEnded = await this.advance(member, (mark) => this.ended(mark, state))
-      if (isEnded) ended.add(state.node)
-    }
-    // Whoever joins comes last: as long as any majority of the old nodes does not know of it, nobody may go by the new list alone.
-    for (const state of states.filter(({ isOnOld, isOnNew }) => isOnOld && isOnNew)) await endAt(state)
-    for (const state of states.filter(({ isOnNew }) => !isOnNew)) await endAt(state)
-    const isEnded = ({ node }: NodeState): boolean => ended.has(node)
     const old = states.filter(({ isOnOld }) => isOnOld)
-    if (!this.isEnough(old, isEnded) || !old.every((state) => !state.isOnNew || isEnded(state))) return false
-    for (const state of states.filter(({ isOnOld }) => !isOnOld)) await endAt(state)
-    return states.every((state) => !state.isOnNew || isEnded(state))
+    const told = await this.tell('moved', old)
+    // From then on any majority of a session's old nodes has one that tells of it, so that others may go by the new nodes alone.
+    if (!this.isEnough(old, ({ node }) => told.has(node)) || !old.every(({ node, isOnNew }) => !isOnNew || told.has(node))) return false
+    const ended = await this.tell('new', states)
+    return states.every(({ node, isOnNew }) => !isOnNew || ended.has(node))
+  }
+
+  /** @returns the nodes whose marks say so, or more. */
+  private async tell(stage: 'moved' | 'new', states: readonly NodeState[]): Promise<ReadonlySet<number>> {
+    const told = new Set<number>()
+    for (const state of states) {
+      const member = this.set.members[state.node]
+      if (member !== undefined && (await this.advance(member, (mark) => this.carried(mark, state, stage)))) told.add(state.node)
+    }
+    return told
   }
 
   /** Whether so few of these are left out that no majority of any session is. */
@@ -76,38 +77,40 @@ export class Change {
   }
 
   /**
-   * Whether sessions have been carried over already, by another one perhaps, as the old nodes say; undefined: too few of them say anything. Asked
-   * behind the mark that depends on it: who ends the change sets that one last, and its version is another one then.
+   * How far the change is, by another one perhaps, as the old nodes say; undefined: too few of them say anything. Asked behind the mark that depends
+   * on it: who ends the change sets that one last, and its version is another one then.
    */
-  private async isMoved(): Promise<boolean | undefined> {
+  private async stageOfOthers(): Promise<OurStage | undefined> {
     const old = (await this.look()).filter(({ isOnOld }) => isOnOld)
     const said = old.flatMap(({ stage }) => stage ?? [])
     const { replicas, majority } = this.set.quorum
-    if (said.includes('new')) return true
-    return said.length > replicas - majority || old.every(({ state }) => state !== 'away') ? false : undefined
+    const furthest = furthestOf(said)
+    if (isCarried(furthest)) return furthest
+    return said.length > replicas - majority || old.every(({ state }) => state !== 'away') ? 'moving' : undefined
   }
 
   private async moving(mark: ReadMark): Promise<Next> {
     const { lists } = this.set
     if (mark.stage === 'unsaid') {
-      const isMoved = await this.isMoved()
-      return isMoved !== undefined && { ...mark, listed: lists.textOf(isMoved ? 'new' : 'moving') }
+      const stage = await this.stageOfOthers()
+      return stage !== undefined && { ...mark, listed: lists.textOf(stage) }
     }
     return mark.stage === 'old' ? { ...mark, listed: lists.textOf('moving') } : undefined
   }
 
   /** It has nothing that counts, whatever it was before. */
   private async joining(mark: ReadMark): Promise<Next> {
-    const isMoved = await this.isMoved()
-    if (isMoved === undefined) return false
-    if (isMoved ? mark.stage === 'moving' || mark.stage === 'new' : mark.stage === 'moving' && !mark.isWhole) return undefined
+    const stage = await this.stageOfOthers()
+    if (stage === undefined) return false
+    if (isCarried(stage) ? mark.stage === 'moving' || isCarried(mark.stage) : mark.stage === 'moving' && !mark.isWhole) return undefined
     return { ...mark, isWhole: false, listed: this.set.lists.textOf('moving') }
   }
 
-  private ended(mark: ReadMark, { incarnation, isOnNew }: NodeState): Next {
+  private carried(mark: ReadMark, { incarnation, isOnNew }: NodeState, told: 'moved' | 'new'): Next {
     if (mark.incarnation !== incarnation || !isOurs(mark)) return false
     const isWhole = isOnNew || mark.isWhole
-    return mark.stage === 'new' && mark.isWhole === isWhole ? undefined : { ...mark, isWhole, listed: this.set.lists.textOf('new') }
+    const stage = mark.stage === 'new' ? 'new' : told
+    return mark.stage === stage && mark.isWhole === isWhole ? undefined : { ...mark, isWhole, listed: this.set.lists.textOf(stage) }
   }
 
   /**

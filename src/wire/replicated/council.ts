@@ -5,6 +5,7 @@
  * goes by `new`.
  */
 import type { OurMark, ReadMark } from './member.js'
+import { isCarried } from './lists.js'
 import { isOurs } from './member.js'
 
 export interface Council {
@@ -28,7 +29,7 @@ export function betweenLists(sides: Sides, majority: number, seen: Seen): Counci
   const marked = seen.flatMap(([node, { mark }]): (readonly [number, OurMark])[] => (isOurs(mark) ? [[node, mark]] : []))
   // A node that joins may have been left with any mark, when it was on the list earlier.
   const stages = marked.flatMap(([node, { stage }]) => (sides.old.includes(node) ? [stage] : []))
-  const isMoved = stages.includes('new')
+  const isMoved = stages.some(isCarried)
   const isOver = marked.filter(([node, { stage }]) => stage === 'new' && sides.new.includes(node)).length >= majority
   const groups = isMoved && isOver ? [sides.new] : isMoved || stages.includes('moving') ? [sides.old, sides.new] : [sides.old]
   const known = isMoved ? sides.new : sides.old

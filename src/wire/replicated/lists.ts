@@ -9,7 +9,7 @@ import { FlightError, UnsupportedStoreError } from '../wire.js'
 
 /**
  * What a node's mark says of the list, to a process. `new`: it is the list of this process. Of a change: `old` before it has begun,
- * `moving` while sessions are carried over. `behind`: the change to this list has not ended there. `unsaid`: it has been emptied, and nobody
+ * `moving` while sessions are carried over, `moved` when they have been. `behind`: the change to this list has not ended there. `unsaid`: it has been emptied, and nobody
  * has found out yet how far the others are. `foreign`: it is another list.
  */
 export type Stage = ListStage | 'behind' | 'unsaid' | 'foreign'
@@ -17,6 +17,15 @@ export type OurStage = ListStage
 
 export const UNSAID = '-'
 const TO = '>'
+const MOVED_TO = '>>'
+
+/** In their order: no node goes back. */
+const STAGES: readonly OurStage[] = ['old', 'moving', 'moved', 'new']
+
+export const furthestOf = (stages: readonly OurStage[]): OurStage | undefined => STAGES.findLast((stage) => stages.includes(stage))
+
+/** Whether sessions have been carried over, as a node says. */
+export const isCarried = (stage: Stage | undefined): boolean => stage === 'moved' || stage === 'new'
 
 export class Lists {
   /**
@@ -34,18 +43,18 @@ export class Lists {
     if (listed === name) return 'new'
     if (listed === UNSAID) return 'unsaid'
     if (before === undefined) return listed.endsWith(TO + name) ? 'behind' : 'foreign'
-    return listed === before ? 'old' : listed === this.textOf('moving') ? 'moving' : 'foreign'
+    return STAGES.find((stage) => listed === this.textOf(stage)) ?? 'foreign'
   }
 
   textOf(stage: OurStage): string {
     const { name, before } = this
     if (before === undefined || stage === 'new') return name
-    return stage === 'old' ? before : before + TO + name
+    return stage === 'old' ? before : before + (stage === 'moved' ? MOVED_TO : TO) + name
   }
 
   /** Whether a node that joins may have been left with this mark, when it was taken off the list earlier. */
   mayJoin(listed: string): boolean {
-    return this.stageOf(listed) !== 'foreign' || listed === this.name + TO + String(this.before)
+    return this.stageOf(listed) !== 'foreign' || [TO, MOVED_TO].some((to) => listed === this.name + to + String(this.before))
   }
 
   /** Why this process is refused: a node that it names is on another list. */

@@ -33,7 +33,7 @@ export type OurMark = ReadMark & { readonly stage: OurStage }
 
 /** Whether the node counts: it is marked, and on the list of this process. */
 export const isOurs = (mark: ReadMark | undefined): mark is OurMark =>
-  mark !== undefined && (mark.stage === 'new' || mark.stage === 'moving' || mark.stage === 'old')
+  mark !== undefined && (mark.stage === 'new' || mark.stage === 'moved' || mark.stage === 'moving' || mark.stage === 'old')
 
 export class Member {
   /** It did not answer last time: others are not kept waiting for it. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
 import type { Command, FlightError, Quorum } from '../wire.js'
-import { type Lists, type OurStage, UNSAID } from './lists.js'
+import { furthestOf, type Lists, type OurStage, UNSAID } from './lists.js'
 import { isOurs, type Mark, MARK_SEC, markText, type Member, type ReadMark } from './member.js'
 
 /** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
@@ -90,7 +90,7 @@ export class Roster {
     // All have been emptied, so that nobody can be further: as where the set is new, but for what they have lost.
     if (!isAway && stages.length === 0) return 'old'
     if (isAway && stages.length <= replicas - majority) return undefined
-    return STAGES.findLast((stage) => stages.includes(stage))
+    return furthestOf(stages)
   }
 
   private async setStage(member: Member, said: Seen | undefined, stage: OurStage): Promise<void> {
@@ -133,5 +133,3 @@ export class Roster {
     await member.flight('', [add])
   }
 }
-
-const STAGES: readonly OurStage[] = ['old', 'moving', 'new']

@@ -1,9 +1,12 @@
 /** Stories of a list that is changed meanwhile: one node takes the place of another (stories.ts). */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
-import { awayFor, begun, BOTH, forgotten, LEASE_SEC, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, RECORD, SmallWorld, type Story, without } from './small-world.js'
+import { awayFor, begun, BOTH, forgotten, LEASE_SEC, type List, lossIn, MARK, NEW, NEW_ONLY, OLD, OLD_ONLY, type Path, RECORD, SmallWorld, type Story, without } from './small-world.js'
 
 const marks = (commands: readonly Command[], listed: string): boolean =>
   commands.some((command) => command.op === 'cas' && command.key === MARK && command.value.toString().endsWith(` ${listed}`))
+
+/** All sessions have been carried over: a node is told so, or that the new list counts. */
+const ends = (commands: readonly Command[]): boolean => marks(commands, 'old>>new') || marks(commands, 'new')
 
 /** While sessions are carried over one is stored by a majority of the old nodes of which the new list keeps one only. */
 async function oneMajority(): Promise<string | undefined> {
@@ -11,7 +14,7 @@ async function oneMajority(): Promise<string | undefined> {
   await begun(world)
   let stored: Promise<boolean> | undefined
   const operator = world.process(BOTH, async (_node, commands) => {
-    if (marks(commands, 'new')) await (stored ??= world.process(BOTH, awayFor(0, 3)).add('second'))
+    if (ends(commands)) await (stored ??= world.process(BOTH, awayFor(0, 3)).add('second'))
   })
   const { isChanged } = await world.during(operator.repair())
   return isChanged ? lossIn(await world.during(world.process(NEW_ONLY, awayFor(1)).names()), (await stored) === true ? ['first', 'second'] : ['first']) : 'the list was not changed'
@@ -29,7 +32,7 @@ async function oldDecidesTooLong(): Promise<string | undefined> {
     return leave === undefined ? false : leave()
   }
   const operator = world.process(BOTH, async (node, commands) => {
-    if (node !== 0 && marks(commands, 'new')) await (stored ??= store())
+    if (node !== 0 && ends(commands)) await (stored ??= store())
   })
   const { isChanged } = await world.during(operator.repair())
   return isChanged ? lossIn(await world.during(world.process(NEW_ONLY, awayFor(0)).names()), (await stored) === true ? ['first', 'second'] : ['first']) : 'the list was not changed'
@@ -53,7 +56,7 @@ async function newDecidesTooEarly(): Promise<string | undefined> {
   const world = new SmallWorld()
   await begun(world)
   const operator = world.process(BOTH, (node, commands) => {
-    if (node !== 0 && marks(commands, 'new')) throw new FlightError('not-sent', 'it is away')
+    if (node !== 0 && ends(commands)) throw new FlightError('not-sent', 'it is away')
   })
   await world.during(operator.repair())
   const acknowledged = (await world.during(world.process(BOTH, awayFor(1, 2)).add('second'))) ? ['first', 'second'] : ['first']
@@ -70,7 +73,7 @@ async function changeUnbegun(): Promise<string | undefined> {
   const operator = world.process(BOTH, async (node, commands) => {
     isBeginning &&= commands.length > 0
     if (isBeginning && (node === 2 || (node === 1 && marks(commands, 'old>new')))) throw new FlightError('not-sent', 'it is away')
-    if (marks(commands, 'new')) await (stored ??= world.process(OLD_ONLY, awayFor(0)).add('second'))
+    if (ends(commands)) await (stored ??= world.process(OLD_ONLY, awayFor(0)).add('second'))
   })
   const { isChanged } = await world.during(operator.repair())
   if (!isChanged) await world.during(world.process(BOTH).repair())
@@ -108,6 +111,24 @@ async function storedBehind(world: SmallWorld): Promise<string | undefined> {
 }
 
 /**
+ * A node leaves a list of four. Of those that stay one has not kept the session before: for the session it joins. It and another one are told of the
+ * end, and take a change; the other two are not. Then that node is emptied, and the two know nothing of the change.
+ */
+async function endsUntold(): Promise<string | undefined> {
+  const world = new SmallWorld()
+  const before: List = { ...OLD, spare: 3 }
+  const both: Path = { list: NEW, before }
+  await world.during(world.process({ list: before }).add('first'))
+  const operator = world.process(both, (node, commands) => {
+    if ((node === 1 || node === 2) && ends(commands)) throw new FlightError('not-sent', 'it is away')
+  })
+  await world.during(operator.repair())
+  const acknowledged = (await world.during(world.process(both, awayFor(1, 2)).add('second'))) ? ['first', 'second'] : ['first']
+  await world.empty(3)
+  return lossIn(await world.during(world.process(both, awayFor(0)).names()), acknowledged)
+}
+
+/**
  * The list was changed, and the node that has joined is emptied: for those who go by the change it is on no list. One node has the session and
  * one has evicted it, and with what that third one says all have spoken.
  */
@@ -123,5 +144,5 @@ async function unlistedIsSilent(): Promise<string | undefined> {
 }
 
 export const storiesOfChange: Readonly<Record<string, Story>> = {
-  ...{ unlistedIsSilent, oneMajority, oldDecidesTooLong, oldKnowsTooLong, newDecidesTooEarly, changeUnbegun, changeOverlooksLocks, changeTrustsItsEyes },
+  ...{ unlistedIsSilent, oneMajority, oldDecidesTooLong, oldKnowsTooLong, newDecidesTooEarly, changeUnbegun, changeOverlooksLocks, changeTrustsItsEyes, endsUntold },
 }

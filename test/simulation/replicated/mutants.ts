@@ -106,6 +106,7 @@ export const mutants: readonly Mutant[] = [
   one('oldKnowsTooLong', 'When sessions have been carried over the old nodes count still as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = sides.old`),
   one('newDecidesTooEarly', 'The new nodes alone decide as soon as one node says that sessions have been carried over.', `isMoved && isOver ? [sides.new]`, `isMoved ? [sides.new]`),
   one('changeUnbegun', 'Sessions are carried over although nodes do not know of the change yet.', `const isBegun = states.every(`, `const isBegun = states.length > 0 || states.every(`),
+  one('endsUntold', 'The new list counts although nodes of the old one were not told that sessions have been carried over.', `if (!this.isEnough(old, ({ node }) => told.has(node)) || !old.every(({ node, isOnNew }) => !isOnNew || told.has(node))) return false`, ''),
   one('changeOverlooksLocks', 'Sessions that are locked and have no record yet are not carried over.', `seesLocks ? recordBeside(this.engine, key) : key`, `key`),
   one('repairOverlooksLocks', 'A node is called whole although a lock that it has lost may still be held.', `return this.nodes.isChanging || this.states.some(({ state }) => state === 'emptied')`, `return this.nodes.isChanging`),
   one('reservesBlindly', 'A place for a new record is used although the lock may have gone before it was made.', `if (lock?.value === undefined || !areSameBytes(lock.value, token)) return NO_PLACE`, ``),

@@ -20,10 +20,12 @@ export const LOCK = `${RECORD}-lck`
 export const MARK = markKeyOf(PREFIX)
 export const LEASE_SEC = 2
 
-/** Which nodes are on it. */
+/** Which nodes keep the session by it. */
 export interface List {
   readonly name: string
   readonly places: readonly number[]
+  /** A node that is on it too, and keeps other sessions. */
+  readonly spare?: number
 }
 
 export const OLD: List = { name: 'old', places: [0, 1, 2] }
@@ -61,9 +63,10 @@ export class SmallWorld {
   process({ list, before: old }: Path, before: Before = () => undefined): Visitor {
     const { clock } = this
     const random = new SeededRandom(++this.processes)
-    const named = old === undefined ? list.places : [...new Set([...old.places, ...list.places])]
+    const nodesOf = ({ places, spare }: List): readonly number[] => (spare === undefined ? places : [...places, spare])
+    const named = [...new Set([...nodesOf(old ?? list), ...nodesOf(list)])]
     const at = ({ places }: List): number[] => places.map((place) => named.indexOf(place))
-    const has = (one: List) => (node: number) => at(one).includes(node)
+    const has = (one: List) => (node: number) => nodesOf(one).some((place) => named.indexOf(place) === node)
     const wire = createReplicatedWire({
       places: named.map((node) => ({ name: `n${String(node)}`, wire: this.wireTo(node, before), keyPrefix: '' })),
       ...{ replicas: 3, list: list.name, ranked: () => at(list), has: has(list), markKey: MARK, clock, random, flightMs: 700 },
