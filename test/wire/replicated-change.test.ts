@@ -143,6 +143,8 @@ describe('a change of the list', () => {
     const [old, both, next] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']]), pathOf([[a], [b], [d]])]
     const first = managerOf(old)
     await Promise.all(IDLE.map((id) => count(first, id)))
+    // On a busy machine a session may be on two nodes, and then only one knows it when the other one of these is gone.
+    expect(jsonOf(await repair(old))).toMatchObject({ failed: 0 })
     await c?.kill()
     const moved = await repair(both)
     expect([moved.exitCode, jsonOf(moved)]).toEqual([0, expect.objectContaining({ changed: true, failed: 0 })])
