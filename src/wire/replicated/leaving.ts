@@ -180,22 +180,19 @@ export class Leaving implements Question<Left> {
     this.leaveBehind(heard, isAcknowledged)
     if (isAcknowledged) return this.acknowledge(receipts, heard)
     const isUnclear = this.members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
-    if (this.stored === undefined) {
-      // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
-      if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
-      if (this.isKept) for (const [node, { exit }] of heard) if (exit.status === 'ok') this.leave(set.members[node])
-      return this.land(heard, { change: undefined, exit: exitReply(this.exit.op, heard) })
-    }
-    const written = heard.filter(([, left]) => isWritten(left)).length
+    const isChange = this.stored !== undefined
     // A write that one node has taken may be found, and gone on from, by whoever comes next.
-    if (written > 0 || isUnclear) {
+    if (isChange && (isUnclear || heard.some(([, left]) => isWritten(left)))) {
       // Who has it next takes it over by another token: what was kept by this one is nobody's.
       if (this.isKept) for (const member of this.members) this.leave(member)
       return receiver.failed(new FlightError('unknown', `only ${String(receipts.length)} of ${String(set.quorum.replicas)} nodes have stored it under the lock`, { isFinal: true }))
     }
+    // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
+    if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
+    // Else its holder is told that it is lost, also where the write alone was refused.
+    if (this.isKept) for (const [node, { exit }] of heard) if (exit.status === 'ok') this.leave(set.members[node])
     const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
-    if (heard.length === 0) return receiver.failed(this.failureOf(answers))
-    this.land(heard, { change: refusal ?? MISSING, exit: exitReply(this.exit.op, heard) })
+    this.land(heard, { change: isChange ? (refusal ?? MISSING) : undefined, exit: exitReply(this.exit.op, heard) })
   }
 
   /** When it is let go of, or handed on. By another version than the known one it may be ours still: a renewal that failed has kept it. */

@@ -3,7 +3,7 @@
  * another node away.
  */
 import { type Command, FlightError } from '../../../src/wire/wire.js'
-import { awayFor, type Before, begun, LOCK, OLD_ONLY, SmallWorld, type Story, type Visitor } from './small-world.js'
+import { awayFor, type Before, begun, LOCK, OLD_ONLY, RECORD, SmallWorld, type Story, type Visitor } from './small-world.js'
 
 /** Longer than anything that is waited for here. */
 const LONG_LEASE_SEC = 300
@@ -108,4 +108,16 @@ function keepsUnclear(): Promise<string | undefined> {
   })
 }
 
-export const storiesOfLocks: Readonly<Record<string, Story>> = { looksInVain, forgetsLate, keepsUnclear }
+/** A session that nobody has any more is saved in vain, where the lock is kept. */
+function keepsRefused(): Promise<string | undefined> {
+  return leftBehind({
+    before: () => () => undefined,
+    play: async (world, visitor) => {
+      const leave = await world.during(visitor.hold('second', 'save'))
+      await world.evict(RECORD, 0, 1, 2)
+      return leave !== undefined && !(await world.during(leave()))
+    },
+  })
+}
+
+export const storiesOfLocks: Readonly<Record<string, Story>> = { looksInVain, forgetsLate, keepsUnclear, keepsRefused }
