@@ -44,31 +44,34 @@ export class Leftovers {
   }
 
   private async sweep(leftover: Leftover): Promise<void> {
+    const left = new Set(leftover.tokens)
     let seen: Seen = 'nothing'
     for (const afterMs of LOOKS_MS) {
-      seen = await this.lookAfter(afterMs, leftover)
+      seen = await this.lookAfter(afterMs, leftover, left)
       if (seen === 'over') return
     }
     for (const afterMs of UNANSWERED_MS) {
       if (seen !== 'unanswered') return
-      seen = await this.lookAfter(afterMs, leftover)
+      seen = await this.lookAfter(afterMs, leftover, left)
     }
   }
 
-  private async lookAfter(afterMs: number, leftover: Leftover): Promise<Seen> {
+  private async lookAfter(afterMs: number, leftover: Leftover, left: Set<Value>): Promise<Seen> {
     await new Promise<void>((resolve) => {
       this.clock.setTimer(resolve, afterMs, { background: true })
     })
     if (this.isClosed || leftover.isCounted()) return 'over'
-    return await this.look(leftover).catch(() => 'unanswered')
+    return await this.look(leftover, left).catch(() => 'unanswered')
   }
 
-  /** Deletes it by its version, if it stands there. */
-  private async look({ member, route, lockKey: key, tokens }: Leftover): Promise<Seen> {
+  /** Deletes it by its version, if it stands there. Of two the other one may come still, in a flight that is carried out late. */
+  private async look({ member, route, lockKey: key }: Leftover, left: Set<Value>): Promise<Seen> {
     const [found] = await member.flight(route, [{ op: 'get', key }])
     const { value, cas } = found ?? {}
-    if (value === undefined || cas === undefined || !tokens.some((token) => areSameBytes(value, token))) return 'nothing'
+    const token = value && [...left].find((one) => areSameBytes(value, one))
+    if (token === undefined || cas === undefined) return 'nothing'
     const [deleted] = await member.flight(route, [{ op: 'cad', key, cas }])
-    return deleted?.status === 'ok' ? 'over' : 'nothing'
+    if (deleted?.status === 'ok') left.delete(token)
+    return left.size === 0 ? 'over' : 'nothing'
   }
 }
