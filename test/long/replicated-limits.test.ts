@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import { LatchkeyError, RecordTooLargeError, SessionManager } from 'latchkey'
 import { afterEach, describe, expect, it } from 'vitest'
+import { bringToAll } from '../support/bring-to-all.js'
 import { Clicks } from '../support/clicks.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { ThreeNodes } from '../support/pipes.js'
 import { allUp, played } from '../support/played-clicks.js'
-import { repairUnwatched } from '../support/repair-unwatched.js'
 import { until } from '../support/until.js'
 
 const OPTIONS = { deadlineMs: 10_000, leaseSec: 60, waitMs: 20_000 }
@@ -27,13 +27,6 @@ const open = (savePath: string): SessionManager => {
 
 /** How large an item may be is learned from each node. */
 const hasSeenAll = (manager: SessionManager): Promise<void> => until('all nodes are seen', () => allUp(manager))
-
-/** On a busy machine a node is late, and is not waited for: it has missed a session, which only one has when another node is away as well. */
-const bringToAll = (manager: SessionManager): Promise<void> =>
-  until('all nodes have all sessions', async () => {
-    const { counts } = await repairUnwatched(manager.engine, 600)
-    return counts.failed + counts.locked + counts.repaired === 0
-  })
 
 const put = (manager: SessionManager, id: string, text: string): Promise<void> =>
   manager.run(id, ({ data }) => {
