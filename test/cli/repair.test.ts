@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { SessionEngine } from '../../src/session/session-engine.js'
 import type { ReplicaNodes } from '../../src/wire/replica-nodes.js'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { bringToAll } from '../support/bring-to-all.js'
 import { repairUnwatched } from '../support/repair-unwatched.js'
 import { jsonOf, latchkey, type Outcome, type Surroundings } from './tool.js'
 
@@ -140,6 +141,7 @@ describe('latchkey repair', () => {
   it('asks a node that stands still once, and not for each portion of the sessions', async () => {
     const manager = managerOf()
     await Promise.all(ids.map((id) => count(manager, id)))
+    await bringToAll(manager)
     const [still] = servers
     await still?.pause()
     try {
