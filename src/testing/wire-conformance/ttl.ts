@@ -19,9 +19,10 @@ export const ttlCases: Plays = [
 
   ['3 s lives one second at least, and three at most', async ({ wire, advance }) => {
     const keys = await everyWrite(wire, 3)
-    await advance(850)
+    // Half of what can be relied on: writing and reading them takes a busy machine the other half.
+    await advance(500)
     for (const key of keys) await expectStored(wire, key, 'x')
-    await advance(2650)
+    await advance(3000)
     for (const key of keys) await expectMissing(wire, key)
   }],
 
