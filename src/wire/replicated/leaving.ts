@@ -137,6 +137,11 @@ export class Leaving implements Question<Left> {
     return exit.op === 'cas' && areSameBytes(exit.value, token)
   }
 
+  /** A lock that was to be kept is nobody's any more, wherever it stands by this token. */
+  private abandon(): void {
+    if (this.isKept) for (const node of [...this.strays, ...this.targets.keys()]) this.leave(this.errand.set.members[node])
+  }
+
   /** Where it was not seen to go, it may stand for a lease. */
   private leave(member: Member | undefined): void {
     const { exit, token, route, errand } = this
@@ -183,14 +188,13 @@ export class Leaving implements Question<Left> {
     const isChange = this.stored !== undefined
     // A write that one node has taken may be found, and gone on from, by whoever comes next.
     if (isChange && (isUnclear || heard.some(([, left]) => isWritten(left)))) {
-      // Who has it next takes it over by another token: what was kept by this one is nobody's.
-      if (this.isKept) for (const member of this.members) this.leave(member)
+      this.abandon()
       return receiver.failed(new FlightError('unknown', `only ${String(receipts.length)} of ${String(set.quorum.replicas)} nodes have stored it under the lock`, { isFinal: true }))
     }
     // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
     if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
     // Else its holder is told that it is lost, also where the write alone was refused.
-    if (this.isKept) for (const [node, { exit }] of heard) if (exit.status === 'ok') this.leave(set.members[node])
+    this.abandon()
     const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
     this.land(heard, { change: isChange ? (refusal ?? MISSING) : undefined, exit: exitReply(this.exit.op, heard) })
   }
