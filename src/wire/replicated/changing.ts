@@ -78,7 +78,7 @@ export class Change {
 
   /**
    * How far the change is, by another one perhaps, as the old nodes say; undefined: too few of them say anything. Asked behind the mark that depends
-   * on it: who ends the change sets that one last, and its version is another one then.
+   * on it: who ends the change tells the others first, and then sets that mark, whose version is another one from then on.
    */
   private async stageOfOthers(): Promise<OurStage | undefined> {
     const old = (await this.look()).filter(({ isOnOld }) => isOnOld)

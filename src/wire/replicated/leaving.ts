@@ -137,9 +137,9 @@ export class Leaving implements Question<Left> {
     return exit.op === 'cas' && areSameBytes(exit.value, token)
   }
 
-  /** A lock that was to be kept is nobody's any more, wherever it stands by this token. */
-  private abandon(): void {
-    if (this.isKept) for (const node of [...this.strays, ...this.targets.keys()]) this.leave(this.errand.set.members[node])
+  /** A lock that was to be kept is nobody's any more on these nodes. Default: wherever it may stand. */
+  private abandon(nodes: readonly number[] = [...this.strays, ...this.targets.keys()]): void {
+    if (this.isKept) for (const node of nodes) this.leave(this.errand.set.members[node])
   }
 
   /** Where it was not seen to go, it may stand for a lease. */
@@ -193,8 +193,8 @@ export class Leaving implements Question<Left> {
     }
     // A lock that is let go of on most nodes is free, and one that is kept on most is ours.
     if (heard.length === 0 || isUnclear) return receiver.failed(this.failureOf(answers))
-    // Else its holder is told that it is lost, also where the write alone was refused.
-    this.abandon()
+    // A renewal that too few have taken is looked into, and the others may have the lock still; of a write that was refused its holder is told that it is lost.
+    this.abandon(isChange ? undefined : nodesOf(heard.filter(([, { exit }]) => exit.status === 'ok')))
     const refusal = heard.map(([, { change }]) => change).find((change) => change !== undefined && change.status !== 'missing')
     this.land(heard, { change: isChange ? (refusal ?? MISSING) : undefined, exit: exitReply(this.exit.op, heard) })
   }

@@ -9,8 +9,8 @@ import { FlightError, UnsupportedStoreError } from '../wire.js'
 
 /**
  * What a node's mark says of the list, to a process. `new`: it is the list of this process. Of a change: `old` before it has begun,
- * `moving` while sessions are carried over, `moved` when they have been. `behind`: the change to this list has not ended there. `unsaid`: it has been emptied, and nobody
- * has found out yet how far the others are. `foreign`: it is another list.
+ * `moving` while sessions are carried over, `moved` when they have been. `behind`: the change to this list has not ended there. `unsaid`: it has
+ * been emptied, and nobody has found out yet how far the others are. `foreign`: it is another list.
  */
 export type Stage = ListStage | 'behind' | 'unsaid' | 'foreign'
 export type OurStage = ListStage

@@ -93,8 +93,7 @@ export const mutants: readonly Mutant[] = [
   one('keepsStrays', 'A lock that one node has not heard the end of stands there for its lease.', `    for (const node of [...this.strays, ...nodes]) this.leave(this.errand.set.members[node])`, ''),
   one('keepsUnclear', 'A lock that was kept by a write that came to nothing stands for its lease where it was.', `      this.abandon()
       return receiver`, `      return receiver`),
-  one('keepsRefused', 'A lock that was kept where the write was refused stands for its lease: its holder was told that it is lost.', `    this.abandon()
-    const refusal`, `    const refusal`),
+  one('keepsRefused', 'A lock that was kept where the write was refused stands for its lease: its holder was told that it is lost.', `this.abandon(isChange ? undefined : nodesOf(`, `this.abandon(isChange ? [] : nodesOf(`),
   one('looksInVain', 'A look for such a lock counts although the node has not answered.', `if (seen !== 'unanswered') return`, `return`),
   one('forgetsLate', 'A lock that was handed on where nobody waited for that any more is taken off once; if that is lost it stands for its lease.', `member.takeOff(this.route, this.exit.key, cas, () => this.leave(member))`, `member.takeOff(this.route, this.exit.key, cas, () => undefined)`),
   one('unlistedIsSilent', 'A node that nobody has put on the list counts as unheard, although it has said that it has no copy.', ` || (isUnlisted(ballot.mark) && ballot.copy === undefined)`, ''),
