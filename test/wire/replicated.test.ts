@@ -38,7 +38,7 @@ const node = (index: number): MemcachedServer => {
 
 function managerOf(options: SessionManagerOptions = {}): SessionManager {
   const savePath = `${servers.map(({ port }) => `tcp://127.0.0.1:${String(port)}`).join(',')}?replicas=3`
-  const manager = new SessionManager({ savePath, prefix, leaseSec: 2, deadlineMs: 3000, ...options })
+  const manager = new SessionManager({ savePath, prefix, leaseSec: 2, deadlineMs: 9000, ...options })
   open.push(manager)
   return manager
 }
