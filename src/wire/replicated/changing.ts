@@ -33,8 +33,7 @@ export class Change {
     for (const member of inOrder.filter(({ index }) => set.isJoining(index))) await this.advance(member, (mark) => this.joining(mark))
     const states = await this.look()
     const isOnItsWay = ({ stage }: NodeState): boolean => stage === 'moving' || isCarried(stage)
-    const isBegun = states.every((state) => !state.isOnNew || isOnItsWay(state)) && this.isEnough(states.filter(({ isOnOld }) => isOnOld), isOnItsWay)
-    return { states, isBegun }
+    return { states, isBegun: this.areEnough(states, isOnItsWay) }
   }
 
   async end(states: readonly NodeState[]): Promise<boolean> {
@@ -43,7 +42,7 @@ export class Change {
     const old = states.filter(({ isOnOld }) => isOnOld)
     const told = await this.tell('moved', old)
     // From then on any majority of a session's old nodes has one that tells of it, so that others may go by the new nodes alone.
-    if (!this.isEnough(old, ({ node }) => told.has(node)) || !old.every(({ node, isOnNew }) => !isOnNew || told.has(node))) return false
+    if (!this.areEnough(old, ({ node }) => told.has(node))) return false
     const ended = await this.tell('new', states)
     return states.every(({ node, isOnNew }) => !isOnNew || ended.has(node))
   }
@@ -58,10 +57,11 @@ export class Change {
     return told
   }
 
-  /** Whether so few of these are left out that no majority of any session is. */
-  private isEnough(states: readonly NodeState[], isIn: (state: NodeState) => boolean): boolean {
+  /** Whether none of the new list's nodes is left out of these, and so few of the old list's that no majority of any session is. */
+  private areEnough(states: readonly NodeState[], isIn: (state: NodeState) => boolean): boolean {
     const { replicas, majority } = this.set.quorum
-    return states.filter((state) => !isIn(state)).length <= replicas - majority
+    const others = states.filter((state) => !isIn(state))
+    return others.every(({ isOnNew }) => !isOnNew) && others.length <= replicas - majority
   }
 
   /** @throws NotSupportedError: the node is on another list. Nothing has been changed then. */
