@@ -192,7 +192,8 @@ const onFetch =
       return Object.assign(site, { told: () => [...site.refused, ...codesOf(site.errors)] })
     }
 
-const codesOf = (errors: readonly unknown[]): readonly string[] =>
+/** Of latchkey's errors among these. */
+export const codesOf = (errors: readonly unknown[]): readonly string[] =>
   errors.flatMap((error) => (error instanceof Error && 'code' in error && String(error.code).startsWith('LATCHKEY_') ? [String(error.code)] : []))
 
 async function textOf(incoming: AsyncIterable<Buffer>): Promise<string> {

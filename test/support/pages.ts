@@ -22,6 +22,9 @@ export function section(page: string, heading: string): string {
   return text
 }
 
+/** The tests that the last column of a table names. */
+export const testsNamedIn = (table: string): readonly string[] => [...table.matchAll(/\| `([^`]+)` \|$/gm)].map(([, name = '']) => name)
+
 export interface Block {
   /** `js`, `sh`, `diff` and so on. */
   readonly language: string
