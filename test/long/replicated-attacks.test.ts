@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SessionManager } from 'latchkey'
 import { describe, expect, it } from 'vitest'
 import { Clicks } from '../support/clicks.js'
+import { keysOnNode } from '../support/keys-of.js'
 import { ThreeNodes } from '../support/pipes.js'
 import { played, type Scene } from '../support/played-clicks.js'
 import { FaultProxy } from '../support/proxy.js'
@@ -32,10 +33,10 @@ async function allAreServed(clicks: Clicks): Promise<void> {
 }
 
 /** Which of these keys the nodes have now. @throws FlightError a busy node may be late to say it. */
-async function keysOn(nodes: readonly number[], { engine: { wire } }: SessionManager, wanted: readonly string[]): Promise<string[]> {
+async function keysOn(nodes: readonly number[], manager: SessionManager, wanted: readonly string[]): Promise<string[]> {
   const found: string[] = []
   for (const node of nodes) {
-    for await (const key of wire.replicaNodes?.keys(node, 'sess:') ?? []) if (wanted.includes(key)) found.push(`${key} on node ${String(node)}`)
+    for (const key of await keysOnNode(manager, node, 'sess:')) if (wanted.includes(key)) found.push(`${key} on node ${String(node)}`)
   }
   return found
 }

@@ -4,6 +4,7 @@ import { LatchkeyError, RecordTooLargeError, SessionManager } from 'latchkey'
 import { afterEach, describe, expect, it } from 'vitest'
 import { bringToAll } from '../support/bring-to-all.js'
 import { Clicks } from '../support/clicks.js'
+import { keysOnNode } from '../support/keys-of.js'
 import type { MemcachedServer } from '../support/memcached-server.js'
 import { ThreeNodes } from '../support/pipes.js'
 import { allUp, played } from '../support/played-clicks.js'
@@ -150,17 +151,12 @@ describe('memory for a few sessions', () => {
     await put(manager, 'zoe', 'known')
     await hasSeenAll(other)
     const visitors = Array.from({ length: 100 }, (_id, at) => `visitor-${String(at)}`)
-    const keysOn = async (node: number): Promise<string[]> => {
-      const keys: string[] = []
-      for await (const key of manager.engine.wire.replicaNodes?.keys(node, 'sess:') ?? []) keys.push(key)
-      return keys
-    }
     // Half of those that are held have a record.
     await Promise.all([...visitors, ...IDS.slice(3)].map((id) => put(manager, id, `of ${id}`)))
     const held = await Promise.all(IDS.map((id) => manager.start(id)))
     const isGone = async (): Promise<boolean> => {
       await Promise.all(three.nodes.map((node) => crowd(node)))
-      return (await Promise.all([0, 1, 2].map((node) => keysOn(node)))).every((keys) => keys.length < 10)
+      return (await Promise.all([0, 1, 2].map((node) => keysOnNode(manager, node, 'sess:')))).every((keys) => keys.length < 10)
     }
     await until('nearly all of them are evicted', isGone)
     for (const id of visitors) expect([undefined, `of ${id}`]).toContain(await textOf(other, id))

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { buildTool, jsonOf, type Outcome, type Spawned, spawnTool } from '../cli/tool.js'
+import { keysOnNode } from '../support/keys-of.js'
 import { ThreeNodes } from '../support/pipes.js'
 import { until } from '../support/until.js'
 
@@ -21,12 +22,7 @@ let kept: string
 
 /** What is on each of these nodes. */
 async function keysOn(nodes: readonly number[]): Promise<string> {
-  const listed = nodes.map(async (node) => {
-    const keys: string[] = []
-    for await (const key of manager.engine.wire.replicaNodes?.keys(node, '') ?? []) keys.push(key)
-    return keys.sort()
-  })
-  return JSON.stringify(await Promise.all(listed))
+  return JSON.stringify(await Promise.all(nodes.map(async (node) => (await keysOnNode(manager, node, '')).sort())))
 }
 
 beforeEach(async () => {
