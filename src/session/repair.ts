@@ -172,9 +172,11 @@ class Repair {
     return counts
   }
 
-  /** One copy on all of its nodes that are there; and those are all that were emptied. */
+  /** One copy on all of its nodes that are there; and those are a majority, and all that were emptied. */
   private isWell({ areAlike, away, missing, newest }: Sight): boolean {
-    if (newest === undefined) return false
+    const { replicas, majority } = this.quorum
+    // Where fewer have said it, the others may have lost what was acknowledged.
+    if (newest === undefined || replicas - away.length < majority) return false
     return areAlike && missing.length === 0 && away.every((node) => !this.nodes.isChanging && this.states[node]?.state !== 'emptied')
   }
 

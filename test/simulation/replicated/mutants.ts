@@ -102,6 +102,7 @@ export const mutants: readonly Mutant[] = [
   one('seizesNothing', 'A session is destroyed without its lock by those who do not have it.', `await seizeAndEnd(this.context, id, keys)\n      if (failure`, `undefined\n      if (failure`),
   one('repairsUnheard', 'A node is called whole although others that may have its sessions were not listed.', `return knowing.every(({ node }) => listed.has(node)) || unheard <= replicas - majority`, `return true`),
   one('repairsNothing', 'An emptied node is called whole although sessions are missing there.', `return areAlike && missing.length === 0 && away`, `return true || away`),
+  one('repairSeesOne', 'A session counts as the same on all nodes although no majority of them has said so.', `if (newest === undefined || replicas - away.length < majority) return false`, `if (newest === undefined) return false`),
   one('oneMajority', 'While the list is changed a majority of the old nodes alone decides.', `[sides.old, sides.new] : [sides.old]`, `[sides.old] : [sides.old]`),
   one('changeKnowsTooEarly', 'While sessions are carried over the new nodes count as those that know what there is.', `const known = isMoved ? sides.new : sides.old`, `const known = stages.includes('old') ? sides.old : sides.new`),
   one('oldDecidesTooLong', 'When sessions have been carried over a majority of the old nodes alone decides still.', `isMoved || stages.includes('moving') ?`, `!isMoved && stages.includes('moving') ?`),

@@ -175,6 +175,28 @@ async function repairsUnheard(): Promise<string | undefined> {
 }
 
 /**
+ * What two of three nodes had taken is on one of them alone: the other one has evicted it. A repair looks at the session just when only that
+ * one answers. Were the session the same on all nodes, that one could be restarted.
+ */
+async function repairSeesOne(): Promise<string | undefined> {
+  const world = new SmallWorld()
+  await begun(world)
+  if (!(await world.during(world.process(OLD_ONLY, awayFor(2)).add('second')))) return 'it was not stored'
+  await world.evict(RECORD, 1)
+  // Before the session is locked, and then.
+  let looks = 2
+  const operator = world.process(OLD_ONLY, (node, commands) => {
+    if (looks === 0 || node === 0 || !commands.every(({ op }) => op === 'get') || !commands.some(({ key }) => key === RECORD)) return
+    if (node === 2) looks--
+    throw new FlightError('unknown', 'it did not answer')
+  })
+  const { obstacle } = await world.during(operator.repair())
+  if (obstacle !== undefined) return `it was not repaired: ${obstacle}`
+  await world.empty(0)
+  return lossIn(await world.during(world.process(OLD_ONLY).names()), ['first', 'second'])
+}
+
+/**
  * A session is stored on two nodes, and then again on the third one and one of those, which counts its versions far behind the node that misses
  * that. Compared with each other's versions the first copy is the later one.
  */
@@ -190,7 +212,7 @@ async function oneNameForAll(): Promise<string | undefined> {
 }
 
 export const stories: Readonly<Record<string, Story>> = {
-  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard, reservesBlindly, repairLeavesPlaces },
+  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard, repairSeesOne, reservesBlindly, repairLeavesPlaces },
   ...storiesOfChange,
   ...storiesOfLocks,
 }
