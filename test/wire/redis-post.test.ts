@@ -87,7 +87,8 @@ describe.skipIf(!hasRedis).concurrent('on Redis, between processes that share no
     expect(await waiting).toBe('had')
     await untilListening(server, 2)
     const { rings } = waiter.stats()
-    await handOffMs(holder, waiter, 'again', 300)
+    // On a busy machine a poll may come before the bell: it rings for one of several.
+    for (let turn = 0; turn < 5 && waiter.stats().rings === rings; turn++) await handOffMs(holder, waiter, `again${String(turn)}`, 600)
     expect(waiter.stats().rings).toBe(rings + 1)
     await close()
   })
