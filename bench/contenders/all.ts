@@ -9,11 +9,12 @@ import type { RowContext } from '../support/result.js'
 import type { Contender } from './contender.js'
 import { ExpressRequests } from './express-request.js'
 import { ExpressStore } from './express-store.js'
-import { Floor } from './floor.js'
+import { BY_GETS, BY_MG, Floor, type Reading } from './floor.js'
 import { LatchkeyHooks } from './latchkey.js'
 
 export const FLOOR = 'raw floor'
 export const LATCHKEY = 'latchkey'
+export const FLOOR_MG = 'raw floor, reading by mg'
 export const FLOOR_TEXT = 'raw floor, text only'
 export const LATCHKEY_TEXT = 'latchkey, text only'
 export const LATCHKEY_REQUEST = 'latchkey, request of Express'
@@ -48,7 +49,7 @@ export async function makeContenders(setup: Setup, { quick, against }: RowContex
 
 /** Without the peers: the floor, this build by both of its ways, and another build, if there is one. */
 export async function makeOwn(setup: Setup, against: string | undefined): Promise<readonly Contender[]> {
-  const list: Contender[] = [await makeFloor(setup), await makeLatchkey(setup)]
+  const list: Contender[] = [await makeFloor(setup), await floor(setup, FLOOR_MG, changed, BY_MG), await makeLatchkey(setup)]
   if (against !== undefined) list.push(await latchkey(setup, LATCHKEY_OTHER, changed, against))
   return [...list, ...(await makeLatchkeyExpress(setup))]
 }
@@ -68,8 +69,8 @@ async function makeTextOnly(setup: Setup): Promise<readonly Contender[]> {
 
 type Change = (text: string) => string
 
-function floor({ server, recordBytes }: Setup, name: string, change: Change): Promise<Contender> {
-  return Floor.connect(name, server.port, JSON.stringify(sessionOf(recordBytes)), change)
+function floor({ server, recordBytes }: Setup, name: string, change: Change, reading: Reading = BY_GETS): Promise<Contender> {
+  return Floor.connect(name, server.port, { record: JSON.stringify(sessionOf(recordBytes)), change, reading })
 }
 
 async function latchkey(setup: Setup, name: string, change: Change, dist?: string): Promise<Contender> {

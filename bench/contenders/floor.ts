@@ -2,11 +2,49 @@
  * The yardstick: a locked and fenced cycle with nothing else around it. Own socket, text protocol, one write per turn
  * of the event loop, replies cut out of one Latin-1 string per chunk; no checks, no queue, no deadlines, no pool.
  *
- * [add lock, gets lock record], then [cas record, compare-and-delete lock].
+ * [add lock, read lock and record], then [cas record, compare-and-delete lock].
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type Contender, idOf } from './contender.js'
+
+/** How it reads, and where the parts of an answer stand. */
+export interface Reading {
+  ask(lockKey: string, recordKey: string): string
+  /** Where the line of a value says how long it is, and which version. */
+  fields(line: string): readonly [bytes: string | undefined, cas: string | undefined]
+  /** What follows the last value. */
+  readonly endBytes: number
+}
+
+/** VALUE <key> <flags> <bytes> <cas> */
+export const BY_GETS: Reading = {
+  ask: (lockKey, recordKey) => `gets ${lockKey} ${recordKey}\r\n`,
+  fields: (line) => {
+    const flagsAt = line.indexOf(' ', 6)
+    const bytesAt = line.indexOf(' ', flagsAt + 1)
+    const casAt = line.indexOf(' ', bytesAt + 1)
+    return [line.slice(bytesAt + 1, casAt), line.slice(casAt + 1)]
+  },
+  endBytes: 'END\r\n'.length,
+}
+
+/** VA <bytes> c<cas>: memcached answers what it has read at once, and not at every read. */
+export const BY_MG: Reading = {
+  ask: (lockKey, recordKey) => `mg ${lockKey} c v\r\nmg ${recordKey} c v\r\n`,
+  fields: (line) => {
+    const casAt = line.indexOf(' ', 3)
+    return [line.slice(3, casAt), line.slice(casAt + 2)]
+  },
+  endBytes: 0,
+}
+
+export interface Load {
+  /** The ASCII text that every session begins with. */
+  readonly record: string
+  readonly change: (text: string) => string
+  readonly reading: Reading
+}
 
 interface Held {
   readonly text: string
@@ -33,8 +71,7 @@ export class Floor implements Contender {
   private constructor(
     readonly name: string,
     private readonly socket: Socket,
-    private readonly record: string,
-    private readonly change: (text: string) => string,
+    private readonly load: Load,
   ) {
     this.#prefix = `${name.replace(/\W/g, '')}:`
     socket.setNoDelay(true)
@@ -42,29 +79,25 @@ export class Floor implements Contender {
     socket.on('error', fail)
   }
 
-  /** `record`: the ASCII text that every session begins with. Keys are `<letters of name>:<id>`. */
-  static async connect(
-    name: string,
-    port: number,
-    record: string,
-    change: (text: string) => string,
-  ): Promise<Floor> {
+  /** Keys are `<letters of name>:<id>`. */
+  static async connect(name: string, port: number, load: Load): Promise<Floor> {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
-    return new Floor(name, socket, record, change)
+    return new Floor(name, socket, load)
   }
 
   seed(index: number): Promise<void> {
     return new Promise((resolve) => {
       this.#due.push({ kind: 'line', resolve })
-      this.#write(`set ${this.#key(index)} 0 1440 ${this.record.length}\r\n${this.record}\r\n`)
+      const { record } = this.load
+      this.#write(`set ${this.#key(index)} 0 1440 ${record.length}\r\n${record}\r\n`)
     })
   }
 
   async cycle(index: number): Promise<void> {
     const key = this.#key(index)
     const held = await this.#acquire(key)
-    await this.#commit(key, this.change(held.text), held)
+    await this.#commit(key, this.load.change(held.text), held)
   }
 
   async close(): Promise<void> {
@@ -79,7 +112,7 @@ export class Floor implements Contender {
     return new Promise((resolve) => {
       const token = String(this.#tokens++)
       this.#due.push({ kind: 'acquire', resolve })
-      this.#write(`add ${key}-lck 0 15 ${token.length}\r\n${token}\r\ngets ${key}-lck ${key}\r\n`)
+      this.#write(`add ${key}-lck 0 15 ${token.length}\r\n${token}\r\n${this.load.reading.ask(`${key}-lck`, key)}`)
     })
   }
 
@@ -128,8 +161,9 @@ export class Floor implements Contender {
     if (due.kind === 'acquire') {
       const lock = this.#value(text, end)
       const record = lock === undefined ? undefined : this.#value(text, lock.end)
-      if (lock === undefined || record === undefined || text.length < record.end + 5) return -1
-      end = record.end + 5
+      const { endBytes } = this.load.reading
+      if (lock === undefined || record === undefined || text.length < record.end + endBytes) return -1
+      end = record.end + endBytes
       this.#next()
       due.resolve({ text: text.slice(record.at, record.end - 2), lockCas: lock.cas, recordCas: record.cas })
       return end
@@ -144,20 +178,18 @@ export class Floor implements Contender {
     return end
   }
 
-  /** `VALUE <key> <flags> <bytes> <cas>` and its bytes. */
+  /** Its line and its bytes. */
   #value(text: string, from: number): { at: number; end: number; cas: string } | undefined {
     const lineEnd = text.indexOf('\r\n', from)
     if (lineEnd < 0) return undefined
-    const flagsAt = text.indexOf(' ', from + 6)
-    const bytesAt = text.indexOf(' ', flagsAt + 1)
-    const casAt = text.indexOf(' ', bytesAt + 1)
+    const [bytes, cas = ''] = this.load.reading.fields(text.slice(from, lineEnd))
     const at = lineEnd + 2
-    const end = at + Number(text.slice(bytesAt + 1, casAt)) + 2
+    const end = at + Number(bytes) + 2
     if (end > text.length) {
       this.#wanted = end
       return undefined
     }
-    return { at, end, cas: text.slice(casAt + 1, lineEnd) }
+    return { at, end, cas }
   }
 
   #next(): void {

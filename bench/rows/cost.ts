@@ -36,6 +36,7 @@ function report(slices: ReadonlyMap<string, readonly Slice[]>): RowResult {
   return {
     figures: {
       'cost.cpuRatioToFloor': ratio(names.LATCHKEY),
+      'cost.cpuRatioToMgFloor': low(names.LATCHKEY) / low(names.FLOOR_MG),
       'cost.expressCpuRatioToFloor': ratio(names.LATCHKEY_REQUEST),
       ...(slices.has(names.LATCHKEY_OTHER) ? { 'cost.againstPct': 100 * (low(names.LATCHKEY) / low(names.LATCHKEY_OTHER) - 1) } : {}),
       'cost.noisePct': noisePct,

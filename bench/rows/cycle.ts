@@ -61,6 +61,7 @@ function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResul
   return {
     figures: {
       'cycle.ratioToFloor': ratioTo(names.FLOOR),
+      'cycle.ratioToMgFloor': ratioTo(names.FLOOR_MG),
       ...(many.has(names.LATCHKEY_REQUEST) ? { 'cycle.expressRatioToFloor': ratioTo(names.FLOOR, names.LATCHKEY_REQUEST) } : {}),
       'cycle.ratioToConnectMemcached': ratioTo(names.CONNECT_MEMCACHED),
       'cycle.ratioToConnectMemjs': ratioTo(names.CONNECT_MEMJS),

@@ -1,7 +1,7 @@
 /** growth: the cost of a cycle as sessions grow from 1e3 to 1e6. */
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { RECORD_BYTES } from '../contenders/contender.js'
-import { Floor } from '../contenders/floor.js'
+import { BY_GETS, Floor } from '../contenders/floor.js'
 import { LatchkeyHooks } from '../contenders/latchkey.js'
 import { drive, inRounds, seedAll, type Slice } from '../support/drive.js'
 import { loadLatchkey } from '../support/latchkey.js'
@@ -42,7 +42,7 @@ async function grow({ quick, progress }: RowContext): Promise<Growth> {
     progress(`storing ${num(count)} sessions`)
     const server = await MemcachedServer.start({ args: ['-m', '2048'] })
     servers.push(server)
-    const seeder = await Floor.connect('sess', server.port, record, changed)
+    const seeder = await Floor.connect('sess', server.port, { record, change: changed, reading: BY_GETS })
     await seedAll(seeder, count)
     await seeder.close()
     contenders.push(new LatchkeyHooks(num(count), new SessionManager({ savePath: `tcp://${server.address}` }), record, changed))

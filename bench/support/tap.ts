@@ -46,15 +46,17 @@ export async function startTap(port: number): Promise<Tap> {
   return { port: address.port, counts, close }
 }
 
-/** A `gets` counts once, however many keys it reads: it is one line and one answer. */
+/** An `add`, and the read of its key behind it, which tells its version, count once: by the binary protocol they are one. */
 function textCommands(text: string): number {
   let commands = 0
+  let added = ''
   let at = 0
   while (at < text.length) {
     const end = text.indexOf('\r\n', at)
     if (end < 0) break
-    const [verb, , , , bytes] = text.slice(at, end).split(' ')
-    commands++
+    const [verb, key = '', , , bytes] = text.slice(at, end).split(' ')
+    if (key !== added || verb !== 'mg') commands++
+    added = verb === 'add' ? key : ''
     at = end + 2
     if (verb === 'add' || verb === 'set' || verb === 'cas') at += Number(bytes) + 2
   }
