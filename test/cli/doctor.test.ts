@@ -239,11 +239,11 @@ describe('the rules', () => {
     expect(judged('1.6.18')).toEqual([])
     expect(judged('1.10.0')).toEqual([])
     expect(judged('2.0.1')).toEqual([])
-    expect(judged('1.5.22')).toEqual(['version-too-old'])
-    expect(judged('1.4.15')).toEqual(['version-too-old'])
+    expect(judged('1.6.17')).toEqual(['version-old'])
+    expect(judged('1.5.22')).toEqual(['version-old'])
     expect(judged('1.5.22', 'tcp://127.0.0.1:1?protocol=binary')).toEqual([])
-    expect(judged('1.6.1')).toEqual(['version-known-bad'])
-    expect(judged('1.6.10')).toEqual([])
+    expect(judged('1.6.1')).toEqual(['version-old', 'version-known-bad'])
+    expect(judged('1.6.1', 'tcp://127.0.0.1:1?protocol=binary')).toEqual(['version-known-bad'])
   })
 
   it('judge passwords by the network that they cross', () => {

@@ -170,6 +170,14 @@ function binaryAnswers(requests: Buffer): Buffer[] {
   return answers
 }
 
+/** To a read, or a touch. */
+function metaAnswer([key = '', ...flags]: readonly string[], random: SeededRandom): string {
+  if (!flags.includes('v')) return random.pick(['HD c7\r\n', 'EN\r\n'])
+  if (random.integer(4) === 0) return random.pick(['EN\r\n', `EN k${key}\r\n`])
+  const value = valueOf(key).toString('latin1')
+  return `VA ${String(value.length)} k${key} f0 c7${random.pick(['', ' W X'])}\r\n${value}\r\n`
+}
+
 /** The lines that answer each line; a value and its VALUE line are one piece, and so is an END. */
 function textAnswers(requests: string, random: SeededRandom): Buffer[] {
   const answers: string[] = []
@@ -197,7 +205,7 @@ function textAnswers(requests: string, random: SeededRandom): Buffer[] {
         answers.push(random.pick(['TOUCHED\r\n', 'NOT_FOUND\r\n']))
         break
       case 'mg':
-        answers.push(random.pick(['HD c7\r\n', 'EN\r\n']))
+        answers.push(metaAnswer(words, random))
         break
       case 'md':
         answers.push(random.pick(['HD\r\n', 'EX\r\n', 'NF\r\n']))

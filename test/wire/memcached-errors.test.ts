@@ -22,7 +22,7 @@ function withError(reply: Buffer, refused: Refused, protocol: Protocol): Buffer 
   if (refused === 'nothing') return reply
   if (protocol === 'text') {
     const lines = reply.toString('latin1')
-    const read = /(?:VALUE [^]*)?END\r\n/g
+    const read = /VA .*\r\n.*\r\n|EN.*\r\n/g
     const error = 'SERVER_ERROR backend failure\r\n'
     return Buffer.from(refused === 'reads' ? lines.replace(read, error) : lines.replace('STORED\r\n', error), 'latin1')
   }

@@ -74,10 +74,10 @@ describe.concurrent('opening a connection', () => {
   it('does not hammer a server that is down, and notices quickly that it is back', async () => {
     let accepting = false
     const server = await ScriptedServer.start({
-      onRequest: (socket) => socket.write('END\r\n'),
+      onRequest: (socket) => socket.write('EN kk\r\n'),
       onConnect: (socket) => {
         if (!accepting) socket.destroy()
-        else serveText(socket, 'END\r\n')
+        else serveText(socket, 'EN kk\r\n')
       },
     })
     const wire = wireTo(server.port)
@@ -110,7 +110,7 @@ describe.concurrent('opening a connection', () => {
   it.each([
     ['text', 'HTTP/1.1 400 Bad Request\r\n\r\n', "not memcached's text protocol"],
     ['binary', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'not the binary protocol'],
-    ['text', 'VERSION 1.4.39\r\nEND\r\nEND\r\n', 'protocol=binary'],
+    ['text', 'VERSIOM 1.6.18\r\nEND\r\nEND\r\n', "not memcached's text protocol"],
   ])('says what is there instead, %s: %j', async (protocol, answer, message) => {
     const other = await ScriptedServer.start({
       onRequest: () => undefined,
@@ -146,19 +146,21 @@ const TEXT_FAULTS: readonly (readonly [string, Fault])[] = [
   ['RST', RST],
   ['garbage, then silence', GARBAGE],
   ['a line without an end', (socket) => socket.write('x'.repeat(20_000))],
-  ['half a reply, then silence', (socket) => socket.write('STORED\r\nVALUE k 0 4 1\r\nmi')],
-  ['half a reply, then FIN', (socket) => socket.end('STORED\r\nVALUE k 0 4 1\r\nmi')],
-  ['half a line, then FIN', (socket) => socket.end('STORED\r\nVAL')],
-  ['a value that was not asked for', (socket) => socket.write('STORED\r\nVALUE other 0 4 1\r\nmine\r\nEND\r\n')],
-  ['a value that comes twice', (socket) => socket.write(`STORED\r\n${'VALUE k 0 4 1\r\nmine\r\n'.repeat(2)}END\r\n`)],
-  ['a value that is longer than it says', (socket) => socket.write('STORED\r\nVALUE k 0 3 1\r\nmine\r\nEND\r\n')],
-  ['a value of another word', (socket) => socket.write('STORED\r\nVALVE k 0 4 1\r\nmine\r\nEND\r\n')],
-  ['a value whose numbers are in its data', (socket) => socket.write('STORED\r\nVALUE k\r\n 0 4 1\r\nmine\r\nEND\r\n')],
-  ['a value with letters in its CAS', (socket) => socket.write('STORED\r\nVALUE k 0 4 1a\r\nmine\r\nEND\r\n')],
-  ['flags too long to be any', (socket) => socket.write('STORED\r\nVALUE k 0000000000000000 4 1\r\nmine\r\nEND\r\n')],
-  ['a value without CAS', (socket) => socket.write('STORED\r\nVALUE k 0 4\r\nmine\r\nEND\r\n')],
-  ['a negative length', (socket) => socket.write('STORED\r\nVALUE k 0 -4 1\r\nmine\r\nEND\r\n')],
-  ['the answer to another command', (socket) => socket.write('DELETED\r\nEND\r\n')],
+  ['half a reply, then silence', (socket) => socket.write('STORED\r\nVA 4 kk f0 c1\r\nmi')],
+  ['half a reply, then FIN', (socket) => socket.end('STORED\r\nVA 4 kk f0 c1\r\nmi')],
+  ['half a line, then FIN', (socket) => socket.end('STORED\r\nVA 4 k')],
+  ['a value that was not asked for', (socket) => socket.write('STORED\r\nVA 4 kother f0 c1\r\nmine\r\n')],
+  ['a value that is longer than it says', (socket) => socket.write('STORED\r\nVA 3 kk f0 c1\r\nmine\r\n')],
+  ['a value of another word', (socket) => socket.write('STORED\r\nVB 4 kk f0 c1\r\nmine\r\n')],
+  ['a value whose numbers are in its data', (socket) => socket.write('STORED\r\nVA 4 kk\r\n f0 c1\r\nmine\r\n')],
+  ['a value with letters in its CAS', (socket) => socket.write('STORED\r\nVA 4 kk f0 c1a\r\nmine\r\n')],
+  ['flags too long to be any', (socket) => socket.write('STORED\r\nVA 4 kk f0000000000000000 c1\r\nmine\r\n')],
+  ['a value without CAS', (socket) => socket.write('STORED\r\nVA 4 kk f0\r\nmine\r\n')],
+  ['a negative length', (socket) => socket.write('STORED\r\nVA -4 kk f0 c1\r\nmine\r\n')],
+  ['a value without its key', (socket) => socket.write('STORED\r\nVA 4 f0 c1\r\nmine\r\n')],
+  ['that there is none of another key', (socket) => socket.write('STORED\r\nEN kother\r\n')],
+  ['the end of values', (socket) => socket.write('STORED\r\nEND\r\n')],
+  ['the answer to another command', (socket) => socket.write('DELETED\r\nEN kk\r\n')],
   ['the data taken for a command', (socket) => socket.write('CLIENT_ERROR bad command line format\r\nERROR\r\n')],
 ]
 
@@ -191,7 +193,7 @@ describe.concurrent('a fault in flight', () => {
   ]
   it.each(cases)('%s, %s: unknown, and the next flight is none the worse', async (protocol, name, fault) => {
     const good = (request: Buffer): Buffer =>
-      protocol === 'text' ? Buffer.from('STORED\r\nVALUE k 0 4 7\r\nmine\r\nEND\r\n') : binaryReplies(request)
+      protocol === 'text' ? Buffer.from('STORED\r\nVA 4 kk f0 c7\r\nmine\r\n') : binaryReplies(request)
     await using server = await ScriptedServer.start({
       protocol,
       onRequest: (socket, request, count) => {
@@ -217,13 +219,13 @@ describe.concurrent('a fault in flight', () => {
     await using server = await ScriptedServer.start({
       onRequest: (socket, _request, count) => {
         if (count === 1) late = socket
-        else socket.write('VALUE k 0 5 2\r\nright\r\nEND\r\n')
+        else socket.write('VA 5 kk f0 c2\r\nright\r\n')
       },
     })
     const wire = wireTo(server.port, 'text', SILENT_MS)
     expect((await failureOf(wire, [GET])).error.outcome).toBe('unknown')
     const next = wire.flight('r', [GET])
-    late?.write('VALUE k 0 5 1\r\nwrong\r\nEND\r\n')
+    late?.write('VA 5 kk f0 c1\r\nwrong\r\n')
     expect(String((await next)[0]?.value)).toBe('right')
     await wire.close()
   })
@@ -231,7 +233,7 @@ describe.concurrent('a fault in flight', () => {
   it('data that nobody asked for ends an idle connection', async () => {
     await using server = await ScriptedServer.start({
       onRequest: (socket, _request, count) =>
-        socket.write(count === 1 ? 'END\r\nVALUE k 0 5 1\r\nwrong\r\nEND\r\n' : 'VALUE k 0 5 2\r\nright\r\nEND\r\n'),
+        socket.write(count === 1 ? 'EN kk\r\nVA 5 kk f0 c1\r\nwrong\r\n' : 'VA 5 kk f0 c2\r\nright\r\n'),
     })
     const wire = wireTo(server.port)
     await wire.flight('r', [GET])
@@ -242,7 +244,7 @@ describe.concurrent('a fault in flight', () => {
 
   it('what is answered in full before the fault counts, even in one batch', async () => {
     await using server = await ScriptedServer.start({
-      onRequest: (socket) => socket.end('VALUE a 0 1 5\r\nx\r\nEND\r\nDELETED\r\nSTOR'),
+      onRequest: (socket) => socket.end('VA 1 ka f0 c5\r\nx\r\nDELETED\r\nSTOR'),
     })
     const wire = wireTo(server.port)
     const flights = await Promise.allSettled([
@@ -260,20 +262,20 @@ describe.concurrent('a fault in flight', () => {
     await using server = await ScriptedServer.start({
       onRequest: (socket) => {
         hold = socket
-        socket.write('VALUE a 0 1 5\r\nx\r\nEND\r\n')
+        socket.write('VA 1 ka f0 c5\r\nx\r\n')
       },
     })
     const wire = wireTo(server.port, 'text', 5000)
     const first = wire.flight('r', [{ op: 'get', key: 'a' }])
     const second = wire.flight('r', [GET])
     expect((await first)[0]?.status).toBe('ok')
-    hold?.write('END\r\n')
+    hold?.write('EN kk\r\n')
     expect((await second)[0]?.status).toBe('missing')
     await wire.close()
   })
 
   it.each(['text', 'binary'] as const)('replies may come byte by byte, %s', async (protocol) => {
-    const text = 'STORED\r\nVALUE k 0 4 7\r\nmine\r\nEND\r\nVALUE big 3 6 8\r\na\r\nb\r\n\r\nEND\r\n'
+    const text = 'STORED\r\nVA 4 kk f0 c7\r\nmine\r\nVA 6 kbig f3 c8\r\na\r\nb\r\n\r\n'
     await using server = await ScriptedServer.start({
       protocol,
       onRequest: (socket, request) => {
@@ -284,7 +286,7 @@ describe.concurrent('a fault in flight', () => {
             answer(request, { cas: 7 }),
             binaryReply({ opcode: 0, opaque: second?.opaque ?? 0, cas: 8, extras, value: Buffer.from('a\r\nb\r\n') }),
           ])
-        const bytes = protocol === 'text' ? Buffer.from(text.replace('END\r\nVALUE big', 'VALUE big')) : binary()
+        const bytes = protocol === 'text' ? Buffer.from(text) : binary()
         void trickle(socket, bytes)
       },
     })
@@ -307,9 +309,9 @@ async function trickle(socket: Socket, bytes: Buffer): Promise<void> {
 
 describe.concurrent('the CAS of a text add', () => {
   it.each([
-    ['the item is gone', 'STORED\r\nEND\r\n'],
-    ['other bytes are there', 'STORED\r\nVALUE k 0 4 7\r\nelse\r\nEND\r\n'],
-    ['other flags are there', 'STORED\r\nVALUE k 1 4 7\r\nmine\r\nEND\r\n'],
+    ['the item is gone', 'STORED\r\nEN kk\r\n'],
+    ['other bytes are there', 'STORED\r\nVA 4 kk f0 c7\r\nelse\r\n'],
+    ['other flags are there', 'STORED\r\nVA 4 kk f1 c7\r\nmine\r\n'],
     ['the server cannot read', 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n'],
   ])('is unknown if %s', async (_name, replies) => {
     await using server = await ScriptedServer.start({ onRequest: (socket) => socket.write(replies) })
@@ -321,11 +323,11 @@ describe.concurrent('the CAS of a text add', () => {
 
   it('comes with the occupant if there is one', async () => {
     await using server = await ScriptedServer.start({
-      onRequest: (socket) => socket.write('NOT_STORED\r\nVALUE k 5 6 7\r\ntheirs\r\nEND\r\n'),
+      onRequest: (socket) => socket.write('NOT_STORED\r\nVA 6 kk f5 c7\r\ntheirs\r\nEN krecord\r\n'),
     })
     const wire = wireTo(server.port)
     const [added, lock, record] = await wire.flight('r', [ADD, GET, { op: 'get', key: 'record' }])
-    expect(String(server.requests[0])).toBe('add k 0 9 4\r\nmine\r\ngets k record\r\n')
+    expect(String(server.requests[0])).toBe('add k 0 9 4\r\nmine\r\nmg k k f c v\r\nmg record k f c v\r\n')
     expect(added).toMatchObject({ status: 'exists', flags: 5, cas: { version: '7' } })
     expect([String(added?.value), String(lock?.value), record?.status]).toEqual(['theirs', 'theirs', 'missing'])
     await wire.close()

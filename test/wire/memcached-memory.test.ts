@@ -14,8 +14,8 @@ const VALUE = 'a small session, not a large one'
 
 it('a text that is kept does not keep what arrived with it', () => {
   const codec = makeCodec('text')
-  const big = Buffer.from(`VALUE big 0 900000 1\r\n${'x'.repeat(900_000)}\r\nEND\r\n`)
-  const small = Buffer.from(`VALUE small 0 ${String(VALUE.length)} 2\r\n${VALUE}\r\nEND\r\n`)
+  const big = Buffer.from(`VA 900000 kbig f0 c1\r\n${'x'.repeat(900_000)}\r\n`)
+  const small = Buffer.from(`VA ${String(VALUE.length)} ksmall f0 c2\r\n${VALUE}\r\n`)
   const kept: Reply[] = []
   const before = usedBytes()
   for (let count = 0; count < 30; count++) {

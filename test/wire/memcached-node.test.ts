@@ -100,10 +100,10 @@ describe.concurrent.each(['text', 'binary'] as const)('%s: batches', (protocol) 
   })
 })
 
-/** Answers what this test sends in text: END to each read, STORED to each store. */
+/** Answers what this test sends in text: EN to each read, STORED to each store. */
 function replies(request: Buffer): string {
-  const commands = [...String(request).matchAll(/^(gets|add) /gm)]
-  return commands.map(([, op]) => (op === 'add' ? 'STORED\r\n' : 'END\r\n')).join('')
+  const commands = [...String(request).matchAll(/^(mg|add) /gm)]
+  return commands.map(([, op]) => (op === 'add' ? 'STORED\r\n' : 'EN\r\n')).join('')
 }
 
 describe.concurrent.each(['text', 'binary'] as const)('%s: trust in a CAS', (protocol) => {
@@ -176,7 +176,7 @@ describe('a connection to a server that does not say which process it is', () =>
   it('is younger than every CAS from before it', async () => {
     await using server = await ScriptedServer.start({
       onRequest: (socket, request) => {
-        if (String(request).startsWith('gets')) socket.write('VALUE k 0 1 7\r\nx\r\nEND\r\n')
+        if (String(request).startsWith('mg')) socket.write('VA 1 kk f0 c7\r\nx\r\n')
         else socket.destroy()
       },
     })

@@ -10,7 +10,7 @@ it.each([
   ['a new version', '8', '8'],
 ])('a lock that is kept has the same bytes before and after: %s', async (_what, version, told) => {
   await using server = await ScriptedServer.start({
-    onRequest: (socket) => void socket.write(`STORED\r\nVALUE lock 0 5 ${version}\r\ntoken\r\nEND\r\n`),
+    onRequest: (socket) => void socket.write(`STORED\r\nVA 5 klock f0 c${version}\r\ntoken\r\n`),
   })
   const wire = createMemcachedWire({ servers: serversOf(`tcp://127.0.0.1:${String(server.port)}?protocol=text`), clock: systemClock })
   const cas = { version: '7', asOf: Infinity }

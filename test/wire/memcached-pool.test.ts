@@ -47,7 +47,7 @@ describe('a pool that cannot grow', () => {
           socket.write('VERSION 1.6.18\r\nEND\r\nEND\r\n')
           // Each batch is answered when the test says so; from then on at once.
           socket.on('data', (request: Buffer) => {
-            const replies = 'END\r\n'.repeat(String(request).split('gets').length - 1)
+            const replies = 'EN\r\n'.repeat(String(request).split('mg ').length - 1)
             answer = () => socket.write(replies)
             if (server.connections > 3) answer()
           })

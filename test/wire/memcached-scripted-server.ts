@@ -7,6 +7,8 @@ export interface ScriptedOptions {
   /** Instead of the handshake. Default: answers it. */
   readonly onConnect?: (socket: Socket) => void
   readonly protocol?: 'binary' | 'text'
+  /** What it says that it is, by the text protocol. Default: one that has all that latchkey uses. */
+  readonly release?: string
   readonly port?: number
 }
 
@@ -22,7 +24,7 @@ export class ScriptedServer implements AsyncDisposable {
   ) {}
 
   static start(options: ScriptedOptions): Promise<ScriptedServer> {
-    const { onRequest, onConnect, protocol = 'text' } = options
+    const { onRequest, onConnect, protocol = 'text', release = '1.6.18' } = options
     const server = createServer({ noDelay: true })
     return new Promise((resolve) => {
       server.listen(options.port ?? 0, '127.0.0.1', () => {
@@ -37,7 +39,7 @@ export class ScriptedServer implements AsyncDisposable {
             return
           }
           socket.once('data', (handshake: Buffer) => {
-            socket.write(protocol === 'text' ? 'VERSION 1.6.18\r\nEND\r\nEND\r\n' : binaryReplies(handshake))
+            socket.write(protocol === 'text' ? `VERSION ${release}\r\nEND\r\nEND\r\n` : binaryReplies(handshake))
             socket.on('data', (request: Buffer) => {
               scripted.requests.push(request)
               onRequest(socket, request, scripted.requests.length)

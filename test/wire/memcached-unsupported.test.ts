@@ -75,11 +75,10 @@ function unversioned(request: Buffer, protocol: 'text' | 'binary'): Buffer {
     )
     return Buffer.concat(found)
   }
-  const lines = [...request.toString('latin1').matchAll(/^(add|gets|md) (.*)$/gm)].map(([, op, rest = '']) => {
+  const lines = [...request.toString('latin1').matchAll(/^(add|mg|md) (\S+).*$/gm)].map(([, op, key = '']) => {
     if (op === 'add') return 'STORED\r\n'
     if (op === 'md') return 'EX\r\n'
-    const keys = rest.trim().split(' ')
-    return `${keys.map((key) => `VALUE ${key} 0 1 0\r\nx\r\n`).join('')}END\r\n`
+    return `VA 1 k${key} f0 c0\r\nx\r\n`
   })
   return Buffer.from(lines.join(''))
 }

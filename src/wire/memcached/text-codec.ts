@@ -2,8 +2,9 @@
  * memcached's text protocol (protocol.txt of memcached 1.6), to memcached itself and through proxies.
  *
  * Records and locks are stored by `add` and `cas`, which leave the old item alone when they are refused. Neither says
- * the new CAS, so that a `gets` follows, merged with the reads that come next; the CAS found there is taken as ours
- * only if bytes and flags are ours. How compare-and-delete and a touch that tells the CAS are said, see text-words.ts.
+ * the new CAS, so that the item is read behind it, once for this and for the reads of it that come next; the CAS found there is
+ * taken as ours only if bytes and flags are ours. How items are read, compare-and-delete and a touch that tells the CAS are
+ * said, see text-words.ts.
  */
 import { isAscii } from 'node:buffer'
 import type { Credentials } from '../socket/address.js'
@@ -17,18 +18,20 @@ import type { Command, Reply } from '../wire.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type ServerGreeting } from './greeting.js'
 import { isDate, ServerClock } from './server-clock.js'
+import { hasMetaCommands } from './release.js'
 import { ReplicationProbe } from './replication-probe.js'
 import { CR } from '../socket/arrived.js'
 import { endHead, endTail, KeptMark, startText, takeEnd, takeStart } from './text-cycle.js'
-import { isError, Reads } from './text-reads.js'
+import { isError, Read } from './text-read.js'
 import { DIRECT_WORDS, OWN_VERSION_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
 import { isLockLike, OwnVersions } from './own-versions.js'
 import { casOf } from './version.js'
 
-// The longest line is VALUE with a key of 250 bytes; a STAT line holds a path at most.
+// The longest line is an item's, with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
-// The first letter of VALUE, and of no other line that may come where values are due.
+// The first letter of an item's line (VALUE, VA), and of no other line that may come where an item is due.
 const LETTER_V = 86
+const VERSION = 'VERSION '
 
 /** The reply that most commands get; a reply is never changed. */
 const OK = replyOf('ok', undefined, undefined, 0)
@@ -36,15 +39,15 @@ const OK = replyOf('ok', undefined, undefined, 0)
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
 /**
- * What is due: the whole answer to a flight of a cycle, as long as it goes well; or a line. `reads` is what follows a
+ * What is due: the whole answer to a flight of a cycle, as long as it goes well; or a line. `read` is what follows a
  * store, to learn its CAS.
  */
 type Due = StartFlight | EndFlight | LineDue
 
 type LineDue =
-  | { readonly kind: 'store'; readonly flight: Flight; readonly reads: Reads | undefined }
-  | { readonly kind: 'reads'; readonly flight: Flight; readonly reads: Reads }
-  | { readonly kind: 'line' | 'deletion'; readonly flight: Flight; readonly reads: undefined }
+  | { readonly kind: 'store'; readonly flight: Flight; readonly read: Read | undefined }
+  | { readonly kind: 'read'; readonly flight: Flight; readonly read: Read }
+  | { readonly kind: 'line' | 'deletion'; readonly flight: Flight; readonly read: undefined }
   | { readonly kind: 'own store'; readonly flight: Flight; readonly version: string; readonly own: OwnVersions }
   | { readonly kind: 'revision'; readonly own: OwnVersions }
   | { readonly kind: 'greeting'; readonly take: (line: string) => boolean }
@@ -58,7 +61,7 @@ class TextCodec implements Codec {
   #head = 0
   /** A date was sent by a reading of the server's clock that is too old: the batch asks for the time as well. */
   #asksTime = false
-  readonly #words: TextWords
+  #words: TextWords
   /** Undefined where the server's versions are taken. */
   readonly #own: OwnVersions | undefined
 
@@ -85,7 +88,7 @@ class TextCodec implements Codec {
     const reader = new GreetingReader()
     const takeLast = this.#statsTaker(reader, ready)
     const ask = (): void => {
-      for (const take of [takeVersion, takeStatsInto(reader), takeLast]) this.#dues.push({ kind: 'greeting', take })
+      for (const take of [this.#takeVersion, takeStatsInto(reader), takeLast]) this.#dues.push({ kind: 'greeting', take })
       socket.write('version\r\nstats\r\nstats settings\r\n', 'latin1')
     }
     if (this.#probe !== undefined) {
@@ -101,7 +104,7 @@ class TextCodec implements Codec {
       kind: 'greeting',
       take: (line) => {
         if (!wantsCredentials(line)) {
-          takeVersion(line)
+          this.#takeVersion(line)
           throw credentialsUnwanted()
         }
         this.#logIn(credentials, ask)
@@ -109,6 +112,14 @@ class TextCodec implements Codec {
       },
     })
     socket.write('version\r\n', 'latin1')
+  }
+
+  readonly #takeVersion = (line: string): true => {
+    if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
+    if (isTurnedAway(line)) throw turnedAway()
+    if (!line.startsWith(VERSION)) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
+    if (!hasMetaCommands(line.slice(VERSION.length))) this.#words = PORTABLE_WORDS
+    return true
   }
 
   /** A proxy passes `version` on, or answers it, and it passes no `stats` on. */
@@ -172,14 +183,17 @@ class TextCodec implements Codec {
       }
       if (lineFeed === at || text.charCodeAt(lineFeed - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF')
       if (due === undefined) throw new ProtocolError('a reply that nothing was asked for')
-      if (due.kind === 'reads' && bytes[at] === LETTER_V) {
+      if (due.kind === 'read' && bytes[at] === LETTER_V) {
         // A value and its line end follow the line; what is not there yet is waited for in one piece.
-        const end = due.reads.takeValue(arrived, at, lineFeed - 1, due.flight.asOf)
+        const end = due.read.takeItem(arrived, at, lineFeed - 1, due.flight.asOf)
         if (end > bytes.length) {
           this.#inbox.keep(bytes.subarray(at), end - at)
           return
         }
         at = end
+        if (this.#words.items.endsAll) continue
+        due.read.finish(due.flight)
+        this.#advance()
       } else {
         this.#take(due, text.slice(at, lineFeed - 1))
         at = lineFeed + 1
@@ -200,7 +214,7 @@ class TextCodec implements Codec {
   }
 
   #encodeFlight(flight: Flight, outbox: Outbox): void {
-    if (flight instanceof StartFlight && !this.#words.readsAlone) {
+    if (flight instanceof StartFlight && this.#words === DIRECT_WORDS) {
       outbox.text(startText(flight.receiver, this.#exptimeOf(flight.receiver.leaseSec)))
       this.#dues.push(flight)
     } else if (flight instanceof EndFlight && this.#own === undefined) {
@@ -215,16 +229,16 @@ class TextCodec implements Codec {
   }
 
   #encode(flight: Flight, outbox: Outbox): void {
-    /** Reads that the next `get` may join: nothing has been written after them. */
-    let open: Reads | undefined
-    const { commands } = flight
-    for (const command of commands) {
+    const { items } = this.#words
+    /** The read that the next `get` of the same key may share: nothing has been written after it. */
+    let open: Read | undefined
+    for (const command of flight.commands) {
       if (command.op === 'get') {
-        if (open?.isFull === true || (this.#words.readsAlone && open?.reads(command.key) === false)) {
-          open = this.#ask(open, flight, outbox)
+        if (open?.key !== command.key) {
+          this.#ask(open, flight, outbox)
+          open = new Read(command.key, items)
         }
-        open ??= new Reads(undefined, commands.length)
-        open.add(command.key)
+        open.gets += 1
         continue
       }
       open = this.#ask(open, flight, outbox)
@@ -237,9 +251,9 @@ class TextCodec implements Codec {
             break
           }
           if (command.op === 'add' || (command.op === 'cas' && command.wantCas === true)) {
-            open = new Reads(command, commands.length)
+            open = new Read(command.key, items, command)
           }
-          this.#dues.push({ kind: 'store', flight, reads: open })
+          this.#dues.push({ kind: 'store', flight, read: open })
           this.#encodeStore(command, outbox)
           if (this.#own !== undefined && command.flags !== undefined) this.#revise(command.key, this.#own, outbox)
           break
@@ -248,8 +262,8 @@ class TextCodec implements Codec {
           if (this.#words.touchTellsCas) {
             this.#due('line', flight, outbox, touch)
           } else {
-            open = new Reads(command, commands.length)
-            this.#dues.push({ kind: 'store', flight, reads: open })
+            open = new Read(command.key, items, command)
+            this.#dues.push({ kind: 'store', flight, read: open })
             outbox.text(touch)
           }
           break
@@ -268,14 +282,14 @@ class TextCodec implements Codec {
   /** Writes a command that is answered with a line. */
   #due(kind: 'line' | 'deletion', flight: Flight, outbox: Outbox, command: string): void {
     outbox.text(command)
-    this.#dues.push({ kind, flight, reads: undefined })
+    this.#dues.push({ kind, flight, read: undefined })
   }
 
-  /** Writes the reads that are open, if any, and opens none. */
-  #ask(open: Reads | undefined, flight: Flight, outbox: Outbox): undefined {
+  /** Writes the read that is open, if any, and opens none. */
+  #ask(open: Read | undefined, flight: Flight, outbox: Outbox): undefined {
     if (open === undefined) return
-    outbox.text(open.line())
-    this.#dues.push({ kind: 'reads', flight, reads: open })
+    outbox.text(open.command)
+    this.#dues.push({ kind: 'read', flight, read: open })
   }
 
   #encodeStore(command: Store, outbox: Outbox): void {
@@ -326,12 +340,12 @@ class TextCodec implements Codec {
   /** Takes one line that is not a value's. */
   #take(due: LineDue, line: string): void {
     switch (due.kind) {
-      case 'reads':
-        due.reads.finish(line, due.flight)
+      case 'read':
+        due.read.takeLine(line, due.flight)
         break
       case 'store': {
         const reply = storeReply(line)
-        if (due.reads !== undefined) due.reads.storeReply = reply
+        if (due.read !== undefined) due.read.storeReply = reply
         else if (typeof reply === 'string') due.flight.answerUnclear(reply)
         else due.flight.answer(reply)
         break
@@ -386,7 +400,7 @@ export const createPortableCodec =
   (probeKey: () => string, own?: OwnVersions): MakeCodec =>
     (context) => new TextCodec(context, new ReplicationProbe(probeKey()), own)
 
-/** The form of the versions that this codec hands out: what `gets` prints. */
+/** The form of the versions that this codec hands out, as memcached prints them. */
 export const TEXT_VERSION = /^\d{1,20}$/
 
 /** Takes the lines of a `stats`; says whether it was the last one. */
@@ -398,24 +412,12 @@ function takeStatsInto(reader: GreetingReader): (line: string) => boolean {
   }
 }
 
-function takeVersion(line: string): boolean {
-  if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
-  if (isTurnedAway(line)) throw turnedAway()
-  const [, major, minor] = /^VERSION (\d+)\.(\d+)/.exec(line) ?? []
-  if (major === undefined) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
-  // `md` and `mg` came with 1.6.
-  if (Number(major) === 1 && Number(minor) < 6) {
-    throw new ProtocolError(`protocol=text needs memcached 1.6 or later and this is ${line}; use protocol=binary`)
-  }
-  return true
-}
-
 /**
  * Takes what a proxy answers to `version`: its own, or one that it has asked of a server, which may be away. That is no
  * fault of the other servers behind it, and the flights to that one will say so.
  */
 function takeProxyVersion(line: string): true {
-  if (line.startsWith('VERSION ') || line.startsWith('SERVER_ERROR ')) return true
+  if (line.startsWith(VERSION) || line.startsWith('SERVER_ERROR ')) return true
   if (isTurnedAway(line)) throw turnedAway()
   throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
 }

@@ -6,16 +6,17 @@
  */
 import type { CycleKeys, CycleStart } from '../cycle.js'
 import type { EndFlight, StartFlight } from '../socket/cycle-flights.js'
-import { type Arrived, numberIn, SPACE, valueIn } from '../socket/arrived.js'
+import { type Arrived, numberIn, valueIn } from '../socket/arrived.js'
 import type { Value } from '../wire.js'
-import { versionIn } from './version.js'
+import { type ItemPlace, MG_ITEMS } from './text-items.js'
 import type { TextWords } from './text-words.js'
+import { isVersion, versionIn } from './version.js'
 
-const LOCKED = 'STORED\r\nVALUE '
-const NO_FLAGS = ' 0 '
+const LOCKED = 'STORED\r\nVA '
+const KEY = ' k'
+const LOCK_VERSION = ' f0 c'
 const LINE_END = '\r\n'
-const VALUE = 'VALUE '
-const END = 'END\r\n'
+const NONE = 'EN k'
 const STORED = 'STORED\r\n'
 
 /** Keeps the last of the texts that `make` makes: nearly all flights have the same, and each part of a text is an object. */
@@ -28,19 +29,19 @@ function kept(make: (exptime: number, length: number) => string): (exptime: numb
   }
 }
 
-const lockMiddle = kept((exptime, length) => `${NO_FLAGS}${exptime} ${length}\r\n`)
+const lockMiddle = kept((exptime, length) => ` 0 ${exptime} ${length}\r\n`)
 const recordMiddle = kept((exptime, length) => ` ${exptime} ${length} `)
 
-/** The `gets` tells the version of the lock, and that of the record as it is under the lock. */
+/** The reads tell the version of the lock, and that of the record as it is under the lock. */
 export function startText({ lockKey, recordKey, markKey, tokenName, tokenRest }: CycleStart, exptime: number): string {
-  const add = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}\r\ngets ${lockKey} `
-  return markKey === undefined ? `${add}${recordKey}\r\n` : `${add}${markKey} ${recordKey}\r\n`
+  const locks = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}\r\n${MG_ITEMS.ask(lockKey)}`
+  return (markKey === undefined ? locks : locks + MG_ITEMS.ask(markKey)) + MG_ITEMS.ask(recordKey)
 }
 
 /** A mark as it was read last on this connection. It is nearly always the same: then its answer is only compared. */
 export class KeptMark {
   key = ''
-  /** All of its answer: VALUE, its key, its version and the value. */
+  /** All of its answer: its line, and the value. */
   answer = ''
   value: Value | undefined
 }
@@ -55,95 +56,81 @@ export const endTail = ({ lockKey }: CycleKeys, lockVersion: string, words: Text
  * Takes, from `at`, what answers a start that went well:
  *
  *     STORED
- *     VALUE <lock> 0 <bytes> <cas>
+ *     VA <bytes> k<lock> f0 c<cas>
  *     <our token>
- *     VALUE <mark> <flags> <bytes> <cas>      where one is asked for
+ *     VA <bytes> k<mark> f<flags> c<cas>      where one is asked for
  *     <the mark>
- *     VALUE <record> <flags> <bytes> <cas>
+ *     VA <bytes> k<record> f<flags> c<cas>
  *     <the record>
- *     END
  *
- * or the same without the record. Returns where it ends; 0 when it is not that, or not all there.
+ * or the same with `EN k<record>` in place of the record. Returns where it ends; 0 when it is not that, or not all there.
  */
 export function takeStart(flight: StartFlight, arrived: Arrived, at: number, kept: KeptMark): number {
   const { text, bytes } = arrived
   const { lockKey, markKey, tokenName, tokenRest } = flight.receiver
-  const keyAt = at + LOCKED.length
-  const keyEnd = keyAt + lockKey.length
-  const lengthAt = keyEnd + NO_FLAGS.length
-  if (text.slice(at, keyAt) !== LOCKED || text.slice(keyAt, keyEnd) !== lockKey || text.slice(keyEnd, lengthAt) !== NO_FLAGS) return 0
+  const lengthAt = at + LOCKED.length
   const lengthEnd = text.indexOf(' ', lengthAt)
-  const lineEnd = text.indexOf(LINE_END, lengthEnd)
+  const keyAt = lengthEnd + KEY.length
+  const keyEnd = keyAt + lockKey.length
+  const versionAt = keyEnd + LOCK_VERSION.length
+  if (text.slice(at, lengthAt) !== LOCKED || text.slice(lengthEnd, keyAt) !== KEY) return 0
+  if (text.slice(keyAt, keyEnd) !== lockKey || text.slice(keyEnd, versionAt) !== LOCK_VERSION) return 0
+  const lineEnd = text.indexOf(LINE_END, versionAt)
   const tokenAt = lineEnd + LINE_END.length
   const nameEnd = tokenAt + tokenName.length
   const tokenEnd = nameEnd + tokenRest.length
   // Between the add and the read anybody could have written: the version is ours only if the token is.
   if (text.slice(tokenAt, nameEnd) !== tokenName || text.slice(nameEnd, tokenEnd) !== tokenRest) return 0
   if (numberIn(bytes, lengthAt, lengthEnd) !== tokenEnd - tokenAt) return 0
-  const lockVersion = versionIn(arrived, lengthEnd + 1, lineEnd)
-  if (lockVersion === undefined) return 0
-  let valueEnd = tokenEnd
+  const lockVersion = versionIn(arrived, versionAt, lineEnd)
+  if (lockVersion === undefined || !isVersion(lockVersion)) return 0
+  let itemAt = pastLineEnd(text, tokenEnd)
+  if (itemAt === 0) return 0
   if (markKey !== undefined) {
-    valueEnd = takeMark(markKey, arrived, tokenEnd, kept)
-    if (valueEnd === 0) return 0
+    itemAt = takeMark(markKey, arrived, itemAt, kept)
+    if (itemAt === 0) return 0
     flight.mark = kept.value
   }
-  const recordAt = valueEnd + LINE_END.length
-  if (text.slice(valueEnd, recordAt + END.length) === LINE_END + END) {
-    flight.started(lockVersion)
-    return recordAt + END.length
-  }
-  if (text.slice(valueEnd, recordAt + VALUE.length) !== LINE_END + VALUE) return 0
-  return takeRecord(flight, arrived, recordAt + VALUE.length, lockVersion)
+  return takeRecord(flight, arrived, itemAt, lockVersion)
 }
 
-/** From the end of the value before it to that of its own. */
+/** 0: there is none, or it has not arrived. */
+const pastLineEnd = (text: string, at: number): number =>
+  text.slice(at, at + LINE_END.length) === LINE_END ? at + LINE_END.length : 0
+
+function placeOf(key: string, arrived: Arrived, at: number): ItemPlace | undefined {
+  const lineEnd = arrived.text.indexOf(LINE_END, at)
+  return lineEnd < 0 ? undefined : MG_ITEMS.placeOf(key, arrived, at, lineEnd)
+}
+
 function takeMark(key: string, arrived: Arrived, at: number, kept: KeptMark): number {
   const { text, bytes } = arrived
   const keptEnd = at + kept.answer.length
   if (key === kept.key && text.slice(at, keptEnd) === kept.answer) return keptEnd
-  const keyAt = at + LINE_END.length + VALUE.length
-  if (text.slice(at, keyAt) !== LINE_END + VALUE) return 0
-  const item = itemAt(key, arrived, keyAt)
-  if (item === undefined || text.slice(item.valueEnd, item.valueEnd + LINE_END.length) !== LINE_END) return 0
+  const place = placeOf(key, arrived, at)
+  const end = place === undefined ? 0 : pastLineEnd(text, place.valueEnd)
+  if (place === undefined || end === 0) return 0
   kept.key = key
   // A copy, as a slice of the text would keep all of it in memory.
-  kept.answer = bytes.toString('latin1', at, item.valueEnd)
-  kept.value = valueIn(arrived, item.valueAt, item.valueEnd)
-  return item.valueEnd
-}
-
-function takeRecord(flight: StartFlight, arrived: Arrived, keyAt: number, lockVersion: string): number {
-  const item = itemAt(flight.receiver.recordKey, arrived, keyAt)
-  if (item === undefined) return 0
-  const { valueAt, valueEnd, version, flags } = item
-  const end = valueEnd + LINE_END.length + END.length
-  if (arrived.text.slice(valueEnd, end) !== LINE_END + END) return 0
-  flight.started(lockVersion, version, valueIn(arrived, valueAt, valueEnd), flags)
+  kept.answer = bytes.toString('latin1', at, end)
+  kept.value = valueIn(arrived, place.valueAt, place.valueEnd)
   return end
 }
 
-interface Item {
-  readonly flags: number
-  readonly version: string
-  readonly valueAt: number
-  readonly valueEnd: number
-}
-
-/** Reads `<key> <flags> <bytes> <cas>`; undefined when it is not that. What stands behind the value is not looked at. */
-function itemAt(key: string, arrived: Arrived, keyAt: number): Item | undefined {
-  const { text, bytes } = arrived
-  const flagsAt = keyAt + key.length + 1
-  if (text.slice(keyAt, flagsAt - 1) !== key || bytes[flagsAt - 1] !== SPACE) return undefined
-  const flagsEnd = text.indexOf(' ', flagsAt)
-  const lengthEnd = text.indexOf(' ', flagsEnd + 1)
-  const lineEnd = text.indexOf(LINE_END, lengthEnd)
-  const flags = numberIn(bytes, flagsAt, flagsEnd)
-  const valueAt = lineEnd + LINE_END.length
-  const valueEnd = valueAt + numberIn(bytes, flagsEnd + 1, lengthEnd)
-  const version = versionIn(arrived, lengthEnd + 1, lineEnd)
-  if (!(flags >= 0) || !(valueEnd >= valueAt) || version === undefined) return undefined
-  return { flags, version, valueAt, valueEnd }
+function takeRecord(flight: StartFlight, arrived: Arrived, at: number, lockVersion: string): number {
+  const { text } = arrived
+  const { recordKey } = flight.receiver
+  const noneAt = at + NONE.length
+  if (text.slice(at, noneAt) === NONE) {
+    const end = text.slice(noneAt, noneAt + recordKey.length) === recordKey ? pastLineEnd(text, noneAt + recordKey.length) : 0
+    if (end > 0) flight.started(lockVersion)
+    return end
+  }
+  const place = placeOf(recordKey, arrived, at)
+  if (place === undefined || !isVersion(place.version)) return 0
+  const end = pastLineEnd(text, place.valueEnd)
+  if (end > 0) flight.started(lockVersion, place.version, valueIn(arrived, place.valueAt, place.valueEnd), place.flags)
+  return end
 }
 
 /** The same of an end: its record stored, its lock deleted. */

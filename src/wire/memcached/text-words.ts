@@ -1,10 +1,12 @@
 /**
- * What the text protocol has two ways to say: to memcached itself, and to a proxy before it.
+ * What the text protocol has two ways to say: to memcached itself, and to a proxy before it, or to an old memcached.
  *
  * A proxy passes on the commands that name one key and that it knows, and each knows others. twemproxy closes the
  * connection at `stats`, at meta commands and at a negative lifetime; mcrouter has no meta commands. The portable words
  * are those that all of them pass on.
  */
+import { GETS_ITEMS, type ItemForm, MG_ITEMS } from './text-items.js'
+
 export interface TextWords {
   /** A compare-and-delete. */
   cad(key: string, version: string): string
@@ -12,23 +14,20 @@ export interface TextWords {
   readonly deletesByStoring: boolean
   /** The answer to a compare-and-delete that deleted. */
   readonly deleted: string
-  /**
-   * Whether each key is read by a command of its own. Where a server is away, memcached's proxy gives an error for each key
-   * of one command and an end besides, and who took the first for the answer would take the rest for the answers of others.
-   */
-  readonly readsAlone: boolean
+  /** How an item is asked for, and how it stands in the answer. */
+  readonly items: ItemForm
   /** Sets a new lifetime. */
   touch(key: string, exptime: number): string
   /** Whether the answer to that tells the CAS; else the item is read behind it. */
   readonly touchTellsCas: boolean
 }
 
-/** memcached's own words: meta commands (protocol.txt, "Meta Commands"), from 1.6 on. */
+/** memcached's own words: meta commands (protocol.txt, "Meta Commands"), as they are from 1.6.13 on (release.ts). */
 export const DIRECT_WORDS: TextWords = {
   cad: (key, version) => `md ${key} C${version}\r\n`,
   deletesByStoring: false,
   deleted: 'HD\r\n',
-  readsAlone: false,
+  items: MG_ITEMS,
   touch: (key, exptime) => `mg ${key} T${exptime} c\r\n`,
   touchTellsCas: true,
 }
@@ -40,7 +39,7 @@ export const PORTABLE_WORDS: TextWords = {
   cad: (key, version) => `cas ${key} 0 ${LONG_PAST} 0 ${version}\r\n\r\n`,
   deletesByStoring: true,
   deleted: 'STORED\r\n',
-  readsAlone: true,
+  items: GETS_ITEMS,
   touch: (key, exptime) => `touch ${key} ${exptime}\r\n`,
   touchTellsCas: false,
 }

@@ -1,5 +1,5 @@
 /** Versions as memcached prints them. */
-import { areDigits, type Arrived, ZERO } from '../socket/arrived.js'
+import { areDigits, type Arrived } from '../socket/arrived.js'
 import type { Cas } from '../wire.js'
 
 // A CAS has 64 bits.
@@ -17,9 +17,7 @@ export function casOf(version: string, asOf: number): Cas | undefined {
   return isVersion(version) ? { version, asOf } : undefined
 }
 
-/** The version that stands there; undefined when there is none, also where the server gives the same one to all. */
+/** The version that stands there; undefined when there is none. */
 export function versionIn({ bytes, text }: Arrived, from: number, to: number): string | undefined {
-  if (to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to)) return undefined
-  const version = text.slice(from, to)
-  return bytes[from] !== ZERO || isVersion(version) ? version : undefined
+  return to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to) ? undefined : text.slice(from, to)
 }

@@ -16,80 +16,104 @@ const CASES = { lockCas: { version: '71', asOf: 1 }, recordCas: { version: '70',
 const NAME = '{"token":"a-1.2"'
 const CHANGE = { value: 'changed', flags: 7, ttlSec: 60 }
 
-const lockLine = (flags = '0', length = String(TOKEN.length), cas = '71'): string => `VALUE session-lck ${flags} ${length} ${cas}\r\n`
+const lockLine = (flags = '0', length = String(TOKEN.length), cas = '71'): string => `VA ${length} ksession-lck f${flags} c${cas}\r\n`
 const LOCKED = `STORED\r\n${lockLine()}${TOKEN}\r\n`
-const RECORD = 'VALUE session 5 6 70\r\nrecord\r\n'
+const NO_LOCK = 'EN ksession-lck\r\n'
+const NO_MARK = 'EN kmarks-lck\r\n'
+const NO_RECORD = 'EN ksession\r\n'
+const NO_MEMORY = 'SERVER_ERROR out of memory writing get response\r\n'
+const RECORD = 'VA 6 ksession f5 c70\r\nrecord\r\n'
 
 /** What may answer a start; the first two are plain success. */
 export const STARTS: Readonly<Record<string, string>> = {
-  'with a record': `${LOCKED}${RECORD}END\r\n`,
-  'without a record': `${LOCKED}END\r\n`,
-  'with a record that is not ASCII': `${LOCKED}VALUE session 5 6 70\r\nr\xc3\xa9cor\r\nEND\r\n`,
-  'with a record of no bytes': `${LOCKED}VALUE session 5 0 70\r\n\r\nEND\r\n`,
-  'with a record that looks like an answer': `${LOCKED}VALUE session 5 5 70\r\nEND\r\n\r\nEND\r\n`,
-  'the lock is taken': `NOT_STORED\r\nVALUE session-lck 0 1 71\r\n1\r\n${RECORD}END\r\n`,
-  'the lock is taken by a token of the same length': `NOT_STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}END\r\n`,
-  'the lock is taken by the very same token': `EXISTS\r\n${lockLine()}${TOKEN}\r\n${RECORD}END\r\n`,
-  'the lock was lost again': `STORED\r\n${RECORD}END\r\n`,
-  'the lock and the record are gone': 'STORED\r\nEND\r\n',
-  'the lock was taken over by another token': `STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}END\r\n`,
-  'the lock was taken over by a token of another host': `STORED\r\n${lockLine()}${TOKEN.replace('web', 'wet')}\r\n${RECORD}END\r\n`,
-  'the lock was taken over by a shorter token': `STORED\r\n${lockLine('0', '5')}other\r\n${RECORD}END\r\n`,
-  'the lock was taken over by a longer token': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}+\r\n${RECORD}END\r\n`,
-  'a lock longer than was said': `STORED\r\n${lockLine('0', String(TOKEN.length - 1))}${TOKEN}\r\n${RECORD}END\r\n`,
-  'a lock shorter than was said': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}\r\n${RECORD}END\r\n`,
-  'the lock has flags': `STORED\r\n${lockLine('9')}${TOKEN}\r\n${RECORD}END\r\n`,
-  'another key than the lock': `STORED\r\n${lockLine().replace('lck', 'lcx')}${TOKEN}\r\n${RECORD}END\r\n`,
-  'another key than the record': `${LOCKED}${RECORD.replace('session', 'sessiom')}END\r\n`,
-  'another word than VALUE': `${LOCKED}${RECORD.replace('VALUE', 'VALUX')}END\r\n`,
-  'a key that runs into its flags': `${LOCKED}${RECORD.replace('session ', 'session-')}END\r\n`,
-  'a key that only begins as the record': `${LOCKED}${RECORD.replace('session', 'session2')}END\r\n`,
-  'a server without versions': `STORED\r\n${lockLine('0', undefined, '0')}${TOKEN}\r\nVALUE session 5 6 0\r\nrecord\r\nEND\r\n`,
-  'a lock version that is none': `STORED\r\n${lockLine('0', undefined, '7x')}${TOKEN}\r\n${RECORD}END\r\n`,
-  'a record version that is none': `${LOCKED}${RECORD.replace('70', '7x')}END\r\n`,
-  'flags that are none': `${LOCKED}${RECORD.replace('5', 'x')}END\r\n`,
-  'a length that is none': `${LOCKED}${RECORD.replace('6', 'x')}END\r\n`,
-  'a record longer than was said': `${LOCKED}${RECORD.replace('6', '5')}END\r\n`,
-  'a record shorter than was said': `${LOCKED}${RECORD.replace('6', '7')}END\r\n`,
-  'a third value': `${LOCKED}${RECORD}${RECORD}END\r\n`,
-  'no end': `${LOCKED}${RECORD}ENX\r\n`,
-  'an error in place of the values': 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n',
-  'an error in place of all': 'SERVER_ERROR busy\r\nSERVER_ERROR busy\r\n',
-  'memory is out': 'SERVER_ERROR out of memory storing object\r\nEND\r\n',
+  'with a record': `${LOCKED}${RECORD}`,
+  'without a record': `${LOCKED}${NO_RECORD}`,
+  'with a record that is not ASCII': `${LOCKED}VA 6 ksession f5 c70\r\nr\xc3\xa9cor\r\n`,
+  'with a record of no bytes': `${LOCKED}VA 0 ksession f5 c70\r\n\r\n`,
+  'with a record that looks like an answer': `${LOCKED}VA 12 ksession f5 c70\r\nEN ksession\r\n\r\n`,
+  'the lock is taken': `NOT_STORED\r\nVA 1 ksession-lck f0 c71\r\n1\r\n${RECORD}`,
+  'the lock is taken by a token of the same length': `NOT_STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}`,
+  'the lock is taken by the very same token': `EXISTS\r\n${lockLine()}${TOKEN}\r\n${RECORD}`,
+  'the lock was lost again': `STORED\r\n${NO_LOCK}${RECORD}`,
+  'the lock and the record are gone': `STORED\r\n${NO_LOCK}${NO_RECORD}`,
+  'the lock was taken over by another token': `STORED\r\n${lockLine()}${TOKEN.replace('1.2', '1.3')}\r\n${RECORD}`,
+  'the lock was taken over by a token of another host': `STORED\r\n${lockLine()}${TOKEN.replace('web', 'wet')}\r\n${RECORD}`,
+  'the lock was taken over by a shorter token': `STORED\r\n${lockLine('0', '5')}other\r\n${RECORD}`,
+  'the lock was taken over by a longer token': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}+\r\n${RECORD}`,
+  'a lock longer than was said': `STORED\r\n${lockLine('0', String(TOKEN.length - 1))}${TOKEN}\r\n${RECORD}`,
+  'a lock shorter than was said': `STORED\r\n${lockLine('0', String(TOKEN.length + 1))}${TOKEN}\r\n${RECORD}`,
+  'the lock has flags': `STORED\r\n${lockLine('9')}${TOKEN}\r\n${RECORD}`,
+  'a lock whose key is not said to be one': `STORED\r\n${lockLine().replace(' k', ' x')}${TOKEN}\r\n${RECORD}`,
+  'another key than the lock': `STORED\r\n${lockLine().replace('lck', 'lcx')}${TOKEN}\r\n${RECORD}`,
+  'another key than the record': `${LOCKED}${RECORD.replace('session', 'sessiom')}`,
+  'another word than VA': `${LOCKED}${RECORD.replace('VA', 'VB')}`,
+  'a length that runs into the key': `${LOCKED}${RECORD.replace(' k', '-k')}`,
+  'a key that is not said to be one': `${LOCKED}${RECORD.replace(' k', ' x')}`,
+  'a key that runs into its flags': `${LOCKED}${RECORD.replace(' f', '-f')}`,
+  'flags that run into the version': `${LOCKED}${RECORD.replace(' c', '-c')}`,
+  'a key that only begins as the record': `${LOCKED}${RECORD.replace('session', 'session2')}`,
+  'a server without versions': `STORED\r\n${lockLine('0', undefined, '0')}${TOKEN}\r\nVA 6 ksession f5 c0\r\nrecord\r\n`,
+  'a lock version that is none': `STORED\r\n${lockLine('0', undefined, '7x')}${TOKEN}\r\n${RECORD}`,
+  'a record version that is none': `${LOCKED}${RECORD.replace('70', '7x')}`,
+  'flags that are none': `${LOCKED}${RECORD.replace('f5', 'fx')}`,
+  'a length that is none': `${LOCKED}${RECORD.replace('6', 'x')}`,
+  'a record longer than was said': `${LOCKED}${RECORD.replace('6', '5')}`,
+  'a record shorter than was said': `${LOCKED}${RECORD.replace('6', '7')}`,
+  'a third value': `${LOCKED}${RECORD}${RECORD}`,
+  'a record that is marked as out of date': `${LOCKED}${RECORD.replace('70', '70 W X')}`,
+  'a version with more than one space behind it': `${LOCKED}${RECORD.replace('70', '7x W')}`,
+  'a line end that is none': `${LOCKED}${RECORD.replace('record\r\n', 'record\n\n')}`,
+  'no record, by an older release': `${LOCKED}EN\r\n`,
+  'no record of another key': `${LOCKED}EN ksessiom\r\n`,
+  'no record of a longer key': `${LOCKED}EN ksession2\r\n`,
+  'no such word': `${LOCKED}ENX\r\n`,
+  'an error in place of the values': `STORED\r\n${NO_MEMORY}${NO_MEMORY}`,
+  'an error in place of the record': `${LOCKED}${NO_MEMORY}`,
+  'an error in place of all': 'SERVER_ERROR busy\r\n'.repeat(3),
+  'memory is out': `SERVER_ERROR out of memory storing object\r\n${NO_LOCK}${NO_RECORD}`,
 }
 
 const MARK_KEY = 'marks-lck'
-const MARK = 'VALUE marks-lck 0 5 64\r\nwhole\r\n'
+const MARK = 'VA 5 kmarks-lck f0 c64\r\nwhole\r\n'
 
 /** What may answer a start that asks for a mark as well. */
 export const MARKED_STARTS: Readonly<Record<string, string>> = {
-  'with mark and record': `${LOCKED}${MARK}${RECORD}END\r\n`,
-  'with a mark, without a record': `${LOCKED}${MARK}END\r\n`,
-  'with another mark': `${LOCKED}${MARK.replace('whole', 'piece')}${RECORD}END\r\n`,
-  'with a mark of another version': `${LOCKED}${MARK.replace('64', '65')}${RECORD}END\r\n`,
-  'with a mark of another length': `${LOCKED}${MARK.replace('5', '7').replace('whole', 'emptied')}${RECORD}END\r\n`,
-  'with a mark that is not ASCII': `${LOCKED}${MARK.replace('whole', 'wh\xf6le')}${RECORD}END\r\n`,
-  'with a mark of no bytes': `${LOCKED}${MARK.replace('5', '0').replace('whole', '')}${RECORD}END\r\n`,
-  'without a mark': `${LOCKED}${RECORD}END\r\n`,
-  'without mark and record': `${LOCKED}END\r\n`,
-  'the mark is behind the record': `${LOCKED}${RECORD}${MARK}END\r\n`,
-  'two marks': `${LOCKED}${MARK}${MARK}${RECORD}END\r\n`,
-  'another key than the mark': `${LOCKED}${MARK.replace('marks', 'marky')}${RECORD}END\r\n`,
-  'a key that only begins as the mark': `${LOCKED}${MARK.replace('-lck', '-lck2')}${RECORD}END\r\n`,
-  'a mark with a version that is none': `${LOCKED}${MARK.replace('64', '6x')}${RECORD}END\r\n`,
-  'a mark with flags that are none': `${LOCKED}${MARK.replace('0', 'x')}${RECORD}END\r\n`,
-  'a mark longer than was said': `${LOCKED}${MARK.replace('5', '4')}${RECORD}END\r\n`,
-  'a mark shorter than was said': `${LOCKED}${MARK.replace('5', '6')}${RECORD}END\r\n`,
-  'another word than VALUE before the mark': `${LOCKED}${MARK.replace('VALUE', 'VALUX')}${RECORD}END\r\n`,
-  'the lock is taken, and the node marked': `NOT_STORED\r\nVALUE session-lck 0 1 71\r\n1\r\n${MARK}${RECORD}END\r\n`,
-  'an error in place of mark and record': 'STORED\r\nSERVER_ERROR out of memory writing get response\r\n',
+  'with mark and record': `${LOCKED}${MARK}${RECORD}`,
+  'with a mark, without a record': `${LOCKED}${MARK}${NO_RECORD}`,
+  'with another mark': `${LOCKED}${MARK.replace('whole', 'piece')}${RECORD}`,
+  'with a mark of another version': `${LOCKED}${MARK.replace('64', '65')}${RECORD}`,
+  'with a mark of another length': `${LOCKED}${MARK.replace('5', '7').replace('whole', 'emptied')}${RECORD}`,
+  'with a mark that is not ASCII': `${LOCKED}${MARK.replace('whole', 'wh\xf6le')}${RECORD}`,
+  'with a mark of no bytes': `${LOCKED}${MARK.replace('5', '0').replace('whole', '')}${RECORD}`,
+  'without a mark': `${LOCKED}${NO_MARK}${RECORD}`,
+  'without mark and record': `${LOCKED}${NO_MARK}${NO_RECORD}`,
+  'the mark is behind the record': `${LOCKED}${RECORD}${MARK}`,
+  'two marks': `${LOCKED}${MARK}${MARK}${RECORD}`,
+  'another key than the mark': `${LOCKED}${MARK.replace('marks', 'marky')}${RECORD}`,
+  'a key that only begins as the mark': `${LOCKED}${MARK.replace('-lck', '-lck2')}${RECORD}`,
+  'a mark with a version that is none': `${LOCKED}${MARK.replace('64', '6x')}${RECORD}`,
+  'a mark with flags that are none': `${LOCKED}${MARK.replace('f0', 'fx')}${RECORD}`,
+  'a mark longer than was said': `${LOCKED}${MARK.replace('5', '4')}${RECORD}`,
+  'a mark shorter than was said': `${LOCKED}${MARK.replace('5', '6')}${RECORD}`,
+  'another word than VA before the mark': `${LOCKED}${MARK.replace('VA', 'VB')}${RECORD}`,
+  'the lock is taken, and the node marked': `NOT_STORED\r\nVA 1 ksession-lck f0 c71\r\n1\r\n${MARK}${RECORD}`,
+  'an error in place of mark and record': `${LOCKED}${NO_MEMORY}${NO_MEMORY}`,
 }
 
 /** Cut in its value and come again, it must not pass for what stood before the cut. */
-const MARKED_TWICE = { 'a mark with an end in it': `${LOCKED}${MARK.replace('5', '9').replace('whole', 'wh\r\nEND\r\n')}${RECORD}END\r\n`.repeat(2) }
+const MARKED_TWICE = { 'a mark with an end in it': `${LOCKED}${MARK.replace('5', '8').replace('whole', 'wh\r\nEN\r\n')}${RECORD}`.repeat(2) }
 
-/** Those after which the connection is given up. */
-const BROKEN: readonly string[] = ['flags that are none', 'a length that is none', 'a third value']
+/** Those after which the connection is given up: of both ways of reading, which read an item by the same function. */
+const BROKEN: readonly string[] = [
+  ...['a lock whose key is not said to be one', 'another key than the lock', 'another key than the record'],
+  ...['another word than VA', 'a key that only begins as the record'],
+  ...['a length that runs into the key', 'a key that is not said to be one', 'a key that runs into its flags', 'flags that run into the version'],
+  ...['a lock version that is none', 'a record version that is none', 'a version with more than one space behind it', 'flags that are none'],
+  ...['a length that is none', 'a record longer than was said', 'a third value', 'a line end that is none'],
+  ...['no record of another key', 'no record of a longer key', 'no such word', 'the mark is behind the record', 'two marks'],
+  ...['another key than the mark', 'a key that only begins as the mark', 'a mark with a version that is none', 'a mark with flags that are none'],
+  ...['a mark longer than was said', 'another word than VA before the mark'],
+]
 
 /** What may answer an end; the first one is plain success. */
 export const ENDS: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import { hasMetaCommands, META_SINCE } from '../release.js'
 import { bytes, duration } from '../../../system/format.js'
 import type { Finding } from '../../operated-store.js'
 import { numberOf, type ServerFacts, sumOf } from './server-facts.js'
@@ -21,12 +22,12 @@ const LOOPBACK = /^(?:127\.|\[?::1\]?$|localhost$)/
 
 const RULES: readonly Rule[] = [
   ({ version, server }) => {
-    if (server.protocol === 'binary' || isAtLeast(version, 1, 6)) return undefined
+    if (server.protocol === 'binary' || hasMetaCommands(version)) return undefined
     return {
-      code: 'version-too-old',
-      severity: 'problem',
-      message: `memcached ${version} lacks commands of the text protocol that latchkey uses (md, mg).`,
-      advice: 'Use memcached 1.6.2 or later; until then, add ?protocol=binary to the address.',
+      code: 'version-old',
+      severity: 'advice',
+      message: `memcached ${version} has no meta commands that latchkey could use: each session takes more of its CPU time.`,
+      advice: `Use memcached ${META_SINCE} or later.`,
     }
   },
   ({ version }) => {
@@ -213,8 +214,3 @@ const RULES: readonly Rule[] = [
 ]
 
 export const findingsOf = (facts: ServerFacts): Finding[] => RULES.flatMap((rule) => rule(facts) ?? [])
-
-function isAtLeast(version: string, major: number, minor: number): boolean {
-  const [, first = '0', second = '0'] = /^(\d+)\.(\d+)/.exec(version) ?? []
-  return Number(first) > major || (Number(first) === major && Number(second) >= minor)
-}
