@@ -42,6 +42,9 @@ export function makeCodec(dialect: Dialect): Codec {
 export const isExpected = (thrown: unknown): boolean =>
   thrown === undefined || thrown instanceof ProtocolError || thrown instanceof AuthenticationError
 
+/** Whether a message names a key, of which a session's id is a part. */
+export const namesKey = (thrown: unknown): boolean => KEYS.some((key) => String(thrown).includes(key))
+
 /** The answers as they should be, in another order or number, with bytes changed, or none of them. */
 export type How = 'right' | 'disorder' | 'shreds' | 'garbage'
 

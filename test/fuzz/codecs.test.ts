@@ -2,7 +2,7 @@
 import { SeededRandom } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { runsOf } from '../support/matrix.js'
-import { type Dialect, isExpected, isForeign, makeCodec, playCodec } from './codec-fuzz.js'
+import { type Dialect, isExpected, isForeign, makeCodec, namesKey, playCodec } from './codec-fuzz.js'
 import { garbage, pieces } from './mutate.js'
 import { timesLonger } from './times.js'
 
@@ -27,6 +27,7 @@ describe.each(DIALECTS)('the %s codec', (dialect) => {
       if (!isExpected(thrown)) throw new Error(`seed ${String(seed)}`, { cause: thrown })
       expect(isRight, `seed ${String(seed)}`).toBe(true)
       if (!namesNothing(dialect)) expect(played.filter(isForeign), `seed ${String(seed)}`).toEqual([])
+      if (namesKey(thrown)) throw new Error(`seed ${String(seed)} names a key`, { cause: thrown })
       if (thrown !== undefined) seen.refused++
       if (played.length > 0) seen.answered++
     }

@@ -251,7 +251,7 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
   it('does not take another protocol for Redis', async () => {
     await using server = await ScriptedServer.start({ onRequest: () => undefined })
     const wire = redisWireTo(`redis://127.0.0.1:${String(server.port)}`)
-    expect((await failureOf(wire)).message).toContain('this is no reply of Redis (VERSION 1.6.18)')
+    expect((await failureOf(wire)).message).toContain('this is no reply of Redis (VERSION)')
     await wire.close()
   })
 })

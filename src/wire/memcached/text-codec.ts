@@ -8,7 +8,7 @@
  */
 import { isAscii } from 'node:buffer'
 import type { Credentials } from '../socket/address.js'
-import { AuthenticationError, ProtocolError, replyOf } from '../socket/codec.js'
+import { AuthenticationError, ProtocolError, replyOf, wordOf } from '../socket/codec.js'
 import type { Codec, CodecContext, MakeCodec } from '../socket/codec.js'
 import { EndFlight, StartFlight } from '../socket/cycle-flights.js'
 import type { Flight } from '../socket/flight.js'
@@ -443,7 +443,7 @@ function storeReply(line: string): Reply | string {
     default:
       if (line.startsWith('SERVER_ERROR ')) return line
       // Anything else means that the server took the data for commands.
-      throw new ProtocolError(`an answer that fits no store (${line.slice(0, 60)})`)
+      throw new ProtocolError(`an answer that fits no store (${wordOf(line)})`)
   }
 }
 
@@ -460,6 +460,6 @@ function lineReply(line: string, asOf: number): Reply {
       return replyOf('missing', undefined, undefined, 0)
     default:
       if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
-      throw new ProtocolError(`an answer that fits no command (${line.slice(0, 60)})`)
+      throw new ProtocolError(`an answer that fits no command (${wordOf(line)})`)
   }
 }

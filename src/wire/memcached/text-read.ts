@@ -1,6 +1,6 @@
 /** One item that is read by the text protocol: who asked for it, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { ProtocolError, replyOf } from '../socket/codec.js'
+import { ProtocolError, replyOf, wordOf } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
 import { type Arrived, CR, LF, valueIn } from '../socket/arrived.js'
 import type { ItemForm } from './text-items.js'
@@ -59,7 +59,7 @@ export class Read {
   takeLine(line: string, flight: Flight): void {
     if (this.#form.isNone(this.key, line)) this.finish(flight)
     else if (isError(line)) this.#fail(line, flight)
-    else throw new ProtocolError(`an answer that ends no item (${line.slice(0, 60)})`)
+    else throw new ProtocolError(`an answer that ends no item (${wordOf(line)})`)
   }
 
   /** Answers the store and the `get`s in their order. */

@@ -1,6 +1,6 @@
 /** Reads RESP2, in which Redis answers: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
 import { type Arrived, CR, LF } from '../socket/arrived.js'
-import { ProtocolError } from '../socket/codec.js'
+import { ProtocolError, wordOf } from '../socket/codec.js'
 
 /** An error that Redis answered: `READONLY You can't write against a read only replica.` */
 export interface ErrorReply {
@@ -121,7 +121,7 @@ export function plain(reply: RespReply): PlainReply {
 export const isList = <T>(reply: T | readonly T[]): reply is readonly T[] => Array.isArray(reply)
 
 const noReply = (text: string, from: number): ProtocolError =>
-  new ProtocolError(`this is no reply of Redis (${/^[^\r\n]*/.exec(text.slice(from, from + 60))?.[0] ?? ''})`)
+  new ProtocolError(`this is no reply of Redis (${wordOf(text.slice(from, from + 60))})`)
 
 function numberOf(line: string): number {
   if (!/^-?\d{1,15}$/.test(line)) throw new ProtocolError('a number that is none')

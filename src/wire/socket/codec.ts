@@ -15,6 +15,9 @@ export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
 }
 
+/** For messages: the word that an answer begins with, where it is one. All else of it may be the key of a session, or what is kept in one. */
+export const wordOf = (answer: string): string => /^(?:[A-Z_]{1,20}|HTTP\/\d\.\d)(?=\s|$)/.exec(answer)?.[0] ?? 'no word that it has'
+
 /** The server refused the credentials, or wants some where the save path has none. */
 export class AuthenticationError extends Error {
   override readonly name = 'AuthenticationError'
