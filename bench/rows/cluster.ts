@@ -2,10 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { RedisProcess } from '../../test/support/redis-server.js'
-import type { Contender } from '../contenders/contender.js'
+import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
+import { BY_MG, Floor, type Load } from '../contenders/floor.js'
 import { latchkeyAt } from '../contenders/latchkey.js'
 import { latenciesUs, loadTable, ratesOf, underBothLoads } from '../support/loads.js'
 import { startRedis } from '../support/redis-server.js'
+import { changed, sessionOf } from '../support/record.js'
 import { num, type Row, type Table } from '../support/result.js'
 import { ratioOf } from '../support/statistics.js'
 import { startTap } from '../support/tap.js'
@@ -16,6 +18,9 @@ const IN_FLIGHT = 64
 const SINGLE = 'one memcached'
 const REPLICATED = 'three, replicas=3'
 const REDIS = 'Redis, replicas=1'
+/** The bare commands, for what three servers take on this machine, whoever speaks to them. */
+const FLOOR = 'raw floor, one memcached'
+const FLOORS = 'raw floor, three at once'
 /** Clients that go on while a node is killed. */
 const CLIENTS = 20
 const BEFORE_MS = 1000
@@ -29,6 +34,7 @@ export const cluster: Row = {
     const servers = await startAll()
     const [first] = servers
     const list = [await latchkeyAt(SINGLE, `tcp://${first?.address ?? ''}`), await latchkeyAt(REPLICATED, replicatedOn(servers))]
+    list.push(await floorsOn(FLOOR, servers.slice(0, 1)), await floorsOn(FLOORS, servers))
     const redis = await onRedis()
     if (redis === undefined) notes.push('no row for Redis: redis-server is not installed')
     else list.push(redis)
@@ -43,6 +49,8 @@ export const cluster: Row = {
         'cluster.ratioToOneNode': ratioOf(ratesOf(many.get(REPLICATED)), ratesOf(many.get(SINGLE))),
         'cluster.latencyRatioToOneNode': ratioOf(latenciesUs(single.get(REPLICATED)), latenciesUs(single.get(SINGLE))),
         ...(redis === undefined ? {} : { 'cluster.ratioToRedisWait': ratioOf(ratesOf(many.get(REPLICATED)), ratesOf(many.get(REDIS))) }),
+        'cluster.floorRatioToOneNode': ratioOf(ratesOf(many.get(FLOORS)), ratesOf(many.get(FLOOR))),
+        'cluster.floorLatencyRatioToOneNode': ratioOf(latenciesUs(single.get(FLOORS)), latenciesUs(single.get(FLOOR))),
         'cluster.flightsPerCycle': flightsPerCycle,
         'cluster.failoverGapMs': failover.longestGapMs,
         'cluster.failoverRefused': failover.refused,
@@ -58,6 +66,16 @@ const startAll = (): Promise<readonly MemcachedServer[]> => Promise.all(Array.fr
 
 const listOf = (addresses: readonly string[]): string => `${addresses.map((address) => `tcp://${address}`).join(',')}?replicas=${String(NODES)}`
 export const replicatedOn = (servers: readonly MemcachedServer[]): string => listOf(servers.map(({ address }) => address))
+
+/** A cycle on each of them, at once: no node waits for another one, and nobody judges what they say. */
+async function floorsOn(name: string, servers: readonly MemcachedServer[]): Promise<Contender> {
+  const load: Load = { record: JSON.stringify(sessionOf(RECORD_BYTES)), change: changed, reading: BY_MG }
+  const floors = await Promise.all(servers.map(({ port }) => Floor.connect(name, port, load)))
+  const onAll = async (work: (floor: Floor) => Promise<void>): Promise<void> => {
+    await Promise.all(floors.map(work))
+  }
+  return { name, seed: (index) => onAll((floor) => floor.seed(index)), cycle: (index) => onAll((floor) => floor.cycle(index)), close: () => onAll((floor) => floor.close()) }
+}
 
 /** A primary and its replica; a write is acknowledged when both have it. */
 async function onRedis(): Promise<Contender | undefined> {
