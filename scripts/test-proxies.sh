@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Brings the proxies that tests run, where they can be had: twemproxy (Debian's nutcracker), and memcached 1.6.38 with its
-# built-in proxy, which Debian 13 has (debian-13.sh). Without them their tests are skipped.
+# built-in proxy, which Debian 13 has (debian.sh). Without them their tests are skipped.
 set -u
 cd "$(dirname "$0")/.."
-. scripts/debian-13.sh
+. scripts/debian.sh
 home=$PWD/.cache/memcached-proxy
 
 say() { echo "proxies: $*" >&2; }
@@ -26,7 +26,7 @@ memcached_proxy() {
   has_proxy memcached && return
   [ -x "$home/memcached" ] && has_proxy "$home/memcached" && return
   say "fetching Debian 13's memcached, for its proxy"
-  debian_13 "$home" usr/bin/memcached memcached libc6 libevent-2.1-7t64 libsasl2-2 libssl3t64 zlib1g libzstd1 || { say "no memcached proxy"; return; }
+  debian trixie "$home" usr/bin/memcached memcached libc6 libevent-2.1-7t64 libsasl2-2 libssl3t64 zlib1g libzstd1 || { say "no memcached proxy"; return; }
   has_proxy "$home/memcached" || say "no memcached proxy: Debian 13's memcached does not run here"
 }
 

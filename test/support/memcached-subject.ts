@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/system/clock.js'
 import type { WireSubject, WireSubjectOptions } from '../../src/testing/wire-conformance/subject.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
@@ -20,9 +22,12 @@ export function serverAddresses(address: string, protocol: Protocol): readonly S
   return serversOf(`${url}?protocol=${protocol}`)
 }
 
+/** memcached 1.6.9 (scripts/test-old-memcached.sh); undefined: it could not be had. */
+export const OLD_MEMCACHED = [fileURLToPath(new URL('../../.cache/memcached-1.6.9/memcached', import.meta.url))].find((path) => existsSync(path))
+
 /** Makes a wire to a memcached of its own. `advance` waits in real time. */
-export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}): Promise<WireSubject> {
-  const server = await startServer(options)
+export async function memcachedSubject(protocol: Protocol, options: WireSubjectOptions = {}, binary?: string): Promise<WireSubject> {
+  const server = await startServer(options, binary)
   return { ...subjectTo(serverAddresses(server.address, protocol), PATIENCE_MS, options, [server]), restart: () => server.restart() }
 }
 

@@ -1,11 +1,13 @@
 /** memcached before 1.6.18, whose meta commands cannot be used: it is spoken to as through a proxy. */
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
 import { createMemcachedWire } from '../../src/wire/memcached/memcached-wire.js'
 import { isSince } from '../../src/wire/memcached/release.js'
 import type { Command, Reply, Wire } from '../../src/wire/wire.js'
 import { failureOf } from '../support/flight-failure.js'
+import { memcachedSubject, OLD_MEMCACHED } from '../support/memcached-subject.js'
 import { serversOf } from '../support/servers.js'
+import { itConforms } from './conformance.js'
 import { ScriptedServer } from './memcached-scripted-server.js'
 
 const FLIGHT: readonly Command[] = [
@@ -23,6 +25,10 @@ const serverThatSays = (release: string, answers: string): Promise<ScriptedServe
 
 const wireTo = (port: number): Wire =>
   createMemcachedWire({ servers: serversOf(`tcp://127.0.0.1:${String(port)}?protocol=text`), clock: systemClock })
+
+describe.skipIf(OLD_MEMCACHED === undefined)('memcached 1.6.9', () => {
+  itConforms('memcached 1.6.9', (options) => memcachedSubject('text', options, OLD_MEMCACHED))
+})
 
 it.each([
   ['1.4.39', BY_OLDER_WORDS, ANSWERS],

@@ -27,7 +27,6 @@ const MUTANTS: readonly Mutant[] = [
   one('the word before the flags', `text.slice(keyEnd, flagsAt) !== FLAGS`, `text.length < flagsAt`),
   one('the word before the version', `text.slice(flagsEnd, versionAt) !== VERSION`, `text.length < versionAt`),
   one('the flags of an item', `flags >= 0 && valueEnd`, `valueEnd`),
-  one('the length of an item', `valueEnd >= valueAt && version`, `version`),
   one('what is said behind the version', ` ?? versionIn(arrived, versionAt, text.indexOf(' ', versionAt))`, ``),
   one('the key that a line says is not there', `line.slice(NONE.length) === KEY + key`, `line.length > NONE.length`),
   one('the end of a value', `if (bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) throw`, `if (bytes.length < valueEnd) throw`),
