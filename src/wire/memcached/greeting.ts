@@ -66,3 +66,12 @@ export class GreetingReader {
     }
   }
 }
+
+/** Takes the lines of a `stats`; says whether it was the last one. */
+export function takeStatsInto(reader: GreetingReader): (line: string) => boolean {
+  return (line) => {
+    const [word, name, value] = line.split(' ')
+    if (word === 'STAT' && name !== undefined && value !== undefined) reader.take(name, value)
+    return word !== 'STAT'
+  }
+}

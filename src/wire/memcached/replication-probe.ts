@@ -9,7 +9,7 @@
  * Servers whose counts happen to be equal look like one; they part when one of them is restarted. And where one server's
  * word counts for all, in reads as in writes, it is that server that holds the locks, and there is nothing to be seen.
  */
-import { isError } from './text-read.js'
+import { isError } from './text-answers.js'
 
 /**
  * Each read may go to another server. Of three of which two count alike, four reads miss the third in one of five

@@ -8,33 +8,30 @@
  */
 import { isAscii } from 'node:buffer'
 import type { Credentials } from '../socket/address.js'
-import { AuthenticationError, ProtocolError, replyOf, wordOf } from '../socket/codec.js'
+import { AuthenticationError, ProtocolError } from '../socket/codec.js'
 import type { Codec, CodecContext, MakeCodec } from '../socket/codec.js'
 import { EndFlight, StartFlight } from '../socket/cycle-flights.js'
 import type { Flight } from '../socket/flight.js'
 import { Inbox } from '../socket/inbox.js'
 import { Outbox } from '../socket/outbox.js'
-import type { Command, Reply } from '../wire.js'
+import type { Command } from '../wire.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
-import { GreetingReader, type ServerGreeting } from './greeting.js'
+import { GreetingReader, type ServerGreeting, takeStatsInto } from './greeting.js'
 import { isDate, ServerClock } from './server-clock.js'
 import { hasMetaCommands } from './release.js'
 import { ReplicationProbe } from './replication-probe.js'
 import { CR } from '../socket/arrived.js'
 import { endHead, endTail, KeptMark, startText, takeEnd, takeStart } from './text-cycle.js'
-import { isError, Read } from './text-read.js'
+import { isError, lineReply, storeReply } from './text-answers.js'
+import { Read } from './text-read.js'
 import { DIRECT_WORDS, OWN_VERSION_WORDS, PORTABLE_WORDS, type TextWords } from './text-words.js'
 import { isLockLike, OwnVersions } from './own-versions.js'
-import { casOf } from './version.js'
 
 // The longest line is an item's, with a key of 250 bytes; a STAT line holds a path at most.
 const LONGEST_LINE_BYTES = 8192
 // The first letter of an item's line (VALUE, VA), and of no other line that may come where an item is due.
 const LETTER_V = 86
 const VERSION = 'VERSION '
-
-/** The reply that most commands get; a reply is never changed. */
-const OK = replyOf('ok', undefined, undefined, 0)
 
 type Store = Command & { readonly op: 'add' | 'set' | 'cas' }
 
@@ -403,15 +400,6 @@ export const createPortableCodec =
 /** The form of the versions that this codec hands out, as memcached prints them. */
 export const TEXT_VERSION = /^\d{1,20}$/
 
-/** Takes the lines of a `stats`; says whether it was the last one. */
-function takeStatsInto(reader: GreetingReader): (line: string) => boolean {
-  return (line) => {
-    const [word, name, value] = line.split(' ')
-    if (word === 'STAT' && name !== undefined && value !== undefined) reader.take(name, value)
-    return word !== 'STAT'
-  }
-}
-
 /**
  * Takes what a proxy answers to `version`: its own, or one that it has asked of a server, which may be away. That is no
  * fault of the other servers behind it, and the flights to that one will say so.
@@ -420,46 +408,4 @@ function takeProxyVersion(line: string): true {
   if (line.startsWith(VERSION) || line.startsWith('SERVER_ERROR ')) return true
   if (isTurnedAway(line)) throw turnedAway()
   throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
-}
-
-/**
- * The reply to a store; a string is an error that says nothing certain. Only the two errors by which memcached itself
- * refuses an item say that nothing was stored (protocol.txt, "Error strings"; process_update_command in its source).
- */
-function storeReply(line: string): Reply | string {
-  switch (line) {
-    case 'STORED':
-    case 'TOUCHED':
-      return OK
-    case 'EXISTS':
-    case 'NOT_STORED':
-      return replyOf('exists', undefined, undefined, 0)
-    case 'NOT_FOUND':
-      return replyOf('missing', undefined, undefined, 0)
-    case 'SERVER_ERROR object too large for cache':
-      return replyOf('tooLarge', undefined, undefined, 0)
-    case 'SERVER_ERROR out of memory storing object':
-      return replyOf('outOfMemory', undefined, undefined, 0)
-    default:
-      if (line.startsWith('SERVER_ERROR ')) return line
-      // Anything else means that the server took the data for commands.
-      throw new ProtocolError(`an answer that fits no store (${wordOf(line)})`)
-  }
-}
-
-function lineReply(line: string, asOf: number): Reply {
-  switch (line) {
-    case 'HD':
-    case 'DELETED':
-      return OK
-    case 'EX':
-      return replyOf('exists', undefined, undefined, 0)
-    case 'EN':
-    case 'NF':
-    case 'NOT_FOUND':
-      return replyOf('missing', undefined, undefined, 0)
-    default:
-      if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
-      throw new ProtocolError(`an answer that fits no command (${wordOf(line)})`)
-  }
 }

@@ -4,6 +4,7 @@ import { ProtocolError, replyOf, wordOf } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
 import { type Arrived, CR, LF, valueIn } from '../socket/arrived.js'
 import type { ItemForm } from './text-items.js'
+import { isError } from './text-answers.js'
 import { casOf } from './version.js'
 
 /** A command whose answer does not say the CAS, so that the item is read behind it. */
@@ -112,6 +113,3 @@ export class Read {
     return replyOf('exists', occupant.cas, occupant.value, occupant.flags)
   }
 }
-
-/** Whether a line is one of the errors that may answer any command (protocol.txt, "Error strings"). */
-export const isError = (line: string): boolean => /^(?:ERROR$|CLIENT_ERROR |SERVER_ERROR )/.test(line)
