@@ -18,10 +18,15 @@ export const ttlCases: Plays = [
   }],
 
   ['3 s lives one second at least, and three at most', async ({ wire, advance }) => {
+    const beganMs = performance.now()
     const keys = await everyWrite(wire, 3)
     // Half of what can be relied on: writing and reading them takes a busy machine the other half.
     await advance(500)
-    for (const key of keys) await expectStored(wire, key, 'x')
+    for (const key of keys) {
+      const found = await run(wire, { op: 'get', key })
+      // What a busy machine has read later than that may be gone.
+      if (performance.now() - beganMs < 1000) assert.deepEqual([found.status, String(found.value)], ['ok', 'x'])
+    }
     await advance(3000)
     for (const key of keys) await expectMissing(wire, key)
   }],
