@@ -49,7 +49,7 @@ export async function ownVersionsSubject(options: WireSubjectOptions = {}): Prom
 /** The same through a proxy, or as if there was one where `kind` is undefined. */
 export async function proxiedSubject(kind: ProxyKind | undefined, options: WireSubjectOptions = {}): Promise<WireSubject> {
   const server = await startServer(options)
-  const proxy = kind === undefined ? undefined : await startProxy(kind, configurationOf(kind, [server.address]))
+  const proxy = kind === undefined ? undefined : await startProxy(kind, patient(configurationOf(kind, [server.address])))
   const servers = serversOf(`tcp://${(proxy ?? server).address}?via=${kind ?? 'mcrouter'}`)
   return {
     ...subjectTo(servers, options.small === true || options.wide === true ? PATIENCE_MS : PROXIED_FLIGHT_MS, options, proxy === undefined ? [server] : [proxy, server]),
@@ -62,6 +62,9 @@ export async function proxiedSubject(kind: ProxyKind | undefined, options: WireS
     },
   }
 }
+
+/** twemproxy gives a server up after its `timeout`, and a busy machine may be as late. */
+const patient = (configuration: string): string => configuration.replace('timeout: 400', `timeout: ${String(PATIENCE_MS)}`)
 
 /** A version that came through a proxy is trusted for as long, and a server that is restarted must stay away for longer. */
 const PROXIED_FLIGHT_MS = 4000
