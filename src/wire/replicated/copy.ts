@@ -139,17 +139,24 @@ function sealIn(text: string): Seal {
 
 /**
  * Whether `one` was written after `other`: where both were written under locks of one incarnation of a node, the later lock
- * has the greater version, and two majorities always meet on a node. Only where that does not decide (the same lock, or
- * no node that has lived through both) the counts do. No clock is asked.
+ * has the greater version, and two majorities always meet on a node. No clock is asked.
+ *
+ * Nodes disagree where a lock was taken late on one of them, when its holder had lost it on others. A copy that was acknowledged
+ * was the later one on each node of its majority, unless who wrote the other one had read it: so of the two only that one can have been
+ * acknowledged which more nodes may have. Where that does not decide either (the same lock, or no node that has lived through both)
+ * the counts do.
  */
 export function isNewer(one: Head, other: Head): boolean {
-  const order = orderOfLocks(one, other)
-  if (order !== 0) return order > 0
+  const { before, after } = wordsOn(one, other)
+  if (before === 0 && after > 0) return true
+  if (after === 0 && before > 0) return false
+  const more = one.seals.length - before - (other.seals.length - after)
+  if (before > 0 && more !== 0) return more > 0
   return one.count === other.count ? one.ordinal > other.ordinal : one.count > other.count
 }
 
-/** Below 0, 0 or above 0; 0 as well where the nodes disagree. */
-function orderOfLocks({ seals }: Head, other: Head): number {
+/** How many nodes say that it was written before the other one, and how many that it was written after it. */
+function wordsOn({ seals }: Head, other: Head): { readonly before: number; readonly after: number } {
   let before = 0
   let after = 0
   for (const { incarnation, version } of seals) {
@@ -158,7 +165,7 @@ function orderOfLocks({ seals }: Head, other: Head): number {
     if (isGreater(version, there.version)) after++
     else before++
   }
-  return before > 0 && after > 0 ? 0 : after - before
+  return { before, after }
 }
 
 /** Versions are decimal numbers of up to 64 bits. */

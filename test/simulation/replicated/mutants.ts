@@ -4,7 +4,8 @@ const one = (name: string, flaw: string, find: string, replace: string): Mutant 
 
 const RECEIPT = `isWritten(receipt) && receipt.exit.status === 'ok'`
 const CHANGE = `return { op: 'cas', cas: record.cas, wantCas: this.exit.op === 'cas', ...item }`
-const ORDER = `const order = orderOfLocks(one, other)`
+const ORDER = `const { before, after } = wordsOn(one, other)`
+const NO_ORDER = `const [before, after] = [0, 0]`
 const MINORITY = `sorted.change !== undefined && !this.council.isMajority([...this.targets.keys()])`
 
 /** A store that asks for no version. */
@@ -49,9 +50,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'writeMajority',
     flaw: 'A write is acknowledged when a majority has stored it, and the newest is the one with the highest count.',
-    edits: [{ find: RECEIPT, replace: `isWritten(receipt)` }, { find: ORDER, replace: `const order = 0` }],
+    edits: [{ find: RECEIPT, replace: `isWritten(receipt)` }, { find: ORDER, replace: NO_ORDER }],
   },
-  one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, `const order = 0`),
+  one('orderByCount', 'Copies are ordered by their counts, and not by their locks.', ORDER, NO_ORDER),
+  one('unacknowledgedWins', 'Where nodes disagree about which of two copies is newer the counts decide, although one of them cannot have been acknowledged.', `if (before > 0 && more !== 0) return more > 0`, ``),
   one('oneNameForAll', 'All nodes are given one incarnation, so that the versions of one are compared with those of another.', `Buffer.from(this.options.random.bytes(INCARNATION_BYTES)).toString('hex')`, `'f5cb24d5c422'`),
   one('oneIsEnough', 'A write is acknowledged when one node has stored it under the lock.', `const isAcknowledged = this.council.isMajority(nodesOf(receipts))`, `const isAcknowledged = receipts.length >= 1`),
   {

@@ -211,8 +211,37 @@ async function oneNameForAll(): Promise<string | undefined> {
   return lossIn(await world.during(world.process(OLD_ONLY, awayFor(1)).names()), ['first', 'second', 'third'])
 }
 
+/**
+ * A request is granted its lock by two nodes, and late by the third one: meanwhile the session was destroyed, under locks that were taken from it.
+ * What it then stores is on the third node alone. There its lock was the later one, and on the two others the tombstone's.
+ */
+async function unacknowledgedWins(): Promise<string | undefined> {
+  const world = new SmallWorld()
+  let goOn = (): void => undefined
+  const isOver = new Promise<void>((resolve) => (goOn = resolve))
+  let isLate = false
+  const holder = world.process(OLD_ONLY, async (node, commands) => {
+    if (isLate && node === 0 && commands.some(({ op, key }) => op === 'add' && key === LOCK)) await isOver
+  })
+  if (!(await world.during(holder.add('first')))) return 'it was not stored'
+  await world.evict(RECORD, 0)
+  isLate = true
+  const holding = holder.hold('second')
+  await world.pause(1)
+  const other = world.process(OLD_ONLY, (node, commands) => {
+    if (node === 0 && storesRecord(commands)) throw new FlightError('unknown', 'it did not answer in time')
+  })
+  await world.during(other.destroy())
+  goOn()
+  const store = await world.during(holding)
+  if (store === undefined || (await world.during(store()))) return 'it was not refused'
+  const found = await world.during(world.process(OLD_ONLY, awayFor(2)).names())
+  return found === undefined || found.length === 0 ? undefined : `destroyed, and found ${JSON.stringify(found)}`
+}
+
 export const stories: Readonly<Record<string, Story>> = {
-  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, repairDestroys, repairOverlooksLocks, repairsUnheard, repairSeesOne, reservesBlindly, repairLeavesPlaces },
+  ...{ addsRecords, writesElsewhere, straightOneIsEnough, oneNameForAll, unacknowledgedWins },
+  ...{ repairDestroys, repairOverlooksLocks, repairsUnheard, repairSeesOne, reservesBlindly, repairLeavesPlaces },
   ...storiesOfChange,
   ...storiesOfLocks,
 }
