@@ -7,7 +7,7 @@ import type { Command, Reply, Wire } from '../../src/wire/wire.js'
 import { failureOf } from '../support/flight-failure.js'
 import { memcachedSubject, OLD_MEMCACHED } from '../support/memcached-subject.js'
 import { serversOf } from '../support/servers.js'
-import { itConforms } from './conformance.js'
+import { itConformsToo } from './conformance.js'
 import { ScriptedServer } from './memcached-scripted-server.js'
 
 const FLIGHT: readonly Command[] = [
@@ -27,7 +27,7 @@ const wireTo = (port: number): Wire =>
   createMemcachedWire({ servers: serversOf(`tcp://127.0.0.1:${String(port)}?protocol=text`), clock: systemClock })
 
 describe.skipIf(OLD_MEMCACHED === undefined)('memcached 1.6.9', () => {
-  itConforms('memcached 1.6.9', (options) => memcachedSubject('text', options, OLD_MEMCACHED))
+  itConformsToo('memcached 1.6.9', (options) => memcachedSubject('text', options, OLD_MEMCACHED))
 })
 
 it.each([
