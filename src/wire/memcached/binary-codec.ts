@@ -4,7 +4,7 @@
  */
 import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
-import { AuthenticationError, ProtocolError, replyOf } from '../socket/codec.js'
+import { AuthenticationError, EXISTS, MISSING, OUT_OF_MEMORY, ProtocolError, replyOf, TOO_LARGE } from '../socket/codec.js'
 import type { Codec, CodecContext } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
 import type { Greeting } from '../socket/greeting.js'
@@ -269,15 +269,15 @@ function toReply(message: Message, op: Command['op'], asOf: number): Reply | str
       return replyOf('ok', cas, message.val, message.extras.length >= 4 ? message.extras.readUInt32BE(0) : 0)
     }
     case 0x01:
-      return replyOf('missing', undefined, undefined, 0)
+      return MISSING
     case 0x02:
     case 0x05:
-      return replyOf('exists', undefined, undefined, 0)
+      return EXISTS
     case 0x03:
-      if (isStore(op)) return replyOf('tooLarge', undefined, undefined, 0)
+      if (isStore(op)) return TOO_LARGE
       break
     case 0x82:
-      if (isStore(op)) return replyOf('outOfMemory', undefined, undefined, 0)
+      if (isStore(op)) return OUT_OF_MEMORY
       break
   }
   return `status 0x${status.toString(16)}: ${message.val.toString('latin1', 0, 100)}`

@@ -13,7 +13,7 @@
  */
 import { nonceOf, type Random } from '../../system/random.js'
 import { type Command, type Reply, UnsupportedStoreError } from '../wire.js'
-import { ProtocolError, replyOf } from '../socket/codec.js'
+import { EXISTS, MISSING, OUT_OF_MEMORY, ProtocolError, replyOf } from '../socket/codec.js'
 
 /** The least number of 20 digits. No server counts as far, so the digits tell a version of ours. */
 const LEAST = 10n ** 19n
@@ -83,11 +83,11 @@ export class OwnVersions {
         return replyOf('ok', { version, asOf: Infinity }, undefined, 0)
       case 'NS':
       case 'EX':
-        return replyOf('exists', undefined, undefined, 0)
+        return EXISTS
       case 'NF':
-        return replyOf('missing', undefined, undefined, 0)
+        return MISSING
       case 'SERVER_ERROR out of memory storing object':
-        return replyOf('outOfMemory', undefined, undefined, 0)
+        return OUT_OF_MEMORY
       default:
         this.judge(line)
         return undefined

@@ -1,10 +1,7 @@
 /** What the lines say that memcached answers a command with which reads nothing. */
 import type { Reply } from '../wire.js'
-import { ProtocolError, replyOf, wordOf } from '../socket/codec.js'
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, ProtocolError, replyOf, TOO_LARGE, wordOf } from '../socket/codec.js'
 import { casOf } from './version.js'
-
-/** The reply that most commands get; a reply is never changed. */
-const OK = replyOf('ok', undefined, undefined, 0)
 
 /**
  * The reply to a store; a string is an error that says nothing certain. Only the two errors by which memcached itself
@@ -17,13 +14,13 @@ export function storeReply(line: string): Reply | string {
       return OK
     case 'EXISTS':
     case 'NOT_STORED':
-      return replyOf('exists', undefined, undefined, 0)
+      return EXISTS
     case 'NOT_FOUND':
-      return replyOf('missing', undefined, undefined, 0)
+      return MISSING
     case 'SERVER_ERROR object too large for cache':
-      return replyOf('tooLarge', undefined, undefined, 0)
+      return TOO_LARGE
     case 'SERVER_ERROR out of memory storing object':
-      return replyOf('outOfMemory', undefined, undefined, 0)
+      return OUT_OF_MEMORY
     default:
       if (line.startsWith('SERVER_ERROR ')) return line
       // Anything else means that the server took the data for commands.
@@ -38,11 +35,11 @@ export function lineReply(line: string, asOf: number): Reply {
     case 'DELETED':
       return OK
     case 'EX':
-      return replyOf('exists', undefined, undefined, 0)
+      return EXISTS
     case 'EN':
     case 'NF':
     case 'NOT_FOUND':
-      return replyOf('missing', undefined, undefined, 0)
+      return MISSING
     default:
       if (line.startsWith('HD c')) return replyOf('ok', casOf(line.slice(4), asOf), undefined, 0)
       throw new ProtocolError(`an answer that fits no command (${wordOf(line)})`)

@@ -1,6 +1,6 @@
 /** One item that is read by the text protocol: who asked for it, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { ProtocolError, replyOf, wordOf } from '../socket/codec.js'
+import { MISSING, ProtocolError, replyOf, wordOf } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
 import { type Arrived, CR, LF, valueIn } from '../socket/arrived.js'
 import type { ItemForm } from './text-items.js'
@@ -9,8 +9,6 @@ import { casOf } from './version.js'
 
 /** A command whose answer does not say the CAS, so that the item is read behind it. */
 export type Followed = Command & { readonly op: 'add' | 'cas' | 'touch' }
-
-const MISSING = replyOf('missing', undefined, undefined, 0)
 
 export class Read {
   /** What the store that this read follows was answered: a reply, or the text of an error. */

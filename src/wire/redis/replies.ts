@@ -1,5 +1,5 @@
 /** What the answers of Redis mean as replies to commands. */
-import { ProtocolError, replyOf } from '../socket/codec.js'
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, ProtocolError, replyOf } from '../socket/codec.js'
 import type { Command, Reply } from '../wire.js'
 import { itemIn, readReply } from './item.js'
 import { isOutOfMemory } from './refusals.js'
@@ -9,12 +9,6 @@ import { Bulk, type ErrorReply, isError, type RespReply } from './resp.js'
 export type Scripted = Command & { readonly op: 'cas' | 'cad' | 'touch' }
 /** Redis has a command for it. */
 export type Single = Command & { readonly op: 'get' | 'add' | 'set' | 'delete' }
-
-const OK = replyOf('ok', undefined, undefined, 0)
-const EXISTS = replyOf('exists', undefined, undefined, 0)
-const MISSING = replyOf('missing', undefined, undefined, 0)
-export const TOO_LARGE = replyOf('tooLarge', undefined, undefined, 0)
-const OUT_OF_MEMORY = replyOf('outOfMemory', undefined, undefined, 0)
 
 export function singleReply(op: Single['op'], version: string | undefined, reply: RespReply): Reply | ErrorReply {
   if (isError(reply)) {

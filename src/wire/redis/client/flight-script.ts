@@ -2,9 +2,8 @@
 import { isAscii } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Command, Reply, Value } from '../../wire.js'
-import { ProtocolError, replyOf } from '../../socket/codec.js'
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, ProtocolError, replyOf, TOO_LARGE } from '../../socket/codec.js'
 import { headOf, HEAD_LENGTH, itemIn, prefixOf, readReply, type Versions } from '../item.js'
-import { TOO_LARGE } from '../replies.js'
 import { isOutOfMemory } from '../refusals.js'
 import { largestValueBytes } from '../traits.js'
 
@@ -104,11 +103,6 @@ const itemOf = (prefix: string, value: Value): Buffer =>
 export type Shortfall = { readonly kind: 'error'; readonly text: string } | { readonly kind: 'twice' }
 
 export const isReply = (outcome: Reply | Shortfall): outcome is Reply => 'status' in outcome
-
-const OK = replyOf('ok', undefined, undefined, 0)
-const EXISTS = replyOf('exists', undefined, undefined, 0)
-const MISSING = replyOf('missing', undefined, undefined, 0)
-const OUT_OF_MEMORY = replyOf('outOfMemory', undefined, undefined, 0)
 
 /** @throws ProtocolError: it is no answer to this call. */
 export function outcomesOf(commands: readonly Command[], call: FlightCall, answer: unknown): readonly (Reply | Shortfall)[] {
