@@ -8,15 +8,12 @@ import type { CycleKeys, CycleStart } from '../cycle.js'
 import type { EndFlight, StartFlight } from '../socket/cycle-flights.js'
 import { type Arrived, numberIn, valueIn } from '../socket/arrived.js'
 import type { Value } from '../wire.js'
-import { type ItemPlace, MG_ITEMS } from './text-items.js'
+import { KEY, LINE_END, MG_ITEMS } from './text-items.js'
 import type { TextWords } from './text-words.js'
 import { isVersion, versionIn } from './version.js'
 
 const LOCKED = 'STORED\r\nVA '
-const KEY = ' k'
 const LOCK_VERSION = ' f0 c'
-const LINE_END = '\r\n'
-const NONE = 'EN k'
 const STORED = 'STORED\r\n'
 
 /** Keeps the last of the texts that `make` makes: nearly all flights have the same, and each part of a text is an object. */
@@ -98,16 +95,12 @@ export function takeStart(flight: StartFlight, arrived: Arrived, at: number, kep
 const pastLineEnd = (text: string, at: number): number =>
   text.slice(at, at + LINE_END.length) === LINE_END ? at + LINE_END.length : 0
 
-function placeOf(key: string, arrived: Arrived, at: number): ItemPlace | undefined {
-  const lineEnd = arrived.text.indexOf(LINE_END, at)
-  return lineEnd < 0 ? undefined : MG_ITEMS.placeOf(key, arrived, at, lineEnd)
-}
-
 function takeMark(key: string, arrived: Arrived, at: number, kept: KeptMark): number {
   const { text, bytes } = arrived
   const keptEnd = at + kept.answer.length
   if (key === kept.key && text.slice(at, keptEnd) === kept.answer) return keptEnd
-  const place = placeOf(key, arrived, at)
+  const lineEnd = text.indexOf(LINE_END, at)
+  const place = lineEnd < 0 ? undefined : MG_ITEMS.placeOf(key, arrived, at, lineEnd)
   const end = place === undefined ? 0 : pastLineEnd(text, place.valueEnd)
   if (place === undefined || end === 0) return 0
   kept.key = key
@@ -120,13 +113,13 @@ function takeMark(key: string, arrived: Arrived, at: number, kept: KeptMark): nu
 function takeRecord(flight: StartFlight, arrived: Arrived, at: number, lockVersion: string): number {
   const { text } = arrived
   const { recordKey } = flight.receiver
-  const noneAt = at + NONE.length
-  if (text.slice(at, noneAt) === NONE) {
-    const end = text.slice(noneAt, noneAt + recordKey.length) === recordKey ? pastLineEnd(text, noneAt + recordKey.length) : 0
-    if (end > 0) flight.started(lockVersion)
-    return end
+  const lineEnd = text.indexOf(LINE_END, at)
+  if (lineEnd < 0) return 0
+  if (MG_ITEMS.isNone(recordKey, text.slice(at, lineEnd))) {
+    flight.started(lockVersion)
+    return lineEnd + LINE_END.length
   }
-  const place = placeOf(recordKey, arrived, at)
+  const place = MG_ITEMS.placeOf(recordKey, arrived, at, lineEnd)
   if (place === undefined || !isVersion(place.version)) return 0
   const end = pastLineEnd(text, place.valueEnd)
   if (end > 0) flight.started(lockVersion, place.version, valueIn(arrived, place.valueAt, place.valueEnd), place.flags)

@@ -31,7 +31,7 @@ export interface ItemForm {
 const placed = (flags: number, version: string | undefined, valueAt: number, valueEnd: number): ItemPlace | undefined =>
   flags >= 0 && valueEnd >= valueAt && version !== undefined ? { flags, version, valueAt, valueEnd } : undefined
 
-const LINE_END = '\r\n'
+export const LINE_END = '\r\n'
 const VALUE = 'VALUE '
 
 /** `VALUE <key> <flags> <bytes> <cas>`, and an `END` behind the value, or alone. */
@@ -57,7 +57,7 @@ export const GETS_ITEMS: ItemForm = {
 
 const VA = 'VA '
 const NONE = 'EN'
-const KEY = ' k'
+export const KEY = ' k'
 const FLAGS = ' f'
 const VERSION = ' c'
 

@@ -148,8 +148,7 @@ function sealIn(text: string): Seal {
  */
 export function isNewer(one: Head, other: Head): boolean {
   const { before, after } = wordsOn(one, other)
-  if (before === 0 && after > 0) return true
-  if (after === 0 && before > 0) return false
+  if ((before === 0) !== (after === 0)) return after > 0
   const more = one.seals.length - before - (other.seals.length - after)
   if (before > 0 && more !== 0) return more > 0
   return one.count === other.count ? one.ordinal > other.ordinal : one.count > other.count

@@ -1,10 +1,9 @@
 /** What arrived of a protocol in text, and how numbers and values are read out of it. */
 import type { Value } from '../wire.js'
 
-export const SPACE = 32
 export const CR = 13
 export const LF = 10
-export const ZERO = 48
+const ZERO = 48
 const NINE = 57
 // A safe integer has them, and no item is longer.
 const MOST_DIGITS = 15

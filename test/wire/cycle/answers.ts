@@ -89,6 +89,7 @@ export const MARKED_STARTS: Readonly<Record<string, string>> = {
   'with a mark of another version': `${LOCKED}${MARK.replace('64', '65')}${RECORD}`,
   'with a mark of another length': `${LOCKED}${MARK.replace('5', '7').replace('whole', 'emptied')}${RECORD}`,
   'with a mark that is not ASCII': `${LOCKED}${MARK.replace('whole', 'wh\xf6le')}${RECORD}`,
+  'with a mark that is marked as out of date': `${LOCKED}${MARK.replace('64', '64 W X')}${RECORD}`,
   'with a mark of no bytes': `${LOCKED}${MARK.replace('5', '0').replace('whole', '')}${RECORD}`,
   'without a mark': `${LOCKED}${NO_MARK}${RECORD}`,
   'without mark and record': `${LOCKED}${NO_MARK}${NO_RECORD}`,
