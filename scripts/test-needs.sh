@@ -22,9 +22,6 @@ fi
 # Proxies, for the tests that go through them; those are skipped without.
 bash "$(dirname "$0")/test-proxies.sh"
 
-# An old memcached, which is spoken to in another way; its tests are skipped without.
-bash "$(dirname "$0")/test-old-memcached.sh"
-
 missing=()
 command -v memcached >/dev/null 2>&1 || missing+=(memcached)
 command -v redis-server >/dev/null 2>&1 || missing+=(redis-server)

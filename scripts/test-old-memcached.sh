@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings memcached 1.6.9, as Debian 11 has it (debian.sh): a release that is asked by older commands. Without it its tests are skipped.
+# For `npm run test:all`: memcached 1.6.9, as Debian 11 has it (debian.sh), a release that is asked by older commands. Without it its tests are skipped.
 set -u
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
