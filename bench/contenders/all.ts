@@ -69,7 +69,7 @@ async function makeTextOnly(setup: Setup): Promise<readonly Contender[]> {
 
 type Change = (text: string) => string
 
-function floor({ server, recordBytes }: Setup, name: string, change: Change, reading: Reading = BY_GETS): Promise<Contender> {
+export function floor({ server, recordBytes }: Setup, name: string, change: Change, reading: Reading = BY_GETS): Promise<Contender> {
   return Floor.connect(name, server.port, { record: JSON.stringify(sessionOf(recordBytes)), change, reading })
 }
 

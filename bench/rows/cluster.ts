@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MemcachedServer } from '../../test/support/memcached-server.js'
 import { RedisProcess } from '../../test/support/redis-server.js'
 import { type Contender, RECORD_BYTES } from '../contenders/contender.js'
-import { BY_MG, Floor, type Load } from '../contenders/floor.js'
+import { floor } from '../contenders/all.js'
+import { BY_MG } from '../contenders/floor.js'
 import { latchkeyAt } from '../contenders/latchkey.js'
 import { latenciesUs, loadTable, ratesOf, underBothLoads } from '../support/loads.js'
 import { startRedis } from '../support/redis-server.js'
-import { changed, sessionOf } from '../support/record.js'
+import { changed } from '../support/record.js'
 import { num, type Row, type Table } from '../support/result.js'
 import { ratioOf } from '../support/statistics.js'
 import { startTap } from '../support/tap.js'
@@ -69,12 +70,11 @@ export const replicatedOn = (servers: readonly MemcachedServer[]): string => lis
 
 /** A cycle on each of them, at once: no node waits for another one, and nobody judges what they say. */
 async function floorsOn(name: string, servers: readonly MemcachedServer[]): Promise<Contender> {
-  const load: Load = { record: JSON.stringify(sessionOf(RECORD_BYTES)), change: changed, reading: BY_MG }
-  const floors = await Promise.all(servers.map(({ port }) => Floor.connect(name, port, load)))
-  const onAll = async (work: (floor: Floor) => Promise<void>): Promise<void> => {
+  const floors = await Promise.all(servers.map((server) => floor({ server, recordBytes: RECORD_BYTES }, name, changed, BY_MG)))
+  const onAll = async (work: (one: Contender) => Promise<void>): Promise<void> => {
     await Promise.all(floors.map(work))
   }
-  return { name, seed: (index) => onAll((floor) => floor.seed(index)), cycle: (index) => onAll((floor) => floor.cycle(index)), close: () => onAll((floor) => floor.close()) }
+  return { name, seed: (index) => onAll((one) => one.seed(index)), cycle: (index) => onAll((one) => one.cycle(index)), close: () => onAll((one) => one.close()) }
 }
 
 /** A primary and its replica; a write is acknowledged when both have it. */
