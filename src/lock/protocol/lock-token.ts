@@ -57,7 +57,7 @@ export class TokenMint {
 
   /** The beginning of a new token of `instance`. No other token begins like this. */
   nameOf(instance: string): string {
-    return `{"token":"${instance}.${String(++this.count)}"`
+    return `{"token":"${instance}` + `.${String(++this.count)}"`
   }
 
   /** What follows the name in a token that is made now: who holds the lock, and since when. */

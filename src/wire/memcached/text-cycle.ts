@@ -6,15 +6,17 @@
  */
 import type { CycleKeys, CycleStart } from '../cycle.js'
 import type { EndFlight, StartFlight } from '../socket/cycle-flights.js'
-import { type Arrived, numberIn, valueIn } from '../socket/arrived.js'
+import { type Arrived, numberIn, standsAt, valueIn } from '../socket/arrived.js'
 import type { Value } from '../wire.js'
-import { KEY, LINE_END, MG_ITEMS } from './text-items.js'
+import { ASK, ASKED, KEY, LINE_END, MG_ITEMS } from './text-items.js'
 import type { TextWords } from './text-words.js'
 import { isVersion, versionIn } from './version.js'
 
 const LOCKED = 'STORED\r\nVA '
 const LOCK_VERSION = ' f0 c'
 const STORED = 'STORED\r\n'
+const FIRST_ASK = LINE_END + ASK
+const NEXT_ASK = ASKED + ASK
 
 /** Keeps the last of the texts that `make` makes: nearly all flights have the same, and each part of a text is an object. */
 function kept(make: (exptime: number, length: number) => string): (exptime: number, length: number) => string {
@@ -31,8 +33,8 @@ const recordMiddle = kept((exptime, length) => ` ${exptime} ${length} `)
 
 /** The reads tell the version of the lock, and that of the record as it is under the lock. */
 export function startText({ lockKey, recordKey, markKey, tokenName, tokenRest }: CycleStart, exptime: number): string {
-  const locks = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}\r\n${MG_ITEMS.ask(lockKey)}`
-  return (markKey === undefined ? locks : locks + MG_ITEMS.ask(markKey)) + MG_ITEMS.ask(recordKey)
+  const start = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}${FIRST_ASK}${lockKey}${NEXT_ASK}`
+  return (markKey === undefined ? start : start + markKey + NEXT_ASK) + recordKey + ASKED
 }
 
 /** A mark as it was read last on this connection. It is nearly always the same: then its answer is only compared. */
@@ -70,14 +72,14 @@ export function takeStart(flight: StartFlight, arrived: Arrived, at: number, kep
   const keyAt = lengthEnd + KEY.length
   const keyEnd = keyAt + lockKey.length
   const versionAt = keyEnd + LOCK_VERSION.length
-  if (text.slice(at, lengthAt) !== LOCKED || text.slice(lengthEnd, keyAt) !== KEY) return 0
-  if (text.slice(keyAt, keyEnd) !== lockKey || text.slice(keyEnd, versionAt) !== LOCK_VERSION) return 0
+  if (!standsAt(text, at, LOCKED) || !standsAt(text, lengthEnd, KEY)) return 0
+  if (!standsAt(text, keyAt, lockKey) || !standsAt(text, keyEnd, LOCK_VERSION)) return 0
   const lineEnd = text.indexOf(LINE_END, versionAt)
   const tokenAt = lineEnd + LINE_END.length
   const nameEnd = tokenAt + tokenName.length
   const tokenEnd = nameEnd + tokenRest.length
   // Between the add and the read anybody could have written: the version is ours only if the token is.
-  if (text.slice(tokenAt, nameEnd) !== tokenName || text.slice(nameEnd, tokenEnd) !== tokenRest) return 0
+  if (!standsAt(text, tokenAt, tokenName) || !standsAt(text, nameEnd, tokenRest)) return 0
   if (numberIn(bytes, lengthAt, lengthEnd) !== tokenEnd - tokenAt) return 0
   const lockVersion = versionIn(arrived, versionAt, lineEnd)
   if (lockVersion === undefined || !isVersion(lockVersion)) return 0
@@ -92,13 +94,11 @@ export function takeStart(flight: StartFlight, arrived: Arrived, at: number, kep
 }
 
 /** 0: there is none, or it has not arrived. */
-const pastLineEnd = (text: string, at: number): number =>
-  text.slice(at, at + LINE_END.length) === LINE_END ? at + LINE_END.length : 0
+const pastLineEnd = (text: string, at: number): number => (standsAt(text, at, LINE_END) ? at + LINE_END.length : 0)
 
 function takeMark(key: string, arrived: Arrived, at: number, kept: KeptMark): number {
   const { text, bytes } = arrived
-  const keptEnd = at + kept.answer.length
-  if (key === kept.key && text.slice(at, keptEnd) === kept.answer) return keptEnd
+  if (key === kept.key && standsAt(text, at, kept.answer)) return at + kept.answer.length
   const lineEnd = text.indexOf(LINE_END, at)
   const place = lineEnd < 0 ? undefined : MG_ITEMS.placeOf(key, arrived, at, lineEnd)
   const end = place === undefined ? 0 : pastLineEnd(text, place.valueEnd)
@@ -115,12 +115,13 @@ function takeRecord(flight: StartFlight, arrived: Arrived, at: number, lockVersi
   const { recordKey } = flight.receiver
   const lineEnd = text.indexOf(LINE_END, at)
   if (lineEnd < 0) return 0
-  if (MG_ITEMS.isNone(recordKey, text.slice(at, lineEnd))) {
+  const place = MG_ITEMS.placeOf(recordKey, arrived, at, lineEnd)
+  if (place === undefined) {
+    if (!MG_ITEMS.isNone(recordKey, text.slice(at, lineEnd))) return 0
     flight.started(lockVersion)
     return lineEnd + LINE_END.length
   }
-  const place = MG_ITEMS.placeOf(recordKey, arrived, at, lineEnd)
-  if (place === undefined || !isVersion(place.version)) return 0
+  if (!isVersion(place.version)) return 0
   const end = pastLineEnd(text, place.valueEnd)
   if (end > 0) flight.started(lockVersion, place.version, valueIn(arrived, place.valueAt, place.valueEnd), place.flags)
   return end
@@ -130,7 +131,7 @@ function takeRecord(flight: StartFlight, arrived: Arrived, at: number, lockVersi
 export function takeEnd(flight: EndFlight, { text }: Arrived, at: number, { deleted }: TextWords): number {
   const deletedAt = at + STORED.length
   const end = deletedAt + deleted.length
-  if (text.slice(at, deletedAt) !== STORED || text.slice(deletedAt, end) !== deleted) return 0
+  if (!standsAt(text, at, STORED) || !standsAt(text, deletedAt, deleted)) return 0
   flight.ended()
   return end
 }

@@ -5,7 +5,7 @@
  * Read by `mg`, a batch is answered in a few large pieces, and not in one for each flight: that takes half of the server's CPU time,
  * and of that of whoever reads them (docs/adr/0022). Proxies pass on `gets` alone.
  */
-import { type Arrived, numberIn } from '../socket/arrived.js'
+import { type Arrived, numberIn, standsAt } from '../socket/arrived.js'
 import { versionIn } from './version.js'
 
 /** Where an item is in what arrived; its value may not all be there yet. */
@@ -41,8 +41,7 @@ export const GETS_ITEMS: ItemForm = {
     const { text, bytes } = arrived
     const keyAt = at + VALUE.length
     const flagsAt = keyAt + key.length + 1
-    // Compared as slices: startsWith() takes twice as long.
-    if (text.slice(at, keyAt) !== VALUE || text.slice(keyAt, flagsAt - 1) !== key || text[flagsAt - 1] !== ' ') return undefined
+    if (!standsAt(text, at, VALUE) || !standsAt(text, keyAt, key) || text[flagsAt - 1] !== ' ') return undefined
     const flagsEnd = text.indexOf(' ', flagsAt)
     const lengthEnd = text.indexOf(' ', flagsEnd + 1)
     const flags = numberIn(bytes, flagsAt, flagsEnd)
@@ -55,6 +54,10 @@ export const GETS_ITEMS: ItemForm = {
   endsAll: true,
 }
 
+/** What stands before and behind the key. */
+export const ASK = 'mg '
+export const ASKED = ' k f c v\r\n'
+
 const VA = 'VA '
 const NONE = 'EN'
 export const KEY = ' k'
@@ -63,7 +66,7 @@ const VERSION = ' c'
 
 /** `VA <bytes> k<key> f<flags> c<cas>`, and the value; or `EN k<key>`. */
 export const MG_ITEMS: ItemForm = {
-  ask: (key) => `mg ${key} k f c v\r\n`,
+  ask: (key) => ASK + key + ASKED,
   placeOf(key, arrived, at, lineEnd) {
     const { text, bytes } = arrived
     const lengthAt = at + VA.length
@@ -73,8 +76,8 @@ export const MG_ITEMS: ItemForm = {
     const flagsAt = keyEnd + FLAGS.length
     const flagsEnd = text.indexOf(' ', flagsAt)
     const versionAt = flagsEnd + VERSION.length
-    if (text.slice(at, lengthAt) !== VA || text.slice(lengthEnd, keyAt) !== KEY || text.slice(keyAt, keyEnd) !== key) return undefined
-    if (text.slice(keyEnd, flagsAt) !== FLAGS || text.slice(flagsEnd, versionAt) !== VERSION) return undefined
+    if (!standsAt(text, at, VA) || !standsAt(text, lengthEnd, KEY) || !standsAt(text, keyAt, key)) return undefined
+    if (!standsAt(text, keyEnd, FLAGS) || !standsAt(text, flagsEnd, VERSION)) return undefined
     const flags = numberIn(bytes, flagsAt, flagsEnd)
     const valueAt = lineEnd + LINE_END.length
     const valueEnd = valueAt + numberIn(bytes, lengthAt, lengthEnd)

@@ -2,7 +2,7 @@
 import type { Cas, Command, Reply } from '../wire.js'
 import { MISSING, ProtocolError, replyOf, wordOf } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
-import { type Arrived, CR, LF, valueIn } from '../socket/arrived.js'
+import { type Arrived, CR, LF, standsAt, valueIn } from '../socket/arrived.js'
 import type { ItemForm } from './text-items.js'
 import { isError } from './text-answers.js'
 import { casOf } from './version.js'
@@ -87,7 +87,7 @@ export class Read {
     if (flags !== (store.flags ?? 0)) return false
     const { value } = store
     if (value.length !== to - from) return false
-    return typeof value === 'string' ? text.slice(from, to) === value : bytes.compare(value, 0, value.length, from, to) === 0
+    return typeof value === 'string' ? standsAt(text, from, value) : bytes.compare(value, 0, value.length, from, to) === 0
   }
 
   /** A proxy that does not keep the order may have read what was replaced; a lock that is kept has the same bytes again. */

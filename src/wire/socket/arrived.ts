@@ -33,6 +33,12 @@ export function areDigits(bytes: Buffer, from: number, to: number): boolean {
   return to > from
 }
 
+/**
+ * Whether `part` stands at `at`. Found so, and not by comparing a slice, which would be an object for each comparison: where
+ * all is as it should be the search ends where it begins.
+ */
+export const standsAt = (text: string, at: number, part: string): boolean => at >= 0 && text.indexOf(part, at) === at
+
 /** A copy: the bytes are overwritten by what arrives next, and a slice of the text would keep all of it in memory. */
 export const valueIn = ({ bytes, isAscii }: Arrived, from: number, to: number): Value =>
   isAscii ? bytes.toString('latin1', from, to) : Buffer.from(bytes.subarray(from, to))

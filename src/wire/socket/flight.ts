@@ -24,7 +24,7 @@ export abstract class Flight {
   /** The moment by which it must have settled; the clock's monotonic milliseconds. */
   dueAtMs = 0
   /** It must have settled by then, however late it is queued: the rest of a deadline that began elsewhere. */
-  latestMs = Infinity
+  latestMs: number | undefined = undefined
   #replies: Reply[] | undefined
   #answered = 0
   #settled = false

@@ -122,7 +122,7 @@ export class ServerNode {
     this.#counters.flights += 1
     this.#counters.commands += flight.size
     this.#schedule()
-    flight.dueAtMs = Math.min(this.#turnMs + this.#flightMs, flight.latestMs)
+    flight.dueAtMs = Math.min(this.#turnMs + this.#flightMs, flight.latestMs ?? Infinity)
     this.#pending.push(flight)
   }
 
