@@ -91,6 +91,12 @@ export interface Receiver {
   failed(error: unknown): void
 }
 
+/** The replies of a flight, for whoever would rather have a promise than be told. @param send sends it. */
+export const promised = (send: (receiver: Receiver) => void): Promise<Reply[]> =>
+  new Promise((landed, failed) => {
+    send({ landed, failed })
+  })
+
 /**
  * Tells the receiver in a microtask. It may send another flight, and the caller may just be going through the queues in
  * which this flight stood.

@@ -6,7 +6,7 @@ import type { Clock } from '../../system/clock.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import { MOST_KEY_BYTES } from '../key.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
-import { type Command, failLater, FlightError, type NodeStats, type Receiver, type StoreTraits, type Wire, type WireWarning } from '../wire.js'
+import { type Command, failLater, FlightError, type NodeStats, promised, type Receiver, type Reply, type StoreTraits, type Wire, type WireWarning } from '../wire.js'
 import { Clearances } from './clearance.js'
 import { isDoubtful } from './directory.js'
 import { FileStore } from './file-store.js'
@@ -77,10 +77,8 @@ class DiskWire implements FileWire {
     })
   }
 
-  flight(route: string, commands: readonly Command[]): Promise<Parameters<Receiver['landed']>[0]> {
-    return new Promise((landed, failed) => {
-      this.send(route, commands, { landed, failed })
-    })
+  flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
+    return promised((told) => this.send(route, commands, told))
   }
 
   send(_route: string, commands: readonly Command[], receiver: Receiver): void {

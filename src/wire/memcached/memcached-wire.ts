@@ -8,7 +8,7 @@ import type { CycleSeat, CycleStart } from '../cycle.js'
 import type { Placement } from '../placement.js'
 import { systemRandom } from '../../system/random.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
-import { failLater, FlightError, type Command, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
+import { type Command, failLater, FlightError, type NodeStats, promised, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { BINARY_VERSION, createBinaryCodec } from './binary-codec.js'
 import type { MakeCodec } from '../socket/codec.js'
 import { problemIn } from '../socket/framing.js'
@@ -128,10 +128,7 @@ export function createMemcachedWire(options: MemcachedWireOptions): MemcachedWir
   }
 
   const wire: MemcachedWire = {
-    flight: (route, commands) =>
-      new Promise((landed, failed) => {
-        send(route, commands, { landed, failed })
-      }),
+    flight: (route, commands) => promised((told) => send(route, commands, told)),
     send,
     startCycle,
     maxValueBytes: (route, key) => maxValueBytes(placeOf(route).node, key),

@@ -2,7 +2,7 @@
 import { cycleByFlights, startCommands } from '../cycle.js'
 import { legsOf, sendLegs } from '../legs.js'
 import type { Placement } from '../placement.js'
-import { FlightError, type Command, failLater, type Receiver, type Wire } from '../wire.js'
+import { type Command, failLater, FlightError, promised, type Receiver, type Wire } from '../wire.js'
 import type { ServerNode } from '../socket/node.js'
 import { maxValueBytes } from './item-size.js'
 
@@ -33,10 +33,7 @@ export function placedOn(nodes: readonly PlacedNode[], placement: Placement, rin
   }
 
   return {
-    flight: (route, commands) =>
-      new Promise((landed, failed) => {
-        send(route, commands, { landed, failed })
-      }),
+    flight: (route, commands) => promised((told) => send(route, commands, told)),
     send,
     startCycle(route, start) {
       const index = indexOf(start.lockKey)

@@ -8,7 +8,7 @@ import { problemIn } from '../socket/framing.js'
 import { checkNodeLimits } from '../socket/limits.js'
 import { ServerNode } from '../socket/node.js'
 import { probeOf } from '../socket/probe.js'
-import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../wire.js'
+import { type Command, failLater, FlightError, type NodeStats, promised, type Receiver, type Wire, type WireWarning } from '../wire.js'
 import { VERSION } from './item.js'
 import { RedisCodec } from './redis-codec.js'
 import { handshakeWith } from './handshake.js'
@@ -77,10 +77,7 @@ export function createRedisWire(options: RedisWireOptions): RedisWire {
   }
 
   return {
-    flight: (route, commands) =>
-      new Promise((landed, failed) => {
-        send(route, commands, { landed, failed })
-      }),
+    flight: (route, commands) => promised((told) => send(route, commands, told)),
     send,
     startCycle: (_route, start) =>
       node.start(start, problemOfKey(start.lockKey) ?? problemOfKey(start.recordKey) ?? problemOfTtl(start.leaseSec)),

@@ -1,4 +1,4 @@
-import type { Cas, Command, Receiver, Reply, Value, Wire } from '../wire.js'
+import { type Cas, type Command, promised, type Receiver, type Reply, type Value, type Wire } from '../wire.js'
 import type { Lists, OurStage, Stage } from './lists.js'
 
 /** A node of the list: a wire to it alone, and what its keys begin with where several nodes share the wire. */
@@ -65,9 +65,7 @@ export class Member {
   }
 
   flight(route: string, commands: readonly Command[]): Promise<Reply[]> {
-    return new Promise((landed, failed) => {
-      this.send(route, commands, { landed, failed })
-    })
+    return promised((told) => this.send(route, commands, told))
   }
 
   /** Deletes a lock by its version, which nobody waits for. `lost` is told where it may stand there still. */

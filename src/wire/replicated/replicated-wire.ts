@@ -12,6 +12,7 @@ import {
   FlightError,
   type NodeStats,
   type Probe,
+  promised,
   type Quorum,
   type Receiver,
   type StoreTraits,
@@ -104,9 +105,7 @@ class ReplicatedWire implements Wire, StraightHost {
   }
 
   flight(route: string, commands: readonly Command[]): ReturnType<Wire['flight']> {
-    return new Promise((landed, failed) => {
-      this.send(route, commands, { landed, failed })
-    })
+    return promised((told) => this.send(route, commands, told))
   }
 
   send(route: string, commands: readonly Command[], receiver: Receiver): void {

@@ -5,7 +5,7 @@
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock, Timer } from '../../system/clock.js'
 import type { CycleSeat, CycleStart } from '../cycle.js'
-import { FlightError, type Command, type NodeStats, type Receiver, type Reply, type WireWarning } from '../wire.js'
+import { type Command, FlightError, type NodeStats, promised, type Receiver, type Reply, type WireWarning } from '../wire.js'
 import { type Peer, placeName, type SocketAddress } from './address.js'
 import type { MakeCodec } from './codec.js'
 import type { Connection } from './connection.js'
@@ -127,9 +127,7 @@ export class ServerNode {
   }
 
   flight(commands: readonly Command[]): Promise<Reply[]> {
-    return new Promise((landed, failed) => {
-      this.queue(new CommandFlight(commands, { landed, failed }))
-    })
+    return promised((told) => this.queue(new CommandFlight(commands, told)))
   }
 
   /** For events: where it is, as far as is known. */

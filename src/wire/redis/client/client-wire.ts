@@ -6,7 +6,7 @@ import { NotSupportedError } from '../../../errors.js'
 import { type Leg, legsOf, sendLegs } from '../../legs.js'
 import { problemIn } from '../../socket/framing.js'
 import { hasChanged, partlyRefused, refused, unclear } from '../../socket/server-errors.js'
-import { type Command, failLater, FlightError, type Receiver, type Reply, type Wire } from '../../wire.js'
+import { type Command, failLater, FlightError, promised, type Receiver, type Reply, type Wire } from '../../wire.js'
 import { slotOf } from '../cluster/slot.js'
 import { VERSION, Versions } from '../item.js'
 import { endsConnection, isNoScript, isRefusal } from '../refusals.js'
@@ -98,10 +98,7 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
     inTime(async (signal) => plain(await caller.call(words.map(String), undefined, signal)))
 
   return {
-    flight: (route, commands) =>
-      new Promise((landed, failed) => {
-        send(route, commands, { landed, failed })
-      }),
+    flight: (route, commands) => promised((told) => send(route, commands, told)),
     send,
     maxValueBytes: (_route, key) => largestValueBytes(key),
     keys: (prefix) => {

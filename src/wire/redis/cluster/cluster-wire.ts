@@ -1,16 +1,15 @@
 /** The wire to a Redis Cluster: each flight goes to the node that serves the slot of its keys. */
 import { defaultDirectory } from '../../../neighbours/door-directory.js'
-import type { Clock } from '../../../system/clock.js'
 import { legsOf, sendLegs } from '../../legs.js'
 import { problemIn } from '../../socket/framing.js'
 import { checkNodeLimits } from '../../socket/limits.js'
 import type { ServerNode } from '../../socket/node.js'
 import { refused } from '../../socket/server-errors.js'
-import { type Command, failLater, FlightError, type NodeStats, type Receiver, type Wire, type WireWarning } from '../../wire.js'
+import { type Command, failLater, FlightError, type NodeStats, promised, type Receiver, type Wire } from '../../wire.js'
 import { ask } from '../ask.js'
 import { VERSION } from '../item.js'
 import { RedisPost } from '../redis-post.js'
-import { createRedisNode } from '../redis-wire.js'
+import { createRedisNode, type RedisWireOptions } from '../redis-wire.js'
 import { isError } from '../resp.js'
 import { largestValueBytes, REDIS_CLUSTER } from '../traits.js'
 import { ClusterFlight } from './cluster-flight.js'
@@ -19,17 +18,9 @@ import { keysOfCluster } from './cluster-scan.js'
 import type { Seeds } from './cluster-path.js'
 import { slotOf } from './slot.js'
 
-export interface ClusterWireOptions {
+/** As of one server; so many connections to each node. */
+export interface ClusterWireOptions extends Omit<RedisWireOptions, 'server'> {
   readonly seeds: Seeds
-  readonly clock: Clock
-  /** The deadline of one flight, queueing and connecting included, in milliseconds. Default 2000, 10 to 600 000. */
-  readonly flightMs?: number
-  /** The most connections to one node. Default 3, minimum 1. */
-  readonly connections?: number
-  /** Whether a key tells of running processes alone (a lock), which need no copies. Default: none does. */
-  readonly isOfProcesses?: ((key: string) => boolean) | undefined
-  /** Told what an operator should know, each thing once. */
-  readonly onWarning?: ((warning: WireWarning) => void) | undefined
 }
 
 export interface ClusterWire extends Wire {
@@ -65,10 +56,7 @@ export function createClusterWire(options: ClusterWireOptions): ClusterWire {
   }
 
   return {
-    flight: (route, commands) =>
-      new Promise((landed, failed) => {
-        send(route, commands, { landed, failed })
-      }),
+    flight: (route, commands) => promised((told) => send(route, commands, told)),
     send,
     maxValueBytes: (_route, key) => largestValueBytes(key),
     keys: (prefix) => keysOfCluster(nodes, prefix),
