@@ -7,7 +7,12 @@ export interface ForeignClient {
   close(): Promise<void>
 }
 
-type Make = (host: string, port: number) => Promise<ForeignClient>
+export interface Login {
+  readonly username: string
+  readonly password: string
+}
+
+type Make = (host: string, port: number, login?: Login) => Promise<ForeignClient>
 
 const require = createRequire(import.meta.url)
 
@@ -49,7 +54,7 @@ function ioredis(name: string): { readonly alone: Make; readonly cluster: Make }
     close: async () => client.disconnect(),
   })
   return {
-    alone: async (host, port) => made(quiet(new Client({ host, port }))),
+    alone: async (host, port, login) => made(quiet(new Client({ host, port, ...login }))),
     cluster: async (host, port) => made(quiet(new Client.Cluster([{ host, port }]))),
   }
 }
@@ -62,7 +67,7 @@ function nodeRedis(): { readonly alone: Make; readonly cluster: Make } | undefin
     return { client, close: async () => client.destroy() }
   }
   return {
-    alone: (host, port) => made(found.createClient({ socket: { host, port } })),
+    alone: (host, port, login) => made(found.createClient({ socket: { host, port }, ...login })),
     cluster: (host, port) => made(found.createCluster({ rootNodes: [{ socket: { host, port } }] })),
   }
 }
@@ -75,7 +80,7 @@ function glide(): { readonly alone: Make; readonly cluster: Make } | undefined {
   const made = (client: object & { close(): void }): ForeignClient => ({ client, close: async () => client.close() })
   const at = (host: string, port: number) => ({ addresses: [{ host, port }], requestTimeout: 5000 })
   return {
-    alone: async (host, port) => made(await found.GlideClient.createClient(at(host, port))),
+    alone: async (host, port, credentials) => made(await found.GlideClient.createClient({ ...at(host, port), ...(credentials === undefined ? {} : { credentials }) })),
     cluster: async (host, port) => made(await found.GlideClusterClient.createClient(at(host, port))),
   }
 }

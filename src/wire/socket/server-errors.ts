@@ -4,8 +4,11 @@ import { type Command, FlightError, type Reply } from '../wire.js'
 /** What is repeated of an error, in characters. */
 const LONGEST_ANSWER = 100
 
-/** An error as it may stand in a message: short, and without signs that a terminal would obey. */
-export const shown = (answer: string): string => answer.slice(0, LONGEST_ANSWER).replace(/[^\x20-\x7e]/g, '?')
+/** Redis repeats what it was asked where it does not know the command: the id of a session may be in it. */
+const REPEATED = /,? ?with args beginning with:.*$/is
+
+/** What a server has said as it may stand in a message: short, without signs that a terminal would obey, and without what it was asked. */
+export const shown = (answer: string): string => answer.slice(0, LONGEST_ANSWER).replace(REPEATED, '').replace(/[^\x20-\x7e]/g, '?')
 
 /** The server says for certain that it has carried nothing out. @param cause what a library made of it */
 export function refused(text: string, cause?: unknown): FlightError {

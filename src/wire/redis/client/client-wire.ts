@@ -14,6 +14,7 @@ import { walk } from '../scan.js'
 import type { PlainReply } from '../resp.js'
 import { largestValueBytes, REDIS, REDIS_CLUSTER } from '../traits.js'
 import { FLIGHT_SCRIPT, FLIGHT_SHA, type FlightCall, flightCall, isReply, outcomesOf } from './flight-script.js'
+import { plainError } from './plain-error.js'
 import type { RedisCaller } from './redis-caller.js'
 
 export interface ClientWireOptions {
@@ -86,12 +87,12 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
   }
 
   function failed(error: unknown, isHandedOver: boolean): FlightError {
-    const message = error instanceof Error ? error.message : String(error)
+    const cause = plainError(error)
     const failure = isHandedOver ? caller.failureOf(error) : { outcome: 'not-sent' as const }
-    if (failure.outcome !== 'answered') return new FlightError(failure.outcome, `${caller.library}: ${message}`, { cause: error })
+    if (failure.outcome !== 'answered') return new FlightError(failure.outcome, `${caller.library}: ${cause.message}`, { cause })
     const { answer } = failure
     if (endsConnection(answer)) caller.leave()
-    return isRefusal(answer) ? refused(answer, error) : unclear(answer, error)
+    return isRefusal(answer) ? refused(answer, cause) : unclear(answer, cause)
   }
 
   const ask = (...words: readonly (string | number)[]): Promise<PlainReply> =>
