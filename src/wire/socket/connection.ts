@@ -12,6 +12,7 @@ import type { Greeting } from './greeting.js'
 import { type Peer, placeName } from './address.js'
 import { ConnectError, MovedError, type Opening } from './opening.js'
 import { dial, readPemFiles } from './dial.js'
+import { inTime } from './in-time.js'
 import type { Whereabouts } from './whereabouts.js'
 
 export interface ConnectionOptions {
@@ -76,35 +77,23 @@ export class Connection {
     { peer, whereabouts, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
     opening: Opening,
   ): Promise<Connection> {
+    const whyLate = (): string => `no answer within ${String(openMs)} ms: ${opening.awaited}`
     try {
-      const server = whereabouts === undefined ? peer.address : await opening.find(whereabouts.locate())
-      const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
-      signal.throwIfAborted()
-      // Nothing arrives before this function has made the connection of it.
-      const receive = (chunk: Buffer): void => connection.#receive(chunk)
-      const { socket, readyEvent } = dial(server, pem, receive)
-      const codec = makeCodec({ socket, credentials: server.credentials, clock })
-      const connection = new Connection(placeName(server), socket, codec, clock, opening)
-      const giveUp = (): void => connection.destroy(new Error('the wire was closed'))
-      // After the turn's I/O, as in #watch().
-      const expire = (): void => {
-        if (connection.#opening === undefined) return
-        connection.destroy(new Error(`no answer within ${String(openMs)} ms: ${opening.awaited}`))
-      }
-      const leftMs = Math.max(1, openMs - (clock.nowMs() - opening.beganAtMs))
-      const timer = clock.setTimer(() => setImmediate(expire), leftMs)
-      signal.addEventListener('abort', giveUp, { once: true })
-      try {
+      return await inTime({ clock, limitMs: openMs, whyLate, signal }, async (givenUp) => {
+        const server = whereabouts === undefined ? peer.address : await opening.find(whereabouts.locate())
+        const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
+        givenUp.throwIfAborted()
+        // Nothing arrives before this function has made the connection of it.
+        const receive = (chunk: Buffer): void => connection.#receive(chunk)
+        const { socket, readyEvent } = dial(server, pem, receive)
+        const codec = makeCodec({ socket, credentials: server.credentials, clock })
+        const connection = new Connection(placeName(server), socket, codec, clock, opening)
+        givenUp.addEventListener('abort', () => connection.destroy(givenUp.reason as Error), { once: true })
         await connection.#greet(readyEvent, date)
-      } finally {
-        timer.cancel()
-        signal.removeEventListener('abort', giveUp)
-      }
-      if (whereabouts?.hasLeft(server) === true) {
+        if (whereabouts?.hasLeft(server) !== true) return connection
         connection.destroy(new Error('it has moved'))
         throw new MovedError('it has moved to another server in the meantime')
-      }
-      return connection
+      })
     } catch (error) {
       const reason = error instanceof Error ? opening.reasonOf(error) : String(error)
       const hint = error instanceof AuthenticationError ? ' Check the user name and password of the save path.' : ''

@@ -58,16 +58,28 @@ function placeOf({ endpoint }: SocketAddress) {
   return { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
 }
 
+/** What is being read. A file that does not answer takes a thread of Node's few, and no other one for each attempt to connect. */
+const underWay = new Map<string, Promise<Buffer>>()
+
+function read(path: string): Promise<Buffer> {
+  let reading = underWay.get(path)
+  if (reading === undefined) {
+    reading = readFile(path).finally(() => underWay.delete(path))
+    underWay.set(path, reading)
+  }
+  return reading
+}
+
 /**
  * Reads the PEM files. They are read again for each connection, so that renewed certificates are used without a
- * restart.
+ * restart. It may take for ever: a file may be on a mount that hangs.
  *
  * @throws what reading a file throws.
  */
 export async function readPemFiles({ ca, cert, key }: TlsParameters): Promise<PemFiles> {
   return {
-    ...(ca === undefined ? {} : { ca: await readFile(ca) }),
-    ...(cert === undefined ? {} : { cert: await readFile(cert) }),
-    ...(key === undefined ? {} : { key: await readFile(key) }),
+    ...(ca === undefined ? {} : { ca: await read(ca) }),
+    ...(cert === undefined ? {} : { cert: await read(cert) }),
+    ...(key === undefined ? {} : { key: await read(key) }),
   }
 }

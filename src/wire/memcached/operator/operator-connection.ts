@@ -12,6 +12,7 @@ import { FlightError } from '../../wire.js'
 import type { Credentials } from '../../socket/address.js'
 import { AuthenticationError } from '../../socket/codec.js'
 import { dial, readPemFiles } from '../../socket/dial.js'
+import { inTime, type Limits } from '../../socket/in-time.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from '../first-words.js'
 
 export interface OperatorOptions {
@@ -86,8 +87,7 @@ export class OperatorConnection implements Disposable {
       )
     }
     try {
-      const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
-      options.signal?.throwIfAborted()
+      const pem = await inTime(toRead(options), async () => (server.tls === undefined ? undefined : readPemFiles(server.tls)))
       const { socket, readyEvent } = dial(server, pem)
       const connection = new OperatorConnection(name, socket, options)
       try {
@@ -236,13 +236,13 @@ export class OperatorConnection implements Disposable {
   }
 }
 
+const toRead = ({ clock, silenceMs, signal }: OperatorOptions): Limits => ({ clock, limitMs: silenceMs, signal, whyLate: () => 'its PEM files could not be read yet' })
+
 const closedByServer = (): Error => new ClosedByServerError('the server closed the connection')
 
 const isReset = (error: Error): boolean => 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 
-/**
- * The reason of a failure. A host name with several addresses fails with an AggregateError, whose own message is empty.
- */
+/** The reason of a failure. A host name with several addresses fails with an AggregateError, whose own message is empty. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(String).join(', ')
   return error instanceof Error ? (error.message || error.name).replace(/[.!]+$/, '') : String(error)
