@@ -6,6 +6,7 @@
  */
 import { nodeId, type ServerAddress } from './save-path.js'
 import type { Clock, Timer } from '../../system/clock.js'
+import { shown } from '../socket/server-errors.js'
 import { type Command, type Reply, valueBytes, type WireWarning } from '../wire.js'
 import { murmur3 } from './rendezvous.js'
 
@@ -87,16 +88,10 @@ export class ServerLists {
       code: 'LATCHKEY_SERVER_LISTS_DIFFER',
       node: node.name,
       message:
-        `Another process uses ${node.name} with another list of servers (${shownList(found)}; this one: ${fingerprint}). ` +
+        `Another process uses ${node.name} with another list of servers (${shown(found)}; this one: ${fingerprint}). ` +
         'Sessions are split between the two lists: visitors are logged out, and two requests may hold one session. ' +
         'Give every process the same servers in the same words (127.0.0.1 and localhost are two), and change the list ' +
         'as docs/guide/changing-servers.md says.',
     })
   }
 }
-
-/**
- * Makes a fingerprint from the server fit for a log: short, and without
- * control characters. Anybody may have written it.
- */
-export const shownList = (found: string): string => found.slice(0, 40).replace(/[^\x20-\x7e]/g, '?')

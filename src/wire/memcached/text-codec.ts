@@ -14,6 +14,7 @@ import { EndFlight, StartFlight } from '../socket/cycle-flights.js'
 import type { Flight } from '../socket/flight.js'
 import { Inbox } from '../socket/inbox.js'
 import { Outbox } from '../socket/outbox.js'
+import { shown } from '../socket/server-errors.js'
 import type { Command } from '../wire.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from './first-words.js'
 import { GreetingReader, type ServerGreeting, takeStatsInto } from './greeting.js'
@@ -114,7 +115,7 @@ class TextCodec implements Codec {
   readonly #takeVersion = (line: string): true => {
     if (wantsCredentials(line)) throw new AuthenticationError('the server wants credentials')
     if (isTurnedAway(line)) throw turnedAway()
-    if (!line.startsWith(VERSION)) throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
+    if (!line.startsWith(VERSION)) throw new ProtocolError(`this is not memcached's text protocol (${shown(line)})`)
     if (!hasMetaCommands(line.slice(VERSION.length))) this.#words = PORTABLE_WORDS
     return true
   }
@@ -139,7 +140,7 @@ class TextCodec implements Codec {
     this.#dues.push({
       kind: 'greeting',
       take: (line) => {
-        if (line !== 'STORED') throw new AuthenticationError(`the server refused the credentials (${line})`)
+        if (line !== 'STORED') throw new AuthenticationError(`the server refused the credentials (${shown(line)})`)
         done()
         return true
       },
@@ -407,5 +408,5 @@ export const TEXT_VERSION = /^\d{1,20}$/
 function takeProxyVersion(line: string): true {
   if (line.startsWith(VERSION) || line.startsWith('SERVER_ERROR ')) return true
   if (isTurnedAway(line)) throw turnedAway()
-  throw new ProtocolError(`this is not memcached's text protocol (${line.slice(0, 60)})`)
+  throw new ProtocolError(`this is not memcached's text protocol (${shown(line)})`)
 }

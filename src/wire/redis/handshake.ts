@@ -2,6 +2,7 @@
 import type { Credentials } from '../socket/address.js'
 import { AuthenticationError, ProtocolError } from '../socket/codec.js'
 import type { Greeting } from '../socket/greeting.js'
+import { shown } from '../socket/server-errors.js'
 import { SCRIPT, SCRIPT_SHA } from './script.js'
 import { Bulk, commandOf, isError, type RespReply } from './resp.js'
 
@@ -49,7 +50,7 @@ export const handshakeWith = ({ database, isOfCluster, isWatched }: Wanted): Mak
   }
   const takeOk = (what: string) => (reply: RespReply): void => {
     if (!isError(reply)) return
-    throw new ProtocolError(/^LOADING\b/.test(reply.error) ? 'it has just started, and reads its data' : `it refuses ${what} (${reply.error})`)
+    throw new ProtocolError(/^LOADING\b/.test(reply.error) ? 'it has just started, and reads its data' : `it refuses ${what} (${shown(reply.error)})`)
   }
   const takeSha = (reply: RespReply): void => {
     takeOk('SCRIPT LOAD, which the user of the save path must be allowed, as EVALSHA')(reply)
@@ -72,11 +73,11 @@ function flawOf(mode: string, isOfCluster: boolean): string | undefined {
 
 function whyRefused(error: string): Error {
   if (/^(?:NOAUTH|WRONGPASS|NOPERM)\b/.test(error) || /without any password configured/.test(error)) {
-    return new AuthenticationError(/^NOAUTH/.test(error) ? 'the server wants credentials' : `the server refused the credentials (${error})`)
+    return new AuthenticationError(/^NOAUTH/.test(error) ? 'the server wants credentials' : `the server refused the credentials (${shown(error)})`)
   }
   if (/unknown command/i.test(error)) return new Error('it is older than Redis 6, and does not know HELLO')
   if (/max number of clients/i.test(error)) return new Error('all its connections are in use: raise its maxclients')
-  return new ProtocolError(`it answered with an error (${error})`)
+  return new ProtocolError(`it answered with an error (${shown(error)})`)
 }
 
 /** What it tells about itself in answer to HELLO: a map, which RESP2 writes as a list. @throws Error: it wants nothing of us. */

@@ -4,6 +4,7 @@ import type { OpenOptions } from '../open-options.js'
 import type { Examination, Figures, Finding, OperatedNode, OperatedStore, OperateOptions } from '../operated-store.js'
 import { AuthenticationError } from '../socket/codec.js'
 import type { ServerNode } from '../socket/node.js'
+import { shown } from '../socket/server-errors.js'
 import { FlightError, type Wire } from '../wire.js'
 import { ask } from './ask.js'
 import { asking, distinct, flightMsOf, ttlSecIn } from './asking.js'
@@ -119,7 +120,7 @@ export async function factsOf(node: ServerNode): Promise<ServerFacts> {
   await ask(node, 'PING')
   const info = await ask(node, 'INFO')
   if (typeof info !== 'string') throw new FlightError('unknown', `${node.name} does not tell about itself: its user may not use INFO.`)
-  const fields = new Map([...info.matchAll(/^([a-z_0-9]+):([^\r\n]*)/gm)].map(([, name = '', value = '']) => [name, value]))
+  const fields = new Map([...info.matchAll(/^([a-z_0-9]+):([^\r\n]*)/gm)].map(([, name = '', value = '']) => [name, shown(value)]))
   const number = (name: string): number => Number(fields.get(name) ?? 0)
   const settings = await ask(node, 'CONFIG', 'GET', 'maxclients')
   const told = Array.isArray(settings) ? Number(settings[1]) : number('maxclients')

@@ -2,6 +2,7 @@
 import { NotSupportedError } from '../../errors.js'
 import type { ServerNode } from '../socket/node.js'
 import { ProtocolError } from '../socket/codec.js'
+import { shown } from '../socket/server-errors.js'
 import { ask } from './ask.js'
 import { isError, type PlainReply } from './resp.js'
 
@@ -27,7 +28,7 @@ export async function *walk(
   let cursor = '0'
   do {
     const reply = await question('SCAN', cursor, 'MATCH', pattern, 'COUNT', KEYS_AT_ONCE)
-    if (isError(reply)) throw new NotSupportedError(`${name} does not list its keys (${reply.error}).`)
+    if (isError(reply)) throw new NotSupportedError(`${name} does not list its keys (${shown(reply.error)}).`)
     if (!isStep(reply)) throw new ProtocolError('an answer to SCAN that is none')
     for (const key of reply[1]) yield String(key)
     cursor = reply[0]

@@ -1,5 +1,5 @@
 /** Where a server of a save path is, how it is reached, and what is expected to answer there. */
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import type { Refuse } from '../scheme.js'
 
 /** User name and password, percent-decoded. */
@@ -53,6 +53,9 @@ export function placeName({ endpoint }: Pick<SocketAddress, 'endpoint'>): string
   if (endpoint.kind === 'unix') return endpoint.path
   return `${isIPv6(endpoint.host) ? `[${endpoint.host}]` : endpoint.host}:${String(endpoint.port)}`
 }
+
+/** Whether a server has named a host: what else it says comes into no name, and so into no message. */
+export const isHost = (host: string): boolean => isIP(host) > 0 || /^(?=.{1,253}$)[\w.-]+$/.test(host)
 
 export function parseUnix(address: string, where: string, refuse: Refuse): Endpoint {
   const path = decode(address, where, 'socket path', refuse)

@@ -1,6 +1,7 @@
 /** An attempt to connect, which can say what it waits for, or why it failed. */
 import * as net from 'node:net'
 import { type Peer, placeName, type SocketAddress } from './address.js'
+import { shown } from './server-errors.js'
 
 /** A connection that could not be opened; its cause says why. Nothing of any flight was sent. */
 export class ConnectError extends Error {
@@ -17,6 +18,16 @@ export class ConnectError extends Error {
 
 /** The server moved while it was connected to: it is somewhere else by now. */
 export class MovedError extends Error {}
+
+/** What an error says, as the end of a sentence. */
+export function reasonIn(error: unknown): string {
+  // The error of a host name with several addresses; its own message is empty.
+  if (error instanceof AggregateError) return error.errors.map(String).join(', ')
+  if (!(error instanceof Error)) return String(error)
+  const reason = (error.message || error.name).replace(/[.!\n]+$/, '')
+  // The names that it lists are what the server's certificate says.
+  return 'code' in error && error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? shown(reason) : reason
+}
 
 type Stage = 'place' | 'files' | 'name' | 'connection' | 'tls' | 'handshake'
 
@@ -77,13 +88,11 @@ export class Opening {
 
   /** Why the attempt failed, in words that help to find the cause. */
   reasonOf(error: Error): string {
-    // The error of a host name with several addresses; its own message is empty.
-    if (error instanceof AggregateError) return error.errors.map(String).join(', ')
     const code = 'code' in error ? error.code : undefined
     if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'it answered, but not in TLS'
     const isTaken = this.#stage === 'tls' || this.#stage === 'handshake'
     if (isTaken && (code === 'ECONNRESET' || code === 'EPIPE')) return this.whyClosed
-    return (error.message || error.name).replace(/[.!\n]+$/, '')
+    return reasonIn(error)
   }
 
   /** The likely reasons why the server closed the connection. */

@@ -1,6 +1,7 @@
 /** Lists the keys of one memcached, with the dump command of its LRU crawler. */
 import { NotSupportedError, ServerRefusedError } from '../../../errors.js'
 import { describeServer } from '../save-path.js'
+import { shown } from '../../socket/server-errors.js'
 import { FlightError } from '../../wire.js'
 import { ClosedByServerError, OperatorConnection, type OperatorOptions } from './operator-connection.js'
 
@@ -95,7 +96,7 @@ const nameOf = ({ server }: OperatorOptions): string => describeServer(server)
 
 const notSupported = (options: OperatorOptions, refusal: string, cause?: unknown): NotSupportedError =>
   new NotSupportedError(
-    `${nameOf(options)} cannot list its keys (${refusal.slice(0, 80)}). Ask memcached 1.5 or later directly, not ` +
+    `${nameOf(options)} cannot list its keys (${shown(refusal)}). Ask memcached 1.5 or later directly, not ` +
       'through a proxy, started without -X and without -o no_lru_crawler.',
     { cause },
   )

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Finding } from '../../operated-store.js'
+import { shown } from '../../socket/server-errors.js'
 import { traitsOf } from '../traits.js'
 import type { OperatorConnection } from './operator-connection.js'
 import { problem, replicates, timeoutLong } from './proxy-configuration.js'
@@ -31,7 +32,7 @@ export async function askMcrouter(connection: OperatorConnection, flightMs: numb
   const [version] = await ask('version')
   if (version === undefined || isError(version)) return undefined
   const findings = [await replicatingRoute(ask), await keysApart(ask), await missOnError(ask), await longTimeout(ask, flightMs)]
-  return { version, findings: findings.flatMap((finding) => finding ?? []) }
+  return { version: shown(version), findings: findings.flatMap((finding) => finding ?? []) }
 }
 
 type Ask = (command: string) => Promise<readonly string[]>
@@ -43,7 +44,7 @@ async function replicatingRoute(ask: Ask): Promise<Finding | undefined> {
   for (const operation of OPERATIONS) {
     const names = (await ask(`route_handles(${operation},${key})`)).map((line) => line.trim())
     const name = names.find((line) => REPLICATING.test(line))
-    if (name !== undefined) return replicates(`"${name.replace(/[|:].*/, '')}" of ${operation}`)
+    if (name !== undefined) return replicates(`"${shown(name.replace(/[|:].*/, ''))}" of ${operation}`)
   }
   return undefined
 }

@@ -4,9 +4,10 @@ import type { OpenOptions } from '../../open-options.js'
 import type { Examination, Figures, Finding, OperatedNode, OperateOptions } from '../../operated-store.js'
 import { valueBytes, type Wire } from '../../wire.js'
 import { AuthenticationError } from '../../socket/codec.js'
+import { shown } from '../../socket/server-errors.js'
 import { createMemcachedWire } from '../memcached-wire.js'
 import { describeServer, protocolOf, type ServerAddress } from '../save-path.js'
-import { fingerprintOf, shownList } from '../server-lists.js'
+import { fingerprintOf } from '../server-lists.js'
 import { MEMCACHED } from '../traits.js'
 import { dumpKeys } from './key-dump.js'
 import { OperatorConnection, type OperatorOptions } from './operator-connection.js'
@@ -134,7 +135,7 @@ export class OperatedServer implements OperatedNode {
       {
         code: 'server-lists-differ',
         severity: 'problem',
-        message: `A running process uses it with another list of servers (${shownList(used)}; given here: ${given})`,
+        message: `A running process uses it with another list of servers (${shown(used)}; given here: ${given})`,
         advice: 'Give every process, and the doctor, the same servers in the same words; docs/guide/changing-servers.md says how a list is changed.',
       },
     ]

@@ -13,6 +13,8 @@ import type { Credentials } from '../../socket/address.js'
 import { AuthenticationError } from '../../socket/codec.js'
 import { dial, readPemFiles } from '../../socket/dial.js'
 import { inTime, type Limits } from '../../socket/in-time.js'
+import { reasonIn } from '../../socket/opening.js'
+import { shown } from '../../socket/server-errors.js'
 import { credentialsUnwanted, isTurnedAway, loginOf, turnedAway, wantsCredentials } from '../first-words.js'
 
 export interface OperatorOptions {
@@ -101,7 +103,7 @@ export class OperatorConnection implements Disposable {
     } catch (cause) {
       options.signal?.throwIfAborted()
       const hint = cause instanceof ClosedByServerError ? ' (it may want TLS, or SASL credentials)' : ''
-      throw new FlightError('not-sent', `Cannot ask ${name}: ${reasonOf(cause)}${hint}.`, { cause })
+      throw new FlightError('not-sent', `Cannot ask ${name}: ${reasonIn(cause)}${hint}.`, { cause })
     }
   }
 
@@ -115,7 +117,7 @@ export class OperatorConnection implements Disposable {
     try {
       return await this.#exchange(`${command}\r\n`, take)
     } catch (cause) {
-      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonOf(cause)}.`, { cause })
+      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonIn(cause)}.`, { cause })
     }
   }
 
@@ -126,7 +128,7 @@ export class OperatorConnection implements Disposable {
     const found = new Map<string, string>()
     await this.ask(`stats ${group}`.trim(), (line) => {
       const [, name, value] = /^STAT (\S+) (.*)$/.exec(line) ?? []
-      if (name !== undefined && value !== undefined) found.set(name, value)
+      if (name !== undefined && value !== undefined) found.set(name, shown(value))
     })
     return found
   }
@@ -137,7 +139,7 @@ export class OperatorConnection implements Disposable {
     try {
       await this.#exchange(`get ${key}\r\n`, (line) => lines.push(line), (line) => !ENDS_VALUE.test(line))
     } catch (cause) {
-      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonOf(cause)}.`, { cause })
+      throw new FlightError('unknown', `No answer from ${this.#name}: ${reasonIn(cause)}.`, { cause })
     }
     return lines[0]?.startsWith('VALUE ') === true ? lines.slice(1) : undefined
   }
@@ -174,7 +176,7 @@ export class OperatorConnection implements Disposable {
     if (wantsCredentials(version)) throw new AuthenticationError('the server wants credentials')
     if (isTurnedAway(version)) throw turnedAway()
     if (!version.startsWith('VERSION ')) {
-      throw new Error(`it does not speak memcached's text protocol (${version.slice(0, 60)})`)
+      throw new Error(`it does not speak memcached's text protocol (${shown(version)})`)
     }
   }
 
@@ -241,9 +243,3 @@ const toRead = ({ clock, silenceMs, signal }: OperatorOptions): Limits => ({ clo
 const closedByServer = (): Error => new ClosedByServerError('the server closed the connection')
 
 const isReset = (error: Error): boolean => 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
-
-/** The reason of a failure. A host name with several addresses fails with an AggregateError, whose own message is empty. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(String).join(', ')
-  return error instanceof Error ? (error.message || error.name).replace(/[.!]+$/, '') : String(error)
-}

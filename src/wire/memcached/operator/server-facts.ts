@@ -1,4 +1,5 @@
 import type { Clock } from '../../../system/clock.js'
+import { shown } from '../../socket/server-errors.js'
 import type { ServerAddress } from '../save-path.js'
 import type { OperatorConnection } from './operator-connection.js'
 
@@ -24,7 +25,7 @@ export async function factsOf(
   clock: Clock,
 ): Promise<ServerFacts> {
   const startedMs = clock.nowMs()
-  const version = (await connection.ask('version')).replace(/^VERSION /, '')
+  const version = shown((await connection.ask('version')).replace(/^VERSION /, ''))
   const roundTripMs = clock.nowMs() - startedMs
   const stats = await connection.stats()
   const wallSec = clock.wallMs() / 1000

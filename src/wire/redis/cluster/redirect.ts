@@ -1,4 +1,5 @@
 /** What an error of a cluster's node says about where to go. */
+import { isHost } from '../../socket/address.js'
 
 /** A host and its port; an empty host is that of the node that said so. */
 export interface Place {
@@ -21,10 +22,14 @@ const NOT_HERE = /^(?:@user_script: ?\d+: -?)?(?:MOVED|ASK|CLUSTERDOWN|LOADING|R
 export function redirectIn(answer: string): Redirect | undefined {
   const [, word, host = '', digits] = TO_ANOTHER.exec(answer) ?? []
   const port = Number(digits)
-  if (word !== undefined && port >= 1 && port <= 65_535) return { kind: word === 'MOVED' ? 'moved' : 'ask', place: { host: hostOf(host), port } }
+  const named = hostOf(host)
+  if (named !== undefined && port >= 1 && port <= 65_535) return { kind: word === 'MOVED' ? 'moved' : 'ask', place: { host: named, port } }
   if (answer.startsWith('TRYAGAIN')) return { kind: 'apart' }
   return NOT_HERE.test(answer) ? { kind: 'elsewhere' } : undefined
 }
 
-/** As a node names itself. `?`: it does not know. */
-export const hostOf = (host: string): string => (host === '?' ? '' : host.replace(/^\[(.*)\]$/, '$1').toLowerCase())
+/** As a node names itself. `?`: it does not know. Undefined: it is none. */
+export function hostOf(host: string): string | undefined {
+  const named = host === '?' ? '' : host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
+  return named === '' || isHost(named) ? named : undefined
+}

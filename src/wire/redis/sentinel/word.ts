@@ -1,5 +1,5 @@
 /** What a Sentinel says of the primary. */
-import { isIP } from 'node:net'
+import { isHost } from '../../socket/address.js'
 import { ProtocolError } from '../../socket/codec.js'
 import type { ServerNode } from '../../socket/node.js'
 import { shown } from '../../socket/server-errors.js'
@@ -13,8 +13,6 @@ export interface Word {
   readonly epoch: number
 }
 
-const HOST_NAME = /^(?=.{1,253}$)[\w.-]+$/
-
 /** Asks one Sentinel. @throws {Error} it does not answer, or knows of no such primary. */
 export async function wordOf(node: ServerNode, service: string): Promise<Word> {
   const [place, details] = await Promise.all([
@@ -24,7 +22,7 @@ export async function wordOf(node: ServerNode, service: string): Promise<Word> {
   if (place === null) throw new Error(`${node.name} watches no primary by the name ${service}`)
   if (isError(place)) throw new ProtocolError(`${node.name} answered with an error (${shown(place.error)})`)
   const [host, port] = isList(place) ? place : []
-  if (typeof host !== 'string' || !(isIP(host) > 0 || HOST_NAME.test(host)) || !isPort(port)) {
+  if (typeof host !== 'string' || !isHost(host) || !isPort(port)) {
     throw new ProtocolError(`${node.name} does not say where the primary is`)
   }
   return { host: host.toLowerCase(), port: Number(port), epoch: isList(details) ? epochIn(details) : 0 }
