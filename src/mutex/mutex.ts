@@ -1,5 +1,6 @@
 import { InvalidIdError, LockTimeoutError, type Holder, TooManyWaitersError } from '../errors.js'
 import { acquired, type AcquireOptions, type Cancellation } from '../lock/protocol/handle.js'
+import { checkNames } from '../system/option-names.js'
 import { lost, worded } from './wording.js'
 import { MutexHold } from './mutex-hold.js'
 import type { MutexRoom } from './mutex-room.js'
@@ -11,6 +12,9 @@ export interface MutexOptions {
   /** What the holder calls itself, for those who wait, and for operators. Default: the manager's `label`. */
   readonly label?: string | undefined
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof MutexOptions>(['signal', 'label'])
+const OPTIONS_OF_ONE_TRY = new Set(['label'])
 
 /**
  * A lock by name: the session's lock without a session, for a job that must not run twice at once, a number that is counted
@@ -62,16 +66,21 @@ export class Mutex {
    * is: `slowHoldMs` tells of a long one. One flight when it is free.
    *
    * @throws LATCHKEY_LOCK_TIMEOUT, LATCHKEY_TOO_MANY_WAITERS, LATCHKEY_SERVER_UNAVAILABLE, LATCHKEY_SERVER_REFUSED,
-   *   LATCHKEY_NOT_SUPPORTED, LATCHKEY_CLOSED, LATCHKEY_MISUSE within run() of the same lock; the signal's reason.
+   *   LATCHKEY_NOT_SUPPORTED, LATCHKEY_CLOSED, LATCHKEY_INVALID_OPTION, LATCHKEY_MISUSE within run() of the same lock; the
+   *   signal's reason.
    */
-  async lock({ signal, label }: MutexOptions = {}): Promise<MutexHold> {
+  async lock(options: MutexOptions = {}): Promise<MutexHold> {
+    checkNames(options, OPTIONS)
+    const { signal, label } = options
     const flaw = this.room.nesting.flawOf(this.name)
     if (flaw !== undefined) throw flaw
     return this.take({ signal, label: label ?? this.room.label })
   }
 
   /** As `lock`, without waiting: undefined when somebody has it. One flight, or none where this process has it. */
-  async tryLock({ label }: Pick<MutexOptions, 'label'> = {}): Promise<MutexHold | undefined> {
+  async tryLock(options: Pick<MutexOptions, 'label'> = {}): Promise<MutexHold | undefined> {
+    checkNames(options, OPTIONS_OF_ONE_TRY)
+    const { label } = options
     try {
       return await this.take({ label: label ?? this.room.label, triesOnce: true })
     } catch (error) {

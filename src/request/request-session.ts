@@ -1,5 +1,5 @@
 import { InvalidOptionError, ReadOnlyError, type ReadOnlyReason, SessionGoneError } from '../errors.js'
-import type { RegenerateOptions } from '../session/locked-record.js'
+import { checkRegenerateOptions, type RegenerateOptions } from '../session/locked-record.js'
 import { checkNumber, MAX_TTL_SEC } from '../session/option-checks.js'
 import { takeLifetime, withLifetime } from '../session/own-lifetime.js'
 import { own, ownAll, protect } from '../session/protect.js'
@@ -186,9 +186,10 @@ export class RequestSession<T extends object = Record<string, unknown>> {
   }
 
   /** Goes on under a new id with the same data: at every login. Three flights. Errors as of Session.regenerate(). */
-  regenerate(options?: RegenerateOptions): Promise<void> {
+  regenerate(options: RegenerateOptions = {}): Promise<void> {
     return this.changing('id', async () => {
       this.assertLive()
+      checkRegenerateOptions(options)
       if (!this.isStored) this.currentId = this.manager.createSid()
       else this.currentId = this.cookieId = await this.held.goOn(this.text, this.lifetimeSec, options)
     })

@@ -2,7 +2,8 @@ import { InvalidOptionError } from '../errors.js'
 import type { Clock } from '../system/clock.js'
 import type { ListStage } from '../wire/replica-nodes.js'
 import { FlightError, type Probe, type Wire } from '../wire/wire.js'
-import { checkNames, shown } from './option-checks.js'
+import { checkNames } from '../system/option-names.js'
+import { shown } from './option-checks.js'
 
 /** How `manager.health()` looks. */
 export interface HealthOptions {

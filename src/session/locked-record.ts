@@ -1,5 +1,6 @@
 import { InvalidOptionError, LockLostError, MisuseError, OutcomeUnknownError, ReadOnlyError } from '../errors.js'
 import { type AcquireOptions, committed, type Handle } from '../lock/protocol/handle.js'
+import { checkNames } from '../system/option-names.js'
 import { hashOf } from '../system/session-hash.js'
 import { checkedRetiredCopySec, checkedLifetimeSec } from './options.js'
 import { Holding, type Settle } from './holding.js'
@@ -12,6 +13,8 @@ export interface ReadOptions extends AcquireOptions {
   readonly lifetimeSec?: number | undefined
 }
 
+export const READ_OPTIONS: ReadonlySet<string> = new Set<keyof ReadOptions>(['signal', 'label', 'triesOnce', 'lifetimeSec'])
+
 /** What becomes of a session that goes on under another id. */
 export interface RegenerateOptions {
   /** Seconds that the old record stays as a copy that is only read. 0 to 3600. Default: the manager's `retiredCopySec`. */
@@ -19,6 +22,10 @@ export interface RegenerateOptions {
   /** Stores the old session as it is now, and leaves it usable under its id. Default false. */
   readonly keepOld?: boolean
 }
+
+/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION */
+export const checkRegenerateOptions = (options: RegenerateOptions): void => checkNames(options, REGENERATE_OPTIONS)
+const REGENERATE_OPTIONS: ReadonlySet<string> = new Set<keyof RegenerateOptions>(['retiredCopySec', 'keepOld'])
 
 /** PHP tries as often before it gives up (ext/session/session.c). */
 const MAX_SID_TRIES = 3
@@ -184,7 +191,9 @@ export class LockedRecord extends Holding {
    * flights. Where any of it fails, the new one is destroyed again, as far as the server answers; nobody knows its id.
    * Whether this one is still held then, `isHeld` says.
    */
-  async goOn(text: string, locking: ReadOptions, { retiredCopySec, keepOld = false }: RegenerateOptions = {}): Promise<LockedRecord> {
+  async goOn(text: string, locking: ReadOptions, options: RegenerateOptions = {}): Promise<LockedRecord> {
+    checkRegenerateOptions(options)
+    const { retiredCopySec, keepOld = false } = options
     const copySec = copySecOf(this.engine, retiredCopySec ?? this.engine.settings.retiredCopySec)
     const fresh = await LockedRecord.lockFresh(this.engine, locking)
     try {

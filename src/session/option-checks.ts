@@ -1,5 +1,4 @@
 import { InvalidOptionError } from '../errors.js'
-import { nearestName } from '../system/nearest-name.js'
 
 /** The longest that a manager keeps a record; a cookie may name a later day. */
 export const MAX_TTL_SEC = 100 * 365 * 86_400
@@ -7,26 +6,13 @@ export const MAX_TTL_SEC = 100 * 365 * 86_400
 /** What all keys of a manager may begin with. */
 export const KEY_PREFIX = /^[\x21-\x7e]{0,100}$/
 
-/**
- * Refuses a name that is none of the `known` ones, with the nearest of them: taken in silence it would do nothing.
- *
- * @param within the option that holds these: 'cookie'. Default: they are the options themselves.
- * @throws InvalidOptionError LATCHKEY_INVALID_OPTION
- */
-export function checkNames(options: object, known: ReadonlySet<string>, within = ''): void {
-  const path = within === '' ? '' : `${within}.`
-  for (const [name, value] of Object.entries(options)) {
-    // An option that is undefined counts as not given.
-    if (known.has(name) || value === undefined) continue
-    const meant = nearestName(name, known)
-    const hint = meant === undefined ? '' : ` Did you mean "${path}${meant}"?`
-    throw new InvalidOptionError(`There is no option "${path}${name}".${hint} The options are ${[...known].join(', ')}.`)
-  }
+/** A value as an error message shows it: a string as one, for 60 and '60' differ, and without the password of a save path. Never throws. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value.replace(/:\/\/.*@/s, '://…@')}' (a string)`
+  if (value instanceof Date && Number.isNaN(value.getTime())) return 'an invalid Date'
+  // Some objects have no string form: those without a prototype.
+  return value !== null && (typeof value === 'object' || typeof value === 'function') ? `a ${typeof value}` : String(value)
 }
-
-/** A value as an error message shows it. Never throws, though some values have no string form (an object without a prototype). */
-export const shown = (value: unknown): string =>
-  typeof value === 'object' || typeof value === 'function' ? (value === null ? 'null' : `a ${typeof value}`) : String(value)
 
 export function checkFunction(name: string, value: unknown, what = 'a function'): void {
   if (value !== undefined && typeof value !== 'function') fail(name, value, what)

@@ -1,12 +1,13 @@
 import { InvalidOptionError } from '../errors.js'
 import { type Clock, systemClock } from '../system/clock.js'
 import type { Neighbours } from '../neighbours/neighbours.js'
+import { checkNames } from '../system/option-names.js'
 import { type Random, systemRandom } from '../system/random.js'
 import type { Wire } from '../wire/wire.js'
 import type { Dialect } from './dialect/dialect.js'
 import { dialectOf } from './dialect/dialect-of.js'
 import type { PhpOptions } from './dialect/php-options.js'
-import { checkNames, shown, withMethods } from './option-checks.js'
+import { checkFlag, checkNumber, fail, shown, withMethods } from './option-checks.js'
 import type { CompressionOptions } from './records/compression.js'
 import type { EncryptionOptions } from './records/keyring.js'
 import type { Serializer } from './serializer.js'
@@ -123,8 +124,11 @@ const KNOWN = new Set<string>([
  * @throws InvalidOptionError LATCHKEY_INVALID_OPTION: unknown or out of range, with the value and the limit.
  */
 export function settingsOf(options: SessionManagerOptions): Settings {
+  const given: unknown = options
+  if (typeof given === 'string') throw new InvalidOptionError("The save path is an option: new SessionManager({ savePath: 'tcp://...' }).")
   checkNames(options, KNOWN)
   checkClient(options)
+  checkFlag('locking', options.locking)
   return {
     client: options.client,
     savePath: text('savePath', options.savePath) ?? 'memory:',
@@ -138,7 +142,7 @@ export function settingsOf(options: SessionManagerOptions): Settings {
     maxWaiters: checkedSec(options, 'maxWaiters', 1000),
     deadlineMs: checked(options, 'deadlineMs', 3000),
     connections: checkedSec(options, 'connections', 3),
-    locking: flag('locking', options.locking, true),
+    locking: options.locking ?? true,
     label: text('label', options.label),
     dialect: dialectOf(options),
     wire: withMethods('wire', options.wire, ['flight', 'maxValueBytes', 'sweep', 'close']),
@@ -151,9 +155,8 @@ export function settingsOf(options: SessionManagerOptions): Settings {
 
 /** A record's lifetime that came with a call: whole seconds, at least 1. */
 export function checkedLifetimeSec(lifetimeSec: number): number {
-  // The type is checked before rounding, because Math.ceil() would turn a string into a number.
-  const rounded = typeof lifetimeSec === 'number' ? Math.ceil(lifetimeSec) : NaN
-  return checkedSec({ lifetimeSec: rounded }, 'lifetimeSec', 1)
+  // Math.ceil() would turn a string into a number.
+  return whole('lifetimeSec', typeof lifetimeSec === 'number' ? Math.ceil(lifetimeSec) : lifetimeSec)
 }
 
 /** What `start` and `run` are given, as far as it is checked here. */
@@ -168,7 +171,7 @@ interface Starting {
 export function checkStartOptions(id: string | undefined, options: Starting): void {
   checkNames(options, START_OPTIONS)
   if (options.lifetimeSec !== undefined) checkedLifetimeSec(options.lifetimeSec)
-  for (const name of FLAGS) flag(name, options[name], false)
+  for (const name of FLAGS) checkFlag(name, options[name])
   if (options.ifExists !== true) return
   if (id === undefined) throw new InvalidOptionError('ifExists asks for a session that is stored, and no id was given.')
   if (options.strict === true) {
@@ -181,44 +184,40 @@ const START_OPTIONS = new Set(['lifetimeSec', 'signal', 'label', ...FLAGS])
 
 const MAX_CLOSE_GRACE_MS = 3_600_000
 
+const CLOSE_OPTIONS = new Set(['graceMs'])
+
 /** How long holders may go on when their manager closes: 0 to 3 600 000 ms. */
-export function checkedCloseGraceMs(graceMs: number): number {
-  if (typeof graceMs === 'number' && graceMs >= 0 && graceMs <= MAX_CLOSE_GRACE_MS) return graceMs
-  throw new InvalidOptionError(`graceMs is ${shown(graceMs)}; it must be a number from 0 to ${String(MAX_CLOSE_GRACE_MS)}.`)
+export function closeGraceMsOf(options: { readonly graceMs?: number }): number {
+  checkNames(options, CLOSE_OPTIONS)
+  const { graceMs = 5000 } = options
+  checkNumber('graceMs', graceMs, 0, MAX_CLOSE_GRACE_MS)
+  return graceMs
 }
 
 /** How long a retired copy stays, where that came with a call: whole seconds, 0 to 3600. */
 export function checkedRetiredCopySec(retiredCopySec: number): number {
-  return checkedSec({ retiredCopySec }, 'retiredCopySec', 0)
+  return whole('retiredCopySec', retiredCopySec)
 }
 
 type Ranged = keyof typeof RANGES
 
-function checked(options: SessionManagerOptions, name: Ranged, fallback: number): number {
-  const value = options[name] ?? fallback
+const checked = (options: SessionManagerOptions, name: Ranged, fallback: number): number => inRange(name, options[name] ?? fallback)
+const checkedSec = (options: SessionManagerOptions, name: Ranged, fallback: number): number => whole(name, options[name] ?? fallback)
+
+function inRange(name: Ranged, value: number): number {
   const [least, most] = RANGES[name]
-  if (typeof value !== 'number' || !(value >= least && value <= most)) {
-    throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a number from ${String(least)} to ${String(most)}.`)
-  }
-  return value
+  if (typeof value === 'number' && value >= least && value <= most) return value
+  return fail(name, value, `a number from ${String(least)} to ${String(most)}`)
 }
 
 /** memcached's clock knows no fractions of a second, and there are no half waiters or connections. */
-function checkedSec(options: SessionManagerOptions, name: Ranged, fallback: number): number {
-  const value = checked(options, name, fallback)
-  if (!Number.isInteger(value)) throw new InvalidOptionError(`${name} is ${String(value)}; it must be a whole number.`)
-  return value
-}
-
-function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
-  if (value === undefined) return fallback
-  if (typeof value !== 'boolean') throw new InvalidOptionError(`${name} is ${shown(value)}; it must be true or false.`)
-  return value
+function whole(name: Ranged, value: number): number {
+  return Number.isInteger(inRange(name, value)) ? value : fail(name, value, 'a whole number')
 }
 
 function text(name: string, value: string | undefined): string | undefined {
   if (value === undefined || typeof value === 'string') return value
-  throw new InvalidOptionError(`${name} is ${shown(value)}; it must be a string.`)
+  return fail(name, value, 'a string')
 }
 
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: there is another place where sessions would be kept. */

@@ -5,11 +5,12 @@ import type { LocalLock } from '../lock/session-locker.js'
 import { Mutex } from '../mutex/mutex.js'
 import { logToDebug } from '../observe/debug-log.js'
 import { brand } from '../system/brand.js'
+import { flawOfNames } from '../system/option-names.js'
 import type { WireWarning } from '../wire/wire.js'
 import type { PhpSettings } from './dialect/php-options.js'
 import { type Health, HealthCheck, type HealthOptions } from './health.js'
-import { LockedRecord, type ReadOptions } from './locked-record.js'
-import { checkedCloseGraceMs, checkStartOptions, type SessionManagerOptions, settingsOf } from './options.js'
+import { LockedRecord, READ_OPTIONS, type ReadOptions } from './locked-record.js'
+import { checkStartOptions, closeGraceMsOf, type SessionManagerOptions, settingsOf } from './options.js'
 import { withoutLifetime } from './own-lifetime.js'
 import { type ManagerStats, statsOf } from './manager-stats.js'
 import { decode, encode } from './serializer.js'
@@ -59,7 +60,7 @@ export class SessionManager extends EventEmitter<{
    * SessionStore.read(), and LATCHKEY_MISUSE within run() of the same session. One flight when it is free.
    */
   lock(id: string, options: ReadOptions = {}): Promise<LockedRecord> {
-    const flaw = this.isLocking ? this.nesting.flawOf(id) : undefined
+    const flaw = flawOfNames(options, READ_OPTIONS) ?? (this.isLocking ? this.nesting.flawOf(id) : undefined)
     return flaw === undefined ? LockedRecord.lock(this.engine, id, options) : Promise.reject(flaw)
   }
 
@@ -83,9 +84,8 @@ export class SessionManager extends EventEmitter<{
 
   /**
    * Starts a session, runs `work`, and stores what it changed; if it throws, nothing is stored and the error goes on.
-   * `session.signal` aborts when the lock is lost. Under an id that no session has, a new one begins, which whoever left
-   * it does not expect to find: a worker asks with `ifExists`, and gets LATCHKEY_SESSION_GONE, before `work`. To ask for the same session within `work`, by `run` or `start`, is
-   * LATCHKEY_MISUSE at once: it would wait for itself.
+   * `session.signal` aborts when the lock is lost. Under an id that no session has, a new one begins; a worker asks with
+   * `ifExists`, and gets LATCHKEY_SESSION_GONE before `work`. To ask for the same session within `work` is LATCHKEY_MISUSE.
    */
   async run<T extends object = Record<string, unknown>, R = void>(
     id: string | undefined,
@@ -241,7 +241,7 @@ export class SessionManager extends EventEmitter<{
    * @throws LATCHKEY_INVALID_OPTION: `graceMs` is not 0 to 3 600 000; the manager stays open.
    */
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
-    await this.engine.close(checkedCloseGraceMs(options.graceMs ?? 5000))
+    await this.engine.close(closeGraceMsOf(options))
   }
 }
 

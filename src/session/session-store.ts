@@ -1,10 +1,11 @@
 import { MisuseError, ReadOnlyError } from '../errors.js'
+import { checkNames } from '../system/option-names.js'
 import { processWide } from '../system/process-wide.js'
 import { systemRandom } from '../system/random.js'
 import { hashOf } from '../system/session-hash.js'
 import { VERSION } from '../system/version.js'
-import { lifetimeOf, LockedRecord, type ReadOptions } from './locked-record.js'
-import { checkedCloseGraceMs, settingsOf } from './options.js'
+import { lifetimeOf, LockedRecord, READ_OPTIONS, type ReadOptions } from './locked-record.js'
+import { closeGraceMsOf, settingsOf } from './options.js'
 import { SessionEngine } from './session-engine.js'
 import { newSid } from './sid.js'
 
@@ -13,6 +14,8 @@ export interface WriteOptions {
   /** Seconds that the record lives from now. At least 1. Default: the manager's `lifetimeSec`. */
   readonly lifetimeSec?: number | undefined
 }
+
+const WRITE_OPTIONS = new Set(['lifetimeSec'])
 
 const engines = processWide(`engines of ${VERSION}`, () => new Map<string, SessionEngine>())
 
@@ -59,7 +62,7 @@ export class SessionStore {
    * What managers have made is closed by SessionManager.close(). @throws LATCHKEY_INVALID_OPTION
    */
   static async closeAll(options: { readonly graceMs?: number } = {}): Promise<void> {
-    const graceMs = checkedCloseGraceMs(options.graceMs ?? 5000)
+    const graceMs = closeGraceMsOf(options)
     const opened = [...engines.values()]
     engines.clear()
     await Promise.all(opened.map((engine) => engine.close(graceMs)))
@@ -100,6 +103,7 @@ export class SessionStore {
    */
   read(id: string, options: ReadOptions = NO_OPTIONS): Promise<string> {
     return new Promise((resolve, reject) => {
+      checkNames(options, READ_OPTIONS)
       const engine = this.idle()
       const { kept } = this
       if (kept === undefined) this.record = LockedRecord.ask(engine, id, options, { resolve, reject })
@@ -147,6 +151,7 @@ export class SessionStore {
    */
   write(id: string, data: string, options: WriteOptions = NO_OPTIONS): Promise<true> {
     return new Promise((resolve, reject) => {
+      checkNames(options, WRITE_OPTIONS)
       this.idle()
       this.held(id).store(data, options.lifetimeSec, { resolve, reject })
     })
@@ -154,6 +159,7 @@ export class SessionStore {
 
   /** As `write`, but keeps the lock and renews it. Not one of PHP's hooks. One flight. Errors as in `write`. */
   async save(id: string, data: string, options: WriteOptions = {}): Promise<true> {
+    checkNames(options, WRITE_OPTIONS)
     this.begin()
     try {
       await this.held(id).save(data, options.lifetimeSec)
@@ -168,6 +174,7 @@ export class SessionStore {
    * Errors as in `write`; LATCHKEY_MISUSE when the data is another than was read.
    */
   async updateTimestamp(id: string, data: string, options: WriteOptions = {}): Promise<true> {
+    checkNames(options, WRITE_OPTIONS)
     this.begin()
     try {
       const record = this.held(id)
@@ -227,6 +234,7 @@ export class SessionStore {
    * nothing is kept locked. An id that no key can be made of does not exist. Errors as in `read`. One flight.
    */
   async validateId(id: string, options: ReadOptions = {}): Promise<boolean> {
+    checkNames(options, READ_OPTIONS)
     const engine = this.begin()
     try {
       if (this.kept !== undefined) {

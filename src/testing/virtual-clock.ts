@@ -1,9 +1,12 @@
 import type { Clock, Timer } from '../system/clock.js'
+import { checkNames } from '../system/option-names.js'
 
 interface Entry {
   readonly atMs: number
   readonly fn: () => void
 }
+
+const START_OPTIONS = new Set(['nowMs', 'wallMs'])
 
 /**
  * A clock that stands still until it is told to move, so that tests never sleep and every run is the same.
@@ -25,6 +28,7 @@ export class VirtualClock implements Clock {
    * @param start.wallMs the same moment in milliseconds since 1970. Default 2026-01-01T00:00:00Z.
    */
   constructor(start: { readonly nowMs?: number; readonly wallMs?: number } = {}) {
+    checkNames(start, START_OPTIONS)
     this.startMs = start.nowMs ?? 0
     this.startWallMs = start.wallMs ?? Date.UTC(2026, 0, 1)
     this.currentMs = this.startMs

@@ -67,10 +67,10 @@ const CASES: readonly [string | undefined, object, RegExp][] = [
     [adapter, { cookie: { maxAge: NaN } }, /cookie\.maxAge is NaN/],
     [adapter, { cookie: { maxAge: -1 } }, /cookie\.maxAge is -1/],
     [adapter, { cookie: { maxAge: Infinity } }, /cookie\.maxAge is Infinity/],
-    [adapter, { cookie: { maxAge: '60' } }, /cookie\.maxAge is 60/],
+    [adapter, { cookie: { maxAge: '60' } }, /cookie\.maxAge is '60' \(a string\)/],
     [adapter, { cookie: { domain: 'a\nb' } }, /No cookie can be made/],
     [adapter, { cookie: { sameSite: 'sometimes' } }, /No cookie can be made/],
-    [adapter, { cookie: 'secure' }, /cookie is secure; it must be an object/],
+    [adapter, { cookie: 'secure' }, /cookie is 'secure' \(a string\); it must be an object/],
   ]),
   ...[EXPRESS, WITH, OWN, KOA].map((adapter): [string | undefined, object, RegExp] => [adapter, { readOnly: true }, /readOnly is true; it must be a function/]),
   ...ALL.map((adapter): [string | undefined, object, RegExp] => [adapter, { clientGoneMs: NaN }, /clientGoneMs is NaN/]),
@@ -84,13 +84,13 @@ const CASES: readonly [string | undefined, object, RegExp][] = [
     [adapter, { cookieName: 'a b' }, /No cookie can be made/],
   ]),
   ...FETCH.flatMap((adapter): [string | undefined, object, RegExp][] => [
-    [adapter, { readOnly: 'yes' }, /readOnly is yes/],
-    [adapter, { cookie: { secure: 'yes' } }, /cookie\.secure is yes/],
+    [adapter, { readOnly: 'yes' }, /readOnly is 'yes'/],
+    [adapter, { cookie: { secure: 'yes' } }, /cookie\.secure is 'yes'/],
   ]),
   [EXPRESS, { lifetimeSec: 60 }, /no option "lifetimeSec"/],
   [EXPRESS, { name: 'a b' }, /No cookie can be made/],
   [EXPRESS, { cookie: { expires: new Date(NaN) } }, /cookie\.expires is an invalid Date/],
-  [WITH, { idGenerator: 'uuid' }, /idGenerator is uuid; it must be a function/],
+  [WITH, { idGenerator: 'uuid' }, /idGenerator is 'uuid' \(a string\); it must be a function/],
   [WITH, { cookieName: 'a b' }, /No cookie can be made/],
   [OWN, { secret: SECRET }, /@fastify\/cookie signs/],
   [KOA, { ttl: 60 }, /ttl cannot be given: say maxAge, in milliseconds/],
@@ -122,5 +122,11 @@ it.each<[string | undefined, object]>([
 it('called without options, each says what is missing', async () => {
   for (const make of [() => Reflect.apply(express, undefined, []), () => Reflect.apply(withSession, undefined, []), () => Reflect.apply(koa, undefined, [undefined, new Koa()])]) {
     expect(make).toThrow('manager is missing')
+  }
+})
+
+it('withSession without a handler is refused', () => {
+  for (const handler of [undefined, 'handler']) {
+    expect(() => Reflect.apply(withSession, undefined, [{ manager, secret: SECRET }, handler]) as unknown).toThrow(/handler is .*; it must be a function/)
   }
 })

@@ -32,7 +32,7 @@ describe.each(ADAPTERS)('%s: ttl() that answers', (_name, start) => {
     ['Infinity', Infinity],
     ['-Infinity', -Infinity],
     ['null', null],
-    ['60', '60'],
+    ["'60' (a string)", '60'],
     ['4000000000', 4e9],
     ['a promise', Promise.resolve(60)],
   ])('%s: an error that names it, changed or not, and the session is as it was', async (what, wrong) => {

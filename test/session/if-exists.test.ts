@@ -59,7 +59,7 @@ describe('what makes no sense is refused before anything is sent', () => {
   it.each([
     ['ifExists without an id', undefined, { ifExists: true }, /no id was given/],
     ['ifExists and strict', 'sid', { ifExists: true, strict: true }, /give one of them/],
-    ['ifExists that is no boolean', 'sid', { ifExists: 'no' }, /ifExists is no; it must be true or false/],
+    ['ifExists that is no boolean', 'sid', { ifExists: 'no' }, /ifExists is 'no' \(a string\); it must be true or false/],
     ['readOnly that is no boolean', 'sid', { readOnly: 1 }, /readOnly is 1; it must be true or false/],
     ['another name', 'sid', { ifexists: true }, /Did you mean "ifExists"/],
   ])('%s', async (_what, id, options, message) => {

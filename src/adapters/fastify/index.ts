@@ -10,7 +10,7 @@ import { InvalidOptionError } from '../../errors.js'
 import { registerFastifySession } from './fastify-session/register.js'
 import { registerOwnSession } from './own-session/register.js'
 import { checkOptions } from './check-options.js'
-import type { LatchkeyOptions, OwnSessionOptions } from './options.js'
+import { checkRouteConfig, type LatchkeyOptions, type OwnSessionOptions } from './options.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { LatchkeyOptions, OwnSessionOptions } from './options.js'
@@ -78,6 +78,10 @@ async function register(app: FastifyInstance, options: LatchkeyOptions | OwnSess
   if (app.hasRequestDecorator('session')) {
     throw new InvalidOptionError('request.session is there already: take out the other session plugin.')
   }
+  // A route that was added before is checked by its requests.
+  app.addHook('onRoute', ({ config }) => {
+    checkRouteConfig(config)
+  })
   if (options.fastifySession === false) await registerOwnSession(app, options)
   else await app.register(inPlaceOfFastifySession, options)
 }

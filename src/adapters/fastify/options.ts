@@ -1,6 +1,7 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifySessionOptions } from '@fastify/session'
 import type { FastifyRequest, Session } from 'fastify'
+import { fail } from '../../session/option-checks.js'
 import type { LockOptions } from '../http/options.js'
 import type { KeepingOptions } from '../http/session-record.js'
 
@@ -30,8 +31,14 @@ export const labelOf = ({ method, routeOptions }: FastifyRequest): string =>
 
 export function isReadOnly(request: FastifyRequest, asked: LockOptions<FastifyRequest>['readOnly']): boolean {
   const { config } = request.routeOptions
+  checkRouteConfig(config)
   // Nothing of a WebSocket's session is ever stored by a response.
   return isUpgrade(request) || config.session === 'readOnly' || asked?.(request) === true
+}
+
+/** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: a route that was to be read-only would lock, and write. */
+export function checkRouteConfig(config: { readonly session?: unknown } = {}): void {
+  if (config.session !== undefined && config.session !== 'readOnly') fail('config.session', config.session, "'readOnly', or left out")
 }
 
 const isUpgrade = ({ raw }: FastifyRequest): boolean => 'upgrade' in raw && raw.upgrade === true

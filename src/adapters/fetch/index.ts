@@ -4,6 +4,7 @@
  * @module latchkey/fetch
  */
 import { MisuseError } from '../../errors.js'
+import { fail } from '../../session/option-checks.js'
 import { LockedHandler } from './locked-handler.js'
 import type { SessionOptions } from './options.js'
 import type { RequestSession } from '../../request/request-session.js'
@@ -29,15 +30,19 @@ export type { RequestSession } from '../../request/request-session.js'
  * LATCHKEY_RECORD_TOO_LARGE, LATCHKEY_MISUSE (no Response was returned).
  * When `request.signal` aborts, the request stops waiting.
  *
- * @throws LATCHKEY_INVALID_OPTION when `manager` or `secret` is missing, or an option is unknown or out of its range.
+ * @throws LATCHKEY_INVALID_OPTION when `manager`, `secret` or `handler` is missing, or an option is unknown or out of its range.
  */
 export function withSession<T extends object = Record<string, unknown>, Rest extends unknown[] = []>(
   options: SessionOptions,
   handler: (request: Request, session: RequestSession<T>, ...rest: Rest) => Response | Promise<Response>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   const locked = new LockedHandler<T>(options)
+  if (!isFunction(handler)) fail('handler', handler, 'a function: withSession({ manager, secret }, (request, session) => ...)')
   return (request, ...rest) => locked.serve(request, rest[0], async (session) => checked(await handler(request, session, ...rest)))
 }
+
+/** In plain JavaScript it may be left out. */
+const isFunction = (handler: unknown): boolean => typeof handler === 'function'
 
 /** Not by `instanceof`: servers replace the global Response by one of their own. */
 function checked(response: Response): Response {

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../../errors.js'
-import { checkFlag, checkFunction, checkNames, checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
+import { checkFlag, checkFunction, checkNumber, fail, MAX_TTL_SEC } from '../../session/option-checks.js'
 import { SessionManager } from '../../session/session-manager.js'
+import { checkNames } from '../../system/option-names.js'
 import type { LockOptions } from './options.js'
 import type { KeepingOptions } from './session-record.js'
 import { checkPhpOptions } from './shared-cookie.js'
@@ -68,7 +69,7 @@ export function checkCookie(cookie: unknown, known: ReadonlySet<string>, make: (
     checkNames(cookie, known, 'cookie')
     // To express-session null is none.
     checkNumber('cookie.maxAge', maxAge ?? undefined, leastMaxAge, LAST_MS - Date.now())
-    if (expires instanceof Date && Number.isNaN(expires.getTime())) fail('cookie.expires', 'an invalid Date', 'a date')
+    if (expires instanceof Date && Number.isNaN(expires.getTime())) fail('cookie.expires', expires, 'a date')
   }
   checkCookieCanBeMade(make)
 }

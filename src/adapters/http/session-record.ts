@@ -113,8 +113,7 @@ export class SessionRecord<S extends CookieSession, Loaded extends S = S> {
   flawOfCookie({ cookie }: Partial<CookieSession>): string | undefined {
     const expires: unknown = cookie?.expires
     if (!Boolean(expires) || (expires instanceof Date && !Number.isNaN(expires.getTime()))) return undefined
-    const what = expires instanceof Date ? 'an invalid Date' : shown(expires)
-    return `The session's cookie.expires is ${what}; it must be a Date. Was its maxAge set to something that is no finite number?`
+    return `The session's cookie.expires is ${shown(expires)}; it must be a Date. Was its maxAge set to something that is no finite number?`
   }
 
   /** Whole seconds from now; 0 or less when it is over. */

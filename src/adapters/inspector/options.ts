@@ -1,7 +1,8 @@
 import { InvalidOptionError } from '../../errors.js'
 import { SessionManager } from '../../session/session-manager.js'
+import { checkFunction, fail } from '../../session/option-checks.js'
 import type { Clock } from '../../system/clock.js'
-import { checkFunction, checkNames, fail } from '../../session/option-checks.js'
+import { checkNames } from '../../system/option-names.js'
 
 /** A request of the page, as a guard sees it. */
 export interface InspectorRequest {
@@ -58,6 +59,7 @@ export interface Settings {
 }
 
 const NAMES = new Set(['path', 'guard', 'names', 'replay'])
+const OF_REPLAY: ReadonlySet<string> = new Set<keyof Replay>(['label', 'run'])
 const NO_GUARD =
   'guard is missing: in production (NODE_ENV) the inspector shows who uses which route, so it must be told who may see it. ' +
   'createInspector(manager, { guard: (request) => request.header(\'authorization\') === ... }).'
@@ -71,6 +73,7 @@ export function settingsOf(managers: readonly SessionManager[], options: Inspect
   for (const manager of managers) if (!(manager instanceof SessionManager)) fail('manager', manager, 'a SessionManager')
   if (!(typeof path === 'string' && /^(\/[\w.~-]+)+$/.test(path))) fail('path', path, 'a path such as /latchkey, without a slash at its end')
   checkFunction('guard', guard)
+  if (replay !== undefined) checkNames(replay, OF_REPLAY, 'replay')
   if (replay !== undefined && typeof replay.run !== 'function') fail('replay.run', replay.run, 'a function')
   if (guard === undefined && process.env['NODE_ENV'] === 'production') throw new InvalidOptionError(NO_GUARD)
   return { clock: first.engine.settings.clock, path, guard: guard ?? isOfThisMachine, names, replay }

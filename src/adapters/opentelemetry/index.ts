@@ -5,6 +5,7 @@
  */
 import { metrics, type MeterProvider, trace, type TracerProvider } from '@opentelemetry/api'
 import type { SessionManager } from '../../session/session-manager.js'
+import { checkNames } from '../../system/option-names.js'
 import { measure } from './metrics.js'
 import { traceSpans } from './spans.js'
 
@@ -16,6 +17,8 @@ export interface OpenTelemetryOptions {
   readonly meterProvider?: MeterProvider
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof OpenTelemetryOptions>(['tracerProvider', 'meterProvider'])
+
 /**
  * Makes spans and metrics of what a manager does. Returns what ends that. Sends nothing.
  *
@@ -23,8 +26,11 @@ export interface OpenTelemetryOptions {
  * OpenTelemetry's conventions for databases; children of what was active where the call was made. Metrics:
  * `db.client.operation.duration`, `latchkey.wait.duration`, `latchkey.hold.duration`, and the counters of
  * `manager.stats()`. All bear `latchkey.manager`.
+ *
+ * @throws LATCHKEY_INVALID_OPTION: an option is unknown.
  */
 export function instrumentOpenTelemetry(manager: SessionManager, options: OpenTelemetryOptions = {}): () => void {
+  checkNames(options, OPTIONS)
   const { tracerProvider = trace.getTracerProvider(), meterProvider = metrics.getMeterProvider() } = options
   const stops = [traceSpans(manager, tracerProvider.getTracer('latchkey')), measure(manager, meterProvider.getMeter('latchkey'))]
   return () => {

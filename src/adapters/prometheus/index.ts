@@ -6,6 +6,7 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, register, type Registry } from 'prom-client'
 import { InvalidOptionError } from '../../errors.js'
 import { channels } from '../../observe/channels.js'
+import { checkNames } from '../../system/option-names.js'
 import { processWide } from '../../system/process-wide.js'
 import { VERSION } from '../../system/version.js'
 import type { ManagerStats } from '../../session/manager-stats.js'
@@ -21,6 +22,8 @@ export interface PrometheusOptions {
   /** The label `manager` of every metric; names must differ within a registry. Default `manager.name`. */
   readonly name?: string
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof PrometheusOptions>(['registry', 'name'])
 
 /** The numbers of `stats()` that only grow, and what they are called. */
 const COUNTERS = {
@@ -56,9 +59,10 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  * refused, by `outcome`) and `latchkey_hold_seconds`, the counters of `manager.stats()`, gauges `latchkey_held` and
  * `latchkey_waiting`, and flights and failed flights of each node. Each has the label `manager`. Returns what ends it for this manager. Sends nothing.
  *
- * @throws LATCHKEY_INVALID_OPTION: the name is taken in this registry.
+ * @throws LATCHKEY_INVALID_OPTION: the name is taken in this registry, or an option is unknown.
  */
 export function instrumentPrometheus(manager: SessionManager, options: PrometheusOptions = {}): () => void {
+  checkNames(options, OPTIONS)
   const { registry = register, name = manager.name } = options
   const { managers, wait, hold } = expositionOf(registry)
   if (managers.has(name)) {

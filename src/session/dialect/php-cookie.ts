@@ -1,4 +1,5 @@
-import { checkFlag, checkNames, checkNumber, fail, MAX_TTL_SEC } from '../option-checks.js'
+import { checkNames } from '../../system/option-names.js'
+import { checkFlag, checkNumber, fail, MAX_TTL_SEC } from '../option-checks.js'
 
 /** The attributes of PHP's session cookie: `session.cookie_*` of php.ini. */
 export interface PhpCookieOptions {

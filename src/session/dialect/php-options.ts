@@ -1,7 +1,8 @@
 import { InvalidOptionError } from '../../errors.js'
 import { PHP_HANDLERS, type PhpHandler } from '../../php/session-handlers.js'
 import { nearestName } from '../../system/nearest-name.js'
-import { checkNames, fail, KEY_PREFIX, shown } from '../option-checks.js'
+import { checkNames } from '../../system/option-names.js'
+import { fail, KEY_PREFIX, shown } from '../option-checks.js'
 import { checkedPhpCookie, type PhpCookie, type PhpCookieOptions } from './php-cookie.js'
 
 /** How PHP is set up with which live sessions are shared: its php.ini, in latchkey's words. */

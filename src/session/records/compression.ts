@@ -1,5 +1,6 @@
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
-import { InvalidOptionError } from '../../errors.js'
+import { checkNames } from '../../system/option-names.js'
+import { fail } from '../option-checks.js'
 
 /** Compression of large records: Brotli, kept only where it makes the record smaller. */
 export interface CompressionOptions {
@@ -12,6 +13,7 @@ export interface CompressionOptions {
   readonly maxBytes?: number
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof CompressionOptions>(['aboveBytes', 'maxBytes'])
 const DEFAULT_ABOVE_BYTES = 1024
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024
 const MOST_BYTES = 2 ** 30
@@ -34,14 +36,7 @@ export class Compression {
   /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION: out of range, with the value and the limits. */
   static of(options: CompressionOptions | undefined): Compression {
     if (options === undefined) return new Compression(Infinity, DEFAULT_MAX_BYTES)
-    const given: unknown = options
-    if (typeof given !== 'object' || given === null) {
-      throw new InvalidOptionError('compression must be { aboveBytes?, maxBytes? }.')
-    }
-    const unknown = Object.keys(options).find((name) => name !== 'aboveBytes' && name !== 'maxBytes')
-    if (unknown !== undefined) {
-      throw new InvalidOptionError(`compression has no "${unknown}"; it has aboveBytes and maxBytes.`)
-    }
+    checkNames(options, OPTIONS, 'compression')
     const aboveBytes = checked('aboveBytes', options.aboveBytes ?? DEFAULT_ABOVE_BYTES, 0)
     const fallback = Math.max(DEFAULT_MAX_BYTES, aboveBytes)
     const maxBytes = checked('maxBytes', options.maxBytes ?? fallback, Math.max(1024, aboveBytes))
@@ -73,8 +68,5 @@ export class Compression {
 
 function checked(name: string, value: number, least: number): number {
   if (Number.isInteger(value) && value >= least && value <= MOST_BYTES) return value
-  throw new InvalidOptionError(
-    `compression.${name} is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}; ` +
-      `it must be a whole number from ${String(least)} to ${String(MOST_BYTES)}.`,
-  )
+  return fail(`compression.${name}`, value, `a whole number from ${String(least)} to ${String(MOST_BYTES)}`)
 }

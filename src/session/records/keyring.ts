@@ -1,5 +1,6 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { InvalidOptionError } from '../../errors.js'
+import { checkNames } from '../../system/option-names.js'
 
 /** A key of `encryption.keys`. Records carry its id, so that each is read with the key that wrote it. */
 export interface EncryptionKey {
@@ -20,6 +21,8 @@ export interface EncryptionOptions {
   readonly acceptPlain?: boolean
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof EncryptionOptions>(['keys', 'acceptPlain'])
+const OF_A_KEY: ReadonlySet<string> = new Set<keyof EncryptionKey>(['id', 'secret'])
 const KEY_ID = /^[\w.-]{1,32}$/
 const LEAST_SECRET = 32
 /** The least number of different characters in a secret. 32 random characters have far more, even hexadecimal ones. */
@@ -79,8 +82,10 @@ export class Keyring {
   static of(options: EncryptionOptions): Keyring {
     const { keys, acceptPlain = false } = checkedShape(options)
     const byId = new Map<string, MasterKey>()
-    for (const [at, { id, secret }] of keys.entries()) {
+    for (const [at, key] of keys.entries()) {
       const name = `encryption.keys[${String(at)}]`
+      checkNames(key, OF_A_KEY, name)
+      const { id, secret } = key
       if (typeof id !== 'string' || !isKeyId(id)) {
         throw new InvalidOptionError(`${name}.id must be 1 to 32 letters, digits, ".", "_" or "-".`)
       }
@@ -106,19 +111,12 @@ export class Keyring {
 }
 
 function checkedShape(options: EncryptionOptions): EncryptionOptions {
-  const given: unknown = options
-  if (typeof given !== 'object' || given === null || !Array.isArray(options.keys)) {
+  checkNames(options, OPTIONS, 'encryption')
+  if (!Array.isArray(options.keys)) {
     throw new InvalidOptionError('encryption must be { keys: [{ id, secret }], acceptPlain? }.')
-  }
-  const unknown = Object.keys(options).find((name) => name !== 'keys' && name !== 'acceptPlain')
-  if (unknown !== undefined) {
-    throw new InvalidOptionError(`encryption has no "${unknown}"; it has keys and acceptPlain.`)
   }
   if (!['undefined', 'boolean'].includes(typeof options.acceptPlain)) {
     throw new InvalidOptionError('encryption.acceptPlain must be true or false.')
-  }
-  if (!options.keys.every((key: unknown) => typeof key === 'object' && key !== null)) {
-    throw new InvalidOptionError('Each of encryption.keys must be { id, secret }.')
   }
   return options
 }

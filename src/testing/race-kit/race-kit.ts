@@ -1,3 +1,5 @@
+import { InvalidOptionError } from '../../errors.js'
+import { checkNames } from '../../system/option-names.js'
 import type { SessionMiddleware } from './shop.js'
 import { STORIES } from './stories.js'
 
@@ -14,6 +16,8 @@ export interface RaceKitOptions {
   readonly patienceMs?: number
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof RaceKitOptions>(['middleware', 'patienceMs'])
+
 /** How one race ended. */
 export interface StoryResult {
   readonly story: string
@@ -27,8 +31,12 @@ export interface StoryResult {
  *
  * Set `resave: false` and `saveUninitialized: false` in the middleware; otherwise the verdicts mean nothing.
  * Each story begins a session of its own, so the store need not be empty.
+ *
+ * @throws LATCHKEY_INVALID_OPTION: `middleware` is missing, or an option is unknown.
  */
 export async function playRaces(options: RaceKitOptions): Promise<StoryResult[]> {
+  checkNames(options, OPTIONS)
+  if (typeof options.middleware !== 'function') throw new InvalidOptionError('middleware is missing: playRaces({ middleware: () => session({ store, ... }) }).')
   const patienceMs = Math.max(options.patienceMs ?? 100, 10)
   const results: StoryResult[] = []
   for (const story of STORIES) {

@@ -29,12 +29,12 @@ describe('options', () => {
     ['something else for a manager', { ...base, manager: { savePath: 'memory:' } }, /manager is missing/],
     ['clientGoneMs', { ...base, clientGoneMs: -1 }, /clientGoneMs is -1; .* from 0 to 3600000/],
     ['clientGoneMs, which setTimeout would take for 1', { ...base, clientGoneMs: 2 ** 31 }, /clientGoneMs is 2147483648; .* from 0 to 3600000/],
-    ['clientGoneMs, no number', { ...base, clientGoneMs: '10' }, /clientGoneMs is 10;/],
+    ['clientGoneMs, no number', { ...base, clientGoneMs: '10' }, /clientGoneMs is '10' \(a string\);/],
     ['clientGoneMs, NaN', { ...base, clientGoneMs: Number.NaN }, /clientGoneMs is NaN;/],
     ['ttl, over 100 years', { ...base, ttl: 4e9 }, /ttl is 4000000000; .* up to 3153600000/],
     ['ttl, NaN', { ...base, ttl: Number.NaN }, /ttl is NaN;/],
-    ['ttl, no number', { ...base, ttl: '60' }, /ttl is 60;/],
-    ['label', { ...base, label: 'a route' }, /label is a route; .* a function/],
+    ['ttl, no number', { ...base, ttl: '60' }, /ttl is '60' \(a string\);/],
+    ['label', { ...base, label: 'a route' }, /label is 'a route' \(a string\); .* a function/],
   ])('%s is refused', (_name, options, message) => {
     expect(errorOf(() => call(options))).toMatchObject({ code: 'LATCHKEY_INVALID_OPTION', message: expect.stringMatching(message) })
   })

@@ -97,6 +97,28 @@ describe('options', () => {
 })
 
 describe.each(KINDS)('%s', (kind) => {
+  const ofKind: object = kind === 'without @fastify/session' ? { fastifySession: false, secret: undefined } : {}
+  const misspelt = Object.fromEntries([['session', 'readonly']])
+  const MESSAGE = "config.session is 'readonly' (a string); it must be 'readOnly', or left out."
+
+  it('a route that is to be read-only, misspelt: refused when it is added', async () => {
+    const app = Fastify()
+    await app.register(cookie, { secret: SECRET })
+    await app.register(latchkey, Object.assign({ manager, secret: SECRET }, ofKind))
+    expect(() => app.get('/it', { config: misspelt }, () => 'answered')).toThrow(MESSAGE)
+    await app.close()
+  })
+
+  it('the same route where it was added before the plugin was loaded: its requests are refused', async () => {
+    const app = Fastify()
+    void app.register(cookie, { secret: SECRET })
+    void app.register(latchkey, Object.assign({ manager, secret: SECRET }, ofKind))
+    app.get('/it', { config: misspelt }, () => 'answered')
+    const { statusCode, body } = await app.inject('/it')
+    expect([statusCode, JSON.parse(body)]).toMatchObject([500, { code: 'LATCHKEY_INVALID_OPTION', message: MESSAGE }])
+    await app.close()
+  })
+
   it.each([
     ['text that is no cookie value', 'sessionId=%ff%zz'],
     ['an empty one', 'sessionId='],

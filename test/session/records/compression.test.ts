@@ -95,7 +95,7 @@ describe('compression', () => {
     [{ maxBytes: 1000 }, 'compression.maxBytes is 1000; it must be a whole number from 1024 to 1073741824.'],
     [{ aboveBytes: 5000, maxBytes: 4000 }, 'compression.maxBytes is 4000; it must be a whole number from 5000'],
     [{ maxBytes: Infinity }, 'compression.maxBytes is Infinity;'],
-    [{ level: 3 }, 'compression has no "level"; it has aboveBytes and maxBytes.'],
+    [{ level: 3 }, 'There is no option "compression.level". The options are aboveBytes, maxBytes.'],
   ])('the options %j are refused', (compression, message) => {
     expect(() => new SessionManager(Object.assign<SessionManagerOptions, object>({}, { compression }))).toThrow(message)
   })

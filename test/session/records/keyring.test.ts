@@ -10,11 +10,11 @@ const managerWith = (encryption: unknown): SessionManager =>
 
 describe('encryption.keys', () => {
   it.each<[string, unknown, string]>([
-    ['no object', true, 'encryption must be { keys: [{ id, secret }], acceptPlain? }.'],
-    ['null', null, 'encryption must be { keys'],
+    ['no object', true, 'encryption is a boolean; it must be an object.'],
+    ['null', null, 'encryption is null; it must be an object.'],
     ['no keys', {}, 'encryption must be { keys'],
     ['an empty list', { keys: [] }, 'encryption.keys is empty'],
-    ['a key that is a string', { keys: ['secret'] }, 'Each of encryption.keys must be { id, secret }.'],
+    ['a key that is a string', { keys: ['secret'] }, 'encryption.keys[0] is a string; it must be an object.'],
     ['a key without an id', { keys: [{ secret: OLD.secret }] }, 'encryption.keys[0].id must be 1 to 32'],
     ['an id with a space', { keys: [{ id: 'a b', secret: OLD.secret }] }, 'encryption.keys[0].id must be'],
     ['an id of 33 characters', { keys: [{ id: 'x'.repeat(33), secret: OLD.secret }] }, 'encryption.keys[0].id must be'],
@@ -25,7 +25,7 @@ describe('encryption.keys', () => {
     ['one character over and over', { keys: [{ id: 'a', secret: '0'.repeat(64) }] }, 'repeats itself: it must be random'],
     ['a buffer of zeros', { keys: [{ id: 'a', secret: Buffer.alloc(32) }] }, 'repeats itself'],
     ['acceptPlain that is not a flag', { keys: [OLD], acceptPlain: 'yes' }, 'encryption.acceptPlain must be true or false.'],
-    ['a name that is misspelt', { keys: [OLD], acceptplain: true }, 'encryption has no "acceptplain"; it has keys and acceptPlain.'],
+    ['a name that is misspelt', { keys: [OLD], acceptplain: true }, 'There is no option "encryption.acceptplain". Did you mean "encryption.acceptPlain"?'],
   ])('%s is refused', (_what, encryption, message) => {
     const error = failureOf(() => managerWith(encryption))
     expect(error.code).toBe('LATCHKEY_INVALID_OPTION')
