@@ -88,6 +88,7 @@ const CASES: readonly [string | undefined, object, RegExp][] = [
     [adapter, { cookie: { secure: 'yes' } }, /cookie\.secure is 'yes'/],
   ]),
   [EXPRESS, { lifetimeSec: 60 }, /no option "lifetimeSec"/],
+  ...['', [], [SECRET, ''], undefined, null, false].map((secret): [string | undefined, object, RegExp] => [EXPRESS, { secret }, /^secret is .*; it must be a string that is not empty/]),
   [EXPRESS, { name: 'a b' }, /No cookie can be made/],
   [EXPRESS, { cookie: { expires: new Date(NaN) } }, /cookie\.expires is an invalid Date/],
   [WITH, { idGenerator: 'uuid' }, /idGenerator is 'uuid' \(a string\); it must be a function/],

@@ -1,4 +1,5 @@
 import type { CookieOptions } from 'express-session'
+import { InvalidOptionError } from '../../errors.js'
 import { ANY_COOKIE, checkCookie, checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf } from '../http/check-options.js'
 import { defaultCookie } from './default-cookie.js'
 import type { LatchkeyOptions } from './options.js'
@@ -16,9 +17,26 @@ const KNOWN_OF_COOKIE = namesOf<CookieOptions>(ANY_COOKIE)
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with the value and the limit, or the nearest name. */
 export function checkOptions(options: LatchkeyOptions): void {
   checkCommonOptions(options, KNOWN, 'latchkey({ manager, ... })')
+  if (options.manager.php === undefined) checkSecret(options)
   const { cookie } = options
   // A function's are known with its request.
   if (typeof cookie !== 'function') checkCookie(cookie, KNOWN_OF_COOKIE, () => serialized(cookieNameOf(options), cookie))
+}
+
+/**
+ * Without a secret every request would fail. Where the option is left out, express-session takes what cookie-parser has put
+ * on the request, which is not known before; where it is given and undefined (`process.env.SECRET`), a secret was meant.
+ */
+function checkSecret(options: LatchkeyOptions): void {
+  if (!('secret' in options)) return
+  const { secret } = options
+  const secrets: readonly unknown[] = [secret].flat()
+  if (secrets.length > 0 && secrets.every(Boolean)) return
+  const given = Array.isArray(secret) ? 'a list without one, or with an empty one' : secret === '' ? 'empty' : String(secret)
+  throw new InvalidOptionError(
+    `secret is ${given}; it must be a string that is not empty, or a list of such: it signs the cookie. ` +
+      'Left out altogether it is the secret that cookie-parser has.',
+  )
 }
 
 /** By express-session, as for every response. */

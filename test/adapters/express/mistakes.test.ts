@@ -1,7 +1,10 @@
+import express from 'express'
 import session, { MemoryStore } from 'express-session'
 import { SessionManager } from 'latchkey'
 import { latchkey, type LatchkeyOptions } from 'latchkey/express'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { endSitesAfterEach, EXPRESSES, SECRET, Site, until } from './site.js'
 
@@ -42,7 +45,6 @@ describe('options', () => {
   it.each([
     ['genid', { genid: 'bogus' }, /genid option must be a function/],
     ['unset', { unset: 'bogus' }, /unset option must be/],
-    ['secret', { secret: [] }, /secret option array/],
   ])("express-session's own %s is refused when the middleware is made, and not at the first request", (_name, options, message) => {
     expect(() => call({ ...base, ...options })).toThrow(message)
   })
@@ -83,6 +85,20 @@ it('warns of a missing resave and saveUninitialized, and names the line that lac
     { name: 'DeprecationWarning', message: expect.stringMatching(/without resave: .*mistakes\.test\.ts:\d+/) as string },
     { name: 'DeprecationWarning', message: expect.stringMatching(/without resave and saveUninitialized: .*mistakes\.test\.ts:\d+/) as string },
   ])
+})
+
+it("with the option secret left out it is cookie-parser's, as in express-session", async () => {
+  const app = express()
+  app.use((req, _res, next) => next(void Object.assign(req, { secret: SECRET })), Reflect.apply(latchkey, undefined, [{ manager, resave: false, saveUninitialized: false }]))
+  app.get('/it', (req, res) => void res.json(Object.assign(req.session, { n: 1 }).n))
+  const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const response = await fetch(`http://127.0.0.1:${String(port)}/it`)
+  const [given = ''] = response.headers.getSetCookie()[0]?.split(';') ?? []
+  const sid = decodeURIComponent(given).replace(/^connect\.sid=s:|\..*$/g, '')
+  expect([response.status, decodeURIComponent(given)]).toEqual([200, decodeURIComponent(signed(sid))])
+  server.close()
 })
 
 describe.each(EXPRESSES)('%s: a cookie that is no session\'s counts as none', (_name, framework) => {
