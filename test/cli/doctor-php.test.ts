@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { checkedPhp, type PhpOptions } from '../../src/session/dialect/php-options.js'
 import { readSavePath } from '../../src/wire/open-wire.js'
+import { doctorPhp } from '../../src/cli/doctor/php/doctor-php.js'
 import { readPhpSettings } from '../../src/cli/doctor/php/php-settings.js'
 import { systemTerminal } from '../../src/cli/terminal.js'
 import { jsonOf, latchkey, type Outcome } from './tool.js'
@@ -61,6 +62,15 @@ describe('doctor --php, of what a real PHP tells', () => {
     expect(found.codes).toEqual(['command-line', ...codes])
     expect(found.outcome.exitCode).toBe(found.findings.some(({ severity }) => severity === 'problem') ? 1 : 0)
     for (const { message, advice } of found.findings) for (const text of [message, advice]) expect(text).toMatch(/.{10}/)
+  })
+
+  it('a flag that is off, in a php.ini, is shown as 0, which is what it is to PHP', async () => {
+    const { lines } = doctorPhp('session.save_handler = memcached\nsession.save_path = "127.0.0.1:11211"\nmemcached.sess_locking = Off\n')
+    expect(lines.filter((line) => line.includes('sess_locking'))).toEqual([
+      expect.stringMatching(/problem {2}locking-off: .* \(memcached\.sess_locking = 0\)$/),
+      expect.stringContaining('php.ini: memcached.sess_locking = On'),
+      '  memcached.sess_locking = On',
+    ])
   })
 
   it.each(['unlocked.txt', 'igbinary.txt', 'three-servers.txt', 'debian.txt', 'defaults-on-memcached.txt', 'memcache.txt'])(
@@ -148,7 +158,7 @@ describe('doctor --php, of anything', () => {
       expect(exitCode).toBe(2)
       return err
     }
-    expect(await refused(['copy', '--php', '-', 'tcp://a', 'tcp://b'])).toContain('php.extension is -')
+    expect(await refused(['copy', '--php', '-', 'tcp://a', 'tcp://b'])).toContain("php.extension is '-' (a string); it must be memcached or memcache")
     expect(await refused(['doctor', '--php', '-', '--servers', '127.0.0.1'])).toContain('asks no server')
     expect(await refused(['doctor', '--php', '-'])).toContain('No setting of PHP')
     expect(await refused(['doctor', '--php', '-'], 'memcached -p 11211\n')).toContain('No setting of PHP')

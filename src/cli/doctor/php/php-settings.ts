@@ -77,7 +77,8 @@ export function readPhpSettings(given: string): PhpSettings | undefined {
   const named = new Set<string>()
   for (const [name, value] of found.settings) {
     if (!KNOWN.has(name)) continue
-    values.set(name, value)
+    // An empty flag or number (`Off`) is 0 to PHP.
+    values.set(name, value === '' && /^\d+$/.test(DEFAULTS[name] ?? '') ? '0' : value)
     named.add(name)
   }
   if (named.size === 0) return undefined
