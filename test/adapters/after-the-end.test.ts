@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import * as expressSite from './express/site.js'
 import * as fastifySite from './fastify/site.js'
 import * as koaSite from './koa/site.js'
 
 /**
- * What Koa and Fastify do with a session when the response has left: nothing of it is stored any more, and whoever
- * tries is told; so nothing of others is overwritten. Express has rules of its own (express/after-the-answer.test.ts).
+ * What frameworks do with a session when the response has left: nothing of it is stored any more, and whoever tries to store
+ * is told; so nothing of others is overwritten. A save() has rules of its own in Express (express/after-the-answer.test.ts).
  */
 
+expressSite.endSitesAfterEach()
 fastifySite.endSitesAfterEach()
 koaSite.endSitesAfterEach()
 
@@ -51,5 +53,29 @@ describe('after the end of a response', () => {
     expect(await told(change)).toBe('LATCHKEY_READ_ONLY')
     expect(await site.stored(visitor.sid)).toEqual(stored)
     expect(site.manager.stats()).toMatchObject({ held: 0, waiting: 0 })
+  })
+  it('express: a change alone is dropped, and is no error', async () => {
+    let kept: expressSite.Visit | undefined
+    const site = await expressSite.Site.start((app) => app.get('/it', (req, res) => ((kept = expressSite.visit(req)), void res.json({}))))
+    const visitor = await site.visitor()
+    await visitor.get('/it')
+    const stored = await site.stored(visitor.sid)
+    expect(await told(() => Object.assign(kept ?? {}, { n: 1 }))).toBe('ok')
+    expect(await site.stored(visitor.sid)).toEqual(stored)
+  })
+
+  it.each([
+    ['with @fastify/session', 'ok'],
+    ['without @fastify/session', 'LATCHKEY_READ_ONLY'],
+  ] as const)('fastify, %s: a change alone, %s', async (kind, outcome) => {
+    let kept: fastifySite.Visit | undefined
+    const site = await fastifySite.Site.start(kind, (app) => {
+      app.get('/it', (request, reply) => ((kept = fastifySite.visit(request)), reply.send({})))
+    })
+    const visitor = await site.visitor()
+    await visitor.get('/it')
+    const stored = await site.stored(visitor.sid)
+    expect(await told(() => Object.assign(kept ?? {}, { n: 1 }))).toBe(outcome)
+    expect(await site.stored(visitor.sid)).toEqual(stored)
   })
 })
