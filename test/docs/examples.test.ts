@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { transform } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { FOR_NODE } from '../support/for-node.js'
 import { MemcachedServer } from '../support/memcached-server.js'
 import { blocksOf, MARK, PAGES, promisedBy, read, ROOT } from '../support/pages.js'
 import { buildPrograms } from '../support/programs.js'
@@ -41,6 +43,15 @@ describe('code in the documentation', () => {
     const languages: Readonly<Record<string, RegExp>> = { js: /^(run|express)$/, ts: /^file /, sh: /^shell$/, diff: /^migration$/ }
     for (const { language, how, code } of blocksOf(page)) {
       expect({ language, how: how ?? 'nothing is said', code }).toMatchObject({ how: expect.stringMatching(languages[language] ?? /^$/) })
+    }
+  })
+
+  // The examples are built before they run, for any Node: the builder writes anew what the oldest one could not read.
+  it.each(PAGES)('%s: its JavaScript is what the oldest Node reads that latchkey runs on', async (page) => {
+    for (const { language, code } of blocksOf(page)) {
+      if (language !== 'js') continue
+      const [written, read] = await Promise.all(['esnext', FOR_NODE.target].map((target) => transform(code, { target })))
+      expect(read?.code).toBe(written?.code)
     }
   })
 
