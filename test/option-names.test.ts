@@ -103,6 +103,7 @@ describe('a value that is refused is shown as what it is', () => {
   it.each([
     ['a flag', { locking: 'false' }, "locking is 'false' (a string); it must be true or false."],
     ['a number', { lifetimeSec: '60' }, "lifetimeSec is '60' (a string); it must be a number from 1 to 3153600000."],
+    ['a list of servers', { savePath: ['tcp://a', 'tcp://b'] }, 'savePath is an object; it must be a string.'],
     ['a part of a number', { connections: 1.5 }, 'connections is 1.5; it must be a whole number.'],
     ['compression', { compression: { aboveBytes: '1' } }, "compression.aboveBytes is '1' (a string); it must be a whole number from 0 to 1073741824."],
     ['a save path in place of a client, without its password', { client: 'redis://ada:secret@host' }, "client: 'redis://…@host' (a string) is no client of a Redis."],

@@ -10,8 +10,9 @@ export const KEY_PREFIX = /^[\x21-\x7e]{0,100}$/
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value.replace(/:\/\/.*@/s, '://…@')}' (a string)`
   if (value instanceof Date && Number.isNaN(value.getTime())) return 'an invalid Date'
+  if (typeof value === 'function') return 'a function'
   // Some objects have no string form: those without a prototype.
-  return value !== null && (typeof value === 'object' || typeof value === 'function') ? `a ${typeof value}` : String(value)
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
 export function checkFunction(name: string, value: unknown, what = 'a function'): void {
