@@ -4,13 +4,21 @@
  */
 export type ListStage = 'old' | 'moving' | 'moved' | 'new'
 
+/** In their order: no node goes back. */
+export const LIST_STAGES: readonly ListStage[] = ['old', 'moving', 'moved', 'new']
+
+export const furthestOf = (stages: readonly ListStage[]): ListStage | undefined => LIST_STAGES.findLast((stage) => stages.includes(stage))
+
 /** What a node that keeps copies of sessions says of itself. */
 export interface NodeState {
   /** Its place in the list. */
   readonly node: number
   /** Its address, without credentials. */
   readonly name: string
-  /** `emptied`: it has lost what it had, and does not have all of it again. `new`: no node has been used yet. `foreign`: it is on another list. */
+  /**
+   * `emptied`: it has lost what it had, and does not have all of it again. `new`: no node has been used yet, or it joins the list and has not been
+   * told so. `foreign`: it is on another list.
+   */
   readonly state: 'whole' | 'emptied' | 'new' | 'foreign' | 'away'
   /** A name for the time since it was last emptied; undefined: it has none yet, or is away. */
   readonly incarnation: string | undefined

@@ -211,6 +211,30 @@ describe('a change of the list', () => {
     expect(await counted(managerOf(old), 'known')).toBe(5)
   }, 60_000)
 
+  it('the doctor gives a node that joins the advice of the others before the change, also where it was marked, and of one that was lost behind it says so', async () => {
+    const [a, b, c, d] = await servers(4)
+    const [old, both] = [pathOf([[a], [b], [c]]), pathOf([[a], [b], [c, 'leaves'], [d, 'joins']])]
+    await bringToAll(managerOf(old))
+    await count(managerOf(old), 'known')
+    const examined = async (): Promise<unknown> => {
+      const outcome = await latchkey(['doctor'], { env: { LATCHKEY_SAVE_PATH: both } })
+      const told = jsonOf(outcome) as { servers: { findings: { code: string; advice: string }[] }[] }
+      return [outcome.exitCode, ...told.servers.map(({ findings }) => findings.filter(({ code }) => code !== 'temporary-lru-off').map(({ code, advice }) => `${code}: ${advice}`).join())]
+    }
+    const waits = expect.stringMatching(/^list-changing: When every process has this save path/) as unknown
+    expect(await examined()).toEqual([0, waits, waits, waits, waits])
+    const listed = (path: string): string => managerOf(path).engine.wire.replicaNodes?.listed ?? ''
+    // By who began the change and did not get far, or when it was taken off the list.
+    for (const mark of ['begun emptied -', `left whole ${listed(both)}>>${listed(old)}`]) {
+      await d?.commandText(`set sess:-lck 0 0 ${String(mark.length)}\r\n${mark}`)
+      expect(await examined()).toEqual([0, waits, waits, waits, waits])
+    }
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    await d?.commandText('flush_all')
+    const ended = expect.stringMatching(/^list-changing: Give every process the new one/) as unknown
+    expect(await examined()).toEqual([1, ended, ended, ended, 'node-emptied: Run "npx latchkey repair".'])
+  }, 30_000)
+
   it('of two who carry it out at once, the one who is late does not set a node back that the other one has ended it on', async () => {
     const [a, b, c, d] = await servers(4)
     const both = pathOf([[a], [b], [c], [d, 'joins']])

@@ -1,7 +1,7 @@
 import { ServerUnavailableError } from '../../errors.js'
 import { bytes } from '../../system/format.js'
 import { type Examination, type Finding, isUnreached, type OperatedNode } from '../../wire/operated-store.js'
-import type { NodeState } from '../../wire/replica-nodes.js'
+import { furthestOf, type NodeState } from '../../wire/replica-nodes.js'
 import type { Place } from '../place.js'
 import { EXIT, type ExitCode, type Report } from '../report.js'
 import { codeAndReason } from '../telling.js'
@@ -17,10 +17,12 @@ interface Examined extends Examination {
 /** `latchkey doctor`: reaches every node, asks it about itself, and plays a session on it. */
 export async function doctor(place: Place): Promise<Report> {
   const states = (await place.wire.replicaNodes?.states(false)) ?? []
+  const furthest = furthestOf(states.flatMap(({ stage }) => stage ?? []))
+  const listsKeys = place.wire.keys !== undefined
   const examined = await Promise.all(
     place.store.nodes.map(async (node) => {
       const { findings, ...more } = await examine(place, node)
-      return { ...more, findings: [...findings, ...states.filter(({ name }) => isOf(node, name)).flatMap((state) => ofState(state, place.wire.keys !== undefined))] }
+      return { ...more, findings: [...findings, ...states.filter(({ name }) => isOf(node, name)).flatMap((state) => ofState(state, furthest, listsKeys))] }
     }),
   )
   place.signal.throwIfAborted()
@@ -35,9 +37,12 @@ export async function doctor(place: Place): Promise<Report> {
 /** Behind a proxy a node is a part of it: its name is the proxy's, and the beginning of its keys. */
 const isOf = (node: OperatedNode, name: string): boolean => name === node.name || name.startsWith(`${node.name}/`)
 
-function ofState(state: NodeState, listsKeys: boolean): Finding[] {
+/** @param furthest how far the list is changed, as the node says that is the furthest. */
+function ofState(state: NodeState, furthest: NodeState['stage'], listsKeys: boolean): Finding[] {
   if (state.twin !== undefined) return [namedTwice(state.twin, state.name)]
   if (state.stage !== undefined) return [changing(state.stage)]
+  // It joins, and says nothing yet: the others say what is to be done with it.
+  if (state.state === 'new' && !state.isOnOld) return [changing(furthest ?? 'old')]
   return state.state === 'emptied' ? [emptied(state, listsKeys)] : state.state === 'foreign' ? [foreign(state)] : []
 }
 

@@ -3,9 +3,9 @@
  * carries it out puts each session on the nodes of the new list: docs/explain/replication.md.
  */
 import { NotSupportedError } from '../../errors.js'
-import type { NodeState } from '../replica-nodes.js'
+import { furthestOf, type NodeState } from '../replica-nodes.js'
 import { FlightError } from '../wire.js'
-import { furthestOf, isCarried, type OurStage, UNSAID } from './lists.js'
+import { isCarried, type OurStage, UNSAID } from './lists.js'
 import { isOurs, type Mark, type Member, type ReadMark } from './member.js'
 import type { Roster } from './roster.js'
 import type { ReplicaSet } from './set.js'

@@ -4,7 +4,7 @@
  *
  * A process may know two lists, while one is changed into the other; the marks then say how far that is.
  */
-import type { ListStage } from '../replica-nodes.js'
+import { LIST_STAGES, type ListStage } from '../replica-nodes.js'
 import { FlightError, UnsupportedStoreError } from '../wire.js'
 
 /**
@@ -18,11 +18,6 @@ export type OurStage = ListStage
 export const UNSAID = '-'
 const TO = '>'
 const MOVED_TO = '>>'
-
-/** In their order: no node goes back. */
-const STAGES: readonly OurStage[] = ['old', 'moving', 'moved', 'new']
-
-export const furthestOf = (stages: readonly OurStage[]): OurStage | undefined => STAGES.findLast((stage) => stages.includes(stage))
 
 /** Whether sessions have been carried over, as a node says. */
 export const isCarried = (stage: Stage | undefined): boolean => stage === 'moved' || stage === 'new'
@@ -43,7 +38,7 @@ export class Lists {
     if (listed === name) return 'new'
     if (listed === UNSAID) return 'unsaid'
     if (before === undefined) return listed.endsWith(TO + name) ? 'behind' : 'foreign'
-    return STAGES.find((stage) => listed === this.textOf(stage)) ?? 'foreign'
+    return LIST_STAGES.find((stage) => listed === this.textOf(stage)) ?? 'foreign'
   }
 
   textOf(stage: OurStage): string {

@@ -1,5 +1,5 @@
 import { NotSupportedError } from '../../errors.js'
-import type { NodeState, RecordAt, ReplicaNodes, Sight, Sights } from '../replica-nodes.js'
+import { furthestOf, type NodeState, type RecordAt, type ReplicaNodes, type Sight, type Sights } from '../replica-nodes.js'
 import { type Command, FlightError, type Reply } from '../wire.js'
 import { type Copy, copyIn, isSameCopy, newestOf } from './copy.js'
 import { isOurs, type Member } from './member.js'
@@ -40,11 +40,13 @@ export class Nodes implements ReplicaNodes {
   async states(marks: boolean): Promise<readonly NodeState[]> {
     if (marks) await this.roster.enrol()
     const looked = await Promise.all(this.set.members.map((member) => this.stateOf(member)))
-    // As the roster has it: where others are marked, one that is not has been emptied.
+    // As the roster has it: where others are marked, one that is not has been emptied. One that joins was marked when the change ended.
     const isFounded = looked.some(({ incarnation }) => incarnation !== undefined)
+    const hasEnded = furthestOf(looked.flatMap(({ stage }) => stage ?? [])) === 'new'
+    const hasLost = ({ state, isOnOld }: NodeState): boolean => state === 'new' && isFounded && (isOnOld || hasEnded)
     const twinOf = ({ node, incarnation }: NodeState): string | undefined =>
       incarnation === undefined ? undefined : looked.find((other) => other.node < node && other.incarnation === incarnation)?.name
-    return looked.map((one) => ({ ...one, ...(one.state === 'new' && isFounded ? { state: 'emptied' } : {}), twin: twinOf(one) }))
+    return looked.map((one) => ({ ...one, ...(hasLost(one) ? { state: 'emptied' } : {}), twin: twinOf(one) }))
   }
 
   private async stateOf(member: Member): Promise<NodeState> {
@@ -53,7 +55,9 @@ export class Nodes implements ReplicaNodes {
     try {
       const { mark } = await member.readMark(this.set.getMark)
       const isForeign = mark?.stage === 'foreign' || mark?.stage === 'behind'
-      const state = mark === undefined ? 'new' : isForeign ? 'foreign' : mark.isWhole ? 'whole' : 'emptied'
+      // Left there when it was taken off the list, or by somebody who began to mark it.
+      const isUntold = !place.isOnOld && mark !== undefined && !isOurs(mark) && this.set.lists.mayJoin(mark.listed)
+      const state = mark === undefined || isUntold ? 'new' : isForeign ? 'foreign' : mark.isWhole ? 'whole' : 'emptied'
       const stage = this.isChanging && isOurs(mark) ? mark.stage : undefined
       return { ...place, state, incarnation: mark?.incarnation, listed: mark?.listed, stage }
     } catch (error) {

@@ -1,7 +1,8 @@
 import type { Clock } from '../../system/clock.js'
 import type { Random } from '../../system/random.js'
+import { furthestOf } from '../replica-nodes.js'
 import type { Command, FlightError, Quorum } from '../wire.js'
-import { furthestOf, type Lists, type OurStage, UNSAID } from './lists.js'
+import { type Lists, type OurStage, UNSAID } from './lists.js'
 import { isOurs, type Mark, MARK_SEC, markText, type Member, type ReadMark } from './member.js'
 
 /** How long one waits, in milliseconds, before a node without a mark is noted as emptied: another process may be founding the set. */
