@@ -23,9 +23,9 @@ export function checkFlag(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') fail(name, value, 'true or false')
 }
 
-export function checkNumber(name: string, value: unknown, least: number, most: number): void {
+export function checkNumber(name: string, value: unknown, least: number, most: number, what = 'a number'): void {
   if (value === undefined || (typeof value === 'number' && value >= least && value <= most)) return
-  fail(name, value, least < 0 ? `a function, or a number up to ${String(most)}` : `a number from ${String(least)} to ${String(most)}`)
+  fail(name, value, least < 0 ? `a function, or a number up to ${String(most)}` : `${what} from ${String(least)} to ${String(most)}`)
 }
 
 export function fail(name: string, value: unknown, what: string): never {

@@ -79,7 +79,8 @@ const CASES: readonly [string | undefined, object, RegExp][] = [
   ),
   ...[OWN, ...FETCH].flatMap((adapter): [string | undefined, object, RegExp][] => [
     ...[-5, 0, NaN, Infinity, '60', null].map((lifetimeSec): [string | undefined, object, RegExp] => [adapter, { lifetimeSec }, /lifetimeSec is/]),
-    [adapter, { cookie: { maxAge: 0 } }, /cookie\.maxAge is 0; it must be a number from 1/],
+    [adapter, { cookie: { maxAge: 0 } }, /cookie\.maxAge is 0; it must be a number of seconds from 1/],
+    [adapter, { cookie: { maxAge: 365 * 86_400_000 } }, /cookie\.maxAge is 31536000000; it must be a number of seconds from 1 to 3153600000\./],
     [adapter, { ttl: 60 }, /no option "ttl"/],
     [adapter, { cookieName: 'a b' }, /No cookie can be made/],
   ]),

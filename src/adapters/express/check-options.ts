@@ -20,7 +20,7 @@ export function checkOptions(options: LatchkeyOptions): void {
   if (options.manager.php === undefined) checkSecret(options)
   const { cookie } = options
   // A function's are known with its request.
-  if (typeof cookie !== 'function') checkCookie(cookie, KNOWN_OF_COOKIE, () => serialized(cookieNameOf(options), cookie))
+  if (typeof cookie !== 'function') checkCookie(cookie, KNOWN_OF_COOKIE, () => serialized(cookieNameOf(options), cookie), 'milliseconds')
 }
 
 /**

@@ -35,11 +35,11 @@ export function checkOptions(app: FastifyInstance, options: LatchkeyOptions | Ow
     }
     checkCommonOptions(options, KNOWN_OF_OWN, example)
     checkNumber('lifetimeSec', options.lifetimeSec, 1, MAX_TTL_SEC)
-    checkCookie(options.cookie, COOKIE_OF_OWN, () => serialized(app, options), 1)
+    checkCookie(options.cookie, COOKIE_OF_OWN, () => serialized(app, options), 'seconds')
   } else {
     checkCommonOptions(options, KNOWN, example)
     checkFunction('idGenerator', options.idGenerator)
-    checkCookie(options.cookie, COOKIE, () => serialized(app, options))
+    checkCookie(options.cookie, COOKIE, () => serialized(app, options), 'milliseconds')
   }
 }
 

@@ -22,7 +22,7 @@ export function checkOptions(options: SessionOptions): void {
     throw new InvalidOptionError('secret must be a string that is not empty, or a list of such: it signs the cookie.')
   }
   checkFunction('onRefused', onRefused)
-  checkCookie(cookie, KNOWN_OF_COOKIE, () => new FetchCookie(fetchFormOf(options)).set(''), 1)
+  checkCookie(cookie, KNOWN_OF_COOKIE, () => new FetchCookie(fetchFormOf(options)).set(''), 'seconds')
   for (const name of ['httpOnly', 'secure', 'partitioned'] as const) checkFlag(`cookie.${name}`, cookie?.[name])
   checkNumber('lifetimeSec', lifetimeSec, 1, MAX_TTL_SEC)
 }

@@ -59,16 +59,17 @@ export function checkCommonOptions(options: Given, known: ReadonlySet<string>, e
  * The option `cookie`: whether a cookie can be made of it, and every attribute is one.
  *
  * @param make makes one, as every response will; throws where it cannot.
- * @param leastMaxAge in the framework's unit.
+ * @param unit the framework's, of maxAge; in seconds it is the session's lifetime as well.
  * @throws InvalidOptionError LATCHKEY_INVALID_OPTION
  */
-export function checkCookie(cookie: unknown, known: ReadonlySet<string>, make: () => unknown, leastMaxAge = 0): void {
+export function checkCookie(cookie: unknown, known: ReadonlySet<string>, make: () => unknown, unit: 'seconds' | 'milliseconds'): void {
   if (cookie !== undefined) {
     if (typeof cookie !== 'object' || cookie === null) fail('cookie', cookie, 'an object')
     const { maxAge, expires }: { readonly maxAge?: unknown; readonly expires?: unknown } = cookie
     checkNames(cookie, known, 'cookie')
     // To express-session null is none.
-    checkNumber('cookie.maxAge', maxAge ?? undefined, leastMaxAge, LAST_MS - Date.now())
+    const [least, most] = unit === 'seconds' ? [1, MAX_TTL_SEC] : [0, LAST_MS - Date.now()]
+    checkNumber('cookie.maxAge', maxAge ?? undefined, least, most, `a number of ${unit}`)
     if (expires instanceof Date && Number.isNaN(expires.getTime())) fail('cookie.expires', expires, 'a date')
   }
   checkCookieCanBeMade(make)
