@@ -53,7 +53,7 @@ const WITH_FRAMEWORKS = `${PLAIN}
   import Koa from 'koa'
   import { Hono } from 'hono'
   export const use = async (): Promise<void> => {
-    express().use(forExpress({ manager, secret: 'x', resave: false }), readOnly).get('/', (req) => void req.session.release())
+    express().use(forExpress({ manager, secret: 'x', resave: false, label: (req: express.Request) => req.path }), readOnly).get('/', (req) => void req.session.release())
     await Fastify().register(fastifyPlugin, { manager, secret: 'x' })
     await Fastify().register(forFastify, { manager, fastifySession: false })
     const app = new Koa()

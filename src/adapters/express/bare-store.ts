@@ -6,8 +6,8 @@ import { CommonStore } from '../http/common-store.js'
 import { hasCookie, type KeepingOptions, lacksCookie, type TtlOf, SessionRecord } from '../http/session-record.js'
 import { completeCookie, defaultCookie } from './default-cookie.js'
 
-/** What the adapter needs to know of a session; applications add to SessionData as they please. */
-export type AnySession = Pick<SessionData, 'cookie'>
+/** As of `req.session`: what applications add to SessionData may be in it. */
+export type AnySession = Pick<SessionData, 'cookie'> & Partial<SessionData>
 
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<AnySession>

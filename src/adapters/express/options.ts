@@ -1,11 +1,14 @@
-import type { IncomingMessage } from 'node:http'
 import type { SessionOptions } from 'express-session'
 import type { LockOptions } from '../http/options.js'
 import type { KeepingOptions } from '../http/session-record.js'
 import type { AnySession } from './bare-store.js'
+import type { Request } from './middleware.js'
 
-/** express-session's options, but for `store`, and these. */
-export interface LatchkeyOptions extends Omit<SessionOptions, 'store' | 'secret'>, LockOptions<IncomingMessage>, KeepingOptions<AnySession> {
+/**
+ * express-session's options, but for `store`, and these. `label` and `readOnly` get Express's request; where the middleware is socket.io's
+ * (`io.engine.use`) it is Node's, without what Express adds.
+ */
+export interface LatchkeyOptions extends Omit<SessionOptions, 'store' | 'secret'>, LockOptions<Request>, KeepingOptions<AnySession> {
   /** As of express-session; `false` with the manager's `php`: PHP's cookie is not signed. */
   readonly secret: SessionOptions['secret'] | false
 }
