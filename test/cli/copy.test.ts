@@ -47,6 +47,20 @@ const put = (manager: SessionManager, id: string, value: unknown): Promise<void>
   })
 
 describe('latchkey copy', () => {
+  it('says at once that a store is not there, whichever of the two it is, and has tried no session', async () => {
+    const [disk, empty, server] = [onDisk(), onDisk(), await onServer()]
+    const from = managerOf(disk)
+    for (const id of ['one', 'two']) await put(from, id, 1)
+    await managerOf(empty).length()
+    const nowhere = 'tcp://127.0.0.1:1'
+    const ways = [[nowhere, server], [disk, nowhere], [empty, nowhere], [disk, `${server},${nowhere}`], [disk, `${server},${nowhere},tcp://127.0.0.1:2?replicas=3`]]
+    for (const way of ways) {
+      const { exitCode, out, err } = await latchkey(['copy', ...way])
+      expect([way, exitCode, out]).toEqual([way, 3, ''])
+      expect(JSON.parse(err)).toMatchObject({ error: { code: 'LATCHKEY_SERVER_UNAVAILABLE' } })
+    }
+  })
+
   it('takes every session of the prefix from disk to a server, and back; a second run finds them there', async () => {
     const [disk, server, again] = [onDisk(), await onServer(), onDisk()]
     const from = managerOf(disk, { lifetimeSec: 500 })

@@ -57,6 +57,7 @@ it('one node is away: locks, inspect and copy go by the others, and stats and do
   }
   const copied = await latchkey(['copy', savePath, `tcp://${single.address}`])
   expect(jsonOf(copied)).toMatchObject({ copied: ids.length, failed: 0 })
+  expect(jsonOf(await latchkey(['copy', `tcp://${single.address}`, savePath]))).toMatchObject({ same: ids.length, failed: 0 })
   const told = await latchkey(['stats', '--count'], { env })
   expect(told.exitCode).toBe(3)
   expect(jsonOf(told)).toMatchObject({ servers: [{ unreached: expect.stringContaining('ECONNREFUSED') as string }, { counted: { locks: 0 } }, { counted: { locks: 0 } }] })

@@ -22,6 +22,8 @@ type Outcome = 'copied' | 'same' | 'kept' | 'gone' | 'removed' | 'locked' | 'fai
 /** Sessions that are under way at once; each is locked by itself, and for one flight only. */
 const AT_ONCE = 16
 const LABEL = 'latchkey copy'
+/** An id that no session has. */
+const NOBODY = '-'
 
 /**
  * `latchkey copy <from> <to>`: every session under the prefix, as the bytes that are stored. Each is locked while it is read,
@@ -31,6 +33,7 @@ const LABEL = 'latchkey copy'
 export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOptions): Promise<Report> {
   const counts: Record<Outcome, number> = { copied: 0, same: 0, kept: 0, gone: 0, removed: 0, locked: 0, failed: 0 }
   const failures = new Set<string>()
+  await reach(to)
   const here = await idsOf(from)
   const total = here.length
   let done = 0
@@ -64,6 +67,14 @@ export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOp
       ...(counts.kept > 0 ? ['Sessions that differ in the other store were kept there; --mirror overwrites them.'] : []),
     ],
   }
+}
+
+/** Each session would else be tried, and told of as failed. @throws FlightError */
+async function reach(place: Place): Promise<void> {
+  const { wire } = place
+  // Of several copies a majority is enough.
+  const probes = wire.quorum === undefined ? wire.probes?.() : undefined
+  await Promise.all(probes?.map((probe) => probe.ask()) ?? [read(place, NOBODY)])
 }
 
 async function idsOf(place: Place): Promise<string[]> {
