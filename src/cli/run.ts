@@ -41,11 +41,12 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
         terminal.out(`${VERSION}\n`)
         return EXIT.fine
       case 'command': {
-        // A configuration goes into a file as it is.
-        json = invocation.json ?? (!terminal.isRead && invocation.command !== 'proxy-config')
+        json = invocation.json ?? !terminal.isRead
         if (invocation.urls !== undefined) return await watch(invocation, json, terminal, signal)
         const report = await carryOut(invocation, terminal, signal)
-        terminal.out(json ? `${jsonOf(report.data, 2)}\n` : `${report.lines.join('\n')}\n`)
+        // A configuration goes into a file as it is.
+        const isText = !json || (invocation.command === 'proxy-config' && invocation.json === undefined)
+        terminal.out(isText ? `${report.lines.join('\n')}\n` : `${jsonOf(report.data, 2)}\n`)
         return report.exitCode
       }
     }

@@ -96,5 +96,7 @@ it.each([
   [['locks', '--for', 'quorum', '--servers', 'h'], 2],
   [['proxy-config', 'twemproxy', '--servers', 'unix:///run/m.sock'], 5],
 ])('%j is refused', async (args, exitCode) => {
-  expect(await latchkey(args)).toMatchObject({ exitCode, out: '' })
+  const told = await latchkey(args)
+  expect(told).toMatchObject({ exitCode, out: '' })
+  expect(JSON.parse(told.err)).toMatchObject({ error: { code: exitCode === 2 ? 'USAGE' : 'LATCHKEY_NOT_SUPPORTED' } })
 })

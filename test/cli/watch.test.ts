@@ -139,7 +139,10 @@ describe('watch', () => {
     const told = await latchkey(['watch', address === '' ? `${url}/elsewhere` : address, '--human'])
     expect(told).toMatchObject({ exitCode, out: '' })
     expect(told.err).toContain(words)
-    expect(told.err).not.toContain('secret')
+    const read = await latchkey(['watch', address === '' ? `${url}/elsewhere` : address])
+    const code = exitCode === 3 ? 'LATCHKEY_SERVER_UNAVAILABLE' : 'USAGE'
+    expect(JSON.parse(read.err)).toEqual({ error: { code, message: expect.stringContaining(words) as string } })
+    expect(told.err + read.err).not.toContain('secret')
   })
 
   it.each([[['watch']], [['watch', 'http://x', '--port', '70000']], [['watch', 'http://x', '--header', 'no colon']], [['locks', '--header', 'a: b', '--servers', '127.0.0.1:1']], [['stats', '--port', '1', '--servers', '127.0.0.1:1']]])('%j is no usage', async (args) => {

@@ -4,6 +4,7 @@ import { Answers } from '../../adapters/inspector/answers.js'
 import { Hub } from '../../adapters/inspector/hub.js'
 import { nodeRequest, pathOf, sendAnswer } from '../../adapters/inspector/node-outlet.js'
 import { isOfThisMachine } from '../../adapters/inspector/options.js'
+import { ServerUnavailableError } from '../../errors.js'
 import { systemClock } from '../../system/clock.js'
 import { EXIT, type ExitCode } from '../report.js'
 import type { Terminal } from '../terminal.js'
@@ -13,14 +14,17 @@ import { flawOf, reasonOf, RemoteSource } from './remote-source.js'
 const PATH = '/latchkey'
 const TRIAL_MS = 5000
 
-/** Serves the live page of running processes, on this machine, until ctrl-C. Each is asked for its events while somebody looks. */
+/**
+ * Serves the live page of running processes, on this machine, until ctrl-C. Each is asked for its events while somebody looks.
+ *
+ * @throws ServerUnavailableError LATCHKEY_SERVER_UNAVAILABLE: none of them can be looked at.
+ */
 export async function watch({ urls, headers, port }: WatchInvocation, json: boolean, terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
   const problems = await Promise.all(urls.map((url) => problemOf(url, headers, signal)))
   signal.throwIfAborted()
-  problems.forEach((problem, index) => {
-    if (problem !== undefined) terminal.err(`${urls[index]?.host ?? ''}: ${problem}\n`)
-  })
-  if (problems.every((problem) => problem !== undefined)) return EXIT.unreachable
+  const told = problems.flatMap((problem, index) => (problem === undefined ? [] : [`${urls[index]?.host ?? ''}: ${problem}`]))
+  if (told.length === urls.length) throw new ServerUnavailableError(told.join('; '))
+  for (const line of told) terminal.err(`${line}\n`)
 
   const hub = new Hub(urls.map((url) => new RemoteSource(url, headers)), systemClock, undefined)
   const answers = new Answers({ clock: systemClock, path: PATH, guard: isOfThisMachine, names: [], replay: undefined }, hub)
