@@ -20,6 +20,7 @@ import { type CommandInvocation, parseInvocation, type PhpInvocation } from './i
 import { encryptionOf, keyringOf } from './keys.js'
 import { Place } from './place.js'
 import { EXIT, type ExitCode, type Report } from './report.js'
+import { refuseOneOfSeveral } from './records.js'
 import type { Terminal } from './terminal.js'
 import { UsageError } from './usage-error.js'
 import { watch } from './watch/watch.js'
@@ -129,7 +130,7 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
     case 'holder':
       return await holder(place, await guardedOf(place, invocation, terminal))
     case 'inspect':
-      return await inspect(place, await idOf(invocation, terminal, signal), flags.values)
+      return await inspect(place, (await guardedOf(place, invocation, terminal)).id, flags.values)
     case 'unlock': {
       if (!flags.yes && (!terminal.canAsk || invocation.id === '-')) {
         throw new UsageError('unlock asks before it acts, and there is nobody to ask: give --yes.')
@@ -143,7 +144,11 @@ async function carryOut(invocation: CommandInvocation | PhpInvocation, terminal:
 
 async function guardedOf(place: Place, invocation: CommandInvocation, terminal: Terminal): Promise<Guarded> {
   const id = await idOf(invocation, terminal, place.signal)
-  return invocation.flags.mutex ? mutexOf(place, id) : sessionOf(place, id)
+  const guarded = invocation.flags.mutex ? mutexOf(place, id) : sessionOf(place, id)
+  // Of what cannot be an id nobody is asked.
+  guarded.layout.keysOf(id)
+  await refuseOneOfSeveral(place, id)
+  return guarded
 }
 
 async function idOf({ id }: CommandInvocation, terminal: Terminal, signal: AbortSignal): Promise<string> {

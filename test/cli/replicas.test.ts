@@ -85,6 +85,20 @@ it('sessions are copied from one server to three nodes, under their locks, with 
   await from.close()
 })
 
+it('one of the nodes alone is refused by all who would take it for the whole: its copies have heads, and its locks are on the others as well', async () => {
+  await put('one', 1)
+  await using held = await manager.start('held')
+  const [alone] = savePath.split(',')
+  for (const args of [['inspect', 'one'], ['inspect', 'none'], ['holder', 'held'], ['unlock', '--yes', 'held'], ['holder', '--mutex', 'cron'], ['locks'], ['copy', alone ?? '', `tcp://${single.address}`], ['copy', `tcp://${single.address}`, alone ?? '']]) {
+    const { exitCode, out, err } = await latchkey(args, args[0] === 'copy' ? {} : { env: { LATCHKEY_SAVE_PATH: alone ?? '' } })
+    expect([args, exitCode, out]).toEqual([args, 5, ''])
+    expect(JSON.parse(err)).toEqual({ error: { code: 'LATCHKEY_NOT_SUPPORTED', message: expect.stringMatching(/^tcp:\S+ is one of several servers .*\?replicas=/) as string } })
+  }
+  expect(held.isHeld).toBe(true)
+  await held.save()
+  expect(jsonOf(await latchkey(['inspect', 'one'], { env: { LATCHKEY_SAVE_PATH: savePath } }))).toMatchObject({ state: 'stored' })
+})
+
 it('the doctor says how large a session may be on several nodes: smaller than an item, by what tells its copies apart', async () => {
   const largestOf = async (env: Readonly<Record<string, string>>): Promise<number> => {
     const { servers: examined } = jsonOf(await latchkey(['doctor'], { env })) as { servers: { largestSessionBytes: number }[] }

@@ -5,7 +5,7 @@ import { severalAtOnce } from '../../system/several-at-once.js'
 import { UNKNOWN_TTL_SEC } from '../../wire/operated-store.js'
 import { areSameBytes, type Reply, type Status, type Value } from '../../wire/wire.js'
 import { nameOf, type Place } from '../place.js'
-import { keysIn, leftSecOf } from '../records.js'
+import { keysIn, leftSecOf, refuseOneOfSeveral } from '../records.js'
 import { EXIT, type Report } from '../report.js'
 import { oncePerSecond, codeAndReason, tallied } from '../telling.js'
 
@@ -69,12 +69,15 @@ export async function copy(from: Place, to: Place, { mirrors, progress }: CopyOp
   }
 }
 
-/** Each session would else be tried, and told of as failed. @throws FlightError */
+/** Each session would else be tried, and told of as failed. @throws FlightError; NotSupportedError as `refuseOneOfSeveral`. */
 async function reach(place: Place): Promise<void> {
   const { wire } = place
   // Of several copies a majority is enough.
-  const probes = wire.quorum === undefined ? wire.probes?.() : undefined
-  await Promise.all(probes?.map((probe) => probe.ask()) ?? [read(place, NOBODY)])
+  if (wire.quorum !== undefined) await read(place, NOBODY)
+  else {
+    await Promise.all(wire.probes?.().map((probe) => probe.ask()) ?? [])
+    await refuseOneOfSeveral(place, NOBODY)
+  }
 }
 
 async function idsOf(place: Place): Promise<string[]> {
