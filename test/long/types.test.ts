@@ -65,6 +65,27 @@ const WITH_FRAMEWORKS = `${PLAIN}
   export const status = (error: SessionHttpError): number => error.status
 `
 
+/** `fastifySession: false` needs no @fastify/session, and neither do its types. */
+const WITH_FASTIFY_ALONE = `${PLAIN}
+  import plugin from 'latchkey/fastify'
+  import cookie from '@fastify/cookie'
+  import Fastify from 'fastify'
+  declare module 'fastify' { interface LatchkeySession { visits?: number } }
+  export const use = async (): Promise<void> => {
+    const app = Fastify()
+    await app.register(cookie, { secret: 'x' })
+    await app.register(plugin, { manager, fastifySession: false, cookie: { maxAge: 60 } })
+    // @ts-expect-error: there is no such option
+    await app.register(plugin, { manager, fastifySession: false, lifetimeSecs: 5 })
+    app.get('/', async ({ session }) => {
+      await session.release()
+      // @ts-expect-error: visits is a number
+      session.visits = 'one'
+      return session.visits
+    })
+  }
+`
+
 /** One compilation has both formats where TypeScript tells them apart by their ending. */
 const MODES: Readonly<Record<string, { readonly files: readonly string[]; readonly options: readonly string[] }>> = {
   'nodenext, ESM and CommonJS': { files: ['app.mts', 'app.cts'], options: ['--module', 'nodenext'] },
@@ -85,6 +106,7 @@ const CASES = Object.entries(COMPILERS).flatMap(([compiler, modes]) =>
 
 let bare: Stranger
 let framed: Stranger
+let ownFastify: Stranger
 
 beforeAll(async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
@@ -92,18 +114,21 @@ beforeAll(async () => {
   const compilers = [`oldest@npm:typescript@${oldest}`, 'newest@npm:typescript@latest', '@types/node@20']
   bare = await Stranger.settle(...compilers)
   framed = await Stranger.settle(...compilers, ...FRAMEWORKS)
+  ownFastify = await Stranger.settle(...compilers, 'fastify@5', '@fastify/cookie@11')
   await bare.write(Object.fromEntries(['app.ts', 'app.mts', 'app.cts'].map((name) => [name, PLAIN])))
+  await ownFastify.write(Object.fromEntries(['app.ts', 'app.mts', 'app.cts'].map((name) => [name, WITH_FASTIFY_ALONE])))
   await framed.write(Object.fromEntries(['app.ts', 'app.mts', 'app.cts'].map((name) => [name, WITH_FRAMEWORKS])))
 })
 
 afterAll(async () => {
   await bare[Symbol.asyncDispose]()
   await framed[Symbol.asyncDispose]()
+  await ownFastify[Symbol.asyncDispose]()
 })
 
 describe.each(CASES)('TypeScript, the %s, %s, skipLibCheck %s', (compiler, mode, skipLibCheck) => {
-  it.each(['without', 'with'])('%s frameworks', async (frameworks) => {
-    const stranger = frameworks === 'with' ? framed : bare
+  it.each(['without frameworks', 'with frameworks', 'with Fastify, and without @fastify/session'])('%s', async (frameworks) => {
+    const stranger = frameworks === 'with frameworks' ? framed : frameworks === 'without frameworks' ? bare : ownFastify
     const { files = [], options = [] } = MODES[mode] ?? {}
     const common = ['--noEmit', '--strict', '--esModuleInterop', '--target', 'es2022', '--types', 'node', '--pretty', 'false']
     const args = [stranger.path('node_modules', compiler, 'bin/tsc'), ...common, '--skipLibCheck', skipLibCheck, ...options, ...files]

@@ -3,11 +3,11 @@
  *
  * @module latchkey/fastify
  */
-import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../../errors.js'
 import { registerFastifySession } from './fastify-session/register.js'
+import type { FastifySessionObject } from './fastify-session/types.js'
 import { registerOwnSession } from './own-session/register.js'
 import { checkOptions } from './check-options.js'
 import { checkRouteConfig, type LatchkeyOptions, type OwnSessionOptions } from './options.js'
@@ -49,16 +49,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** @fastify/session's where that is installed. */
     session: 'decryptSession' extends keyof FastifyInstance ? FastifySessionObject : LatchkeySession
-  }
-}
-
-declare module '@fastify/session' {
-  interface FastifySessionObject {
-    /**
-     * Stores the session now and lets go of it; from then on a change throws LATCHKEY_READ_ONLY. One flight.
-     * Errors as of `save()`.
-     */
-    release(): Promise<void>
   }
 }
 

@@ -1,9 +1,9 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
-import type { FastifySessionOptions } from '@fastify/session'
-import type { FastifyRequest, Session } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { fail } from '../../session/option-checks.js'
 import type { LockOptions } from '../http/options.js'
 import type { KeepingOptions } from '../http/session-record.js'
+import type { FastifySessionOptions, Session } from './fastify-session/types.js'
 
 /** @fastify/session's options, but for `store`, and these. */
 export interface LatchkeyOptions

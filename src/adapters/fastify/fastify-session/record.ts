@@ -1,6 +1,6 @@
-import type { Session } from 'fastify'
 import type { SessionManager } from '../../../session/session-manager.js'
 import { hasCookie, type KeepingOptions, lacksCookie, SessionRecord, type TtlOf } from '../../http/session-record.js'
+import type { Session } from './types.js'
 
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<Session>
