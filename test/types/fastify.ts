@@ -1,7 +1,7 @@
 /** Type tests of latchkey/fastify: `npm run check` fails when a line that must compile does not, or one that must not does. */
 import Fastify, { type FastifyInstance, type LatchkeySession } from 'fastify'
 import { SessionManager } from 'latchkey'
-import named, { latchkey, type LatchkeyOptions, type OwnSessionOptions, SessionHttpError, type Ttl } from 'latchkey/fastify'
+import named, { latchkey, type LatchkeyOptions, type LatchkeyStore, type OwnSessionOptions, SessionHttpError, type Ttl } from 'latchkey/fastify'
 
 declare module 'fastify' {
   interface Session {
@@ -39,6 +39,14 @@ export function sessions(): void {
     // @ts-expect-error a count is a number
     request.session.typed = { count: 'x' }
     return count
+  })
+  app.get('/count', async (request) => {
+    const store = request.getDecorator<LatchkeyStore>('sessionStore')
+    const [first] = await store.all()
+    const told: [number, number | undefined, string[]] = [await store.length(), first?.typed?.count, await store.ids()]
+    if (first !== undefined) await store.touch(first.id, first)
+    await store.clear()
+    return told
   })
   // @ts-expect-error there is no other mark
   app.get('/other', { config: { session: 'readonly' } }, async () => undefined)

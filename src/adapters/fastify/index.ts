@@ -6,8 +6,9 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../../errors.js'
+import type { CommonStore } from '../http/common-store.js'
 import { registerFastifySession } from './fastify-session/register.js'
-import type { FastifySessionObject } from './fastify-session/types.js'
+import type { FastifySessionObject, Session } from './fastify-session/types.js'
 import { registerOwnSession } from './own-session/register.js'
 import { checkOptions } from './check-options.js'
 import { checkRouteConfig, type LatchkeyOptions, type OwnSessionOptions } from './options.js'
@@ -15,6 +16,12 @@ import { checkRouteConfig, type LatchkeyOptions, type OwnSessionOptions } from '
 export { SessionHttpError } from '../http/http-error.js'
 export type { LatchkeyOptions, OwnSessionOptions } from './options.js'
 export type { Ttl } from './fastify-session/record.js'
+
+/**
+ * `request.sessionStore` beside @fastify/session, whose type names `get`, `set` and `destroy` only:
+ * `request.getDecorator<LatchkeyStore>('sessionStore').length()`.
+ */
+export type LatchkeyStore = CommonStore<Session>
 
 declare module 'fastify' {
   interface FastifyContextConfig {

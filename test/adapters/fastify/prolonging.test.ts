@@ -2,7 +2,7 @@ import { connect } from 'node:http2'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { SessionManager } from 'latchkey'
-import latchkey from 'latchkey/fastify'
+import latchkey, { type LatchkeyStore } from 'latchkey/fastify'
 import { VirtualClock } from 'latchkey/testing'
 import { describe, expect, it } from 'vitest'
 import { createMemoryWire } from '../../../src/wire/memory/memory-wire.js'
@@ -132,7 +132,7 @@ describe('request.sessionStore', () => {
   it('all() and length() without a way to list: a typed error', async () => {
     const site = await Site.start(WITH, (app) => {
       app.get('/list', async (request) => {
-        const store = request.getDecorator<Methods>('sessionStore')
+        const store = request.getDecorator<LatchkeyStore>('sessionStore')
         return [await store.length(), (await store.all()).map(({ id }) => id)]
       })
     })
