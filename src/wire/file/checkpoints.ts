@@ -2,14 +2,22 @@
  * Copies the log into the file, on a thread of its own: it ends with a flush of the disk, which takes 5 to 100 ms, and
  * SQLite's own way is to have a commit now and then do that, on the thread of the event loop.
  */
-import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Sqlite } from './sqlite.js'
+import { freeBytes } from './directory.js'
+import { PAGE_BYTES } from './room.js'
+import type { Database, Sqlite } from './sqlite.js'
+import { logOf, look } from './store-files.js'
 
 /** Each time a page is copied once, however often it is in the log: the longer the log, the less there is to do. */
-const DUE_BYTES = 32 * 1024 * 1024
-/** 64 MiB: under a load that never pauses the log has no end, unless writers are kept waiting for a moment. */
-const MOST_FRAMES = 16_000
+const MOST_DUE_BYTES = 32 * 1024 * 1024
+const LEAST_DUE_BYTES = 1024 * 1024
+/** Of a small disk: else its log alone would fill it, and nothing could be stored, nor ended, any more. */
+const SHARE_OF_DISK = 1 / 8
+/** Under a load that never pauses the log has no end, unless writers are kept waiting for a moment when it is so long. */
+const MOST_DUES = 2
+/** A copy on the thread of the event loop that did not help is not tried again before. */
+const NEXT_TRY_MS = 1000
 /**
  * Milliseconds that writers are kept waiting for those who read; afterwards the log stays as it is until the next time.
  * A process that is stopped as it reads, or a backup, would keep all of them out for as long.
@@ -47,22 +55,60 @@ export class Checkpoints {
   private isBusy = false
   /** From the log that is there: processes that are killed before they have written so much would never copy it. */
   private bytesSinceLast: number
+  private readonly dueBytes: number
+  private failedAtMs = -Infinity
 
+  /** @param database an open one, for when the event loop's own thread has to do it. */
   constructor(
     private readonly sqlite: Sqlite,
     private readonly path: string,
+    private readonly database: Database,
   ) {
-    this.bytesSinceLast = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    this.bytesSinceLast = this.logBytes
+    this.dueBytes = dueBytesOf(path, this.bytesSinceLast)
   }
 
-  /** After each transaction that wrote: about how much it added to the log. */
+  /** After each transaction that wrote: about how much it added to the log. Throws nothing: what was written is written. */
   note(bytes: number): void {
     this.bytesSinceLast += bytes
-    if (this.bytesSinceLast < DUE_BYTES || this.isBusy) return
+    if (this.bytesSinceLast < this.dueBytes || this.isBusy) return
     this.bytesSinceLast = 0
     this.isBusy = true
-    this.worker ??= this.start()
-    this.worker.postMessage('copy')
+    try {
+      this.worker ??= this.start()
+      this.worker.postMessage('copy')
+    } catch {
+      // The system gives no thread more (a container's limit, say).
+      this.isBusy = false
+      this.copyHere()
+    }
+  }
+
+  /** Copies on this thread, where there is no room for the log to grow. Whether it is shorter now; 'busy': it soon is. */
+  shorten(): boolean | 'busy' {
+    if (this.isBusy) return 'busy'
+    const nowMs = performance.now()
+    const before = this.logBytes
+    if (before === 0 || nowMs - this.failedAtMs < NEXT_TRY_MS) return false
+    this.copyHere()
+    const isShorter = this.logBytes < before
+    if (!isShorter) this.failedAtMs = nowMs
+    return isShorter
+  }
+
+  /** Copies on this thread, which waits a moment for those who read, and cuts the log off. Throws nothing. */
+  copyHere(): void {
+    try {
+      this.database.exec(`PRAGMA busy_timeout = ${String(PATIENCE_MS)}; PRAGMA wal_checkpoint(TRUNCATE)`)
+    } catch {
+      // As on the thread.
+    } finally {
+      this.database.exec('PRAGMA busy_timeout = 0')
+    }
+  }
+
+  private get logBytes(): number {
+    return look(logOf(this.path))?.size ?? 0
   }
 
   close(): void {
@@ -76,7 +122,7 @@ export class Checkpoints {
       eval: true,
       execArgv: [],
       env: {},
-      workerData: { library: this.sqlite.library, path: this.path, most: MOST_FRAMES, patienceMs: PATIENCE_MS },
+      workerData: { library: this.sqlite.library, path: this.path, most: (MOST_DUES * this.dueBytes) / PAGE_BYTES, patienceMs: PATIENCE_MS },
     })
     worker.on('message', () => {
       this.isBusy = false
@@ -85,10 +131,18 @@ export class Checkpoints {
     })
     worker.on('error', () => {
       this.isBusy = false
-      if (this.worker === worker) this.worker = undefined
+      if (this.worker !== worker) return
+      this.worker = undefined
+      this.copyHere()
     })
     // Neither keeps the process alive; a copy that is cut off is done again by the next.
     worker.unref()
     return worker
   }
+}
+
+/** After how much the log is copied: less on a small disk. */
+function dueBytesOf(path: string, logBytes: number): number {
+  const share = (freeBytes(dirname(path)) + logBytes) * SHARE_OF_DISK
+  return Math.min(Math.max(share, LEAST_DUE_BYTES), MOST_DUE_BYTES)
 }

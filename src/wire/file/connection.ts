@@ -1,10 +1,11 @@
 /** One open file: its statements, and transactions that are carried out whole or not at all. */
 import { Checkpoints } from './checkpoints.js'
-import { type FileIdentity, fileIn, openFile } from './database-file.js'
+import { fileIn, openFile } from './database-file.js'
 import { Items } from './items.js'
 import { PAGE_BYTES, Room } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
 import { type Database, type Sqlite, type Statement, troubleOf } from './sqlite.js'
+import type { StoreFiles } from './store-files.js'
 
 export interface ConnectionOptions {
   readonly sqlite: Sqlite
@@ -17,11 +18,15 @@ export interface ConnectionOptions {
   readonly isOfProcesses: (key: string) => boolean
 }
 
+/** Between two looks at the log: each costs as much as a tenth of a transaction. */
+const LOOK_MS = 50
+const LOOK_IDLE_MS = 500
+
 /** SQLite failed as it made a transaction last; whether it did is not known. */
 export class UncertainCommit extends Error {}
 
 export class Connection {
-  readonly identity: FileIdentity
+  readonly files: StoreFiles
   readonly items: Items
   readonly room: Room
   private readonly checkpoints: Checkpoints
@@ -31,15 +36,18 @@ export class Connection {
   private readonly commit: Statement<unknown>
   private readonly rollback: Statement<unknown>
   private readonly claim: Statement<unknown>
+  private readonly looking: NodeJS.Timeout
+  private lookedAtMs = performance.now()
+  private isClosed = false
 
   /** Errors as of `openFile`. */
   constructor(options: ConnectionOptions, mayMake: boolean) {
     const { sqlite, settings, directory, nextVersion, isOfProcesses } = options
-    const { database, identity } = openFile(sqlite, settings, directory, mayMake)
+    const { database, files } = openFile(sqlite, settings, directory, mayMake)
     this.database = database
-    this.identity = identity
-    this.checkpoints = new Checkpoints(sqlite, fileIn(directory))
+    this.files = files
     try {
+      this.checkpoints = new Checkpoints(sqlite, fileIn(directory), database)
       this.room = new Room(database, settings.maxMiB === undefined ? undefined : settings.maxMiB * 1024 * 1024)
       this.items = new Items({ database, room: this.room, nextVersion, isOfProcesses })
       this.beginReading = database.prepare('BEGIN')
@@ -51,6 +59,7 @@ export class Connection {
       database.close()
       throw error
     }
+    this.looking = setInterval(this.look, LOOK_IDLE_MS).unref()
   }
 
   /** Runs `work` on one state of the store, whatever others write meanwhile. Takes no lock that could keep one out. */
@@ -102,9 +111,41 @@ export class Connection {
     return this.database.prepare(sql).all()
   }
 
+  /**
+   * Whether others find the log. Where they do not, all of it is copied into the file and the connection closed: until every
+   * process has done so nobody opens the store (`openFile`), so that none has a log of its own.
+   *
+   * @throws the system's error where it cannot be looked at.
+   */
+  hasItsLog(): boolean {
+    const nowMs = performance.now()
+    if (this.isClosed || nowMs - this.lookedAtMs < LOOK_MS) return !this.isClosed
+    this.lookedAtMs = nowMs
+    if (this.files.hasItsLog) return true
+    this.checkpoints.copyHere()
+    this.close()
+    return false
+  }
+
+  /** Where the disk is full: whether the log takes less of it now. 'busy': it soon does. */
+  makeRoom(): boolean | 'busy' {
+    return this.checkpoints.shorten()
+  }
+
   close(): void {
+    this.isClosed = true
+    clearInterval(this.looking)
     this.checkpoints.close()
     this.database.close()
+  }
+
+  /** For a process that has no requests now: others wait for it. */
+  private readonly look = (): void => {
+    try {
+      this.hasItsLog()
+    } catch {
+      // The next request has its own error.
+    }
   }
 
   private ending<T>(work: () => T): T {

@@ -1,19 +1,18 @@
 /** The file of a store: made whole or not at all, and looked at before it is trusted. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, linkSync, openSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
+import { closeSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UnsupportedStoreError } from '../wire.js'
 import { areOthersWriting, checkDirectory, makeDirectory } from './directory.js'
 import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
-import type { Database, Sqlite } from './sqlite.js'
+import { type Database, type Sqlite, troubleOf } from './sqlite.js'
+import { indexOf, LEAST_BYTES, logOf, look, StoreFiles } from './store-files.js'
 import { SCHEMA } from './table.js'
 
 /** "lkey": whose file it is. */
 const APPLICATION_ID = 0x6c6b6579
 const FORMAT = 3
-/** SQLite's header. */
-const LEAST_BYTES = 512
 const CACHE_KIB = 8192
 
 export const fileIn = (directory: string): string => join(directory, 'sessions.db')
@@ -23,15 +22,12 @@ export class DamagedStoreError extends Error {
   override readonly name = 'DamagedStoreError'
 }
 
-/** Which file a path leads to. */
-export interface FileIdentity {
-  readonly dev: number
-  readonly ino: number
-}
+/** Another process has the store open, and its log, or the log's index, has no name any more. */
+export class LostLogError extends DamagedStoreError {}
 
 export interface OpenFile {
   readonly database: Database
-  readonly identity: FileIdentity
+  readonly files: StoreFiles
 }
 
 /**
@@ -40,6 +36,7 @@ export interface OpenFile {
  * @param mayMake makes what is missing. Not where it was there before: whoever took it away took all sessions, and an
  *   empty store in its place would tell every visitor that there never was one.
  * @throws {UnsupportedStoreError} the directory or the file is not one that we may use.
+ * @throws {LostLogError} somebody has taken away the log that another process uses.
  * @throws {DamagedStoreError} it is gone or damaged.
  * @throws SQLite's error, or the system's.
  */
@@ -57,11 +54,12 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   if (areOthersWriting(found)) {
     throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
   }
+  if (look(logOf(path)) === undefined || look(indexOf(path)) === undefined) assertUnused(sqlite, path)
   const database = sqlite.open(path)
   try {
     prepare(database, settings)
     checkFormat(database, path)
-    return { database, identity: found }
+    return { database, files: new StoreFiles(path) }
   } catch (error) {
     database.close()
     throw error
@@ -71,13 +69,22 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
 const RESTART = 'If it was taken away, put it back, or start the processes anew to begin with an empty store'
 const REPAIR = 'Put a copy of it back, or remove it to begin with an empty store; the sessions in it are lost then'
 
-/** Whether the path still leads to the file, and all of it is there. */
-export function isSame(path: string, { dev, ino }: FileIdentity): boolean {
-  const found = look(path)
-  return found !== undefined && found.ino === ino && found.dev === dev && found.size >= LEAST_BYTES
+/**
+ * Where there is no log, or no index of it, nobody uses the store, or somebody took it away from those who do. SQLite would begin
+ * a new one, without what is in theirs, and write past them. In its exclusive mode it opens only what nobody else has open.
+ */
+function assertUnused(sqlite: Sqlite, path: string): void {
+  const database = sqlite.open(path)
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE')
+    database.exec('PRAGMA user_version')
+  } catch (cause) {
+    if (troubleOf(cause) !== 'busy') throw cause
+    throw new LostLogError(`${path} is in use by another process, and its log was taken away. End that process; what it has written is kept`, { cause })
+  } finally {
+    database.close()
+  }
 }
-
-const look = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false })
 
 /** Under another name first: nobody ever finds a file without its tables, and an empty one is a damaged one. */
 function make(sqlite: Sqlite, path: string): void {

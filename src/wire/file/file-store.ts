@@ -1,16 +1,13 @@
 /** The store of a directory: flights in, outcomes out, and the file opened anew when something became of it. */
-import { type Command, FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
+import { FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
-import { DamagedStoreError, fileIn, isSame } from './database-file.js'
+import { DamagedStoreError, fileIn, LostLogError } from './database-file.js'
 import { isStore, type Items, NO_ROOM } from './items.js'
 import { isAlive } from './lifetime.js'
+import { answers, type Commands, lost, type Outcome } from './outcome.js'
 import { troubleOf } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
 import { headOf, isWhole } from './table.js'
-
-export type Commands = readonly Command[]
-/** What became of a flight. 'busy': nothing, because another process writes. */
-export type Outcome = Reply[] | FlightError | 'busy'
 
 export interface FileStoreOptions extends ConnectionOptions {
   readonly clock: StoreClock
@@ -31,6 +28,9 @@ export interface KeyPage {
   readonly next: string | undefined
 }
 
+/** So long others have to let a log go that was taken away; and two processes that open the store at once keep each other out for a moment. */
+const PATIENCE_MS = 1500
+
 /** Everything here is done at once, on the thread of the event loop, and waits for nobody. */
 export class FileStore {
   private readonly path: string
@@ -38,6 +38,8 @@ export class FileStore {
   /** Transactions that wrote, and files that were opened: for statistics. */
   transactions = 0
   opened = 0
+  /** Since when the log was another process's, and not to be found. */
+  private lostSinceMs: number | undefined
 
   constructor(private readonly options: FileStoreOptions) {
     this.path = fileIn(options.directory)
@@ -62,7 +64,8 @@ export class FileStore {
       let next = 0
       outcomes = read.map((one) => one ?? written[next++] ?? 'busy')
     }
-    return this.isWhole(connection) ? outcomes : this.lost(flights, outcomes)
+    const obstacle = this.obstacle(connection)
+    return obstacle === undefined ? outcomes : lost(flights, outcomes, obstacle)
   }
 
   /** Keys that begin with `prefix`, from `from` on. @throws FlightError */
@@ -90,8 +93,7 @@ export class FileStore {
       // The dates of a damaged item may be wrong, and are no reason to end a session.
       const dead = page.filter((row) => isWhole(row) && !isAlive(headOf(row), now))
       const last = page.length < count ? undefined : page.at(-1)?.key
-      const removed =
-        dead.length === 0 ? [] : connection.writing(() => this.removed(items, dead))
+      const removed = dead.length === 0 ? [] : connection.writing(() => this.removed(items, dead))
       if (removed === 'busy') return 'busy'
       return { next: last === undefined ? undefined : after(last), records: removed.filter((row) => headOf(row).boot === 0).length }
     })
@@ -127,9 +129,11 @@ export class FileStore {
   }
 
   private connected(): Connection {
+    if (this.connection?.hasItsLog() === false) this.connection = undefined
     if (this.connection === undefined) {
       this.connection = new Connection(this.options, this.options.mayMake && this.opened === 0)
       this.opened += 1
+      this.lostSinceMs = undefined
     }
     return this.connection
   }
@@ -174,6 +178,9 @@ export class FileStore {
       return outcomes === 'busy' ? flights.map(() => 'busy') : outcomes
     } catch (error) {
       const trouble = troubleOf(error)
+      const room = trouble === 'full' && connection.makeRoom()
+      if (room === 'busy') return flights.map(() => 'busy')
+      if (room) return this.write(connection, flights, takeLock)
       // Nothing of any of them was done, and one that is small, or only frees something, may still find room.
       if (trouble === 'full' && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands], 'at once'))
       if (trouble === 'full') return flights.map((commands) => this.withoutRoom(items, commands))
@@ -198,32 +205,35 @@ export class FileStore {
     try {
       const connection = this.connected()
       const result = work(connection)
-      if (this.isWhole(connection)) return result
-      failure = new FlightError('not-sent', takenAway(this.path))
+      const obstacle = this.obstacle(connection)
+      if (obstacle === undefined) return result
+      failure = new FlightError('not-sent', obstacle)
     } catch (error) {
       failure = this.failure(error instanceof UncertainCommit ? error.cause : error)
     }
     throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${this.path}; try again`) : failure
   }
 
-  /** A file that was moved or deleted no other process finds: writes to it would be lost, and its locks would keep nobody out. */
-  private isWhole({ identity }: Connection): boolean {
-    if (isSame(this.path, identity)) return true
-    this.close()
-    return false
-  }
-
-  private lost(flights: readonly Commands[], outcomes: readonly Outcome[]): Outcome[] {
-    return outcomes.map((outcome, at) => {
-      if (outcome === 'busy' || outcome instanceof FlightError) return outcome
-      const hasWritten = flights[at]?.some(({ op }) => op !== 'get') === true
-      return new FlightError(hasWritten ? 'unknown' : 'not-sent', takenAway(this.path))
-    })
+  /** Why what was just done may be lost; undefined where all is well. */
+  private obstacle({ files }: Connection): string | undefined {
+    const { path } = this
+    try {
+      if (files.isThere) return undefined
+      this.close()
+      return `${path} was taken away or cut off while it was in use`
+    } catch (error) {
+      this.close()
+      return `${path} cannot be looked at any more (${String(error)})`
+    }
   }
 
   private failure(error: unknown, outcome: 'not-sent' | 'unknown' = 'not-sent'): FlightError | 'busy' {
     const trouble = troubleOf(error)
     if (trouble === 'busy' && outcome === 'not-sent') return 'busy'
+    if (error instanceof LostLogError) {
+      this.lostSinceMs ??= performance.now()
+      if (performance.now() - this.lostSinceMs < PATIENCE_MS) return 'busy'
+    }
     // Looked at anew by the next flight: it may have been mended by then, and what SQLite keeps of it in memory is stale.
     this.close()
     const isOurs = error instanceof UnsupportedStoreError || error instanceof DamagedStoreError
@@ -234,17 +244,5 @@ export class FileStore {
   }
 }
 
-const takenAway = (path: string): string => `${path} was taken away or cut off while it was in use`
-
 /** The key that follows in the order of bytes, which is that of ASCII. */
 const after = (key: string): string => `${key}\0`
-
-function answers(items: Items, commands: Commands, clock: StoreClock): Reply[] | undefined {
-  const replies: Reply[] = []
-  for (const command of commands) {
-    const reply = items.read(command, clock)
-    if (reply === undefined) return undefined
-    replies.push(reply)
-  }
-  return replies
-}

@@ -1,8 +1,8 @@
 /** The file wire: sessions in a directory that the processes of one machine share. */
-import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { ObservedNode } from '../../observe/channels.js'
 import type { Clock } from '../../system/clock.js'
+import { nonceOf, systemRandom } from '../../system/random.js'
 import { defaultDirectory } from '../../neighbours/door-directory.js'
 import { MOST_KEY_BYTES } from '../key.js'
 import { problemOfKey, problemOfTtl } from '../problems.js'
@@ -170,7 +170,7 @@ class DiskWire implements FileWire {
       directory,
       clock: storeClock(clock),
       mayMake: this.options.mustExist !== true,
-      nextVersion: versions(),
+      nextVersion,
       isOfProcesses,
     })
     this.file = store
@@ -198,14 +198,10 @@ class DiskWire implements FileWire {
 }
 
 /**
- * Versions that no item ever had: whoever counts begins with 72 random bits. A counter in the file would begin again
- * with a copy of the file that was put back, and after a power cut that took the last writes.
+ * A version that no item ever had. A counter in the file would begin again with a copy of the file that was put back, and after
+ * a power cut that took the last writes; one in memory, with a process that is resumed twice from one snapshot.
  */
-function versions(): () => string {
-  const start = randomBytes(9).toString('base64url')
-  let last = 0
-  return () => `${start}${String(++last)}`
-}
+const nextVersion = (): string => nonceOf(systemRandom).name()
 
 function problemIn(commands: readonly Command[]): FlightError | undefined {
   for (const command of commands) {

@@ -1,6 +1,6 @@
 /** The flights of a turn go together, and wait for other processes without holding up the event loop. */
 import { FlightError, type Receiver } from '../wire.js'
-import type { Commands, Outcome } from './file-store.js'
+import type { Commands, Outcome } from './outcome.js'
 
 interface Waiting {
   readonly commands: Commands
@@ -57,8 +57,7 @@ export class FlightQueue {
   private readonly go = (): void => {
     const batch = this.waiting.slice(0, MOST_AT_ONCE)
     this.waiting = this.waiting.length <= MOST_AT_ONCE ? [] : this.waiting.slice(MOST_AT_ONCE)
-    const { stop } = this
-    const outcomes = stop === undefined ? this.options.run(batch.map(({ commands }) => commands), batch.some(({ wasBusy }) => !wasBusy)) : batch.map(() => stop)
+    const outcomes = this.outcomesOf(batch)
     const nowMs = this.options.nowMs()
     const busy: Waiting[] = []
     const told: [Receiver, Reply | FlightError][] = []
@@ -79,6 +78,18 @@ export class FlightQueue {
     for (const [receiver, outcome] of told) {
       if (outcome instanceof FlightError) receiver.failed(outcome)
       else receiver.landed(outcome)
+    }
+  }
+
+  /** Whatever is thrown there ends these flights, and not the queue: all that come later would wait for good. */
+  private outcomesOf(batch: readonly Waiting[]): readonly Outcome[] {
+    const { stop } = this
+    if (stop !== undefined) return batch.map(() => stop)
+    try {
+      return this.options.run(batch.map(({ commands }) => commands), batch.some(({ wasBusy }) => !wasBusy))
+    } catch (cause) {
+      const error = new FlightError('unknown', cause instanceof Error ? cause.message : String(cause), { cause })
+      return batch.map(() => error)
     }
   }
 }

@@ -1,0 +1,39 @@
+/** The files of a store that is open, as they were when it was opened: SQLite has them open, whatever becomes of their names. */
+import { type Stats, statSync } from 'node:fs'
+
+/** SQLite's header. */
+export const LEAST_BYTES = 512
+
+export const look = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false })
+
+export const logOf = (path: string): string => `${path}-wal`
+export const indexOf = (path: string): string => `${path}-shm`
+
+type Identity = Pick<Stats, 'dev' | 'ino'>
+
+/** Each question throws the system's error where the path cannot be looked at. */
+export class StoreFiles {
+  private readonly file: Identity
+  private readonly log: Identity
+  private readonly index: Identity
+
+  /** Of a store that was read: SQLite has made its log by then. */
+  constructor(private readonly path: string) {
+    this.file = statSync(path)
+    this.log = statSync(logOf(path))
+    this.index = statSync(indexOf(path))
+  }
+
+  /** Whether others find the file, and all of it is there: else writes would be lost, and locks would keep nobody out. */
+  get isThere(): boolean {
+    const found = look(this.path)
+    return found !== undefined && isSame(found, this.file) && found.size >= LEAST_BYTES
+  }
+
+  /** Whether others find the log that is written here, and its index: else each would write a log of its own. */
+  get hasItsLog(): boolean {
+    return isSame(look(logOf(this.path)), this.log) && isSame(look(indexOf(this.path)), this.index)
+  }
+}
+
+const isSame = (found: Stats | undefined, { dev, ino }: Identity): boolean => found?.ino === ino && found.dev === dev
