@@ -71,7 +71,11 @@ export class Checkpoints {
   /** After each transaction that wrote: about how much it added to the log. Throws nothing: what was written is written. */
   note(bytes: number): void {
     this.bytesSinceLast += bytes
-    if (this.bytesSinceLast < this.dueBytes || this.isBusy) return
+    if (this.isBusy) {
+      if (this.isBehind) this.copyHere()
+      return
+    }
+    if (this.bytesSinceLast < this.dueBytes) return
     this.bytesSinceLast = 0
     this.isBusy = true
     try {
@@ -96,8 +100,14 @@ export class Checkpoints {
     return isShorter
   }
 
+  /** On a busy machine the thread may not come to it before a small disk is full; then the file could not grow to take the log. */
+  private get isBehind(): boolean {
+    return this.dueBytes < MOST_DUE_BYTES && this.bytesSinceLast > MOST_DUES * this.dueBytes
+  }
+
   /** Copies on this thread, which waits a moment for those who read, and cuts the log off. Throws nothing. */
   copyHere(): void {
+    this.bytesSinceLast = 0
     try {
       this.database.exec(`PRAGMA busy_timeout = ${String(PATIENCE_MS)}; PRAGMA wal_checkpoint(TRUNCATE)`)
     } catch {
