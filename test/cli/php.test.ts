@@ -93,7 +93,7 @@ describe('with --php', () => {
 
   it('what is no such option is said', async () => {
     const args = ['inspect', '--servers', '127.0.0.1:1', 'abc']
-    expect((await latchkey(['--php', 'igbinary', ...args])).err).toContain('php.extension is igbinary')
+    expect((await latchkey(['--php', 'igbinary', ...args])).err).toContain("php.extension is 'igbinary' (a string)")
     expect((await latchkey(['--php', '{', ...args])).err).toContain('--php is memcached, memcache, or')
     expect(await latchkey(['--php', '{"extension":"memcached","rnig":"modula"}', ...args])).toMatchObject({ exitCode: 2 })
   })
