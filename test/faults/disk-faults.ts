@@ -151,8 +151,9 @@ function slowDown(): () => void {
   }
 }
 
-/** Takes all that is left of the disk, to the last byte. */
-function fill(path: string): void {
+/** Takes all that is left of the disk of a store, to the last byte. */
+function filled(directory: string): Struck {
+  const path = join(dirname(directory), 'ballast')
   const ballast = openSync(path, 'w')
   for (let bytes = 1 << 20; bytes > 0;) {
     try {
@@ -162,6 +163,9 @@ function fill(path: string): void {
     }
   }
   closeSync(ballast)
+  return always(() => {
+    rmSync(path)
+  })
 }
 
 export const DISK_FAULTS: readonly DiskFault[] = [
@@ -192,11 +196,11 @@ export const DISK_FAULTS: readonly DiskFault[] = [
       renameSync(elsewhere, directory)
     })
   }),
+  fault('the disk is full, of the log as well', ALL_WELL, ({ directory }) => Promise.resolve(filled(directory)), { isOnSmallDisk: true }),
   fault('the disk is full', FULL, async ({ directory }) => {
-    const ballast = join(dirname(directory), 'ballast')
-    fill(ballast)
-    return always(() => {
-      rmSync(ballast)
-    })
+    const database = (await loadSqlite()).open(join(directory, 'sessions.db'))
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    database.close()
+    return filled(directory)
   }, { isOnSmallDisk: true }),
 ]
