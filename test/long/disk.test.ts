@@ -35,6 +35,19 @@ it('300 writers that are killed at any moment lose nothing that was acknowledged
   database.close()
 }, 900_000)
 
+it('a log that is taken away again and again, while four processes write, costs nothing that was acknowledged', async () => {
+  const directory = newDirectory()
+  let taken = 0
+  const cleaner = setInterval(() => {
+    for (const ending of [['-wal'], ['-shm'], ['-wal', '-shm']][taken++ % 3] ?? []) rmSync(join(directory, `sessions.db${ending}`), { force: true })
+  }, 200)
+  undo.push(() => clearInterval(cleaner))
+  setTimeout(() => clearInterval(cleaner), 5000)
+  const report = await killWriters(`file:${directory}`, 1, () => 7000)
+  expect(taken).toBeGreaterThan(9)
+  expect(report).toMatchObject({ lost: [], overwritten: 0, torn: 0 })
+}, 60_000)
+
 it('the soak loses nothing: processes killed and stopped at random, for half a minute', () => {
   const args = ['--import', 'tsx', 'soak/main.ts', '--save-path', `file:${newDirectory()}`, '--minutes', '0.6', '--json']
   const report: unknown = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))

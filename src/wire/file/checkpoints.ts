@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { freeBytes } from './directory.js'
 import { PAGE_BYTES } from './room.js'
 import type { Database, Sqlite } from './sqlite.js'
-import { logOf, look } from './store-files.js'
+import { logOf, look, type StoreFiles } from './store-files.js'
 
 /** Each time a page is copied once, however often it is in the log: the longer the log, the less there is to do. */
 const MOST_DUE_BYTES = 32 * 1024 * 1024
@@ -29,13 +29,16 @@ const PATIENCE_MS = 50
  * for each copy: one that stays would keep the last process that closes the store from clearing the log away.
  */
 const THREAD = `
+const { statSync } = require('node:fs')
 const { parentPort, workerData: { library, path, most, patienceMs } } = require('node:worker_threads')
 process.emitWarning = () => undefined
 const module = require(library)
 const Database = module.DatabaseSync ?? module
-parentPort.on('message', () => {
+parentPort.on('message', (log) => {
   let database
   try {
+    // Where it was taken away SQLite would make an empty one, and copy that.
+    if (statSync(path + '-wal').ino !== log) throw new Error('it is another log')
     database = new Database(path)
     database.exec('PRAGMA busy_timeout = ' + patienceMs + '; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
     const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
@@ -63,6 +66,7 @@ export class Checkpoints {
     private readonly sqlite: Sqlite,
     private readonly path: string,
     private readonly database: Database,
+    private readonly files: StoreFiles,
   ) {
     this.bytesSinceLast = this.logBytes
     this.dueBytes = dueBytesOf(path, this.bytesSinceLast)
@@ -80,7 +84,7 @@ export class Checkpoints {
     this.isBusy = true
     try {
       this.worker ??= this.start()
-      this.worker.postMessage('copy')
+      this.worker.postMessage(this.files.logNumber)
     } catch {
       // The system gives no thread more (a container's limit, say).
       this.isBusy = false

@@ -54,12 +54,19 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   if (areOthersWriting(found)) {
     throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
   }
-  if (look(logOf(path)) === undefined || look(indexOf(path)) === undefined) assertUnused(sqlite, path)
+  const [log, index] = [look(logOf(path)), look(indexOf(path))]
+  if (log === undefined || index === undefined) assertUnused(sqlite, path)
   const database = sqlite.open(path)
   try {
     prepare(database, settings)
     checkFormat(database, path)
-    return { database, files: new StoreFiles(path) }
+    const files = new StoreFiles(path)
+    if (log !== undefined && index !== undefined && !files.haveLog(log, index)) {
+      // It was taken away in this moment, and SQLite has made an empty one, which others would take for theirs.
+      rmSync(logOf(path), { force: true })
+      throw lostLog(path)
+    }
+    return { database, files }
   } catch (error) {
     database.close()
     throw error
@@ -80,11 +87,14 @@ function assertUnused(sqlite: Sqlite, path: string): void {
     database.exec('PRAGMA user_version')
   } catch (cause) {
     if (troubleOf(cause) !== 'busy') throw cause
-    throw new LostLogError(`${path} is in use by another process, and its log was taken away. End that process; what it has written is kept`, { cause })
+    throw lostLog(path, cause)
   } finally {
     database.close()
   }
 }
+
+const lostLog = (path: string, cause?: unknown): LostLogError =>
+  new LostLogError(`${path} is in use by another process, and its log was taken away. End that process; what it has written is kept`, { cause })
 
 /** Under another name first: nobody ever finds a file without its tables, and an empty one is a damaged one. */
 function make(sqlite: Sqlite, path: string): void {

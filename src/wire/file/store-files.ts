@@ -24,6 +24,11 @@ export class StoreFiles {
     this.index = statSync(indexOf(path))
   }
 
+  /** Of all files on the disk no other one has it. */
+  get logNumber(): number {
+    return this.log.ino
+  }
+
   /** Whether others find the file, and all of it is there: else writes would be lost, and locks would keep nobody out. */
   get isThere(): boolean {
     const found = look(this.path)
@@ -32,7 +37,11 @@ export class StoreFiles {
 
   /** Whether others find the log that is written here, and its index: else each would write a log of its own. */
   get hasItsLog(): boolean {
-    return isSame(look(logOf(this.path)), this.log) && isSame(look(indexOf(this.path)), this.index)
+    return this.haveLog(look(logOf(this.path)), look(indexOf(this.path)))
+  }
+
+  haveLog(log: Stats | undefined, index: Stats | undefined): boolean {
+    return isSame(log, this.log) && isSame(index, this.index)
   }
 }
 
