@@ -44,14 +44,15 @@ const KEPT_OUT: Oracle = {
   'destroys blindly': UNAVAILABLE,
   renews: UNAVAILABLE,
 }
-/** What was written in the moment of it may be there when the directory is. */
+/** What was written in the moment of it may be there when the directory is; who has looked for the log just before has written nothing. */
+const IN_DOUBT: readonly Verdict[] = ['OUTCOME_UNKNOWN', 'SERVER_UNAVAILABLE']
 const GONE: Oracle = {
   ...KEPT_OUT,
   looks: UNAVAILABLE,
-  changes: ['OUTCOME_UNKNOWN'],
-  touches: ['OUTCOME_UNKNOWN'],
-  destroys: ['OUTCOME_UNKNOWN'],
-  'destroys blindly': ['OUTCOME_UNKNOWN'],
+  changes: IN_DOUBT,
+  touches: IN_DOUBT,
+  destroys: IN_DOUBT,
+  'destroys blindly': IN_DOUBT,
 }
 /** Nothing was done: the store says it of a write alone, and the flight fails that would also have let go of a lock. */
 const REFUSED: readonly Verdict[] = ['SERVER_REFUSED', 'SERVER_UNAVAILABLE']

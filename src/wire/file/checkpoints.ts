@@ -34,11 +34,11 @@ const { parentPort, workerData: { library, path, most, patienceMs } } = require(
 process.emitWarning = () => undefined
 const module = require(library)
 const Database = module.DatabaseSync ?? module
-parentPort.on('message', (log) => {
+parentPort.on('message', (logNumber) => {
   let database
   try {
     // Where it was taken away SQLite would make an empty one, and copy that.
-    if (statSync(path + '-wal').ino !== log) throw new Error('it is another log')
+    if (statSync(path + '-wal').ino !== logNumber) throw new Error('it is another log')
     database = new Database(path)
     database.exec('PRAGMA busy_timeout = ' + patienceMs + '; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
     const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
