@@ -1,4 +1,5 @@
 import type { Cas, Command, Receiver, Reply, Value } from './command.js'
+import { MISSING, OK } from './reply.js'
 
 /**
  * The two flights of a locked cycle whose request meets nobody, with plain values instead of commands and replies.
@@ -124,9 +125,6 @@ export function cycleByFlights(send: (commands: readonly Command[], receiver: Re
     },
   }
 }
-
-const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
-const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
 
 /** The replies for which `started` stands. */
 export function startReplies({ lockCas, value, flags, recordCas, mark }: CycleFound): Reply[] {

@@ -2,7 +2,8 @@
 import { FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
 import { DamagedStoreError, fileIn, LostLogError } from './database-file.js'
-import { isStore, type Items, NO_ROOM } from './items.js'
+import { OUT_OF_MEMORY } from '../reply.js'
+import { isStore, type Items } from './items.js'
 import { isAlive } from './lifetime.js'
 import { answers, type Commands, lost, type Outcome } from './outcome.js'
 import { troubleOf } from './sqlite.js'
@@ -195,7 +196,7 @@ export class FileStore {
     const replies: Reply[] = []
     for (const command of commands) {
       if (!isStore(command) && command.op !== 'get') return new FlightError('not-sent', `The disk of ${this.options.directory} is full`)
-      replies.push(items.read(command, this.options.clock) ?? NO_ROOM)
+      replies.push(items.read(command, this.options.clock) ?? OUT_OF_MEMORY)
     }
     return replies
   }

@@ -1,4 +1,5 @@
 /** The items of a store, and what each command of a flight does to them. */
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, TOO_LARGE } from '../reply.js'
 import type { Cas, Command, Reply, Status } from '../wire.js'
 import { valueBytes } from '../wire.js'
 import { bodySum, DamagedRecordError, headSum, headText } from './checksum.js'
@@ -18,12 +19,6 @@ interface Found {
 /** Versions never repeat, so one is good on every connection. */
 const AS_OF = 0
 const casOf = (version: string): Cas => ({ version, asOf: AS_OF })
-const bare = (status: Status): Reply => ({ status, value: undefined, flags: 0, cas: undefined })
-const OK = bare('ok')
-const MISSING = bare('missing')
-const EXISTS = bare('exists')
-const TOO_LARGE = bare('tooLarge')
-export const NO_ROOM = bare('outOfMemory')
 
 const whole = (status: Status, { value, flags, version }: Found): Reply => ({
   status,
@@ -147,7 +142,7 @@ export class Items {
     if (this.options.room.isTooLarge(command)) return TOO_LARGE
     // A lock, and the end of a session, are small and find room always: else nobody could end one to make some.
     const mustFit = command.value.length > (this.options.isOfProcesses(key) ? MOST_LOCK_BYTES : 0)
-    if (mustFit && !this.options.room.take(command)) return NO_ROOM
+    if (mustFit && !this.options.room.take(command)) return OUT_OF_MEMORY
     const table = this.tableOf(key)
     // A key that is taken is answered without the write lock; with it, the statement that stores finds out.
     if (command.op === 'add' && !this.isLocked && table.isThere.get(key) !== undefined) {

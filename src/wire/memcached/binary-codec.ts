@@ -4,7 +4,8 @@
  */
 import { Server, Utils } from 'memjs'
 import { type Cas, type Command, type Reply, valueBytes } from '../wire.js'
-import { AuthenticationError, EXISTS, MISSING, OUT_OF_MEMORY, ProtocolError, replyOf, TOO_LARGE } from '../socket/codec.js'
+import { AuthenticationError, ProtocolError } from '../socket/codec.js'
+import { EXISTS, MISSING, OUT_OF_MEMORY, replyOf, TOO_LARGE } from '../reply.js'
 import type { Codec, CodecContext } from '../socket/codec.js'
 import type { Flight } from '../socket/flight.js'
 import type { Greeting } from '../socket/greeting.js'

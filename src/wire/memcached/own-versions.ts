@@ -13,7 +13,8 @@
  */
 import { nonceOf, type Random } from '../../system/random.js'
 import { type Command, type Reply, UnsupportedStoreError } from '../wire.js'
-import { EXISTS, MISSING, OUT_OF_MEMORY, ProtocolError, replyOf } from '../socket/codec.js'
+import { ProtocolError } from '../socket/codec.js'
+import { EXISTS, MISSING, OUT_OF_MEMORY, replyOf } from '../reply.js'
 
 /** The least number of 20 digits. No server counts as far, so the digits tell a version of ours. */
 const LEAST = 10n ** 19n

@@ -1,6 +1,7 @@
 /** What the lines say that memcached answers a command with which reads nothing. */
 import type { Reply } from '../wire.js'
-import { EXISTS, MISSING, OK, OUT_OF_MEMORY, ProtocolError, replyOf, TOO_LARGE, wordOf } from '../socket/codec.js'
+import { ProtocolError, wordOf } from '../socket/codec.js'
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, replyOf, TOO_LARGE } from '../reply.js'
 import { casOf } from './version.js'
 
 /**

@@ -1,6 +1,7 @@
 /** One item that is read by the text protocol: who asked for it, and what was found. */
 import type { Cas, Command, Reply } from '../wire.js'
-import { MISSING, ProtocolError, replyOf, wordOf } from '../socket/codec.js'
+import { ProtocolError, wordOf } from '../socket/codec.js'
+import { MISSING, replyOf } from '../reply.js'
 import type { Flight } from '../socket/flight.js'
 import { type Arrived, CR, LF, standsAt, valueIn } from '../socket/arrived.js'
 import type { ItemForm } from './text-items.js'

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Random } from '../../system/random.js'
 import type { Arrived } from '../socket/arrived.js'
 import { valueIn } from '../socket/arrived.js'
-import { replyOf } from '../socket/codec.js'
+import { replyOf } from '../reply.js'
 import type { Reply, Value } from '../wire.js'
 
 const MARK = '~'

@@ -1,5 +1,6 @@
 /** What the answers of Redis mean as replies to commands. */
-import { EXISTS, MISSING, OK, OUT_OF_MEMORY, ProtocolError, replyOf } from '../socket/codec.js'
+import { ProtocolError } from '../socket/codec.js'
+import { EXISTS, MISSING, OK, OUT_OF_MEMORY, replyOf } from '../reply.js'
 import type { Command, Reply } from '../wire.js'
 import { itemIn, readReply } from './item.js'
 import { isOutOfMemory } from './refusals.js'

@@ -1,4 +1,5 @@
 import type { Clock } from '../../system/clock.js'
+import { EXISTS, MISSING, OK } from '../reply.js'
 import { type Command, FlightError, type Quorum, type Receiver, type Reply } from '../wire.js'
 import { contentOf } from './copy.js'
 import { heardIn, type recordIn, type Statement } from './judge.js'
@@ -6,6 +7,8 @@ import { type Answer, Round, type Question } from './round.js'
 import type { Member } from './member.js'
 import type { ReplicaSet, Sorted } from './set.js'
 import { AdviceVersion } from './versions.js'
+
+export { EXISTS, MISSING, OK }
 
 /** One flight of the lock protocol, as it was given to the wire. */
 export interface Errand {
@@ -15,10 +18,6 @@ export interface Errand {
   readonly sorted: Sorted
   readonly receiver: Receiver
 }
-
-export const MISSING: Reply = { status: 'missing', value: undefined, flags: 0, cas: undefined }
-export const OK: Reply = { status: 'ok', value: undefined, flags: 0, cas: undefined }
-export const EXISTS: Reply = { status: 'exists', value: undefined, flags: 0, cas: undefined }
 
 /** Replies by what they answer. */
 export interface Replies {

@@ -6,7 +6,6 @@
 import type { Socket } from 'node:net'
 import type { Credentials } from './address.js'
 import type { Clock } from '../../system/clock.js'
-import type { Cas, Reply, Status, Value } from '../wire.js'
 import type { Flight } from './flight.js'
 import type { Greeting } from './greeting.js'
 
@@ -56,16 +55,3 @@ export interface CodecContext {
 
 /** Makes the codec of one connection. */
 export type MakeCodec = (context: CodecContext) => Codec
-
-/** A reply; every reply is made here, so that they all have one shape. */
-export function replyOf(status: Status, cas: Cas | undefined, value: Value | undefined, flags: number): Reply {
-  return { status, value, flags, cas }
-}
-
-/** Replies of which there is no more to say than their status. They are shared: no reply is ever changed. */
-const bare = (status: Status): Reply => replyOf(status, undefined, undefined, 0)
-export const OK = bare('ok')
-export const EXISTS = bare('exists')
-export const MISSING = bare('missing')
-export const TOO_LARGE = bare('tooLarge')
-export const OUT_OF_MEMORY = bare('outOfMemory')
