@@ -75,7 +75,7 @@ export class Subscription {
 
   async #connect(): Promise<void> {
     const address = await this.#options.locate()
-    const pem = address.tls === undefined ? {} : await readPemFiles(address.tls)
+    const pem = await readPemFiles(address.tls)
     if (this.#channels.size === 0 || this.#socket?.destroyed === false) return
     const { socket, readyEvent } = dial(address, pem)
     this.#socket = socket

@@ -77,11 +77,11 @@ export class Connection {
     { peer, whereabouts, clock, makeCodec, openMs, signal, date }: ConnectionOptions,
     opening: Opening,
   ): Promise<Connection> {
-    const whyLate = (): string => `no answer within ${String(openMs)} ms: ${opening.awaited}`
+    const whyLate = (): Error => new Error(`no answer within ${String(openMs)} ms: ${opening.awaited}`)
     try {
       return await inTime({ clock, limitMs: openMs, whyLate, signal }, async (givenUp) => {
         const server = whereabouts === undefined ? peer.address : await opening.find(whereabouts.locate())
-        const pem = server.tls === undefined ? undefined : await readPemFiles(server.tls)
+        const pem = await readPemFiles(server.tls)
         givenUp.throwIfAborted()
         // Nothing arrives before this function has made the connection of it.
         const receive = (chunk: Buffer): void => connection.#receive(chunk)

@@ -72,11 +72,11 @@ function read(path: string): Promise<Buffer> {
 
 /**
  * Reads the PEM files. They are read again for each connection, so that renewed certificates are used without a
- * restart. It may take for ever: a file may be on a mount that hangs.
+ * restart. It may take for ever: a file may be on a mount that hangs. Without TLS there are none.
  *
  * @throws what reading a file throws.
  */
-export async function readPemFiles({ ca, cert, key }: TlsParameters): Promise<PemFiles> {
+export async function readPemFiles({ ca, cert, key }: Partial<TlsParameters> = {}): Promise<PemFiles> {
   return {
     ...(ca === undefined ? {} : { ca: await read(ca) }),
     ...(cert === undefined ? {} : { cert: await read(cert) }),

@@ -89,7 +89,7 @@ export class OperatorConnection implements Disposable {
       )
     }
     try {
-      const pem = await inTime(toRead(options), async () => (server.tls === undefined ? undefined : readPemFiles(server.tls)))
+      const pem = await inTime(toRead(options), () => readPemFiles(server.tls))
       const { socket, readyEvent } = dial(server, pem)
       const connection = new OperatorConnection(name, socket, options)
       try {
@@ -238,7 +238,7 @@ export class OperatorConnection implements Disposable {
   }
 }
 
-const toRead = ({ clock, silenceMs, signal }: OperatorOptions): Limits => ({ clock, limitMs: silenceMs, signal, whyLate: () => 'its PEM files could not be read yet' })
+const toRead = ({ clock, silenceMs, signal }: OperatorOptions): Limits => ({ clock, limitMs: silenceMs, signal, whyLate: () => new Error('its PEM files could not be read yet') })
 
 const closedByServer = (): Error => new ClosedByServerError('the server closed the connection')
 

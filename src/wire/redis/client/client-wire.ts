@@ -5,6 +5,7 @@ import { systemRandom } from '../../../system/random.js'
 import { NotSupportedError } from '../../../errors.js'
 import { type Leg, legsOf, sendLegs } from '../../legs.js'
 import { problemIn } from '../../socket/framing.js'
+import { inTime } from '../../socket/in-time.js'
 import { hasChanged, partlyRefused, refused, unclear } from '../../socket/server-errors.js'
 import { type Command, failLater, FlightError, promised, type Receiver, type Reply, type Wire } from '../../wire.js'
 import { slotOf } from '../cluster/slot.js'
@@ -39,7 +40,7 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
 
   async function flown(commands: readonly Command[]): Promise<Reply[]> {
     const call = flightCall(commands, versions)
-    const answer = await inTime(async (signal) => {
+    const answer = await called(async (signal) => {
       try {
         return await caller.call(wordsOf(call, true), call.keys[0], signal)
       } catch (error) {
@@ -59,24 +60,18 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
   }
 
   /** @throws {FlightError} */
-  async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const late = new AbortController()
+  async function called<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     let isHandedOver = false
-    const untilLate = new Promise<never>((_, reject) => {
-      late.signal.addEventListener('abort', () => {
-        reject(new FlightError(isHandedOver ? 'unknown' : 'not-sent', isHandedOver ? `No answer by ${caller.library} in time.` : `${caller.library} has no connection.`))
-      })
-    })
-    const timer = clock.setTimer(() => late.abort(), flightMs)
+    const whyLate = (): FlightError =>
+      isHandedOver ? new FlightError('unknown', `No answer by ${caller.library} in time.`) : new FlightError('not-sent', `${caller.library} has no connection.`)
     try {
-      return await Promise.race([untilLate, connected(late.signal).then(() => {
+      return await inTime({ clock, limitMs: flightMs, whyLate }, async (late) => {
+        await connected(late)
         isHandedOver = true
-        return work(late.signal)
-      })])
+        return work(late)
+      })
     } catch (error) {
       throw error instanceof FlightError ? error : failed(error, isHandedOver)
-    } finally {
-      timer.cancel()
     }
   }
 
@@ -96,7 +91,7 @@ export function createClientWire({ caller, clock, flightMs }: ClientWireOptions)
   }
 
   const ask = (...words: readonly (string | number)[]): Promise<PlainReply> =>
-    inTime(async (signal) => plain(await caller.call(words.map(String), undefined, signal)))
+    called(async (signal) => plain(await caller.call(words.map(String), undefined, signal)))
 
   return {
     flight: (route, commands) => promised((told) => send(route, commands, told)),
