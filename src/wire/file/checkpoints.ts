@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { freeBytes } from './directory.js'
 import { PAGE_BYTES } from './room.js'
 import type { Database, Sqlite } from './sqlite.js'
-import { logOf, look, type StoreFiles } from './store-files.js'
+import type { StoreFiles } from './store-files.js'
 
 /** Each time a page is copied once, however often it is in the log: the longer the log, the less there is to do. */
 const MOST_DUE_BYTES = 32 * 1024 * 1024
@@ -64,12 +64,11 @@ export class Checkpoints {
   /** @param database an open one, for when the event loop's own thread has to do it. */
   constructor(
     private readonly sqlite: Sqlite,
-    private readonly path: string,
     private readonly database: Database,
     private readonly files: StoreFiles,
   ) {
-    this.bytesSinceLast = this.logBytes
-    this.dueBytes = dueBytesOf(path, this.bytesSinceLast)
+    this.bytesSinceLast = files.logBytes
+    this.dueBytes = dueBytesOf(files)
   }
 
   /** After each transaction that wrote: about how much it added to the log. Throws nothing: what was written is written. */
@@ -96,10 +95,10 @@ export class Checkpoints {
   shorten(): boolean | 'busy' {
     if (this.isBusy) return 'busy'
     const nowMs = performance.now()
-    const before = this.logBytes
+    const before = this.files.logBytes
     if (before === 0 || nowMs - this.failedAtMs < NEXT_TRY_MS) return false
     this.copyHere()
-    const isShorter = this.logBytes < before
+    const isShorter = this.files.logBytes < before
     if (!isShorter) this.failedAtMs = nowMs
     return isShorter
   }
@@ -121,10 +120,6 @@ export class Checkpoints {
     }
   }
 
-  private get logBytes(): number {
-    return look(logOf(this.path))?.size ?? 0
-  }
-
   close(): void {
     const { worker } = this
     this.worker = undefined
@@ -136,7 +131,7 @@ export class Checkpoints {
       eval: true,
       execArgv: [],
       env: {},
-      workerData: { library: this.sqlite.library, path: this.path, most: (MOST_DUES * this.dueBytes) / PAGE_BYTES, patienceMs: PATIENCE_MS },
+      workerData: { library: this.sqlite.library, path: this.files.path, most: (MOST_DUES * this.dueBytes) / PAGE_BYTES, patienceMs: PATIENCE_MS },
     })
     worker.on('message', () => {
       this.isBusy = false
@@ -156,7 +151,7 @@ export class Checkpoints {
 }
 
 /** After how much the log is copied: less on a small disk. */
-function dueBytesOf(path: string, logBytes: number): number {
+function dueBytesOf({ path, logBytes }: StoreFiles): number {
   const share = (freeBytes(dirname(path)) + logBytes) * SHARE_OF_DISK
   return Math.min(Math.max(share, LEAST_DUE_BYTES), MOST_DUE_BYTES)
 }

@@ -1,6 +1,6 @@
 /** One open file: its statements, and transactions that are carried out whole or not at all. */
 import { Checkpoints } from './checkpoints.js'
-import { fileIn, openFile } from './database-file.js'
+import { openFile } from './database-file.js'
 import { Items } from './items.js'
 import { PAGE_BYTES, Room } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
@@ -38,7 +38,8 @@ export class Connection {
   private readonly claim: Statement<unknown>
   private readonly looking: NodeJS.Timeout
   private lookedAtMs = performance.now()
-  private isClosed = false
+  /** It closes itself where its log was taken away. */
+  isOpen = true
 
   /** Errors as of `openFile`. */
   constructor(options: ConnectionOptions, mayMake: boolean) {
@@ -47,7 +48,7 @@ export class Connection {
     this.database = database
     this.files = files
     try {
-      this.checkpoints = new Checkpoints(sqlite, fileIn(directory), database, files)
+      this.checkpoints = new Checkpoints(sqlite, database, files)
       this.room = new Room(database, settings.maxMiB === undefined ? undefined : settings.maxMiB * 1024 * 1024)
       this.items = new Items({ database, room: this.room, nextVersion, isOfProcesses })
       this.beginReading = database.prepare('BEGIN')
@@ -119,7 +120,7 @@ export class Connection {
    */
   hasItsLog(): boolean {
     const nowMs = performance.now()
-    if (this.isClosed || nowMs - this.lookedAtMs < LOOK_MS) return !this.isClosed
+    if (!this.isOpen || nowMs - this.lookedAtMs < LOOK_MS) return this.isOpen
     this.lookedAtMs = nowMs
     if (this.files.hasItsLog) return true
     this.checkpoints.copyHere()
@@ -133,7 +134,7 @@ export class Connection {
   }
 
   close(): void {
-    this.isClosed = true
+    this.isOpen = false
     clearInterval(this.looking)
     this.checkpoints.close()
     this.database.close()

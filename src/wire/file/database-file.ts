@@ -55,13 +55,14 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
     throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
   }
   const [log, index] = [look(logOf(path)), look(indexOf(path))]
-  if (log === undefined || index === undefined) assertUnused(sqlite, path)
+  const isInUse = log !== undefined && index !== undefined
+  if (!isInUse) assertUnused(sqlite, path)
   const database = sqlite.open(path)
   try {
     prepare(database, settings)
     checkFormat(database, path)
     const files = new StoreFiles(path)
-    if (log !== undefined && index !== undefined && !files.haveLog(log, index)) {
+    if (isInUse && !files.haveLog(log, index)) {
       // It was taken away in this moment, and SQLite has made an empty one, which others would take for theirs.
       rmSync(logOf(path), { force: true })
       throw lostLog(path)
@@ -115,7 +116,7 @@ function make(sqlite: Sqlite, path: string): void {
     }
     place(draft, path)
   } finally {
-    for (const ending of ['', '-wal', '-shm']) rmSync(draft + ending, { force: true })
+    for (const one of [draft, logOf(draft), indexOf(draft)]) rmSync(one, { force: true })
   }
 }
 

@@ -2,10 +2,9 @@
 import { FlightError, type Reply, UnsupportedStoreError } from '../wire.js'
 import { Connection, type ConnectionOptions, UncertainCommit } from './connection.js'
 import { DamagedStoreError, fileIn, LostLogError } from './database-file.js'
-import { OUT_OF_MEMORY } from '../reply.js'
-import { isStore, type Items } from './items.js'
+import type { Items } from './items.js'
 import { isAlive } from './lifetime.js'
-import { answers, type Commands, lost, type Outcome } from './outcome.js'
+import { answers, answersOfFull, type Commands, lost, type Outcome } from './outcome.js'
 import { troubleOf } from './sqlite.js'
 import type { Instant, StoreClock } from './store-clock.js'
 import { headOf, isWhole } from './table.js'
@@ -30,7 +29,10 @@ export interface KeyPage {
 }
 
 /** So long others have to let a log go that was taken away; and two processes that open the store at once keep each other out for a moment. */
-const PATIENCE_MS = 1500
+const LET_GO_MS = 1500
+
+/** When the write lock is taken. */
+type TakeLock = 'at once' | 'at the first change'
 
 /** Everything here is done at once, on the thread of the event loop, and waits for nobody. */
 export class FileStore {
@@ -116,7 +118,7 @@ export class FileStore {
   }
 
   get isOpen(): boolean {
-    return this.connection !== undefined
+    return this.connection?.isOpen === true
   }
 
   close(): void {
@@ -162,8 +164,7 @@ export class FileStore {
     return flights.flatMap((commands) => this.run([commands]))
   }
 
-  /** @param takeLock when the write lock is taken. */
-  private write(connection: Connection, flights: readonly Commands[], takeLock: 'at once' | 'at the first change'): Outcome[] {
+  private write(connection: Connection, flights: readonly Commands[], takeLock: TakeLock): Outcome[] {
     const { items, room } = connection
     try {
       const work = (): Reply[][] => {
@@ -179,26 +180,22 @@ export class FileStore {
       return outcomes === 'busy' ? flights.map(() => 'busy') : outcomes
     } catch (error) {
       const trouble = troubleOf(error)
-      const room = trouble === 'full' && connection.makeRoom()
-      if (room === 'busy') return flights.map(() => 'busy')
-      if (room) return this.write(connection, flights, takeLock)
-      // Nothing of any of them was done, and one that is small, or only frees something, may still find room.
-      if (trouble === 'full' && flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands], 'at once'))
-      if (trouble === 'full') return flights.map((commands) => this.withoutRoom(items, commands))
+      if (trouble === 'full') return this.withoutRoom(connection, flights, takeLock)
       if (flights.length > 1 && trouble === 'damaged') return this.oneByOne(flights, error)
       const outcome = error instanceof UncertainCommit ? this.failure(error.cause, 'unknown') : this.failure(error)
       return flights.map(() => outcome)
     }
   }
 
-  /** The disk is full, and nothing was changed: what only asks is answered, and what would store is refused. */
-  private withoutRoom(items: Items, commands: Commands): Outcome {
-    const replies: Reply[] = []
-    for (const command of commands) {
-      if (!isStore(command) && command.op !== 'get') return new FlightError('not-sent', `The disk of ${this.options.directory} is full`)
-      replies.push(items.read(command, this.options.clock) ?? OUT_OF_MEMORY)
-    }
-    return replies
+  /** The disk is full, and nothing of any of them was done. */
+  private withoutRoom(connection: Connection, flights: readonly Commands[], takeLock: TakeLock): Outcome[] {
+    const isShorter = connection.makeRoom()
+    if (isShorter === 'busy') return flights.map(() => 'busy')
+    if (isShorter) return this.write(connection, flights, takeLock)
+    // One that is small, or only frees something, may still find room.
+    if (flights.length > 1) return flights.flatMap((commands) => this.write(connection, [commands], 'at once'))
+    const { directory, clock } = this.options
+    return flights.map((commands) => answersOfFull(connection.items, commands, clock) ?? new FlightError('not-sent', `The disk of ${directory} is full`))
   }
 
   private guarded<T>(work: (connection: Connection) => T): T {
@@ -233,7 +230,7 @@ export class FileStore {
     if (trouble === 'busy' && outcome === 'not-sent') return 'busy'
     if (error instanceof LostLogError) {
       this.lostSinceMs ??= performance.now()
-      if (performance.now() - this.lostSinceMs < PATIENCE_MS) return 'busy'
+      if (performance.now() - this.lostSinceMs < LET_GO_MS) return 'busy'
     }
     // Looked at anew by the next flight: it may have been mended by then, and what SQLite keeps of it in memory is stale.
     this.close()

@@ -1,5 +1,4 @@
 /** A store on disk, as its operators see it. */
-import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bytes } from '../../system/format.js'
 import type { OpenOptions } from '../open-options.js'
@@ -13,6 +12,7 @@ import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
 import { loadSqlite } from './sqlite.js'
 import { storeClock } from './store-clock.js'
+import { logOf, sizeOf } from './store-files.js'
 
 export function operateFile(settings: FileStoreSettings, options: OperateOptions): OperatedStore {
   const node = new OperatedFile(settings, options)
@@ -127,7 +127,7 @@ class OperatedFile implements OperatedNode {
     const pages = (name: string): number => Number(textOf(store.ask(`PRAGMA ${name}`)[0]))
     return {
       fileBytes: sizeOf(file),
-      logBytes: sizeOf(`${file}-wal`),
+      logBytes: sizeOf(logOf(file)),
       usedBytes: (pages('page_count') - pages('freelist_count')) * PAGE_BYTES,
       freeDiskBytes: freeBytes(this.name),
     }
@@ -200,5 +200,3 @@ const damaged = (what: string): Finding => ({
 
 /** The one column of a row. */
 const textOf = (row: unknown): string => (typeof row === 'object' && row !== null ? String(Object.values(row)[0]) : '')
-
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0

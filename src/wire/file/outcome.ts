@@ -1,6 +1,7 @@
 /** What becomes of the flights of a turn. */
 import { type Command, FlightError, type Reply } from '../wire.js'
-import type { Items } from './items.js'
+import { OUT_OF_MEMORY } from '../reply.js'
+import { isStore, type Items } from './items.js'
 import type { StoreClock } from './store-clock.js'
 
 export type Commands = readonly Command[]
@@ -16,6 +17,12 @@ export function answers(items: Items, commands: Commands, clock: StoreClock): Re
     replies.push(reply)
   }
   return replies
+}
+
+/** The replies of a flight where the disk is full: what would store is refused. Undefined of one that would change anything else. */
+export function answersOfFull(items: Items, commands: Commands, clock: StoreClock): Reply[] | undefined {
+  if (!commands.every((command) => isStore(command) || command.op === 'get')) return undefined
+  return commands.map((command) => items.read(command, clock) ?? OUT_OF_MEMORY)
 }
 
 /** What was done may be lost, for a reason. Who has only read has changed nothing. */

@@ -6,6 +6,9 @@ export const LEAST_BYTES = 512
 
 export const look = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false })
 
+/** 0: there is no such file. */
+export const sizeOf = (path: string): number => look(path)?.size ?? 0
+
 export const logOf = (path: string): string => `${path}-wal`
 export const indexOf = (path: string): string => `${path}-shm`
 
@@ -18,7 +21,7 @@ export class StoreFiles {
   private readonly index: Identity
 
   /** Of a store that was read: SQLite has made its log by then. */
-  constructor(private readonly path: string) {
+  constructor(readonly path: string) {
     this.file = statSync(path)
     this.log = statSync(logOf(path))
     this.index = statSync(indexOf(path))
@@ -27,6 +30,10 @@ export class StoreFiles {
   /** Of all files on the disk no other one has it. */
   get logNumber(): number {
     return this.log.ino
+  }
+
+  get logBytes(): number {
+    return sizeOf(logOf(this.path))
   }
 
   /** Whether others find the file, and all of it is there: else writes would be lost, and locks would keep nobody out. */
