@@ -1,12 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
-import { alias, BUILT } from './vitest.config.js'
+import { alias, BUILT, testsThatSay } from './vitest.config.js'
 
 /** Those of which `npm test` plays the first rows alone: they say so by one of these. */
 const SAY_SO = /\/support\/matrix\.js'|\bitConformsToo\b|\bEXPRESSES\b/
-const MATRICES = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .map((name) => `test/${name}`)
-  .filter((name) => name.endsWith('.test.ts') && SAY_SO.test(readFileSync(name, 'utf8')))
+const MATRICES = testsThatSay(SAY_SO)
 
 const project = (name: string, groupOrder: number, include: string[], options: object) => ({
   resolve: { alias },

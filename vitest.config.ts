@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
@@ -20,14 +21,22 @@ export const alias = [
   { find: /^@\//, replacement: source('./examples/next-route/') },
 ]
 
+/** The tests whose text says something, as paths. */
+export const testsThatSay = (what: RegExp): string[] =>
+  readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .map((name) => `test/${name}`)
+    .filter((name) => name.endsWith('.test.ts') && what.test(readFileSync(name, 'utf8')))
+
 // Files in a process of their own. The others share one, and the modules it has loaded, which saves a third of the work: they
 // leave nothing behind.
 const APART = [
   // They weigh the memory of their process.
-  'fuzz/codecs', 'session/records/compression', 'wire/memcached-memory',
-  // They put modules into the place of ours, and load ours a second time.
-  'cli/another-store', 'two-copies',
-].map((name) => `test/${name}.test.ts`)
+  ...['fuzz/codecs', 'session/records/compression', 'wire/memcached-memory'].map((name) => `test/${name}.test.ts`),
+  // It loads our modules a second time.
+  'test/two-copies.test.ts',
+  // They put modules into the place of ours, or of Node's: others would find those, and they what others have loaded.
+  ...testsThatSay(/\bvi\.(mock|doMock)\(/),
+]
 
 /** Programs that were built already: the bundles of the simulations, and the inspector's page. Vite would read each of them once more. */
 export const BUILT = [/\/\.cache\/simulation-/, /\/page-files\.js$/]
