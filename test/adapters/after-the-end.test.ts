@@ -23,6 +23,18 @@ async function told(work: () => unknown): Promise<unknown> {
   }
 }
 
+/** A visit that is over, and its session object, which somebody has kept. */
+async function visitedFastify(kind: (typeof fastifySite.KINDS)[number]) {
+  let kept: fastifySite.Visit | undefined
+  const site = await fastifySite.Site.start(kind, (app) => {
+    app.get('/it', (request, reply) => ((kept = fastifySite.visit(request)), reply.send({})))
+  })
+  const visitor = await site.visitor()
+  await visitor.get('/it')
+  if (kept === undefined) throw new Error('nobody came')
+  return { site, kept, sid: visitor.sid, stored: await site.stored(visitor.sid) }
+}
+
 describe('after the end of a response', () => {
   it('koa: a change and a commit are refused, and what another has stored stays', async () => {
     let kept: koaSite.Visit | undefined
@@ -39,21 +51,16 @@ describe('after the end of a response', () => {
   })
 
   it.each(fastifySite.KINDS)('fastify, %s: a save is refused, and what another has stored stays', async (kind) => {
-    let kept: fastifySite.Visit | undefined
-    const site = await fastifySite.Site.start(kind, (app) => {
-      app.get('/it', (request, reply) => ((kept = fastifySite.visit(request)), reply.send({})))
-    })
-    const visitor = await site.visitor()
-    await visitor.get('/it')
-    const stored = await site.stored(visitor.sid)
+    const { site, kept, sid, stored } = await visitedFastify(kind)
     const change = async (): Promise<void> => {
-      Object.assign(kept ?? {}, { n: 1 })
-      await kept?.save()
+      Object.assign(kept, { n: 1 })
+      await kept.save()
     }
     expect(await told(change)).toBe('LATCHKEY_READ_ONLY')
-    expect(await site.stored(visitor.sid)).toEqual(stored)
+    expect(await site.stored(sid)).toEqual(stored)
     expect(site.manager.stats()).toMatchObject({ held: 0, waiting: 0 })
   })
+
   it('express: a change alone is dropped, and is no error', async () => {
     let kept: expressSite.Visit | undefined
     const site = await expressSite.Site.start((app) => app.get('/it', (req, res) => ((kept = expressSite.visit(req)), void res.json({}))))
@@ -68,14 +75,8 @@ describe('after the end of a response', () => {
     ['with @fastify/session', 'ok'],
     ['without @fastify/session', 'LATCHKEY_READ_ONLY'],
   ] as const)('fastify, %s: a change alone, %s', async (kind, outcome) => {
-    let kept: fastifySite.Visit | undefined
-    const site = await fastifySite.Site.start(kind, (app) => {
-      app.get('/it', (request, reply) => ((kept = fastifySite.visit(request)), reply.send({})))
-    })
-    const visitor = await site.visitor()
-    await visitor.get('/it')
-    const stored = await site.stored(visitor.sid)
-    expect(await told(() => Object.assign(kept ?? {}, { n: 1 }))).toBe(outcome)
-    expect(await site.stored(visitor.sid)).toEqual(stored)
+    const { site, kept, sid, stored } = await visitedFastify(kind)
+    expect(await told(() => Object.assign(kept, { n: 1 }))).toBe(outcome)
+    expect(await site.stored(sid)).toEqual(stored)
   })
 })

@@ -1,23 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setMaxListeners } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { SessionManager, type SessionManagerOptions } from 'latchkey'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
+import { undoneAfterEach } from '../support/undo.js'
 import { jsonOf, latchkey } from './tool.js'
 
-const undo: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const one of undo.splice(0).reverse()) await one()
-})
+const { undo, newDirectory } = undoneAfterEach()
 
-function onDisk(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'latchkey-copy-'))
-  undo.push(() => rmSync(directory, { recursive: true, force: true }))
-  return `file:${directory}`
-}
+const onDisk = (): string => `file:${newDirectory()}`
 
 async function onServer(): Promise<string> {
   const server = await MemcachedServer.start()

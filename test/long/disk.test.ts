@@ -1,28 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
 import { createFileWire } from '../../src/wire/file/file-wire.js'
 import { loadSqlite } from '../../src/wire/file/sqlite.js'
 import { killWriters } from '../support/disk-writers.js'
 import { SessionProcess } from '../support/session-process.js'
+import { undoneAfterEach } from '../support/undo.js'
 
 /** A store on disk: killed writers, stopped holders, full disks, and clearing under load. */
 
-const undo: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const one of undo.splice(0).reverse()) await one()
-})
-
-function newDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'latchkey-disk-'))
-  undo.push(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+const { undo, newDirectory } = undoneAfterEach()
 
 it('300 writers that are killed at any moment lose nothing that was acknowledged, and tear nothing', async () => {
   const directory = newDirectory()
@@ -42,6 +33,7 @@ it('a log that is taken away again and again, while four processes write, costs 
     for (const ending of [['-wal'], ['-shm'], ['-wal', '-shm']][taken++ % 3] ?? []) rmSync(join(directory, `sessions.db${ending}`), { force: true })
   }, 200)
   undo.push(() => clearInterval(cleaner))
+  // Before the writers are killed: who is killed before its next look at the log may lose what it wrote.
   setTimeout(() => clearInterval(cleaner), 5000)
   const report = await killWriters(`file:${directory}`, 1, () => 7000)
   expect(taken).toBeGreaterThan(9)

@@ -1,9 +1,8 @@
 /** SQLite's log beside the file of a store on disk: taken away, longer than the disk, or copied by no thread. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { SessionManager } from '../../src/index.js'
 import { systemClock } from '../../src/system/clock.js'
 import { FlightQueue } from '../../src/wire/file/flight-queue.js'
@@ -11,17 +10,9 @@ import { createFileWire } from '../../src/wire/file/file-wire.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { DiskGround } from '../faults/disk-ground.js'
 import { type Counted, SessionProcess } from '../support/session-process.js'
+import { undoneAfterEach } from '../support/undo.js'
 
-const undo: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const one of undo.splice(0).reverse()) await one()
-})
-
-function newDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'latchkey-log-'))
-  undo.push(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+const { undo, newDirectory } = undoneAfterEach()
 
 async function processAt(directory: string): Promise<SessionProcess> {
   const process = await SessionProcess.start({ savePath: `file:${directory}`, waitMs: 20_000 })
@@ -70,6 +61,7 @@ describe('a log that is taken away while it is used', () => {
     const dying = await processAt(directory)
     await dying.call({ do: 'count', ids: ['sid'], holdMs: 0, times: 10, atOnce: 1 })
     takeAway(directory, LOG)
+    // Longer than a process with requests goes without a look at its log.
     await new Promise((resolve) => setTimeout(resolve, 100))
     await dying.call({ do: 'count', ids: ['sid'], holdMs: 0, times: 10, atOnce: 1 })
     await dying.kill()

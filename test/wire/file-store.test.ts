@@ -1,7 +1,6 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { SessionManager } from '../../src/index.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { casOf, expectMissing, expectStored, run, stored, text } from '../../src/testing/wire-conformance/subject.js'
@@ -11,18 +10,10 @@ import { loadSqlite } from '../../src/wire/file/sqlite.js'
 import type { Instant } from '../../src/wire/file/store-clock.js'
 import { systemClock } from '../../src/system/clock.js'
 import { killWriters } from '../support/disk-writers.js'
+import { undoneAfterEach } from '../support/undo.js'
 
 const SETTINGS = { survives: 'process', maxMiB: undefined, gcSec: 0 } as const
-const undo: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const one of undo.splice(0).reverse()) await one()
-})
-
-function newDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'latchkey-file-'))
-  undo.push(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+const { undo, newDirectory } = undoneAfterEach()
 
 function wireTo(directory: string, more: Partial<Parameters<typeof createFileWire>[0]> = {}): FileWire {
   const wire = createFileWire({ settings: { ...SETTINGS, directory }, clock: systemClock, flightMs: 2000, ...more })
