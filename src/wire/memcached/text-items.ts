@@ -86,6 +86,6 @@ export const MG_ITEMS: ItemForm = {
     return placed(flags, version, valueAt, valueEnd)
   },
   // The key is said from memcached 1.6.18 on.
-  isNone: (key, line) => line === NONE || (line.startsWith(NONE) && line.slice(NONE.length) === KEY + key),
+  isNone: (key, line) => line === NONE || line === NONE + KEY + key,
   endsAll: false,
 }

@@ -27,7 +27,7 @@ const MUTANTS: readonly Mutant[] = [
   one('the word before the version', `!standsAt(text, flagsEnd, VERSION)`, `text.length < versionAt`),
   one('the flags of an item', `flags >= 0 && valueEnd`, `valueEnd`),
   one('what is said behind the version', ` ?? versionIn(arrived, versionAt, text.indexOf(' ', versionAt))`, ``),
-  one('the key that a line says is not there', `line.slice(NONE.length) === KEY + key`, `line.length > NONE.length`),
+  one('the key that a line says is not there', `line === NONE + KEY + key`, `line.startsWith(NONE)`),
   one('the end of a value', `if (bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) throw`, `if (bytes.length < valueEnd) throw`),
   one('digits of a number', `if (to - from > MOST_DIGITS || !areDigits(bytes, from, to)) return NaN`, ``),
   one('digits of a version', `return to - from > MOST_VERSION_DIGITS || !areDigits(bytes, from, to) ? undefined : text.slice(from, to)`, `return text.slice(from, to)`),
