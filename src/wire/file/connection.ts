@@ -37,7 +37,8 @@ export class Connection {
   private readonly rollback: Statement<unknown>
   private readonly claim: Statement<unknown>
   private readonly looking: NodeJS.Timeout
-  private lookedAtMs = performance.now()
+  /** Never at first: what was found as it was opened may have been taken away by now. */
+  private lookedAtMs = -Infinity
   /** It closes itself where its log was taken away. */
   isOpen = true
 
