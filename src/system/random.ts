@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { openSync, readSync } from 'node:fs'
 import * as v8 from 'node:v8'
+import { Nonce, NonceOfTurn } from './nonce.js'
 
 /** The source of randomness. It is injected, so that a simulation can replay a run from its seed. */
 export interface Random {
@@ -14,47 +15,8 @@ export interface Random {
   nonce?(): Nonce
 }
 
-const NONCE_BYTES = 20
-
-/** Used again for each nonce: a buffer around a small array would make V8 move the array out of its heap, which takes half a microsecond. */
-const drawn = Buffer.allocUnsafeSlow(NONCE_BYTES)
-
-/**
- * Gives out names that nobody else has, made of random bytes drawn once and a count. The names can be guessed from each
- * other, so they are no secrets: do not use them as session ids or IVs.
- *
- * A nonce serves one turn of the event loop only. Otherwise the two copies of a process that is resumed twice from one
- * snapshot would give the same names to different things.
- */
-export class Nonce {
-  private readonly text: string
-  private readonly bits: number
-  private count = 0
-
-  constructor(random: Pick<Random, 'bytes'>) {
-    drawn.set(random.bytes(NONCE_BYTES))
-    this.text = drawn.toString('hex', 0, NONCE_BYTES - 4)
-    this.bits = drawn.readUInt32BE(NONCE_BYTES - 4)
-  }
-
-  /** A new name of lower-case letters, digits and `-`. */
-  name(): string {
-    return `${this.text}-${String(++this.count)}`
-  }
-
-  /** A new number of 64 bits. */
-  wide(): bigint {
-    return BigInt.asUintN(64, BigInt(`0x${this.text.slice(0, 16)}`) + BigInt(++this.count))
-  }
-
-  /** A new number of 32 bits. */
-  number(): number {
-    return (this.bits + ++this.count) >>> 0
-  }
-}
-
 /** The nonce of this turn. */
-export const nonceOf = (random: Random): Nonce => random.nonce?.() ?? new Nonce(random)
+export const nonceOf = (random: Random): Nonce => random.nonce?.() ?? new Nonce((count) => random.bytes(count))
 
 const POOL_BYTES = 8192
 
@@ -74,7 +36,7 @@ export class SystemRandom implements Random {
   private readonly pool = Buffer.allocUnsafeSlow(POOL_BYTES)
   private readonly read = Buffer.allocUnsafeSlow(READ_BYTES)
   private used = POOL_BYTES
-  private ofThisTurn: Nonce | undefined
+  private readonly ofTurn = new NonceOfTurn((count) => this.bytes(count))
 
   constructor(
     private readonly fillPool: (pool: Buffer) => unknown = randomFillSync,
@@ -94,15 +56,7 @@ export class SystemRandom implements Random {
 
   /** Reads the kernel once for all names of a turn: where system calls are slow, a read takes several microseconds. */
   nonce(): Nonce {
-    if (this.ofThisTurn === undefined) {
-      this.ofThisTurn = new Nonce(this)
-      setImmediate(this.endTurn)
-    }
-    return this.ofThisTurn
-  }
-
-  private readonly endTurn = (): void => {
-    this.ofThisTurn = undefined
+    return this.ofTurn.get()
   }
 
   private draw(drawn: Uint8Array, at: number, count: number): void {
