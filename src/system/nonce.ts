@@ -88,7 +88,11 @@ export class NonceOfTurn {
 
   private readonly endTurn = (): void => {
     this.current = undefined
-    this.ahead = new Nonce(this.draw)
-    this.aheadMs = this.wallMs()
+    try {
+      this.ahead = new Nonce(this.draw)
+      this.aheadMs = this.wallMs()
+    } catch {
+      // The request that needs a nonce draws it by itself, and is told. Thrown here, it would end the process.
+    }
   }
 }

@@ -84,6 +84,20 @@ describe('the nonce of a turn', () => {
     expect(process.drawingOf()).toBe(verdict === 'serves' ? 2 : 3)
   })
 
+  it('is drawn by who needs it where it could not be drawn ahead', async () => {
+    let isBroken = false
+    const nonce = new NonceOfTurn((count) => {
+      if (isBroken) throw new Error('no randomness')
+      return new Uint8Array(count)
+    })
+    nonce.get()
+    isBroken = true
+    await endOfTurn()
+    expect(() => nonce.get()).toThrow('no randomness')
+    isBroken = false
+    expect(nonce.get().name()).toMatch(/^0{32}-1$/)
+  })
+
   it('is not the same in two processes that are resumed from one snapshot, however the first had worked', async () => {
     const names = await Promise.all(
       [100, 200].map(async (kernel) => {
