@@ -49,6 +49,8 @@ export class HeldText<S extends object, Failure = unknown> {
   firstRead: 'to come' | 'failed' | 'done' = 'to come'
   /** The id under which a copy was found that regenerate() left behind: the session goes on under another one. */
   retiredSid: string | undefined
+  /** What was read last, before the framework made an object of its own of it. */
+  origin: S | null = null
 
   constructor(
     protected readonly manager: SessionManager,
@@ -342,7 +344,7 @@ export class HeldText<S extends object, Failure = unknown> {
   }
 
   protected decoded(sid: string, text: string): S | null {
-    return text === '' ? null : (this.form.decode(sid, text) ?? null)
+    return (this.origin = text === '' ? null : (this.form.decode(sid, text) ?? null))
   }
 
   private async lockAsKnown(sid: string): Promise<LockedRecord> {

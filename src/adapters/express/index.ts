@@ -65,7 +65,7 @@ export interface LatchkeyMiddleware {
 export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   checkOptions(options)
   const { manager, label = labelOf, clientGoneMs, readOnly, ...rest } = options
-  const genid = checkedIds({ name: 'genid', make: rest.genid }, () => manager.createSid())
+  const genid = checkedIds('genid', rest.genid, () => manager.createSid())
   const php = sharedCookieOf(manager)
   const unsigned = php === undefined ? undefined : new UnsignedCookie(php)
   const { secret } = rest

@@ -20,14 +20,14 @@ type Done = (error?: Error) => void
  * One request, from its first sight of the session to the end of its response: the session is there before the
  * handler runs, and decided before anything of the response leaves.
  */
-class LifeCycle {
+class LifeCycle<Session extends LivingSession> {
   /** An error is answered in place of what was to be sent, as the session was not stored. */
   private isRefused = false
   private sends = 0
   private deciding: Promise<void> = Promise.resolve()
 
   constructor(
-    private readonly session: LivingSession,
+    readonly session: Session,
     private readonly reply: FastifyReply,
   ) {
     const { raw } = reply
@@ -43,9 +43,7 @@ class LifeCycle {
       this.tellRetry(error)
       done(errorOf(error))
     }
-    this.open().then(() => {
-      go()
-    }, go)
+    this.open().then(go, go)
   }
 
   private async open(): Promise<void> {
@@ -65,9 +63,7 @@ class LifeCycle {
       Reflect.deleteProperty(this.reply, 'sent')
       this.answer(payload, error, done)
     }
-    this.decide().then(() => {
-      go()
-    }, go)
+    this.decide().then(go, go)
   }
 
   /** Of several responses one after the other; but one that says that the session was not stored is left as it is. */
@@ -114,15 +110,14 @@ export function playLives<Session extends LivingSession>(
   app: FastifyInstance,
   begin: (request: FastifyRequest, reply: FastifyReply) => Session,
 ): (request: object) => Session | undefined {
-  const served = new WeakMap<object, { readonly session: Session; readonly cycle: LifeCycle }>()
+  const served = new WeakMap<object, LifeCycle<Session>>()
   app.addHook('onRequest', (request, reply, done) => {
-    const session = begin(request, reply)
-    const cycle = new LifeCycle(session, reply)
-    served.set(request, { session, cycle })
+    const cycle = new LifeCycle(begin(request, reply), reply)
+    served.set(request, cycle)
     cycle.onRequest(done)
   })
   app.addHook('onSend', (request, _reply, payload, done) => {
-    const cycle = served.get(request)?.cycle
+    const cycle = served.get(request)
     if (cycle === undefined) done()
     else cycle.onSend(payload, done)
   })

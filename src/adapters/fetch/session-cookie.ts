@@ -32,10 +32,6 @@ export class FetchCookie implements OwnCookie {
     return form.secrets.map((secret) => unsign(value, secret)).find((id) => id !== false)
   }
 
-  get isSent(): boolean {
-    return this.value !== undefined
-  }
-
   isAsSetFor(id: string): boolean {
     return this.value === this.signed(id)
   }
@@ -45,7 +41,7 @@ export class FetchCookie implements OwnCookie {
   }
 
   clear(): void {
-    this.header = this.serialized('', 0)
+    if (this.value !== undefined) this.header = this.serialized('', 0)
   }
 
   private serialized(value: string, maxAge: number | undefined): string {

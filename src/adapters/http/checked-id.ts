@@ -1,19 +1,14 @@
 import { MisuseError } from '../../errors.js'
 
-/** The application's function that makes session ids, under its option's `name`, if there is one. */
-export interface IdMaker<Args extends unknown[]> {
-  readonly name: string
-  readonly make: ((...args: Args) => string) | undefined
-}
-
 /**
- * The function, or `createSid`: the ids that frameworks make by themselves come from the process's memory, and a process
- * that is resumed twice from a snapshot makes the same ones again.
+ * The application's function that makes session ids, given as the option `name`, or `createSid`: the ids that frameworks make
+ * by themselves come from the process's memory, and a process that is resumed twice from a snapshot makes the same ones again.
  * It throws LATCHKEY_MISUSE where it returns no string: a promise, say, which a framework would answer with and never
  * store a session under. What is no function the framework refuses by itself.
  */
 export function checkedIds<Args extends unknown[]>(
-  { name, make: given }: IdMaker<Args>,
+  name: string,
+  given: ((...args: Args) => string) | undefined,
   createSid: () => string,
 ): (...args: Args) => string {
   const make = given ?? createSid

@@ -11,9 +11,6 @@ import type { CookieSession } from './session-record.js'
  * of, each call is by itself (BareSessions).
  */
 export class HeldSession<S extends CookieSession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
-  /** What was read last, before the framework made an object of its own of it. */
-  origin: Loaded | null = null
-
   constructor(
     manager: SessionManager,
     private readonly bare: BareSessions<S, Loaded>,
@@ -81,13 +78,13 @@ export class HeldSession<S extends CookieSession, Loaded extends S = S> extends 
     await this.write(sid, record.withCookie(sid, this.textOf(sid), session), lifetimeSec, isLast)
   }
 
-  private isAnother(sid: string): boolean {
+  /** Whether it is another session than the one that is held. */
+  isAnother(sid: string): boolean {
     return this.sid !== undefined && this.sid !== sid
   }
 
   protected override decoded(sid: string, text: string): Loaded | null {
     const session = super.decoded(sid, text)
-    this.origin = session
     return session && ownAll(session)
   }
 }

@@ -33,19 +33,17 @@ export function cookieFormOf<Attributes extends { readonly maxAge?: number }>(
 /** The cookie by which one request names its session, and its response the session to name from then on. */
 export interface OwnCookie {
   readonly form: CookieForm<unknown>
-  /** Whether the request has one, of whatever value. */
-  readonly isSent: boolean
   /** Whether the request's names this session and would be set as it is: not where an earlier secret has signed it. */
   isAsSetFor(id: string): boolean
   /** @param maxAge in seconds, of this session's own. Default: the form's. */
   set(id: string, maxAge: number | undefined): void
+  /** Takes it back, if the request has one, of whatever value. */
   clear(): void
 }
 
 /** Sets the cookie of a session that is decided, or takes it back, where the browser's is not as it should be. */
 export function tellBrowser({ cookieId: id, isCookieTimed, maxAge }: Decided, cookie: OwnCookie): void {
   if (id === undefined) return
-  if (id !== null) {
-    if (isCookieTimed || cookie.form.isRolling || !cookie.isAsSetFor(id)) cookie.set(id, maxAge)
-  } else if (cookie.isSent) cookie.clear()
+  if (id === null) cookie.clear()
+  else if (isCookieTimed || cookie.form.isRolling || !cookie.isAsSetFor(id)) cookie.set(id, maxAge)
 }

@@ -32,9 +32,12 @@ export function checkOptions(options: LatchkeyOptions, app: Koa): void {
   checkCommonOptions(options, KNOWN, 'app.use(latchkey({ manager, ... }, app))')
   const { maxAge } = options
   if (maxAge !== 'session') checkNumber('maxAge', maxAge, 0, MAX_TTL_SEC * 1000)
-  checkCookieCanBeMade(() => {
-    setCookie(app, options)
-  })
+  const given: unknown = app
+  if (typeof given !== 'object' || given === null || !('createContext' in given)) {
+    throw new InvalidOptionError('app is missing: app.use(latchkey({ manager, ... }, app)).')
+  }
+  checkCookieCanBeMade(() => setCookie(app, options))
+  if ('session' in app.context) throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
 }
 
 /**
@@ -50,8 +53,6 @@ export function checkMaxAge(maxAge: unknown): void {
 
 /** By Koa, as for every response. Whether the connection is secure is seen with each. */
 function setCookie(app: Koa, { key = 'koa.sess', maxAge: _, ...attributes }: LatchkeyOptions): void {
-  const given: unknown = app
-  if (typeof given !== 'object' || given === null || !('createContext' in given)) return
   const req = new IncomingMessage(new Socket())
   const { cookies } = app.createContext(req, new ServerResponse(req))
   Reflect.apply(cookies.set, cookies, [key, 'id', { ...attributes, signed: false, secure: false }])

@@ -6,7 +6,7 @@
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import koaSession from 'koa-session'
-import { InvalidOptionError, MisuseError } from '../../errors.js'
+import { MisuseError } from '../../errors.js'
 import { bodyToArrive } from '../http/body-arrival.js'
 import { tellRetry } from '../http/http-error.js'
 import { checkOptions } from './check-options.js'
@@ -51,13 +51,6 @@ export interface LatchkeySession {
 export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
   checkOptions(options, app)
   const settings = koaSettingsOf(options)
-  const given: unknown = app
-  if (typeof given !== 'object' || given === null || !('context' in given)) {
-    throw new InvalidOptionError('app is missing: app.use(latchkey({ manager, ... }, app)).')
-  }
-  if ('session' in app.context) {
-    throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
-  }
   // latchkey commits by itself, so that it can tell what the end of a request stores from what the application does.
   const session = koaSession({ ...settings.ofKoaSession, autoCommit: false, ContextStore: KoaStore }, app)
   return async (ctx: Context, next: Next) => {

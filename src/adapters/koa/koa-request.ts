@@ -9,8 +9,8 @@ import { quiet } from '../../request/quiet.js'
 import { RequestLife } from '../../request/request-life.js'
 import { checkMaxAge } from './check-options.js'
 import { type CommitCallback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
+import { phpData } from './koa-form.js'
 import type { KoaSettings } from './options.js'
-import { phpData } from './php-session.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -30,8 +30,6 @@ export class KoaRequest {
   isLast = false
   /** The store's `destroy` comes from regenerate(). */
   isRegenerating = false
-  /** What was read of a session that is shared with PHP: koa-session makes one of its own of it. */
-  origin: object | null = null
   /** koa-session's; null when the application has set it to null. */
   private session: KoaSession | null = null
   /** What the application sees of one that cannot be changed. */
@@ -192,7 +190,7 @@ export class KoaRequest {
 
   private dress(session: KoaSession): void {
     this.commitOfKoa = session.commit.bind(session)
-    if (this.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.origin) })
+    if (this.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.held.origin) })
     giveMethods(session, {
       release: () => quiet(this.release()),
       commit: (options?: CommitOptions | CommitCallback, callback?: CommitCallback) => {

@@ -3,10 +3,9 @@ import { MisuseError, ReadOnlyError } from '../../errors.js'
 import type { HeldText } from '../../request/held-text.js'
 import { own, protect } from '../../session/protect.js'
 import { settle } from '../http/settle.js'
-import { lifetimeSecOf } from './koa-form.js'
+import { lifetimeSecOf, withoutOwnFields } from './koa-form.js'
 import type { KoaRequest } from './koa-request.js'
 import type { KoaSession } from './koa-session.js'
-import { withoutOwnFields } from './php-session.js'
 
 /** Requests that have come to latchkey's middleware. */
 export const served = new WeakMap<Context, KoaRequest>()
@@ -30,9 +29,7 @@ export class KoaStore {
     const request = served.get(this.ctx)
     if (this.isRead) throw new MisuseError(TWO_SESSIONS)
     this.isRead = true
-    const reading = request && settle(request.held.read(sid), undefined)
-    if (request?.manager.php === undefined) return reading
-    return reading?.then((found) => (request.origin = found))
+    return request && settle(request.held.read(sid), undefined)
   }
 
   /** `maxAgeMs` is no number where the cookie ends with the browser. */

@@ -3,8 +3,7 @@ import type { CreateSessionOptions } from 'koa-session'
 import { checkedIds } from '../http/checked-id.js'
 import type { LockOptions } from '../http/options.js'
 import { formOf } from './koa-form.js'
-import { sharedCookieOf } from '../http/shared-cookie.js'
-import { phpSettings } from './php-session.js'
+import { type SharedCookie, sharedCookieOf } from '../http/shared-cookie.js'
 
 /** koa-session's options, but for `store` and `ContextStore`, and these. */
 export interface LatchkeyOptions extends Omit<CreateSessionOptions, 'store' | 'ContextStore'>, LockOptions<Context> {}
@@ -17,7 +16,7 @@ export function koaSettingsOf(options: LatchkeyOptions) {
   const { manager, readOnly, label = labelOf, clientGoneMs, ...rest } = options
   const createSid = (): string => `${rest.prefix ?? ''}${manager.createSid()}`
   const php = sharedCookieOf(manager)
-  const genid = checkedIds<[Context]>({ name: 'genid', make: rest.genid }, createSid)
+  const genid = checkedIds('genid', rest.genid, createSid)
   const ofKoaSession: CreateSessionOptions = { ...(php && phpSettings(php)), ...rest, genid }
   const key = php?.name ?? rest.key ?? 'koa.sess'
   const isCommitting = rest.autoCommit ?? true
@@ -25,3 +24,32 @@ export function koaSettingsOf(options: LatchkeyOptions) {
 }
 
 const labelOf = ({ method, path }: Context): string => `${method} ${path}`
+
+/**
+ * koa-session with PHP's cookie, which is percent-encoded and not signed. It is set with every response, and the session
+ * prolonged as PHP prolongs it, also where nothing was changed.
+ */
+function phpSettings({ name, inMs }: SharedCookie): CreateSessionOptions {
+  const options = { ...inMs, signed: false, overwrite: true }
+  return {
+    ...options,
+    key: name,
+    rolling: true,
+    maxAge: inMs.maxAge ?? 'session',
+    externalKey: {
+      get: (ctx: Context) => decoded(ctx.cookies.get(name, { signed: false }) ?? ''),
+      set: (ctx: Context, id: string) => {
+        ctx.cookies.set(name, encodeURIComponent(id), options)
+      },
+    },
+  }
+}
+
+/** What cannot be decoded is no id, and no key can be made of it. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -75,7 +75,7 @@ export class FastifyStore extends CommonStore<Session> {
     if (held.readOnly !== undefined) throw new ReadOnlyError(held.readOnly)
     if (this.destroyed.has(sid)) return
     const letGo = held.isOver ? new ReadOnlyError('released') : undefined
-    const isAnother = this.isAnother(sid)
+    const isAnother = held.isAnother(sid)
     try {
       const mayRest = isLast && held.calls.failure === undefined && held.isFresh(sid, session)
       if (mayRest && held.isUnchanged(sid, session)) await held.touch(sid, session, true)
@@ -99,15 +99,12 @@ export class FastifyStore extends CommonStore<Session> {
 
   /** After the request's last write nothing is held any more, whether or not it failed. A write of another session holds nothing. */
   private async lasting(sid: string, call: () => Promise<void>): Promise<void> {
-    const isAnother = this.isAnother(sid)
+    const { held } = this
+    const isAnother = held.isAnother(sid)
     try {
       await call()
     } finally {
-      this.held.isOver ||= this.isLast && !isAnother
+      held.isOver ||= this.isLast && !isAnother
     }
-  }
-
-  private isAnother(sid: string): boolean {
-    return this.held.sid !== undefined && this.held.sid !== sid
   }
 }

@@ -14,7 +14,7 @@ import { HookedRequest } from './hooked-request.js'
 /** Everything that @fastify/session adds to an application, with a store for each request. */
 export async function registerFastifySession(app: FastifyInstance, options: LatchkeyOptions): Promise<void> {
   const { manager, label = labelOf, clientGoneMs, readOnly, ...rest } = options
-  const idGenerator = checkedIds({ name: 'idGenerator', make: rest.idGenerator }, () => manager.createSid())
+  const idGenerator = checkedIds('idGenerator', rest.idGenerator, () => manager.createSid())
   const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given
   const sessions = new BareSessions(manager, fastifyRecordOf(manager, options), (error) => {

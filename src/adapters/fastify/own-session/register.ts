@@ -1,10 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
-import { playLives } from '../life-cycle.js'
+import { RequestSession, type RequestSettings } from '../../../request/request-session.js'
+import type { SessionManager } from '../../../session/session-manager.js'
+import { toHttpError } from '../../http/http-error.js'
+import { tellBrowser } from '../../http/own-cookie.js'
+import { type LivingSession, playLives } from '../life-cycle.js'
 import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
-import { OwnSession } from './own-session.js'
-import { fastifyFormOf } from './session-cookie.js'
-import type { Data } from './session-methods.js'
+import { FastifyCookie, fastifyFormOf } from './session-cookie.js'
+import { type Data, withSessionMethods } from './session-methods.js'
 
 /** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
 const SESSION: string = 'session'
@@ -18,7 +21,7 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   const form = fastifyFormOf(options)
   const ownOf = playLives(app, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
-    return new OwnSession(manager, form, reply, settings)
+    return new OwnSession(manager, new FastifyCookie(form, reply), reply, settings)
   })
   app.decorateRequest(SESSION, {
     getter(this: FastifyRequest) {
@@ -29,4 +32,25 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
       if (own !== undefined) own.data = data
     },
   })
+}
+
+/** One request's session without @fastify/session: its data, with its methods, is on `request.session`. */
+class OwnSession extends RequestSession<Data> implements LivingSession {
+  constructor(
+    manager: SessionManager,
+    private readonly cookie: FastifyCookie,
+    private readonly reply: FastifyReply,
+    settings: Pick<RequestSettings, 'label' | 'lifetimeSec' | 'readOnly' | 'clientGoneMs'>,
+  ) {
+    super(manager, { ...settings, errorOf: toHttpError, dressed: (data, isOwn) => withSessionMethods(data, isOwn, this) })
+  }
+
+  open(): Promise<void> {
+    return this.read(this.cookie.id)
+  }
+
+  async decide(): Promise<void> {
+    await this.life.decide(() => this.reply.statusCode, this.storeAndLetGo)
+    tellBrowser(this, this.cookie)
+  }
 }

@@ -14,7 +14,7 @@ export function fastifyFormOf({ manager, ...options }: OwnSessionOptions): Fasti
 export class FastifyCookie implements OwnCookie {
   /** Undefined without a cookie, and with one that nobody here has signed. */
   readonly id: string | undefined
-  readonly isSent: boolean
+  private readonly isSent: boolean
   private readonly isOutdated: boolean
 
   constructor(
@@ -43,6 +43,6 @@ export class FastifyCookie implements OwnCookie {
 
   clear(): void {
     const { name, attributes } = this.form
-    this.reply.clearCookie(name, attributes)
+    if (this.isSent) this.reply.clearCookie(name, attributes)
   }
 }
