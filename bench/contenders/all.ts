@@ -92,7 +92,7 @@ async function makeLatchkeyExpress(setup: Setup): Promise<readonly Contender[]> 
   const { BareSessions, ExpressStore: RequestStore, HeldSession, expressRecordOf } = await loadExpressInternals()
   const record = expressRecordOf(own, {})
   const sessions = new BareSessions(own, record, () => undefined)
-  const newStore = (): InstanceType<typeof RequestStore> => new RequestStore(new HeldSession(own, sessions, 'GET /', undefined), sessions)
+  const newStore = (): InstanceType<typeof RequestStore> => new RequestStore(new HeldSession(sessions, 'GET /', undefined))
   const seeds = expressStore(LATCHKEY_REQUEST, ofRequests.store, setup, () => own.close())
   return [new ExpressRequests(LATCHKEY_REQUEST, newStore, seeds), outside]
 }

@@ -53,7 +53,7 @@ export class HeldText<S extends object, Failure = unknown> {
   origin: S | null = null
 
   constructor(
-    protected readonly manager: SessionManager,
+    readonly manager: SessionManager,
     private readonly label: string | undefined,
     private readonly form: Form<S>,
     /** Why the session cannot be changed, or not any more. */

@@ -12,14 +12,12 @@ export type AnySession = Pick<SessionData, 'cookie'> & Partial<SessionData>
 /** Seconds, or a function that says them for a session. */
 export type Ttl = TtlOf<AnySession>
 
-export type ExpressRecord = SessionRecord<AnySession, SessionData>
-
 /** What express-session's sessions need to become records. */
 interface Storing extends KeepingOptions<AnySession> {
   readonly cookie?: SessionOptions['cookie']
 }
 
-export function expressRecordOf(manager: SessionManager, storing: Storing): ExpressRecord {
+export function expressRecordOf(manager: SessionManager, storing: Storing): SessionRecord<AnySession, SessionData> {
   const isSession = (data: object): data is SessionData => hasCookie(data)
   const asSession = (data: object): SessionData | undefined => {
     if (lacksCookie(data)) return { ...data, cookie: defaultCookie(storing.cookie) }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { SessionHttpError } from '../http/http-error.js'
-import type { Next } from './middleware.js'
+import type { Next } from './options.js'
 
 /**
  * socket.io's engine, which gives each of its HTTP requests to what was mounted by `io.engine.use()`. What it reads of

@@ -6,7 +6,7 @@ import { SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
 import { watchClient } from '../http/watch-response.js'
 import { quiet } from '../../request/quiet.js'
 import { RequestLife } from '../../request/request-life.js'
-import type { Next, Request } from './middleware.js'
+import type { Next, Request } from './options.js'
 import { protectSession } from './read-only.js'
 import type { ExpressStore } from './express-store.js'
 
@@ -58,7 +58,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
         // The store equips the sessions that it makes; a new one was made by express-session.
         if (current !== undefined && !('release' in current)) this.equip(current)
         this.protect()
-        this.tellRetry(error)
+        tellRetry(error, this.res)
         this.next(error)
       }
       return
@@ -85,8 +85,9 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     // An event stream may last for hours: this is its last write.
     if (eventStream) return this.release().then(() => undefined, toHttpError)
     if (this.mustSave(current)) return this.failureOf(promisify(current.save.bind(current))())
+    if (this.store.held.sid === undefined) return undefined
     // A client may read the body slowly: other requests of the session must not wait for it.
-    return this.store.held.sid !== undefined ? this.letGoUnchanged(current) : undefined
+    return this.failureOf(this.store.letGoUnchanged(this.req.sessionID, touched(current)))
   }
 
   beforeEnd(): void {
@@ -123,7 +124,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   onRefused(error: SessionHttpError): void {
-    this.tellRetry(error)
+    tellRetry(error, this.res)
     this.next(error)
   }
 
@@ -135,11 +136,6 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private get isTakenOn(): boolean {
     const shown: object | undefined = this.req.sessionStore
     return shown === this.store
-  }
-
-  private tellRetry(error: unknown): void {
-    const { res } = this
-    if (!res.headersSent) tellRetry(error, (name, value) => void res.setHeader(name, value))
   }
 
   private readonly equip = (session: object): void => {
@@ -161,9 +157,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     const { req, store, current } = this
     if (current === undefined) return this.life.complete()
     if (store.held.readOnly !== undefined) return
-    // As express-session does before its own last write.
-    current.touch()
-    const releasing = store.release(req.sessionID, current, this.mustSave(current))
+    const releasing = store.release(req.sessionID, touched(current), this.mustSave(current))
     // Now: what is changed while it is under way is not in it.
     protectSession(req, 'released', this.protect)
     await releasing
@@ -172,12 +166,6 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   private mustSave(current: Request['session']): boolean {
     const { req, store } = this
     return store.held.isModified(req.sessionID, current) || (!store.held.isKnown(req.sessionID) && this.options.saveUninitialized)
-  }
-
-  private letGoUnchanged(current: Request['session']): Promise<SessionHttpError | undefined> {
-    // As express-session does before its own last write.
-    current.touch()
-    return this.failureOf(this.store.letGoUnchanged(this.req.sessionID, current))
   }
 
   private async failureOf(storing: Promise<void>): Promise<SessionHttpError | undefined> {
@@ -194,4 +182,10 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
     await this.life.complete()
     return this.store.held.calls.failure
   }
+}
+
+/** As express-session touches it before its own last write. */
+function touched(session: Request['session']): Request['session'] {
+  session.touch()
+  return session
 }

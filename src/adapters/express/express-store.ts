@@ -2,7 +2,6 @@ import type session from 'express-session'
 import type { SessionData } from 'express-session'
 import { MisuseError, ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
-import type { BareSessions } from '../http/bare-sessions.js'
 import type { HeldSession } from '../http/held-session.js'
 import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { quiet } from '../../request/quiet.js'
@@ -31,11 +30,10 @@ export class ExpressStore extends BareStore {
 
   constructor(
     readonly held: HeldSession<AnySession, SessionData>,
-    sessions: BareSessions<AnySession, SessionData>,
     /** The response's end is decided, or there is none (a WebSocket): no later call may keep a lock. */
     private isAnswered = false,
   ) {
-    super(sessions)
+    super(held.bare)
     held.calls.isAnswering = isAnswered
   }
 

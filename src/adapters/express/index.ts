@@ -12,17 +12,15 @@ import { giveMethods } from '../http/give-methods.js'
 import { HeldSession } from '../http/held-session.js'
 import { toHttpError } from '../http/http-error.js'
 import { sharedCookieOf } from '../http/shared-cookie.js'
-import { checkOptions, cookieNameOf } from './check-options.js'
+import { checkOptions, cookieNameOf, warnOfMissing } from './check-options.js'
 import { BareStore, expressRecordOf, refuseToBeTheStore } from './bare-store.js'
 import { isEnginePoll, isEngineRequest, nextOfEngine } from './engine-io.js'
 import { ExpressRequest } from './express-request.js'
-import type { Next, Request, Response } from './middleware.js'
 import { ExpressStore } from './express-store.js'
-import type { LatchkeyOptions } from './options.js'
+import type { LatchkeyOptions, Next, Request, Response } from './options.js'
 import { isMarked } from './read-only.js'
 import { shareShape } from './shared-shape.js'
 import { UnsignedCookie } from './unsigned-cookie.js'
-import { warnOfMissing } from './warn-of-missing.js'
 
 export { SessionHttpError } from '../http/http-error.js'
 export type { BareStore, Ttl } from './bare-store.js'
@@ -97,16 +95,14 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
     // It reads without a lock, and what it saves is stored if it follows from what it has read. And while an application
     // has emitted 'disconnect' on the store, express-session goes on without sessions.
     else if (isUpgrade(req, res) || !isReady) {
-      const held = new HeldSession(manager, sessions, undefined, undefined)
-      const unlocked = isReady ? sessionIn(new ExpressStore(held, sessions, true)) : bareSession
+      const unlocked = isReady ? sessionIn(new ExpressStore(new HeldSession(sessions, undefined, undefined), true)) : bareSession
       unlocked(req, res, (error?: unknown) => {
         if ('session' in req && Boolean(req.session)) giveMethods(req.session, { release: () => Promise.resolve() })
         next(error)
       })
     } else {
       const isReading = isMarked(req) || isEnginePoll(req) || readOnly?.(req) === true
-      const held = new HeldSession(manager, sessions, label(req), isReading ? 'readOnly' : undefined)
-      const requestStore = new ExpressStore(held, sessions)
+      const requestStore = new ExpressStore(new HeldSession(sessions, label(req), isReading ? 'readOnly' : undefined))
       const { proceed } = new ExpressRequest(req, res, next, requestStore, requestOptions)
       const locked = sessionIn(requestStore)
       const arriving = bodyToArrive(req, isReading)

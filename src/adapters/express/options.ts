@@ -1,8 +1,13 @@
+import type session from 'express-session'
 import type { SessionOptions } from 'express-session'
 import type { LockOptions } from '../http/options.js'
 import type { KeepingOptions } from '../http/session-record.js'
 import type { AnySession } from './bare-store.js'
-import type { Request } from './middleware.js'
+
+/** What express-session's middleware is called with: Express has types of its own, which are not needed here. */
+export type Request = Parameters<ReturnType<typeof session>>[0]
+export type Response = Parameters<ReturnType<typeof session>>[1]
+export type Next = (error?: unknown) => void
 
 /**
  * express-session's options, but for `store`, and these. `label` and `readOnly` get Express's request; where the middleware is socket.io's

@@ -4,7 +4,7 @@ import { own, protect } from '../../session/protect.js'
 import { processWide } from '../../system/process-wide.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure } from '../http/http-error.js'
-import type { Next, Request } from './middleware.js'
+import type { Next, Request } from './options.js'
 
 const marked = processWide('read-only-requests', () => new WeakSet<IncomingMessage>())
 

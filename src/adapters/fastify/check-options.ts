@@ -1,7 +1,7 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyInstance, RegisterOptions } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
-import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
+import { checkFlag, checkFunction } from '../../session/option-checks.js'
 import {
   ANY_COOKIE, checkCookie, checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf, OWN_COOKIE,
 } from '../http/check-options.js'
@@ -34,7 +34,6 @@ export function checkOptions(app: FastifyInstance, options: LatchkeyOptions | Ow
       throw new InvalidOptionError('secret cannot be given: @fastify/cookie signs, with its own: app.register(cookie, { secret }).')
     }
     checkCommonOptions(options, KNOWN_OF_OWN, example)
-    checkNumber('lifetimeSec', options.lifetimeSec, 1, MAX_TTL_SEC)
     checkCookie(options.cookie, COOKIE_OF_OWN, () => serialized(app, options), 'seconds')
   } else {
     checkCommonOptions(options, KNOWN, example)

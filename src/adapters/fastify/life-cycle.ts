@@ -92,7 +92,7 @@ class LifeCycle<Session extends LivingSession> {
 
   private tellRetry(error: unknown): void {
     const { reply } = this
-    if (!reply.raw.headersSent) tellRetry(error, (name, value) => void reply.header(name, value))
+    tellRetry(error, { headersSent: reply.raw.headersSent, setHeader: (name, value) => reply.header(name, value) })
   }
 }
 

@@ -1,12 +1,10 @@
 import { InvalidOptionError } from '../../errors.js'
-import { checkFlag, checkFunction, checkNumber, MAX_TTL_SEC } from '../../session/option-checks.js'
+import { checkFlag, checkFunction } from '../../session/option-checks.js'
 import { checkCookie, checkCommonOptions, LOCK_OPTIONS, namesOf, OWN_COOKIE } from '../http/check-options.js'
 import type { CookieOptions, SessionOptions } from './options.js'
 import { FetchCookie, fetchFormOf } from './session-cookie.js'
 
-const KNOWN = namesOf<SessionOptions>({
-  ...{ ...LOCK_OPTIONS, secret: true, cookieName: true, cookie: true, lifetimeSec: true, onRefused: true },
-})
+const KNOWN = namesOf<SessionOptions>({ ...LOCK_OPTIONS, secret: true, cookieName: true, cookie: true, lifetimeSec: true, onRefused: true })
 const KNOWN_OF_COOKIE = namesOf<CookieOptions>(OWN_COOKIE)
 
 /** @throws InvalidOptionError LATCHKEY_INVALID_OPTION, with what it must be, or the nearest name. */
@@ -15,7 +13,7 @@ export function checkOptions(options: SessionOptions): void {
   // Here alone it may be true as well: a handler has options of its own.
   if (typeof readOnly !== 'boolean') checkFunction('readOnly', readOnly, 'a boolean or a function of the request')
   checkCommonOptions(rest, KNOWN, 'withSession({ manager, secret }, handler)')
-  const { secret, cookie, lifetimeSec, onRefused } = rest
+  const { secret, cookie, onRefused } = rest
   const secrets: unknown[] = [secret].flat()
   const isMissing = secrets.length === 0 || secrets.some((one) => typeof one !== 'string' || one === '')
   if (isMissing && rest.manager.php === undefined) {
@@ -24,5 +22,4 @@ export function checkOptions(options: SessionOptions): void {
   checkFunction('onRefused', onRefused)
   checkCookie(cookie, KNOWN_OF_COOKIE, () => new FetchCookie(fetchFormOf(options)).set(''), 'seconds')
   for (const name of ['httpOnly', 'secure', 'partitioned'] as const) checkFlag(`cookie.${name}`, cookie?.[name])
-  checkNumber('lifetimeSec', lifetimeSec, 1, MAX_TTL_SEC)
 }

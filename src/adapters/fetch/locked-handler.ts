@@ -3,7 +3,7 @@ import { ClientGoneError } from '../../request/leaving.js'
 import { RequestSession } from '../../request/request-session.js'
 import { processWide } from '../../system/process-wide.js'
 import { bodyToArrive } from '../http/body-arrival.js'
-import { type SessionHttpError, tellRetry, toHttpError } from '../http/http-error.js'
+import { type SessionHttpError, toHttpError } from '../http/http-error.js'
 import { tellBrowser } from '../http/own-cookie.js'
 import { checkOptions } from './check-options.js'
 import type { SessionOptions } from './options.js'
@@ -93,20 +93,14 @@ export class LockedHandler<T extends object> {
     }
   }
 
-  /** The answer to a request that is refused for its session's sake; every other error is thrown on. */
+  /** What is answered where the session is busy, gone, or not to be had now; every other error is the caller's. */
   private async refuse(error: unknown, request: Request): Promise<Response> {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
+    if (!(error instanceof LatchkeyError) && !(error instanceof ClientGoneError)) throw error
+    const refusal = toHttpError(error)
+    if (refusal.status === 500) throw error
     const page = await this.options.onRefused?.(refusal, request)
     return page === undefined ? plain(refusal) : withRetry(page, refusal)
   }
-}
-
-/** What is answered where the session is busy, gone, or not to be had now; every other error is the caller's. */
-function refusalOf(error: unknown): SessionHttpError | undefined {
-  if (!(error instanceof LatchkeyError) && !(error instanceof ClientGoneError)) return undefined
-  const refusal = toHttpError(error)
-  return refusal.status === 500 ? undefined : refusal
 }
 
 function plain({ message, status, headers }: SessionHttpError): Response {
@@ -118,9 +112,7 @@ function plain({ message, status, headers }: SessionHttpError): Response {
 function withRetry(page: Response, refusal: SessionHttpError): Response {
   if (page.type === 'error') return page
   const copy = new Response(page.body, page)
-  tellRetry(refusal, (name, value) => {
-    if (!copy.headers.has(name)) copy.headers.set(name, value)
-  })
+  for (const [name, value] of Object.entries(refusal.headers)) if (!copy.headers.has(name)) copy.headers.set(name, value)
   return copy
 }
 

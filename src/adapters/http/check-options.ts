@@ -11,7 +11,7 @@ const MAX_CLIENT_GONE_MS = 3_600_000
 const LAST_MS = 8.64e15
 
 /** What adapters are given, before it is known whether it is right. */
-type Given = Readonly<Partial<Record<keyof LockOptions<never> | keyof KeepingOptions<never> | 'store', unknown>>>
+type Given = Readonly<Partial<Record<keyof LockOptions<never> | keyof KeepingOptions<never> | 'store' | 'lifetimeSec', unknown>>>
 
 /** The names of an adapter's options: a list that the compiler compares with their type. */
 type Names<Options> = Readonly<Record<keyof Options, true>>
@@ -41,7 +41,7 @@ export function checkCommonOptions(options: Given, known: ReadonlySet<string>, e
   if (!(given?.manager instanceof SessionManager)) {
     throw new InvalidOptionError(`manager is missing: const manager = new SessionManager({ savePath }); ${example}.`)
   }
-  const { store, label, readOnly, clientGoneMs, ttl, touchAfter, disableTouch } = given
+  const { store, label, readOnly, clientGoneMs, lifetimeSec, ttl, touchAfter, disableTouch } = given
   if (store !== undefined) {
     throw new InvalidOptionError('store cannot be given: the sessions are kept by the manager (its savePath).')
   }
@@ -50,6 +50,7 @@ export function checkCommonOptions(options: Given, known: ReadonlySet<string>, e
   checkFunction('label', label, 'a function of the request')
   checkFunction('readOnly', readOnly, 'a function of the request that returns true or false')
   checkNumber('clientGoneMs', clientGoneMs, 0, MAX_CLIENT_GONE_MS)
+  checkNumber('lifetimeSec', lifetimeSec, 1, MAX_TTL_SEC)
   if (typeof ttl !== 'function') checkNumber('ttl', ttl, -Number.MAX_VALUE, MAX_TTL_SEC)
   checkNumber('touchAfter', touchAfter, 0, MAX_TTL_SEC)
   checkFlag('disableTouch', disableTouch)

@@ -1,6 +1,5 @@
 import { type LatchkeyError, type ReadOnlyReason, SessionGoneError } from '../../errors.js'
 import { ownAll } from '../../session/protect.js'
-import type { SessionManager } from '../../session/session-manager.js'
 import type { BareSessions } from './bare-sessions.js'
 import { type SessionHttpError, toHttpError } from './http-error.js'
 import { HeldText } from '../../request/held-text.js'
@@ -12,12 +11,11 @@ import type { CookieSession } from './session-record.js'
  */
 export class HeldSession<S extends CookieSession, Loaded extends S = S> extends HeldText<Loaded, SessionHttpError> {
   constructor(
-    manager: SessionManager,
-    private readonly bare: BareSessions<S, Loaded>,
+    readonly bare: BareSessions<S, Loaded>,
     label: string | undefined,
     readOnly: ReadOnlyReason | undefined,
   ) {
-    super(manager, label, bare.record, readOnly, toHttpError)
+    super(bare.manager, label, bare.record, readOnly, toHttpError)
   }
 
   /** Whether the request has found the session, or stored it. */

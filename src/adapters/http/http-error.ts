@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { LatchkeyError, ReadOnlyError, type ReadOnlyReason } from '../../errors.js'
 import { ClientGoneError } from '../../request/leaving.js'
 import { brand } from '../../system/brand.js'
@@ -73,10 +74,12 @@ export function toHttpError(error: unknown): SessionHttpError {
   }
 }
 
+type Head = Pick<ServerResponse, 'headersSent'> & { setHeader(name: string, value: string): unknown }
+
 /** Retry-After, also where the application answers with an error page of its own. */
-export function tellRetry(error: unknown, setHeader: (name: string, value: string) => void): void {
-  if (!(error instanceof SessionHttpError)) return
-  for (const [name, value] of Object.entries(error.headers)) setHeader(name, value)
+export function tellRetry(error: unknown, head: Head): void {
+  if (!(error instanceof SessionHttpError) || head.headersSent) return
+  for (const [name, value] of Object.entries(error.headers)) head.setHeader(name, value)
 }
 
 /** For protect(): what an attempt to change the session throws, with a status for whoever lets it pass. */

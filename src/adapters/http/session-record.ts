@@ -3,6 +3,7 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { MAX_TTL_SEC, shown } from '../../session/option-checks.js'
 import { inherit } from '../../php/memory.js'
 import { hashOf } from '../../system/session-hash.js'
+import { toHttpError } from './http-error.js'
 import { assertNamesAreFree } from './shared-cookie.js'
 
 /** Seconds that a session without a cookie expiry lives, where no `ttl` is given: what session stores have agreed on. */
@@ -47,7 +48,7 @@ export class SessionRecord<S extends CookieSession, Loaded extends S = S> {
     /** Stored data as a session of the framework; undefined where it cannot be one. */
     private readonly asSession: (data: object) => Loaded | undefined,
     /** Names that the framework's session has for itself. */
-    private readonly isTaken: (name: string) => boolean = () => false,
+    private readonly isTaken: (name: string) => boolean,
   ) {
     this.isPhp = manager.php !== undefined
     this.ttl = ttl
@@ -102,11 +103,11 @@ export class SessionRecord<S extends CookieSession, Loaded extends S = S> {
    * What a handler makes of its session's cookie (`maxAge = NaN`) is refused before the response: no Set-Cookie can be
    * made of it, which is seen when the head leaves, and is nobody's then.
    *
-   * @throws LATCHKEY_INVALID_OPTION
+   * @throws SessionHttpError LATCHKEY_INVALID_OPTION
    */
   assertCookie(session: Partial<CookieSession>): void {
     const flaw = this.flawOfCookie(session)
-    if (flaw !== undefined) throw new InvalidOptionError(flaw)
+    if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))
   }
 
   /** Why no cookie can be made of the session's; undefined when one can. */
@@ -201,20 +202,19 @@ const isNothing = (value: unknown): boolean =>
 /** express-session loses a millisecond of a maxAge now and then. */
 const DRIFT_MS = 1000
 
+/** What of a cookie are times. `originalExpires` is @fastify/session's copy of `expires`. */
+const TIMES: ReadonlySet<string> = new Set(['expires', 'originalExpires', 'originalMaxAge', 'storedMs'])
+
 /** What a cookie says, its times apart. */
 function settingsOf(cookie: CookieSession['cookie']): { settings: string; maxAgeMs: number | undefined; storedMs: number | undefined } {
   const data: unknown = JSON.parse(JSON.stringify(plain(cookie)))
-  const settings = typeof data === 'object' && data !== null ? new Map<string, unknown>(Object.entries(data)) : new Map<string, unknown>()
+  const said = new Map<string, unknown>(typeof data === 'object' && data !== null ? Object.entries(data) : [])
   const numberAt = (name: string): number | undefined => {
-    const value = settings.get(name)
-    settings.delete(name)
+    const value = said.get(name)
     return typeof value === 'number' ? value : undefined
   }
-  const [maxAgeMs, storedMs] = [numberAt('originalMaxAge'), numberAt('storedMs')]
-  settings.delete('expires')
-  // @fastify/session's copy of it.
-  settings.delete('originalExpires')
-  return { settings: JSON.stringify([...settings].sort()), maxAgeMs, storedMs }
+  const settings = JSON.stringify([...said].filter(([name]) => !TIMES.has(name)).sort())
+  return { settings, maxAgeMs: numberAt('originalMaxAge'), storedMs: numberAt('storedMs') }
 }
 
 /** When the cookie expires, if it says so. */

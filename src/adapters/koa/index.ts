@@ -73,7 +73,7 @@ export function latchkey(options: LatchkeyOptions, app: Koa): Koa.Middleware {
     } catch (error) {
       if (!isRead) request.refuse(error)
       // koa's own error page has them from the error; one of a middleware above is given them here.
-      if (!ctx.headerSent) tellRetry(error, (name, value) => void ctx.set(name, value))
+      tellRetry(error, ctx.res)
       throw error
     } finally {
       await request.life.finish()

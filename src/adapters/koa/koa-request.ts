@@ -4,7 +4,6 @@ import { HeldText } from '../../request/held-text.js'
 import { giveMethods } from '../http/give-methods.js'
 import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-error.js'
 import { endAtEventStream, watchClient } from '../http/watch-response.js'
-import type { SessionManager } from '../../session/session-manager.js'
 import { quiet } from '../../request/quiet.js'
 import { RequestLife } from '../../request/request-life.js'
 import { checkMaxAge } from './check-options.js'
@@ -23,7 +22,6 @@ const errorOf = (thrown: unknown): unknown => (thrown instanceof LatchkeyError ?
 
 /** One request's session as koa-session keeps it, from its read to the end of the middleware. */
 export class KoaRequest {
-  readonly manager: SessionManager
   readonly held: HeldText<object>
   readonly life: RequestLife
   /** The next write is the last, and lets go. */
@@ -46,7 +44,6 @@ export class KoaRequest {
   ) {
     const { manager, form, label, clientGoneMs } = settings
     this.held = new HeldText(manager, label(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
-    this.manager = manager
     this.life = new RequestLife(this.held, clientGoneMs, this.protect)
     endAtEventStream(ctx.res, this.life)
     watchClient(ctx.res, this.life)
@@ -173,7 +170,7 @@ export class KoaRequest {
   }
 
   private textOf(session: KoaSession): string {
-    return this.manager.encode(session.externalKey ?? '', session.toJSON())
+    return this.settings.manager.encode(session.externalKey ?? '', session.toJSON())
   }
 
   private readonly protect = (): void => {
@@ -190,7 +187,7 @@ export class KoaRequest {
 
   private dress(session: KoaSession): void {
     this.commitOfKoa = session.commit.bind(session)
-    if (this.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.held.origin) })
+    if (this.settings.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.held.origin) })
     giveMethods(session, {
       release: () => quiet(this.release()),
       commit: (options?: CommitOptions | CommitCallback, callback?: CommitCallback) => {

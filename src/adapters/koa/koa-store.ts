@@ -37,7 +37,8 @@ export class KoaStore {
     const request = served.get(this.ctx)
     if (request === undefined) return
     // At once: what is changed while the call waits for its turn is not part of it.
-    const { held, manager, isLast } = request
+    const { held, isLast } = request
+    const { manager } = held
     assertChangeable(held)
     const text = manager.encode(sid, manager.php === undefined ? session : withoutOwnFields(session))
     const lifetimeSec = lifetimeSecOf(manager, maxAgeMs)

@@ -1,6 +1,5 @@
 import type { Session } from 'fastify'
 import { ReadOnlyError } from '../../../errors.js'
-import type { BareSessions } from '../../http/bare-sessions.js'
 import { CommonStore } from '../../http/common-store.js'
 import type { HeldSession } from '../../http/held-session.js'
 import { quiet } from '../../../request/quiet.js'
@@ -19,11 +18,8 @@ export class FastifyStore extends CommonStore<Session> {
   /** @fastify/session is waited for: what it throws in a callback of its own nobody else would catch. */
   onThrow: ((error: unknown) => void) | undefined
 
-  constructor(
-    private readonly held: HeldSession<Session>,
-    sessions: BareSessions<Session>,
-  ) {
-    super(sessions)
+  constructor(private readonly held: HeldSession<Session>) {
+    super(held.bare)
   }
 
   override get(sid: string, callback?: Callback<Session | null>): Promise<Session | null> {

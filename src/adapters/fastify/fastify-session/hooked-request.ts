@@ -1,8 +1,6 @@
 import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest, Session } from 'fastify'
-import { InvalidOptionError } from '../../../errors.js'
 import { own, protect } from '../../../session/protect.js'
-import type { SessionManager } from '../../../session/session-manager.js'
 import { inherit } from '../../../php/memory.js'
 import type { BareSessions } from '../../http/bare-sessions.js'
 import { giveMethods } from '../../http/give-methods.js'
@@ -18,7 +16,6 @@ type Current = FastifySessionObject | null
 
 /** How the sessions of an application are kept. */
 export interface Kept {
-  readonly manager: SessionManager
   readonly sessions: BareSessions<Session>
   readonly hooksFor: HooksFor
   readonly rolling: boolean
@@ -41,9 +38,9 @@ export class HookedRequest implements LivingSession {
     label: string,
     isReadOnly: boolean,
   ) {
-    const { manager, sessions, hooksFor } = kept
-    this.held = new HeldSession(manager, sessions, label, isReadOnly ? 'readOnly' : undefined)
-    this.store = new FastifyStore(this.held, sessions)
+    const { sessions, hooksFor } = kept
+    this.held = new HeldSession(sessions, label, isReadOnly ? 'readOnly' : undefined)
+    this.store = new FastifyStore(this.held)
     this.hooks = hooksFor(this.store)
     this.life = new RequestLife(this.held, kept.clientGoneMs, this.protect)
   }
@@ -77,9 +74,8 @@ export class HookedRequest implements LivingSession {
   private readonly storeAndSetCookie = async (): Promise<void> => {
     this.store.isLast = true
     if (this.held.readOnly !== undefined) return
-    const flaw = isSession(this.session) ? this.kept.sessions.record.flawOfCookie(this.session) : undefined
     // Also where nothing is stored: the cookie of a session that save() has stored is set in any case.
-    if (flaw !== undefined) throw toHttpError(new InvalidOptionError(flaw))
+    if (isSession(this.session)) this.kept.sessions.record.assertCookie(this.session)
     await this.run('onSend')
   }
 

@@ -23,7 +23,7 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const bareStore = new CommonStore(sessions)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
-  const kept = { manager, sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
+  const kept = { sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
 
   const lockedOf = playLives(app, (request, reply) => {
     return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
