@@ -13,10 +13,9 @@ export type AnySession = Pick<SessionData, 'cookie'> & Partial<SessionData>
 export type Ttl = TtlOf<AnySession>
 
 /** What express-session's sessions need to become records. */
-interface Storing extends KeepingOptions<AnySession> {
-  readonly cookie?: SessionOptions['cookie']
-}
+type Storing = KeepingOptions<AnySession> & Pick<SessionOptions, 'cookie'>
 
+/** How express-session's sessions become records. */
 export function expressRecordOf(manager: SessionManager, storing: Storing): SessionRecord<AnySession, SessionData> {
   const isSession = (data: object): data is SessionData => hasCookie(data)
   const asSession = (data: object): SessionData | undefined => {

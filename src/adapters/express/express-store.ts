@@ -1,5 +1,4 @@
 import type session from 'express-session'
-import type { SessionData } from 'express-session'
 import { MisuseError, ReadOnlyError, SessionGoneError } from '../../errors.js'
 import { hashOf } from '../../system/session-hash.js'
 import type { HeldSession } from '../http/held-session.js'
@@ -29,7 +28,7 @@ export class ExpressStore extends BareStore {
   onSession: (session: object) => void = () => undefined
 
   constructor(
-    readonly held: HeldSession<AnySession, SessionData>,
+    readonly held: HeldSession<AnySession, session.SessionData>,
     /** The response's end is decided, or there is none (a WebSocket): no later call may keep a lock. */
     private isAnswered = false,
   ) {
@@ -68,7 +67,7 @@ export class ExpressStore extends BareStore {
     }
   }
 
-  override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> {
+  override get(sid: string, callback?: Callback<session.SessionData | null>): Promise<session.SessionData | null> {
     return quiet(settle(this.held.read(sid), callback))
   }
 

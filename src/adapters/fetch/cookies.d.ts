@@ -1,19 +1,9 @@
 // Neither package brings types; this is what latchkey uses of them.
 
 declare module 'cookie' {
-  export interface CookieAttributes {
-    domain?: string
-    path?: string
-    httpOnly?: boolean
-    secure?: boolean
-    partitioned?: boolean
-    sameSite?: 'lax' | 'strict' | 'none'
-    /** Seconds. */
-    maxAge?: number | undefined
-  }
   export function parse(header: string): Record<string, string | undefined>
   /** Throws a TypeError at a name or an attribute that a header cannot have. */
-  export function serialize(name: string, value: string, attributes: CookieAttributes): string
+  export function serialize(name: string, value: string, attributes: Omit<import('./options.js').CookieOptions, 'maxAge'> & { maxAge?: number | undefined }): string
 }
 
 declare module 'cookie-signature' {

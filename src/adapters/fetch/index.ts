@@ -37,12 +37,10 @@ export function withSession<T extends object = Record<string, unknown>, Rest ext
   handler: (request: Request, session: RequestSession<T>, ...rest: Rest) => Response | Promise<Response>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   const locked = new LockedHandler<T>(options)
-  if (!isFunction(handler)) fail('handler', handler, 'a function: withSession({ manager, secret }, (request, session) => ...)')
+  const given: unknown = handler
+  if (typeof given !== 'function') fail('handler', given, 'a function: withSession({ manager, secret }, (request, session) => ...)')
   return (request, ...rest) => locked.serve(request, rest[0], async (session) => checked(await handler(request, session, ...rest)))
 }
-
-/** In plain JavaScript it may be left out. */
-const isFunction = (handler: unknown): boolean => typeof handler === 'function'
 
 /** Not by `instanceof`: servers replace the global Response by one of their own. */
 function checked(response: Response): Response {

@@ -16,14 +16,9 @@ export interface CookieForm<Attributes> {
 
 const DEFAULTS = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const
 
-interface CookieAsGiven<Attributes> {
-  readonly cookieName?: string
-  readonly cookie?: Attributes
-}
-
 export function cookieFormOf<Attributes extends { readonly maxAge?: number }>(
   manager: SessionManager,
-  { cookieName = 'sessionId', cookie }: CookieAsGiven<Attributes>,
+  { cookieName = 'sessionId', cookie }: { readonly cookieName?: string; readonly cookie?: Attributes },
 ): CookieForm<Attributes> {
   const php = sharedCookieOf(manager)
   if (php !== undefined) return { name: php.name, attributes: php.inSec, isSigned: false, isRolling: false }

@@ -24,9 +24,8 @@ export class FastifyCookie implements OwnCookie {
     const { request } = reply
     // @fastify/cookie has parsed the cookies by now.
     const sent = request.cookies[form.name]
+    const { value, renew } = sent !== undefined && form.isSigned ? request.unsignCookie(sent) : { value: sent, renew: false }
     this.isSent = sent !== undefined
-    const isSignedHere = sent !== undefined && form.isSigned
-    const { value, renew } = isSignedHere ? request.unsignCookie(sent) : { value: sent, renew: false }
     this.id = value ?? undefined
     this.isOutdated = renew
   }
