@@ -8,6 +8,8 @@ import { WITHDRAWN } from '../../response/held-head.js'
 /** What the life cycle asks of a request's session, whoever keeps it. */
 export interface LivingSession {
   readonly life: RequestLife
+  /** What is on `request.session`. */
+  data: object | null
   /** Reads the session, and waits for it if need be. */
   open(): Promise<void>
   /** Stores what is to be stored, lets go, and sets the cookie. */
@@ -15,6 +17,9 @@ export interface LivingSession {
 }
 
 type Done = (error?: Error) => void
+
+/** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
+const SESSION: string = 'session'
 
 /**
  * One request, from its first sight of the session to the end of its response: the session is there before the
@@ -105,9 +110,14 @@ function discard(payload: unknown): void {
   if (typeof payload.destroy === 'function') payload.destroy()
 }
 
-/** Plays every request of an application. Returns what finds the session of one. */
+/**
+ * Plays every request of an application. Returns what finds the session of one.
+ *
+ * @param before what is on `request.session` before its time.
+ */
 export function playLives<Session extends LivingSession>(
   app: FastifyInstance,
+  before: null | undefined,
   begin: (request: FastifyRequest, reply: FastifyReply) => Session,
 ): (request: object) => Session | undefined {
   const served = new WeakMap<object, LifeCycle<Session>>()
@@ -120,6 +130,15 @@ export function playLives<Session extends LivingSession>(
     const cycle = served.get(request)
     if (cycle === undefined) done()
     else cycle.onSend(payload, done)
+  })
+  app.decorateRequest(SESSION, {
+    getter(this: FastifyRequest) {
+      return served.get(this)?.session.data ?? before
+    },
+    setter(this: FastifyRequest, data: Session['data']) {
+      const session = served.get(this)?.session
+      if (session !== undefined) session.data = data
+    },
   })
   return (request) => served.get(request)?.session
 }

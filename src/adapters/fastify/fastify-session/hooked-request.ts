@@ -45,12 +45,12 @@ export class HookedRequest implements LivingSession {
     this.life = new RequestLife(this.held, kept.clientGoneMs, this.protect)
   }
 
-  get current(): Current {
+  get data(): Current {
     return this.session
   }
 
   /** What @fastify/session puts on the request: at first, and at every regenerate() and reload(). */
-  set current(session: Current) {
+  set data(session: Current) {
     this.session = session
     if (isSession(session)) this.dress(session)
   }

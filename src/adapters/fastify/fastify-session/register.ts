@@ -1,4 +1,4 @@
-import type { FastifySessionObject, FastifySessionOptions } from '@fastify/session'
+import type { FastifySessionOptions } from '@fastify/session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BareSessions } from '../../http/bare-sessions.js'
 import type { SessionManager } from '../../../session/session-manager.js'
@@ -25,7 +25,8 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const bare = hooksFor(bareStore)
   const kept = { sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
 
-  const lockedOf = playLives(app, (request, reply) => {
+  // @fastify/session has null there.
+  const lockedOf = playLives(app, null, (request, reply) => {
     return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
   })
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {
@@ -35,16 +36,6 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   app.decorateRequest('sessionStore', {
     getter(this: FastifyRequest) {
       return lockedOf(this)?.store ?? bareStore
-    },
-  })
-  app.decorateRequest('session', {
-    getter(this: FastifyRequest) {
-      // Null before its time, as @fastify/session has it; its types do not say so.
-      return (lockedOf(this)?.current ?? null) as FastifySessionObject
-    },
-    setter(this: FastifyRequest, session: FastifySessionObject) {
-      const locked = lockedOf(this)
-      if (locked !== undefined) locked.current = session
     },
   })
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { InvalidOptionError } from '../../../errors.js'
 import { RequestSession, type RequestSettings } from '../../../request/request-session.js'
 import type { SessionManager } from '../../../session/session-manager.js'
@@ -9,9 +9,6 @@ import { isReadOnly, labelOf, type OwnSessionOptions } from '../options.js'
 import { FastifyCookie, fastifyFormOf } from './session-cookie.js'
 import { type Data, withSessionMethods } from './session-methods.js'
 
-/** Not typed as a name that is known: where @fastify/session is installed, its types say what request.session is. */
-const SESSION: string = 'session'
-
 /** `request.session` without @fastify/session. */
 export async function registerOwnSession(app: FastifyInstance, options: OwnSessionOptions): Promise<void> {
   if (!app.hasDecorator('signCookie') && options.manager.php === undefined) {
@@ -19,18 +16,9 @@ export async function registerOwnSession(app: FastifyInstance, options: OwnSessi
   }
   const { manager, label = labelOf, clientGoneMs, readOnly, lifetimeSec = options.cookie?.maxAge } = options
   const form = fastifyFormOf(options)
-  const ownOf = playLives(app, (request, reply) => {
+  playLives(app, undefined, (request, reply) => {
     const settings = { label: label(request), lifetimeSec, readOnly: isReadOnly(request, readOnly), clientGoneMs }
     return new OwnSession(manager, new FastifyCookie(form, reply), reply, settings)
-  })
-  app.decorateRequest(SESSION, {
-    getter(this: FastifyRequest) {
-      return ownOf(this)?.data
-    },
-    setter(this: FastifyRequest, data: Data) {
-      const own = ownOf(this)
-      if (own !== undefined) own.data = data
-    },
   })
 }
 
