@@ -17,7 +17,6 @@ export interface ExpressRequestOptions {
   readonly cookieName: string
   /** What becomes of each Set-Cookie header; undefined: it leaves as it is. */
   readonly rewriteCookie: ((header: string) => string) | undefined
-  readonly onFailure: (error: unknown) => void
 }
 
 /** One request, from its first sight of the session to the end of its response. */
@@ -129,7 +128,7 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
   }
 
   onLateFailure(error: SessionHttpError): void {
-    this.options.onFailure(error)
+    this.store.held.bare.onFailure(error)
   }
 
   /** By express-session: it shows its store to the requests that it deals with. */

@@ -7,18 +7,7 @@ import { quiet } from '../../request/quiet.js'
 import { type Callback, settle } from '../http/settle.js'
 import { type AnySession, BareStore } from './bare-store.js'
 
-interface WriteOptions {
-  readonly refusal?: ReadOnlyError | undefined
-  /** Lets go as well. Default: when the response is about to leave. */
-  readonly isLast?: boolean
-  /** What it was when it was to be stored. */
-  readonly text?: string
-}
-
-/**
- * One request's store, as express-session sees it: the lock of the request's session is taken by `get` (or by the
- * first `set` of a new one) and let go by the last call of the request.
- */
+/** One request's store, as express-session sees it: its calls are those of a HeldText, which holds the lock in between. */
 export class ExpressStore extends BareStore {
   /** Ids whose sessions this request has destroyed, or regenerated: nothing is stored under them again. */
   private ended: readonly string[] = NONE
@@ -74,9 +63,10 @@ export class ExpressStore extends BareStore {
   override set(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
     const { calls } = this.held
     const refusal = this.refusalOf(sid)
+    if (refusal === undefined) return this.told(calls.inTurn(this.write, sid, sid, session), callback)
     // At a response's end express-session stores as its options say, changed or not: of what is only read, nothing.
-    if (refusal !== undefined && calls.isAnswering) return quiet(settle(calls.inTurn(nothing), callback))
-    return this.told(calls.inTurn(this.write, sid, sid, session, { refusal }), callback)
+    if (calls.isAnswering) return quiet(settle(calls.inTurn(nothing), callback))
+    return this.told(calls.inTurn(() => Promise.reject(refusal), sid), callback)
   }
 
   override touch(sid: string, session: AnySession, callback?: Callback<void>): Promise<void> {
@@ -94,9 +84,8 @@ export class ExpressStore extends BareStore {
   }
 
   /**
-   * express-session's Session.regenerate(). The old session stays locked and as it is until the new one is stored, or
-   * the response ends without it; then it is retired (SessionStore.retire) with the manager's `retiredCopySec`, only if nobody
-   * destroyed or changed it in the meantime. Sends nothing by itself.
+   * express-session's Session.regenerate(). The old session stays as it is, and locked, until the new one is stored, or the
+   * response ends without it (HeldText.endOld). Sends nothing by itself.
    */
   override regenerate(req: Parameters<session.Store['regenerate']>[0], callback: (error: unknown) => void): void {
     const sid = req.sessionID
@@ -135,7 +124,7 @@ export class ExpressStore extends BareStore {
     const storing = async (): Promise<void> => {
       try {
         if (text === undefined) await this.keep(sid, session, true)
-        else await this.write(sid, session, { isLast: true, text })
+        else await this.write(sid, session, true, text)
         await this.held.endOld()
       } finally {
         this.held.isOver = true
@@ -148,10 +137,7 @@ export class ExpressStore extends BareStore {
     return releasing
   }
 
-  /**
-   * Prolongs the session and lets go, in one flight. It may still be changed: what is stored then must follow from what
-   * was read (HeldText.write).
-   */
+  /** Prolongs the session and lets go, in one flight. It may still be changed, and stored as HeldText.write says. */
   letGoUnchanged(sid: string, session: AnySession): Promise<void> {
     return this.told(this.held.calls.inTurn(() => this.keep(sid, session, true), sid))
   }
@@ -163,10 +149,9 @@ export class ExpressStore extends BareStore {
     return changed
   }
 
-  private readonly write = async (sid: string, session: AnySession, options: WriteOptions): Promise<void> => {
+  /** `isLast` lets go as well; `text` is what the session was when it was to be stored. */
+  private readonly write = async (sid: string, session: AnySession, isLast = this.held.calls.isAnswering, text?: string): Promise<void> => {
     const { held, isAnswered } = this
-    const { refusal, text, isLast = held.calls.isAnswering } = options
-    if (refusal !== undefined) throw refusal
     if (this.ended.includes(sid)) throw new SessionGoneError('This request has ended the session: it cannot be stored again.')
     // With `resave` express-session stores it again at the end, after the head of a stream has stored it and let go.
     if (isLast && !isAnswered && held.sid === undefined && held.isUnchanged(sid, session)) return

@@ -84,7 +84,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
   store.on('connect', () => (isReady = true))
   store.on('disconnect', () => (isReady = false))
   const cookieName = cookieNameOf(given)
-  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned, onFailure }
+  const requestOptions = { clientGoneMs, saveUninitialized, cookieName, rewriteCookie: unsigned?.unsigned }
 
   const middleware = (req: Request, res: Response, passOn: Next): void => {
     const next = isEngineRequest(req) ? nextOfEngine(passOn, res, onFailure) : passOn

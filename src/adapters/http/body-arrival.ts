@@ -4,10 +4,7 @@ import { type Clock, systemClock } from '../../system/clock.js'
 /** A client that sends so slowly is not waited for any longer: its session is locked while it sends. */
 const LONGEST_MS = 10_000
 
-/**
- * Resolves when the session may be locked without others waiting for it while a client uploads slowly (onBodyArrived);
- * undefined: at once. A request that only reads locks nothing.
- */
+/** Resolves when the session may be locked (onBodyArrived); undefined: at once. A request that only reads locks nothing. */
 export function bodyToArrive(req: unknown, isReading: boolean): Promise<void> | undefined {
   if (isReading || !isBodyDue(req)) return undefined
   return new Promise((resolve) => onBodyArrived(req, resolve))

@@ -13,10 +13,7 @@ export const served = new WeakMap<Context, KoaRequest>()
 /** Requests whose `ctx.session` was looked at by a middleware above. */
 const lookedAt = new WeakSet<Context>()
 
-/**
- * One request's store, as koa-session sees it, and makes it at the first look at `ctx.session`: `get` takes the lock (or
- * the first `set` of a new session does), and the last `set` of the request lets go in the flight that stores.
- */
+/** One request's store, as koa-session sees it, and makes it at the first look at `ctx.session`: its calls are those of a HeldText. */
 export class KoaStore {
   private isRead = false
 

@@ -5,10 +5,7 @@ import type { HeldSession } from '../../http/held-session.js'
 import { quiet } from '../../../request/quiet.js'
 import { type Callback, settle } from '../../http/settle.js'
 
-/**
- * One request's store, as @fastify/session sees it: the lock of the request's session is taken by `get` (or by the
- * first `set` of a new one) and let go by the last call of the request.
- */
+/** One request's store, as @fastify/session sees it: its calls are those of a HeldText, which holds the lock in between. */
 export class FastifyStore extends CommonStore<Session> {
   private readonly destroyed = new Set<string>()
   /** The next write is the last, and lets go. */
