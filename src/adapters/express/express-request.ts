@@ -42,33 +42,32 @@ export class ExpressRequest implements GateKeeper<SessionHttpError> {
 
   /** What express-session calls when the session is there or cannot be had, and again for what fails later. */
   readonly proceed = (error?: unknown): void => {
-    if (!this.hasBegun) {
-      this.hasBegun = true
-      // A timeout middleware, say, has answered while the request waited: there is nothing left to do.
-      if (!this.life.begin()) return
-      // Of a path that is not its cookie's, or without a secret: the response is left to another one.
-      if (!this.isTakenOn) {
-        this.gate.standAside()
-        void this.life.finish()
-        this.next(error)
-      } else {
-        this.gate.watchEnd()
-        const { current } = this
-        // The store equips the sessions that it makes; a new one was made by express-session.
-        if (current !== undefined && !('release' in current)) this.equip(current)
-        this.protect()
-        tellRetry(error, this.res)
-        this.next(error)
-      }
+    if (this.hasBegun) {
+      // A failure of the store is told by the gate, once, when the response is decided.
+      if (!(error instanceof SessionHttpError) && !this.isCookieRefused) this.next(error)
       return
     }
-    // A failure of the store is told by the gate, once, when the response is decided.
-    if (!(error instanceof SessionHttpError) && !this.isCookieRefused) this.next(error)
+    this.hasBegun = true
+    // A timeout middleware, say, has answered while the request waited: there is nothing left to do.
+    if (!this.life.begin()) return
+    // Of a path that is not its cookie's, or without a secret: the response is left to another one.
+    if (!this.isTakenOn) {
+      this.gate.standAside()
+      void this.life.finish()
+    } else {
+      this.gate.watchEnd()
+      const { current } = this
+      // The store equips the sessions that it makes; a new one was made by express-session.
+      if (current !== undefined && !('release' in current)) this.equip(current)
+      this.protect()
+      tellRetry(error, this.res)
+    }
+    this.next(error)
   }
 
   /** The store has refused it; express-session finds so as well, when the head of the error page leaves, without a cookie. */
   private get isCookieRefused(): boolean {
-    return this.current !== undefined && !this.store.canMakeCookieOf(this.current)
+    return this.current !== undefined && this.store.held.bare.record.flawOfCookie(this.current) !== undefined
   }
 
   /** Undefined where express-session has made none, and where the application has set it to null. */

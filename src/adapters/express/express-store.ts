@@ -41,10 +41,6 @@ export class ExpressStore extends BareStore {
     this.held.calls.isAnswering = true
   }
 
-  canMakeCookieOf(session: AnySession): boolean {
-    return this.sessions.record.flawOfCookie(session) === undefined
-  }
-
   /** Why `session` cannot be written down; undefined when it can. */
   flawOf(sid: string, session: AnySession): SessionHttpError | undefined {
     try {
