@@ -4,7 +4,8 @@ import { inherit } from '../../php/memory.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { CommonStore } from '../http/common-store.js'
 import { hasCookie, type KeepingOptions, lacksCookie, type TtlOf, SessionRecord } from '../http/session-record.js'
-import { completeCookie, defaultCookie } from './default-cookie.js'
+
+type Request = Parameters<session.Store['createSession']>[0]
 
 /** As of `req.session`: what applications add to SessionData may be in it. */
 export type AnySession = Pick<SessionData, 'cookie'> & Partial<SessionData>
@@ -43,7 +44,7 @@ export function refuseToBeTheStore(store: BareStore): void {
 /** express-session's store is one that `latchkey(...).store` is as well, for code outside of requests. */
 export class BareStore extends CommonStore<AnySession, SessionData> {
   /** express-session makes its Session of what `get` has given. */
-  createSession(...[req, data]: Parameters<session.Store['createSession']>): ReturnType<session.Store['createSession']> {
+  createSession(req: Request, data: SessionData): ReturnType<session.Store['createSession']> {
     completeCookie(req, data)
     const created = Reflect.apply(ofExpressSession.createSession, this, [req, data])
     this.sessions.follow(created, data)
@@ -66,3 +67,29 @@ export class BareStore extends CommonStore<AnySession, SessionData> {
 const OWN_NAMES: ReadonlySet<string> = new Set(['id', 'req', 'cookie', 'release'])
 
 const ofExpressSession = session.Store.prototype
+
+/** Cookies that are not stored. */
+const madeUp = new WeakSet<object>()
+
+/**
+ * The cookie of a session that was stored without one, as far as the options say it: `manager.run()` under an id that
+ * had no session, and other products, know nothing of cookies.
+ */
+export function defaultCookie(options: SessionOptions['cookie']): SessionData['cookie'] {
+  const cookie: SessionData['cookie'] = Reflect.construct(session.Cookie, [typeof options === 'function' ? undefined : options])
+  // Without a request, or over an insecure connection, it is this that express-session makes of 'auto'.
+  if (cookie.secure === 'auto') cookie.secure = false
+  if (String(cookie.sameSite) === 'auto') cookie.sameSite = 'lax'
+  madeUp.add(cookie)
+  return cookie
+}
+
+/** Within a request express-session itself knows the cookie: its options may be a function of the request, or 'auto'. */
+function completeCookie(req: Request, data: SessionData): void {
+  const given: object = req
+  if (!madeUp.has(data.cookie) || !('headers' in given)) return
+  // express-session makes a whole new session; not in place of the one that is about to be made of `data`.
+  const aside: Request = Object.create(req)
+  req.sessionStore.generate(aside)
+  data.cookie = { ...aside.session.cookie }
+}

@@ -1,7 +1,7 @@
 import type { CookieOptions } from 'express-session'
 import { InvalidOptionError } from '../../errors.js'
 import { ANY_COOKIE, checkCookie, checkCommonOptions, KEEPING_OPTIONS, LOCK_OPTIONS, namesOf } from '../http/check-options.js'
-import { defaultCookie } from './default-cookie.js'
+import { defaultCookie } from './bare-store.js'
 import type { LatchkeyOptions } from './options.js'
 
 /** `key` is express-session's older name of `name`. */

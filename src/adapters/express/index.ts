@@ -107,11 +107,7 @@ export function latchkey(options: LatchkeyOptions): LatchkeyMiddleware {
       const locked = sessionIn(requestStore)
       const arriving = bodyToArrive(req, isReading)
       if (arriving === undefined) locked(req, res, proceed)
-      else {
-        arriving.then(() => {
-          locked(req, res, proceed)
-        }).catch(next)
-      }
+      else arriving.then(() => locked(req, res, proceed)).catch(next)
     }
   }
   refuseToBeTheStore(store)

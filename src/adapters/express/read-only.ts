@@ -26,9 +26,7 @@ export function readOnly(req: Request, _res: unknown, next: Next): void {
     next()
     return
   }
-  session.release().then(() => {
-    next()
-  }, next)
+  session.release().then(() => next(), next)
 }
 
 /**

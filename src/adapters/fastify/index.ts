@@ -76,9 +76,7 @@ async function register(app: FastifyInstance, options: LatchkeyOptions | OwnSess
     throw new InvalidOptionError('request.session is there already: take out the other session plugin.')
   }
   // A route that was added before is checked by its requests.
-  app.addHook('onRoute', ({ config }) => {
-    checkRouteConfig(config)
-  })
+  app.addHook('onRoute', ({ config }) => checkRouteConfig(config))
   if (options.fastifySession === false) await registerOwnSession(app, options)
   else await app.register(inPlaceOfFastifySession, options)
 }

@@ -10,9 +10,7 @@ import { onHead } from '../../response/response-head.js'
  * @param isPast whether the response was ended past the framework, which will never say that the handler has ended.
  */
 export function watchClient(res: ServerResponse, life: RequestLife, isPast: () => boolean = () => false): void {
-  onceClosed(res, () => {
-    life.clientGone(() => isPast() || isCutHere(res))
-  })
+  onceClosed(res, () => life.clientGone(() => isPast() || isCutHere(res)))
 }
 
 /** Lets go when the head of an event stream leaves, which may last for hours. For frameworks that have no hook there. */

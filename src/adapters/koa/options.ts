@@ -38,9 +38,7 @@ function phpSettings({ name, inMs }: SharedCookie): CreateSessionOptions {
     maxAge: inMs.maxAge ?? 'session',
     externalKey: {
       get: (ctx: Context) => decoded(ctx.cookies.get(name, { signed: false }) ?? ''),
-      set: (ctx: Context, id: string) => {
-        ctx.cookies.set(name, encodeURIComponent(id), options)
-      },
+      set: (ctx: Context, id: string) => void ctx.cookies.set(name, encodeURIComponent(id), options),
     },
   }
 }

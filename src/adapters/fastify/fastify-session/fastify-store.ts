@@ -41,9 +41,7 @@ export class FastifyStore extends CommonStore<Session> {
 
   private told(change: Promise<void>, callback?: Callback<void>): Promise<void> {
     // Applications see what the store passes on: `undefined` where nothing failed, as of @fastify/session's own store.
-    const told = callback && this.guarded((error: unknown) => {
-      callback(error ?? undefined)
-    })
+    const told = callback && this.guarded((error: unknown) => callback(error ?? undefined))
     return quiet(settle(change, told))
   }
 

@@ -17,18 +17,16 @@ export async function registerFastifySession(app: FastifyInstance, options: Latc
   const idGenerator = checkedIds('idGenerator', rest.idGenerator, () => manager.createSid())
   const given = { ...rest, ...cookieOptionsOf(manager, rest), idGenerator }
   const { rolling = true, saveUninitialized = true } = given
-  const sessions = new BareSessions(manager, fastifyRecordOf(manager, options), (error) => {
-    app.log.warn(error, 'a session was left out of the list')
-  })
+  const sessions = new BareSessions(manager, fastifyRecordOf(manager, options), (error) => app.log.warn(error, 'a session was left out of the list'))
   const bareStore = new CommonStore(sessions)
   const hooksFor = await loadFastifySession(app, given)
   const bare = hooksFor(bareStore)
   const kept = { sessions, hooksFor, rolling, saveUninitialized, clientGoneMs }
 
   // @fastify/session has null there.
-  const lockedOf = playLives(app, null, (request, reply) => {
-    return new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly))
-  })
+  const lockedOf = playLives(app, null, (request, reply) =>
+    new HookedRequest(request, reply, kept, label(request), isReadOnly(request, readOnly)),
+  )
   app.decorate('decryptSession', (id: string, request: object, ...rest: Rest) => {
     const { decryptSession } = lockedOf(request)?.hooks ?? bare
     Reflect.apply(decryptSession, app, [id, request, ...rest])
