@@ -164,7 +164,7 @@ describe('several connections that are dead at once, without a word', () => {
   it.each(PROTOCOLS)('a commit over the first of them is resolved over a fresh one, %s', async (protocol) => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const manager = new SessionManager({ savePath: `tcp://${proxy.address}?protocol=${protocol}`, deadlineMs: 4500 })
+    const manager = new SessionManager({ savePath: `tcp://${proxy.address}?protocol=${protocol}`, deadlineMs: 9000 })
     open.push({ close: () => manager.close({ graceMs: 0 }) })
     while (proxy.counts.connections < 3) {
       const all = []
