@@ -38,12 +38,27 @@ interface Figures {
   readonly lines: number
 }
 
-async function linesOf(path: string): Promise<number> {
-  if (path.endsWith('.ts')) return (await readFile(path, 'utf8')).split('\n').length - 1
-  const files = await readdir(path, { recursive: true })
-  const counts = files.filter((file) => file.endsWith('.ts')).map((file) => linesOf(join(path, file)))
-  return (await Promise.all(counts)).reduce((sum, lines) => sum + lines, 0)
+/** The adapters of web frameworks, with what they share; and those that tell an operator what happens. */
+const WEB = ['http', 'express', 'fastify', 'koa', 'fetch']
+const WATCHING = ['inspector', 'opentelemetry', 'prometheus']
+
+const NO_CODE = /^\s*(\/\/|\/?\*|$)/
+
+/** Lines of code: without blank ones and comments. */
+interface Lines {
+  readonly all: number
+  readonly code: number
 }
+
+async function linesOf(...paths: readonly string[]): Promise<Lines> {
+  const files = await Promise.all(paths.map((path) => (path.endsWith('.ts') ? [path] : filesIn(path))))
+  const texts = await Promise.all(files.flat().map((file) => readFile(join(SRC, file), 'utf8')))
+  const lines = texts.flatMap((text) => text.split('\n').slice(0, -1))
+  return { all: lines.length, code: lines.filter((line) => !NO_CODE.test(line)).length }
+}
+
+const filesIn = async (folder: string): Promise<string[]> =>
+  (await readdir(join(SRC, folder), { recursive: true })).filter((file) => file.endsWith('.ts')).map((file) => join(folder, file))
 
 /** The functions of the flight that has `command` in it. */
 function functionsOf(name: string, command: string): number {
@@ -61,21 +76,28 @@ async function measure(port: number): Promise<Record<Name, Figures>> {
     stacks.taken.length = 0
     await site.visit()
     const [read, commit] = [functionsOf(name, 'add '), functionsOf(name, 'cas ')]
-    figures[name] = { read, commit, lines: await linesOf(join(SRC, FOLDERS[name])) }
+    figures[name] = { read, commit, lines: (await linesOf(FOLDERS[name])).all }
   }
   const { express, fastify, fastifyPlain, koa, fetch, store } = figures
   if (!express || !fastify || !fastifyPlain || !koa || !fetch || !store) throw new Error('one was not measured')
   return { express, fastify, fastifyPlain, koa, fetch, store }
 }
 
-/** Lines of all adapters, of those among them that are for metrics, and of what the adapters of web frameworks stand on. */
-interface Lines {
+interface Totals {
   readonly adaptersLines: number
-  readonly metricsLines: number
+  readonly adaptersCodeLines: number
+  readonly watchingLines: number
   readonly requestLines: number
 }
 
-function tableOf(figures: Record<Name, Figures>, { adaptersLines, metricsLines, requestLines }: Lines): string {
+async function totals(): Promise<Totals> {
+  const [web, watching, request] = await Promise.all([linesOf(...inAdapters(WEB)), linesOf(...inAdapters(WATCHING)), linesOf('request')])
+  return { adaptersLines: web.all, adaptersCodeLines: web.code, watchingLines: watching.all, requestLines: request.all }
+}
+
+const inAdapters = (folders: readonly string[]): string[] => folders.map((folder) => join('adapters', folder))
+
+function tableOf(figures: Record<Name, Figures>, { adaptersLines, adaptersCodeLines, watchingLines, requestLines }: Totals): string {
   const titles: Record<Name, string> = {
     express: 'Express',
     fastify: '@fastify/session',
@@ -93,17 +115,16 @@ function tableOf(figures: Record<Name, Figures>, { adaptersLines, metricsLines, 
     '|---|---|---|---|',
     ...rows,
     '',
-    `\`src/adapters\` has ${String(adaptersLines)} lines with what they share, ${String(metricsLines)} of them for metrics; the request that those of web`,
-    `frameworks stand on (\`src/request\`) has ${String(requestLines)}. Measured by \`npm run spine -- --write\`.`,
+    `The adapters of web frameworks have ${String(adaptersLines)} lines with what they share (\`src/adapters/http\`), ${String(adaptersCodeLines)} of them code; the`,
+    `request that they stand on (\`src/request\`) has ${String(requestLines)}. Those that tell an operator what happens (metrics, spans, the page) have ${String(watchingLines)}.`,
+    'Measured by `npm run spine -- --write`.',
     '',
   ].join('\n')
 }
 
 await using server = await MemcachedServer.start()
 const figures = await measure(server.port)
-const folders = ['adapters', 'adapters/opentelemetry', 'adapters/prometheus', 'request']
-const [adaptersLines = 0, spans = 0, exposition = 0, requestLines = 0] = await Promise.all(folders.map((folder) => linesOf(join(SRC, folder))))
-const lines = { adaptersLines, metricsLines: spans + exposition, requestLines }
+const lines = await totals()
 const table = tableOf(figures, lines)
 if (process.argv.includes('--json')) console.log(JSON.stringify({ ...figures, ...lines }))
 else console.log(table)
