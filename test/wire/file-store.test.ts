@@ -51,7 +51,7 @@ describe('a store on disk', () => {
     await stored(wireTo(directory), 'x')
     expect(statSync(directory).mode & 0o777).toBe(0o700)
     for (const name of readdirSync(directory)) expect([name, statSync(join(directory, name)).mode & 0o777]).toEqual([name, 0o600])
-    expect(readdirSync(directory).sort()).toEqual(['sessions.db', 'sessions.db-shm', 'sessions.db-wal'])
+    expect(readdirSync(directory).sort()).toEqual(['sessions.db', 'sessions.db-open', 'sessions.db-shm', 'sessions.db-wal'])
   })
 
   it('is still there after its process has ended, and versions are never given again', async () => {

@@ -5,8 +5,9 @@
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { freeBytes } from './directory.js'
+import { doorOf, LOCK_DOOR } from './door.js'
 import { PAGE_BYTES } from './room.js'
-import type { Database, Sqlite } from './sqlite.js'
+import { type Database, type Sqlite, type Statement, troubleOf } from './sqlite.js'
 import type { StoreFiles } from './store-files.js'
 
 /** Each time a page is copied once, however often it is in the log: the longer the log, the less there is to do. */
@@ -29,18 +30,37 @@ const PATIENCE_MS = 50
  * for each copy: one that stays would keep the last process that closes the store from clearing the log away.
  */
 const THREAD = `
-const { statSync } = require('node:fs')
-const { parentPort, workerData: { library, path, most, patienceMs } } = require('node:worker_threads')
+const { rmSync, statSync } = require('node:fs')
+const { parentPort, workerData: { library, path, doorPath, lockDoor, most, patienceMs } } = require('node:worker_threads')
 process.emitWarning = () => undefined
 const module = require(library)
 const Database = module.DatabaseSync ?? module
+const opened = (logNumber) => {
+  const isItsLog = () => statSync(path + '-wal').ino === logNumber
+  const door = new Database(doorPath)
+  let database
+  try {
+    door.exec('PRAGMA busy_timeout = ' + patienceMs + ';' + lockDoor)
+    if (!isItsLog()) throw new Error('it is another log')
+    database = new Database(path)
+    try {
+      database.exec('PRAGMA busy_timeout = ' + patienceMs + '; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA user_version')
+    } finally {
+      // Where it was taken away in this moment SQLite has made an empty one, which others would take for theirs.
+      if (!isItsLog()) rmSync(path + '-wal')
+    }
+    return database
+  } catch (error) {
+    database?.close()
+    throw error
+  } finally {
+    door.close()
+  }
+}
 parentPort.on('message', (logNumber) => {
   let database
   try {
-    // Where it was taken away SQLite would make an empty one, and copy that.
-    if (statSync(path + '-wal').ino !== logNumber) throw new Error('it is another log')
-    database = new Database(path)
-    database.exec('PRAGMA busy_timeout = ' + patienceMs + '; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
+    database = opened(logNumber)
     const { log } = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
     if (log > most) database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
   } catch {
@@ -53,6 +73,13 @@ parentPort.on('message', (logNumber) => {
 })
 `
 
+/** Pages. `busy` is 1 where another process was copying, and nothing was done. */
+interface Copied {
+  readonly busy: number
+  readonly log: number
+  readonly checkpointed: number
+}
+
 export class Checkpoints {
   private worker: Worker | undefined
   private isBusy = false
@@ -60,6 +87,7 @@ export class Checkpoints {
   private bytesSinceLast: number
   private readonly dueBytes: number
   private failedAtMs = -Infinity
+  private readonly copyNow: Statement<Copied>
 
   /** @param database an open one, for when the event loop's own thread has to do it. */
   constructor(
@@ -69,6 +97,7 @@ export class Checkpoints {
   ) {
     this.bytesSinceLast = files.logBytes
     this.dueBytes = dueBytesOf(files)
+    this.copyNow = database.prepare('PRAGMA wal_checkpoint(PASSIVE)')
   }
 
   /** After each transaction that wrote: about how much it added to the log. Throws nothing: what was written is written. */
@@ -120,6 +149,22 @@ export class Checkpoints {
     }
   }
 
+  /**
+   * Copies on this thread, and waits for nobody. Whether all of the log is in the file now: not while another process copies it,
+   * which may be killed before it is done, or reads what was there before, and not on a full disk.
+   *
+   * @throws SQLite's error where it never will be.
+   */
+  copyAll(): boolean {
+    try {
+      const copied = this.copyNow.get()
+      return copied?.busy === 0 && copied.log === copied.checkpointed
+    } catch (error) {
+      if (troubleOf(error) !== 'full') throw error
+      return false
+    }
+  }
+
   close(): void {
     const { worker } = this
     this.worker = undefined
@@ -131,7 +176,14 @@ export class Checkpoints {
       eval: true,
       execArgv: [],
       env: {},
-      workerData: { library: this.sqlite.library, path: this.files.path, most: (MOST_DUES * this.dueBytes) / PAGE_BYTES, patienceMs: PATIENCE_MS },
+      workerData: {
+        library: this.sqlite.library,
+        path: this.files.path,
+        doorPath: doorOf(this.files.path),
+        lockDoor: LOCK_DOOR,
+        most: (MOST_DUES * this.dueBytes) / PAGE_BYTES,
+        patienceMs: PATIENCE_MS,
+      },
     })
     worker.on('message', () => {
       this.isBusy = false

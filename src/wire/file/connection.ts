@@ -4,7 +4,7 @@ import { openFile } from './database-file.js'
 import { Items } from './items.js'
 import { PAGE_BYTES, Room } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
-import { type Database, type Sqlite, type Statement, troubleOf } from './sqlite.js'
+import { BusyError, type Database, type Sqlite, type Statement, troubleOf } from './sqlite.js'
 import type { StoreFiles } from './store-files.js'
 
 export interface ConnectionOptions {
@@ -39,6 +39,8 @@ export class Connection {
   private readonly looking: NodeJS.Timeout
   /** Never at first: what was found as it was opened may have been taken away by now. */
   private lookedAtMs = -Infinity
+  /** Others do not find the log any more. */
+  private isLost = false
   /** It closes itself where its log was taken away. */
   isOpen = true
 
@@ -117,14 +119,18 @@ export class Connection {
    * Whether others find the log. Where they do not, all of it is copied into the file and the connection closed: until every
    * process has done so nobody opens the store (`openFile`), so that none has a log of its own.
    *
-   * @throws the system's error where it cannot be looked at.
+   * @throws {BusyError} others do not find it, and not all of it is in the file yet. Who let go of it now could be the last
+   *   but one to have it, and all of it would be lost where that one is killed.
+   * @throws the system's error where it cannot be looked at, and SQLite's where it can never be copied.
    */
   hasItsLog(): boolean {
     const nowMs = performance.now()
-    if (!this.isOpen || nowMs - this.lookedAtMs < LOOK_MS) return this.isOpen
+    if (!this.isOpen) return false
+    if (!this.isLost && nowMs - this.lookedAtMs < LOOK_MS) return true
     this.lookedAtMs = nowMs
-    if (this.files.hasItsLog) return true
-    this.checkpoints.copyHere()
+    this.isLost ||= !this.files.hasItsLog
+    if (!this.isLost) return true
+    if (!this.checkpoints.copyAll()) throw new BusyError('the log was taken away, and is not copied yet')
     this.close()
     return false
   }
@@ -138,7 +144,12 @@ export class Connection {
     this.isOpen = false
     clearInterval(this.looking)
     this.checkpoints.close()
-    this.database.close()
+    try {
+      // SQLite itself does so only where no other process looks at the file in this moment.
+      if (!this.files.hasItsLog) this.checkpoints.copyAll()
+    } finally {
+      this.database.close()
+    }
   }
 
   /** For a process that has no requests now: others wait for it. */

@@ -4,6 +4,7 @@ import { closeSync, linkSync, openSync, renameSync, rmSync, statSync } from 'nod
 import { join } from 'node:path'
 import { UnsupportedStoreError } from '../wire.js'
 import { areOthersWriting, checkDirectory, makeDirectory } from './directory.js'
+import { behindDoor } from './door.js'
 import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
 import { type Database, type Sqlite, troubleOf } from './sqlite.js'
@@ -54,23 +55,29 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   if (areOthersWriting(found)) {
     throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
   }
-  const [log, index] = [look(logOf(path)), look(indexOf(path))]
-  const isInUse = log !== undefined && index !== undefined
-  if (!isInUse) assertUnused(sqlite, path)
+  return behindDoor(sqlite, path, () => openFound(sqlite, settings, path))
+}
+
+/** Behind the door. What is found by its name is what others use, if it has the name still when SQLite has opened it. */
+function openFound(sqlite: Sqlite, settings: FileStoreSettings, path: string): OpenFile {
+  const found = StoreFiles.find(path)
+  if (found === undefined) assertUnused(sqlite, path)
   const database = sqlite.open(path)
   try {
     prepare(database, settings)
     checkFormat(database, path)
-    const files = new StoreFiles(path)
-    if (isInUse && !files.haveLog(log, index)) {
-      // It was taken away in this moment, and SQLite has made an empty one, which others would take for theirs.
-      rmSync(logOf(path), { force: true })
-      throw lostLog(path)
-    }
+    const files = found ?? StoreFiles.find(path)
+    if (files?.hasItsLog !== true) throw lostLog(path)
     return { database, files }
   } catch (error) {
-    database.close()
-    throw error
+    try {
+      if (found?.hasItsLog !== false) throw error
+      // It was taken away in this moment, and SQLite has made an empty one, which others would take for theirs.
+      found.removeStrays()
+      throw lostLog(path, error)
+    } finally {
+      database.close()
+    }
   }
 }
 

@@ -112,9 +112,15 @@ const BY_NAME: Readonly<Record<string, Trouble>> = {
   NOTADB: 'damaged',
 }
 
+/** Another process is at what has to be done, which SQLite itself has no error for. Nothing was done. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError'
+}
+
 export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof Error)) return 'other'
   if (error instanceof DamagedRecordError) return 'damaged'
+  if (error instanceof BusyError) return 'busy'
   if ('errcode' in error && typeof error.errcode === 'number') return BY_NUMBER[error.errcode & 0xff] ?? 'other'
   const [, name] = 'code' in error && typeof error.code === 'string' ? (/^SQLITE_([A-Z]+)/.exec(error.code) ?? []) : []
   return name === undefined ? 'other' : (BY_NAME[name] ?? 'other')

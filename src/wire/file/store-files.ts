@@ -1,5 +1,5 @@
 /** The files of a store that is open, as they were when it was opened: SQLite has them open, whatever becomes of their names. */
-import { type Stats, statSync } from 'node:fs'
+import { rmSync, type Stats, statSync } from 'node:fs'
 
 /** SQLite's header. */
 export const LEAST_BYTES = 512
@@ -16,15 +16,17 @@ type Identity = Pick<Stats, 'dev' | 'ino'>
 
 /** Each question throws the system's error where the path cannot be looked at. */
 export class StoreFiles {
-  private readonly file: Identity
-  private readonly log: Identity
-  private readonly index: Identity
+  private constructor(
+    readonly path: string,
+    private readonly file: Identity,
+    private readonly log: Identity,
+    private readonly index: Identity,
+  ) {}
 
-  /** Of a store that was read: SQLite has made its log by then. */
-  constructor(readonly path: string) {
-    this.file = statSync(path)
-    this.log = statSync(logOf(path))
-    this.index = statSync(indexOf(path))
+  /** Undefined where there is no log, or no index of it. */
+  static find(path: string): StoreFiles | undefined {
+    const [log, index] = [look(logOf(path)), look(indexOf(path))]
+    return log === undefined || index === undefined ? undefined : new StoreFiles(path, statSync(path), log, index)
   }
 
   /** Of all files on the disk no other one has it. */
@@ -44,11 +46,13 @@ export class StoreFiles {
 
   /** Whether others find the log that is written here, and its index: else each would write a log of its own. */
   get hasItsLog(): boolean {
-    return this.haveLog(look(logOf(this.path)), look(indexOf(this.path)))
+    return isSame(look(logOf(this.path)), this.log) && isSame(look(indexOf(this.path)), this.index)
   }
 
-  haveLog(log: Stats | undefined, index: Stats | undefined): boolean {
-    return isSame(log, this.log) && isSame(index, this.index)
+  /** Removes what has the name of the log, or of its index, and is another file. */
+  removeStrays(): void {
+    if (!isSame(look(logOf(this.path)), this.log)) rmSync(logOf(this.path), { force: true })
+    if (!isSame(look(indexOf(this.path)), this.index)) rmSync(indexOf(this.path), { force: true })
   }
 }
 
