@@ -1,7 +1,7 @@
 /** SQLite's log of a store on disk, taken away as it is opened, or while not all of it can be copied. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
@@ -104,4 +104,17 @@ it('who opens the store while another process does waits for it', () => {
   expect(get(third)).toMatchObject(stored('stored') as object)
   expect(outcome).toBe('busy')
   expect(get(second)).toMatchObject(stored('stored') as object)
+})
+
+it('a log that is left where the file itself was removed does not come into the new one', () => {
+  const [directory, other] = [newDirectory(), newDirectory()]
+  const old = storeAt(other, sqlite)
+  expect(set(old, 'old')).toMatchObject(STORED)
+  // As after a kill: an old log that nobody has open, and no file.
+  for (const ending of ['-wal', '-shm']) copyFileSync(join(other, `sessions.db${ending}`), join(directory, `sessions.db${ending}`))
+  const store = storeAt(directory, sqlite)
+  expect(get(store)).toMatchObject([{ status: 'missing' }])
+  expect(set(store, 'new')).toMatchObject(STORED)
+  store.close()
+  expect(get(storeAt(directory, sqlite))).toMatchObject([{ status: 'ok', value: Buffer.from('new') }])
 })

@@ -48,7 +48,7 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   checkDirectory(directory)
   if (look(path) === undefined) {
     if (!mayMake) throw new DamagedStoreError(`${path} is not there. ${RESTART}`)
-    make(sqlite, path)
+    behindDoor(sqlite, path, () => make(sqlite, path))
   }
   const found = statSync(path)
   if (found.size < LEAST_BYTES) throw new DamagedStoreError(`${path} was cut off (${String(found.size)} bytes). ${REPAIR}`)
@@ -82,7 +82,9 @@ function openFound(sqlite: Sqlite, settings: FileStoreSettings, path: string): O
 }
 
 const RESTART = 'If it was taken away, put it back, or start the processes anew to begin with an empty store'
-const REPAIR = 'Put a copy of it back, or remove it to begin with an empty store; the sessions in it are lost then'
+/** A log that is left would be played back into the copy. */
+const REPAIR =
+  'End all processes, remove it with its -wal and -shm, and put a copy of it back, or begin with an empty store; the sessions in it are lost then'
 
 /**
  * Where there is no log, or no index of it, nobody uses the store, or somebody took it away from those who do. SQLite would begin
@@ -121,6 +123,8 @@ function make(sqlite: Sqlite, path: string): void {
     } finally {
       database.close()
     }
+    // A log that killed processes have left of a file that was here before: SQLite would play it back into this one.
+    if (look(path) === undefined) for (const left of [logOf(path), indexOf(path)]) rmSync(left, { force: true })
     place(draft, path)
   } finally {
     for (const one of [draft, logOf(draft), indexOf(draft)]) rmSync(one, { force: true })
