@@ -5,7 +5,9 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
+import { doorOf, LOCK_DOOR } from '../../src/wire/file/door.js'
 import { FileStore } from '../../src/wire/file/file-store.js'
+import { operateFile } from '../../src/wire/file/operated-file.js'
 import type { Outcome } from '../../src/wire/file/outcome.js'
 import { loadSqlite, type Sqlite } from '../../src/wire/file/sqlite.js'
 import { storeClock } from '../../src/wire/file/store-clock.js'
@@ -104,6 +106,20 @@ it('who opens the store while another process does waits for it', () => {
   expect(get(third)).toMatchObject(stored('stored') as object)
   expect(outcome).toBe('busy')
   expect(get(second)).toMatchObject(stored('stored') as object)
+})
+
+it('an operator who asks while a process opens the store waits for it', async () => {
+  const directory = newDirectory()
+  const { signal } = new AbortController()
+  expect(set(storeAt(directory, sqlite), 'old')).toMatchObject(STORED)
+  const opening = sqlite.open(doorOf(join(directory, 'sessions.db')))
+  opening.exec(LOCK_DOOR)
+  const [node] = operateFile({ directory, survives: 'process', maxMiB: undefined, gcSec: 0 }, { clock: systemClock, silenceMs: 10_000, signal }).nodes
+  const keys = node?.keys('')
+  // By then it has asked once.
+  await new Promise((resolve) => setImmediate(resolve))
+  opening.close()
+  expect(await keys).toEqual(['k'])
 })
 
 it('a log that is left where the file itself was removed does not come into the new one', () => {

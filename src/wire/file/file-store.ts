@@ -199,17 +199,18 @@ export class FileStore {
   }
 
   private guarded<T>(work: (connection: Connection) => T): T {
-    let failure: FlightError | 'busy'
+    let result: T
+    let obstacle: string | undefined
     try {
       const connection = this.connected()
-      const result = work(connection)
-      const obstacle = this.obstacle(connection)
-      if (obstacle === undefined) return result
-      failure = new FlightError('not-sent', obstacle)
+      result = work(connection)
+      obstacle = this.obstacle(connection)
     } catch (error) {
-      failure = this.failure(error instanceof UncertainCommit ? error.cause : error)
+      const failure = this.failure(error instanceof UncertainCommit ? error.cause : error)
+      throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${this.path}; try again`, { cause: error }) : failure
     }
-    throw failure === 'busy' ? new FlightError('not-sent', `Another process is at ${this.path}; try again`) : failure
+    if (obstacle !== undefined) throw new FlightError('not-sent', obstacle)
+    return result
   }
 
   /** Why what was just done may be lost; undefined where all is well. */

@@ -1,16 +1,17 @@
 /** A store on disk, as its operators see it. */
 import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { bytes } from '../../system/format.js'
 import type { OpenOptions } from '../open-options.js'
 import type { Examination, Figures, Finding, OperatedNode, OperatedStore, OperateOptions } from '../operated-store.js'
-import { unsupportedIn, type Wire } from '../wire.js'
+import { FlightError, unsupportedIn, type Wire } from '../wire.js'
 import { fileIn } from './database-file.js'
 import { fileSystemOf, freeBytes, isDoubtful } from './directory.js'
 import { FileStore } from './file-store.js'
 import { createFileWire } from './file-wire.js'
 import { PAGE_BYTES } from './room.js'
 import type { FileStoreSettings } from './save-path.js'
-import { loadSqlite } from './sqlite.js'
+import { loadSqlite, troubleOf } from './sqlite.js'
 import { storeClock } from './store-clock.js'
 import { logOf, sizeOf } from './store-files.js'
 
@@ -25,6 +26,8 @@ const SMALL_DISK_BYTES = 100 * MIB
 const LARGE_LOG_BYTES = 128 * MIB
 const FULL_SHARE = 0.9
 const KEYS_AT_ONCE = 1000
+/** Another process that opens the store is done after some milliseconds. */
+const PAUSE_MS = 10
 
 interface Sizes {
   readonly fileBytes: number
@@ -172,19 +175,29 @@ class OperatedFile implements OperatedNode {
   }
 
   private async asking<T>(question: (store: FileStore) => T): Promise<T> {
-    this.options.signal.throwIfAborted()
+    const { signal, clock, silenceMs } = this.options
+    signal.throwIfAborted()
+    const untilMs = clock.nowMs() + silenceMs
     const store = new FileStore({
       sqlite: await loadSqlite(),
       settings: this.settings,
       directory: this.name,
-      clock: storeClock(this.options.clock),
+      clock: storeClock(clock),
       mayMake: false,
       // Nothing is written here.
       nextVersion: () => '',
       isOfProcesses: () => false,
     })
     try {
-      return question(store)
+      for (;;) {
+        try {
+          return question(store)
+        } catch (error) {
+          if (!(error instanceof FlightError) || troubleOf(error.cause) !== 'busy' || clock.nowMs() > untilMs) throw error
+          await pause(PAUSE_MS)
+          signal.throwIfAborted()
+        }
+      }
     } finally {
       store.close()
     }
@@ -195,7 +208,7 @@ const damaged = (what: string): Finding => ({
   code: 'file-damaged',
   severity: 'problem',
   message: `The file is damaged (${what}).`,
-  advice: 'End the processes that use it, and put a copy of it back, or remove it; the sessions in it are lost then.',
+  advice: 'End the processes that use it, remove it with its -wal and -shm, and put a copy of it back, or begin with an empty store; the sessions in it are lost then.',
 })
 
 /** The one column of a row. */
