@@ -38,7 +38,7 @@ function storeAt(directory: string, through: Sqlite): FileStore {
 
 const set = (store: FileStore, value: string): Outcome | undefined => store.run([[{ op: 'set', key: 'k', value, ttlSec: 1000 }]])[0]
 const get = (store: FileStore): Outcome | undefined => store.run([[{ op: 'get', key: 'k' }]])[0]
-const stored = (value: string): unknown => [{ status: 'ok', value: Buffer.from(value) }]
+const stored = (value: string): object => [{ status: 'ok', value: Buffer.from(value) }]
 const STORED = [{ status: 'ok' }]
 
 const takeAway = (directory: string, endings: readonly string[]): void => {
@@ -81,7 +81,7 @@ it('a process lets go of a log when all of it is copied, and not before: who has
   reader.kill('SIGKILL')
   await once(reader, 'close')
   await until('the log is copied', () => Promise.resolve(get(store) !== 'busy'))
-  expect(get(store)).toMatchObject(stored('last') as object)
+  expect(get(store)).toMatchObject(stored('last'))
 }, 20_000)
 
 it('who opens the store as its log is taken away makes no other, and fails nobody', async () => {
@@ -92,9 +92,9 @@ it('who opens the store as its log is taken away makes no other, and fails nobod
   expect(get(second)).toBe('busy')
   expect(existsSync(join(directory, 'sessions.db-wal'))).toBe(false)
   await until('the first has let go', () => Promise.resolve(get(first) !== 'busy'))
-  expect(get(first)).toMatchObject(stored('stored') as object)
+  expect(get(first)).toMatchObject(stored('stored'))
   await until('the second is in', () => Promise.resolve(get(second) !== 'busy'))
-  expect(get(second)).toMatchObject(stored('stored') as object)
+  expect(get(second)).toMatchObject(stored('stored'))
 })
 
 it('who opens the store while another process does waits for it', () => {
@@ -103,9 +103,9 @@ it('who opens the store while another process does waits for it', () => {
   const second = storeAt(directory, sqlite)
   let outcome: Outcome | undefined
   const third = storeAt(directory, meanwhile(directory, 1, () => (outcome = get(second))))
-  expect(get(third)).toMatchObject(stored('stored') as object)
+  expect(get(third)).toMatchObject(stored('stored'))
   expect(outcome).toBe('busy')
-  expect(get(second)).toMatchObject(stored('stored') as object)
+  expect(get(second)).toMatchObject(stored('stored'))
 })
 
 it('an operator who asks while a process opens the store waits for it', async () => {
@@ -132,5 +132,5 @@ it('a log that is left where the file itself was removed does not come into the 
   expect(get(store)).toMatchObject([{ status: 'missing' }])
   expect(set(store, 'new')).toMatchObject(STORED)
   store.close()
-  expect(get(storeAt(directory, sqlite))).toMatchObject([{ status: 'ok', value: Buffer.from('new') }])
+  expect(get(storeAt(directory, sqlite))).toMatchObject(stored('new'))
 })
