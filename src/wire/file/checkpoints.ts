@@ -138,7 +138,7 @@ export class Checkpoints {
   }
 
   /** Copies on this thread, which waits a moment for those who read, and cuts the log off. Throws nothing. */
-  copyHere(): void {
+  private copyHere(): void {
     this.bytesSinceLast = 0
     try {
       this.database.exec(`PRAGMA busy_timeout = ${String(PATIENCE_MS)}; PRAGMA wal_checkpoint(TRUNCATE)`)

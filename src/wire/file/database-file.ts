@@ -46,16 +46,20 @@ export function openFile(sqlite: Sqlite, settings: FileStoreSettings, directory:
   if (mayMake) makeDirectory(directory)
   else if (look(directory) === undefined) throw new DamagedStoreError(`${directory} is not there. ${RESTART}`)
   checkDirectory(directory)
-  if (look(path) === undefined) {
-    if (!mayMake) throw new DamagedStoreError(`${path} is not there. ${RESTART}`)
-    behindDoor(sqlite, path, () => make(sqlite, path))
-  }
+  if (!mayMake && look(path) === undefined) throw new DamagedStoreError(`${path} is not there. ${RESTART}`)
+  return behindDoor(sqlite, path, () => {
+    if (mayMake && look(path) === undefined) make(sqlite, path)
+    checkFile(path)
+    return openFound(sqlite, settings, path)
+  })
+}
+
+function checkFile(path: string): void {
   const found = statSync(path)
   if (found.size < LEAST_BYTES) throw new DamagedStoreError(`${path} was cut off (${String(found.size)} bytes). ${REPAIR}`)
   if (areOthersWriting(found)) {
     throw new UnsupportedStoreError(`Other users can write to ${path}, and could change any session. Take their permission: chmod 600 ${path}`)
   }
-  return behindDoor(sqlite, path, () => openFound(sqlite, settings, path))
 }
 
 /** Behind the door. What is found by its name is what others use, if it has the name still when SQLite has opened it. */
@@ -108,6 +112,8 @@ const lostLog = (path: string, cause?: unknown): LostLogError =>
 
 /** Under another name first: nobody ever finds a file without its tables, and an empty one is a damaged one. */
 function make(sqlite: Sqlite, path: string): void {
+  // A log that killed processes have left of a file that was here before: SQLite would play it back into this one.
+  for (const left of [logOf(path), indexOf(path)]) rmSync(left, { force: true })
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   // By us, and not by SQLite: it would let everybody read it.
   closeSync(openSync(draft, 'wx', 0o600))
@@ -123,8 +129,6 @@ function make(sqlite: Sqlite, path: string): void {
     } finally {
       database.close()
     }
-    // A log that killed processes have left of a file that was here before: SQLite would play it back into this one.
-    if (look(path) === undefined) for (const left of [logOf(path), indexOf(path)]) rmSync(left, { force: true })
     place(draft, path)
   } finally {
     for (const one of [draft, logOf(draft), indexOf(draft)]) rmSync(one, { force: true })
