@@ -177,7 +177,6 @@ class OperatedFile implements OperatedNode {
   private async asking<T>(question: (store: FileStore) => T): Promise<T> {
     const { signal, clock, silenceMs } = this.options
     signal.throwIfAborted()
-    const untilMs = clock.nowMs() + silenceMs
     const store = new FileStore({
       sqlite: await loadSqlite(),
       settings: this.settings,
@@ -189,17 +188,24 @@ class OperatedFile implements OperatedNode {
       isOfProcesses: () => false,
     })
     try {
-      for (;;) {
-        try {
-          return question(store)
-        } catch (error) {
-          if (!(error instanceof FlightError) || troubleOf(error.cause) !== 'busy' || clock.nowMs() > untilMs) throw error
-          await pause(PAUSE_MS)
-          signal.throwIfAborted()
-        }
-      }
+      return await this.answered(() => question(store), clock.nowMs() + silenceMs)
     } finally {
       store.close()
+    }
+  }
+
+  /** Asks again while another process is just opening the store. */
+  private async answered<T>(ask: () => T, untilMs: number): Promise<T> {
+    const { signal, clock } = this.options
+    for (;;) {
+      try {
+        return ask()
+      } catch (error) {
+        const isBusy = error instanceof FlightError && troubleOf(error.cause) === 'busy'
+        if (!isBusy || clock.nowMs() > untilMs) throw error
+      }
+      await pause(PAUSE_MS)
+      signal.throwIfAborted()
     }
   }
 }
