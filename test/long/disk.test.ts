@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionManager } from 'latchkey'
@@ -9,6 +9,7 @@ import { createFileWire } from '../../src/wire/file/file-wire.js'
 import { loadSqlite } from '../../src/wire/file/sqlite.js'
 import { killWriters } from '../support/disk-writers.js'
 import { SessionProcess } from '../support/session-process.js'
+import { LOG, takeAway } from '../support/store-log.js'
 import { undoneAfterEach } from '../support/undo.js'
 
 /** A store on disk: killed writers, stopped holders, full disks, and clearing under load. */
@@ -30,7 +31,7 @@ it('a log that is taken away again and again, while four processes write, costs 
   const directory = newDirectory()
   let taken = 0
   const cleaner = setInterval(() => {
-    for (const ending of [['-wal'], ['-shm'], ['-wal', '-shm']][taken++ % 3] ?? []) rmSync(join(directory, `sessions.db${ending}`), { force: true })
+    takeAway(directory, [['-wal'], ['-shm'], LOG][taken++ % 3] ?? [])
   }, 200)
   undo.push(() => clearInterval(cleaner))
   // Before the writers are killed: who is killed before its next look at the log may lose what it wrote.

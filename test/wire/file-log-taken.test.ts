@@ -1,7 +1,7 @@
 /** SQLite's log of a store on disk, taken away as it is opened, or while not all of it can be copied. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
@@ -12,6 +12,7 @@ import type { Outcome } from '../../src/wire/file/outcome.js'
 import { loadSqlite, type Sqlite } from '../../src/wire/file/sqlite.js'
 import { storeClock } from '../../src/wire/file/store-clock.js'
 import { builtCode } from '../support/programs.js'
+import { LOG, takeAway } from '../support/store-log.js'
 import { undoneAfterEach } from '../support/undo.js'
 import { until } from '../support/until.js'
 
@@ -40,10 +41,6 @@ const set = (store: FileStore, value: string): Outcome | undefined => store.run(
 const get = (store: FileStore): Outcome | undefined => store.run([[{ op: 'get', key: 'k' }]])[0]
 const stored = (value: string): object => [{ status: 'ok', value: Buffer.from(value) }]
 const STORED = [{ status: 'ok' }]
-
-const takeAway = (directory: string, endings: readonly string[]): void => {
-  for (const ending of endings) rmSync(join(directory, `sessions.db${ending}`), { force: true })
-}
 
 /** SQLite, and what happens as it has the store's file opened so many times. */
 function meanwhile(directory: string, times: number, happens: () => void): Sqlite {
@@ -76,7 +73,7 @@ it('a process lets go of a log when all of it is copied, and not before: who has
   undo.push(() => void reader.kill('SIGKILL'))
   await once(reader.stdout, 'data')
   expect(set(store, 'last')).toMatchObject(STORED)
-  takeAway(directory, ['-wal', '-shm'])
+  takeAway(directory, LOG)
   await until('the log is missed', () => Promise.resolve(get(store) === 'busy'))
   reader.kill('SIGKILL')
   await once(reader, 'close')
@@ -127,7 +124,7 @@ it('a log that is left where the file itself was removed does not come into the 
   const old = storeAt(other, sqlite)
   expect(set(old, 'old')).toMatchObject(STORED)
   // As after a kill: an old log that nobody has open, and no file.
-  for (const ending of ['-wal', '-shm']) copyFileSync(join(other, `sessions.db${ending}`), join(directory, `sessions.db${ending}`))
+  for (const ending of LOG) copyFileSync(join(other, `sessions.db${ending}`), join(directory, `sessions.db${ending}`))
   const store = storeAt(directory, sqlite)
   expect(get(store)).toMatchObject([{ status: 'missing' }])
   expect(set(store, 'new')).toMatchObject(STORED)

@@ -1,6 +1,6 @@
 /** SQLite's log beside the file of a store on disk: taken away, longer than the disk, or copied by no thread. */
 import { execFileSync } from 'node:child_process'
-import { renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { SessionManager } from '../../src/index.js'
@@ -10,6 +10,7 @@ import { createFileWire } from '../../src/wire/file/file-wire.js'
 import type { Reply } from '../../src/wire/wire.js'
 import { DiskGround } from '../faults/disk-ground.js'
 import { type Counted, SessionProcess } from '../support/session-process.js'
+import { LOG, takeAway } from '../support/store-log.js'
 import { undoneAfterEach } from '../support/undo.js'
 
 const { undo, newDirectory } = undoneAfterEach()
@@ -18,11 +19,6 @@ async function processAt(directory: string): Promise<SessionProcess> {
   const process = await SessionProcess.start({ savePath: `file:${directory}`, waitMs: 20_000 })
   undo.push(() => process.kill())
   return process
-}
-
-const LOG = ['-wal', '-shm'] as const
-const takeAway = (directory: string, endings: readonly string[]): void => {
-  for (const ending of endings) rmSync(join(directory, `sessions.db${ending}`), { force: true })
 }
 
 describe('a log that is taken away while it is used', () => {
