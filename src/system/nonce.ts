@@ -41,7 +41,7 @@ export class Nonce {
 }
 
 /**
- * How long a nonce that was drawn ahead may wait for its turn. The copies of a process share what it drew ahead in the
+ * How long a nonce that was drawn ahead may wait for its turn; one more, as the clock counts whole milliseconds. The copies of a process share what it drew ahead in the
  * last milliseconds before the snapshot, so this is short. Two turns of a busy server are less than one apart.
  */
 const AHEAD_MS = 1

@@ -18,6 +18,8 @@ const KNOWN = namesOf<LatchkeyOptions>(
   { ...OWN_COOKIE, expires: true, priority: true, secureProxy: true, maxage: true },
 )
 
+const EXAMPLE = 'app.use(latchkey({ manager, ... }, app))'
+
 /** What other stores and adapters have, and what it is here. */
 const ELSEWHERE = {
   ContextStore: 'the sessions are kept by the manager (its savePath)',
@@ -29,12 +31,12 @@ export function checkOptions(options: LatchkeyOptions, app: Koa): void {
   for (const [name, why] of Object.entries(ELSEWHERE)) {
     if (Reflect.get(Object(options), name) !== undefined) throw new InvalidOptionError(`${name} cannot be given: ${why}.`)
   }
-  checkCommonOptions(options, KNOWN, 'app.use(latchkey({ manager, ... }, app))')
+  checkCommonOptions(options, KNOWN, EXAMPLE)
   const { maxAge } = options
   if (maxAge !== 'session') checkNumber('maxAge', maxAge, 0, MAX_TTL_SEC * 1000)
   const given: unknown = app
   if (typeof given !== 'object' || given === null || !('createContext' in given)) {
-    throw new InvalidOptionError('app is missing: app.use(latchkey({ manager, ... }, app)).')
+    throw new InvalidOptionError(`app is missing: ${EXAMPLE}.`)
   }
   checkCookieCanBeMade(() => setCookie(app, options))
   if ('session' in app.context) throw new InvalidOptionError('ctx.session is there already: take out the other session middleware.')
