@@ -115,6 +115,7 @@ class CellPlay<R extends Rig> {
         this.struck = await this.fault.strike(rig)
         const untilMs = performance.now() + ms
         await sleep(ms - 100)
+        // Real servers, real time: a fault happens when it happens.
         while (!this.struck.happened() && performance.now() < untilMs + 1000) await sleep(2)
         await sleep(Math.max(0, untilMs - performance.now()))
         this.fromMs = performance.now()
@@ -198,6 +199,7 @@ class CellPlay<R extends Rig> {
         this.odd.push(`a lock is left ${String(sweepMs)} ms after the last call`)
         return
       }
+      // The lock is freed by a real server's clock, or by a sweep.
       await sleep(25)
     }
   }

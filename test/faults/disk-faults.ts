@@ -102,6 +102,7 @@ async function writing(rig: DiskRig): Promise<() => void> {
       database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE')
       break
     } catch {
+      // SQLite tells nobody when another process lets go of its lock.
       await sleep(1)
     }
   }
@@ -173,6 +174,7 @@ export const DISK_FAULTS: readonly DiskFault[] = [
   fault('each turn takes 25 ms', ALL_WELL, async () => always(slowDown()), { isAlone: true }),
   fault('another writes for 60 ms', ALL_WELL, async (rig) => {
     const end = await writing(rig)
+    // The fault is this time.
     setTimeout(end, SHORT_MS)
     return always(end)
   }),

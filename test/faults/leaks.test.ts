@@ -58,6 +58,7 @@ async function keepBreaking(proxy: FaultProxy, random: SeededRandom): Promise<vo
     // A handshake that fails makes the pool wait before the next: one in ten is enough of that.
     const greetings = random.integer(10) === 0
     const when = (request: Buffer): boolean => greetings || !request.toString('latin1', 0, 8).startsWith('version')
+    // Where no such request comes the loop looks whether it is to stop.
     await Promise.race([proxy.next(random.pick(KINDS), { when }), sleep(500)])
     await sleep(random.integer(12))
   }

@@ -5,6 +5,7 @@ import { playsAllRows } from '../support/matrix.js'
 /** Another way to a store whose own suite is a part of `npm test`: with `npm run test:all`. */
 export function itConformsToo(...suite: Parameters<typeof itConforms>): void {
   if (playsAllRows) itConforms(...suite)
+  // Skipped in `npm test` alone, for the three minutes it may take.
   else it.skip(`wire conformance: ${suite[0]}`, () => undefined)
 }
 

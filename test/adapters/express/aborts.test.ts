@@ -36,6 +36,7 @@ describe.each(EXPRESSES)('%s: the client leaves', (_name, framework) => {
   it('and another response is sent while it waits for the lock (a time-out middleware)', async () => {
     const [entered, goOn] = [barrier(), barrier()]
     const answerSoon: RequestHandler = (req, res, next) => {
+      // A real timer, as such a middleware has: the request is at the lock by then, where nothing can be gated from outside.
       if (req.query['impatient'] !== undefined) setTimeout(() => void res.status(504).end('too slow'), 5)
       next()
     }

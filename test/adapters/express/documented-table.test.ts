@@ -122,6 +122,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'unmodified, a stream': {
     handler: (_req, res, probe) => {
       res.write('a')
+      // Real time in this row and the next two: the head leaves on its own, and the session is let go of before the probe.
       setTimeout(() => {
         probe()
         res.end('b')

@@ -132,6 +132,7 @@ describe.each(EXPRESSES)('%s: a response that was ended', (_name, framework) => 
     const visitor = await site.visitor()
     const answer = visitor.get('/it')
     await entered.passed
+    // In a turn of its own, after what the handler's end has set going.
     setTimeout(() => due.forEach((end) => end()), 1)
     expect((await answer).body).toBe('a body')
     expect(await site.stored(visitor.sid)).toEqual({ user: 'ada', n: 1 })

@@ -34,6 +34,7 @@ const routes = (app: FastifyInstance): void => {
 const queue: (() => void)[] = []
 function later(work: () => void): void {
   if (queue.push(work) > 1) return
+  // As a server on the network: what was asked in one turn is answered together in a later one.
   setTimeout(() => queue.splice(0).forEach((one) => one()), 1)
 }
 
