@@ -13,13 +13,17 @@ export interface CrewOptions {
   readonly seed: number
   readonly locking: boolean
   readonly onMessage: (message: FromWorker, worker: string) => void
-  /** It was killed; what it has not told will never be told. */
-  readonly onKilled: (worker: string) => void
+  /** It died before its work was done; what it has not told will never be told. */
+  readonly onDied: (worker: string) => void
 }
 
 interface Worker {
   readonly name: string
   readonly child: ChildProcess
+  /** Resolves when it is gone and all that it had told has been heard. */
+  readonly gone: Promise<void>
+  /** What was asked of it last: one that is gone while it should work, or ends with an error, is a bug. */
+  asked: 'work' | 'stop' | 'die'
 }
 
 export class Crew {
@@ -45,7 +49,9 @@ export class Crew {
     const setup: WorkerSetup = { name, savePath, sessions, locking, seed: seed + this.started, epoch: this.epoch }
     const env = { ...process.env, SOAK_WORKER: JSON.stringify(setup) }
     const child = fork(MAIN, { execArgv: ['--import', 'tsx'], env })
-    this.workers[index] = { name, child }
+    const gone = Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(() => this.onGone(worker))
+    const worker: Worker = { name, child, gone, asked: 'work' }
+    this.workers[index] = worker
     await new Promise<void>((resolve) => {
       child.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
@@ -75,11 +81,7 @@ export class Crew {
   /** Resolves when it is gone and all that it had told has been heard. */
   async kill(index: number): Promise<void> {
     const worker = this.workers[index]
-    if (worker === undefined || worker.child.exitCode !== null) return
-    const gone = Promise.all([once(worker.child, 'exit'), once(worker.child, 'disconnect')])
-    worker.child.kill('SIGKILL')
-    await gone
-    this.options.onKilled(worker.name)
+    if (worker !== undefined) await this.killed(worker)
   }
 
   /** Lets all finish; the names of those that did not end by themselves within `ms`. */
@@ -87,16 +89,28 @@ export class Crew {
     const left: string[] = []
     await Promise.all(
       this.workers.map(async (worker) => {
-        if (worker === undefined || worker.child.exitCode !== null) return
-        const exited = once(worker.child, 'exit').then(() => true)
+        if (worker === undefined) return
+        if (worker.asked === 'work') worker.asked = 'stop'
         this.send(worker.child, 'stop')
         const timeout = new Promise<boolean>((resolve) => setTimeout(resolve, ms, false).unref())
-        if (await Promise.race([exited, timeout])) return
+        if (await Promise.race([worker.gone.then(() => true), timeout])) return
         left.push(worker.name)
-        worker.child.kill('SIGKILL')
+        await this.killed(worker)
       }),
     )
     return left
+  }
+
+  private async killed(worker: Worker): Promise<void> {
+    worker.asked = 'die'
+    worker.child.kill('SIGKILL')
+    await worker.gone
+  }
+
+  private onGone({ name, child, asked }: Worker): void {
+    if (asked === 'stop' && child.exitCode === 0) return
+    this.options.onDied(name)
+    if (asked !== 'die') this.options.onMessage({ kind: 'bug', text: `died by itself (${child.signalCode ?? String(child.exitCode)})` }, name)
   }
 
   private tell(child: ChildProcess): void {

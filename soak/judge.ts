@@ -8,7 +8,9 @@ import { readSavePath } from '../src/wire/open-wire.js'
 import type { Wire } from '../src/wire/wire.js'
 import { serversOf } from '../test/support/servers.js'
 import { type Restart, SessionHistory } from './history.js'
-import type { FromWorker, Record as Stored } from './messages.js'
+import { type FromWorker, nowMs, type Record as Stored } from './messages.js'
+
+const READ_WITHIN_MS = 60_000
 
 export interface Figures {
   operations: number
@@ -38,7 +40,7 @@ export class Judge {
   /** The sessions that go on for one, by its name; and the one that each goes on for. */
   private readonly heirs = new Map<string, string[]>()
   private readonly rootOf = new Map<string, string>()
-  private readonly killed = new Set<string>()
+  private readonly died = new Set<string>()
   private readonly wire: Wire
   private readonly ownerOf: (session: string) => number
 
@@ -83,8 +85,8 @@ export class Judge {
     }
   }
 
-  onKilled(worker: string): void {
-    this.killed.add(worker)
+  onDied(worker: string): void {
+    this.died.add(worker)
     for (const history of this.histories.values()) history.orphan(worker)
     for (const op of [...this.sessionOfOp.keys()]) if (op.startsWith(`${worker}-`)) this.sessionOfOp.delete(op)
   }
@@ -97,7 +99,7 @@ export class Judge {
       while (history.isOpen) await sleep(100)
       const found = await this.read(session)
       const { violations, strict, excused } = history.judge(found, this.restartsOf(this.ownerOf(session)), (op) =>
-        this.killed.has(op.slice(0, op.lastIndexOf('-'))),
+        this.died.has(op.slice(0, op.lastIndexOf('-'))),
       )
       this.figures.sessions++
       this.figures.strict += strict
@@ -113,8 +115,9 @@ export class Judge {
     return this.wire.close()
   }
 
-  /** However long its server is away. */
+  /** However long its server is away: some seconds. @throws Error where it cannot be read for a minute: then none can, and nothing is shown. */
   private async read(session: string): Promise<readonly string[]> {
+    const untilMs = nowMs() + READ_WITHIN_MS
     for (;;) {
       try {
         const [reply] = await this.wire.flight(session, [{ op: 'get', key: `sess:${session}` }])
@@ -125,6 +128,7 @@ export class Judge {
         return record.ops
       } catch (error) {
         if (error instanceof SyntaxError) throw error
+        if (nowMs() > untilMs) throw new Error(`${session} cannot be read for ${String(READ_WITHIN_MS)} ms`, { cause: error })
         await sleep(100)
       }
     }

@@ -21,6 +21,7 @@ const SETTLE_MS = 18_000
 const END_WITHIN_MS = 20_000
 /** Between one run of the repair and the next, while a server that it needs is stopped, or somebody holds a session. */
 const REPAIR_AGAIN_MS = 500
+const REPAIR_WITHIN_MS = 120_000
 
 async function soak(options: SoakOptions): Promise<boolean> {
   const { minutes, seed, processes, sessions } = options
@@ -37,11 +38,11 @@ async function soak(options: SoakOptions): Promise<boolean> {
   const crew = new Crew({
     ...{ size: processes, savePath, sessions, seed, locking: !options.unsafe },
     onMessage: (message, worker) => judge.hear(message, worker),
-    onKilled: (worker) => judge.onKilled(worker),
+    onDied: (worker) => judge.onDied(worker),
   })
   const tormentor = new Tormentor(servers, crew, new SeededRandom(seed), isReplicated ? () => repair(savePath) : undefined)
   await Promise.all(Array.from({ length: processes }, (_, index) => crew.start(index)))
-  const tormenting = tormentor.torment()
+  tormentor.begin()
   const endMs = performance.now() + minutes * 60_000
   const judging: Promise<void>[] = []
   let epoch = 0
@@ -58,7 +59,6 @@ async function soak(options: SoakOptions): Promise<boolean> {
     say(progress(judge, tormentor, Math.max(0, endMs - performance.now())))
   }
   await tormentor.rest()
-  await tormenting
   for (const worker of await crew.stop(END_WITHIN_MS)) judge.violations.push(`${worker} did not end by itself`)
   await Promise.all(judging)
   await judgeEpoch(epoch)
@@ -69,7 +69,11 @@ async function soak(options: SoakOptions): Promise<boolean> {
 
 /** As an operator does it, and not by use alone: a session that nobody visits meanwhile is refused as soon as another server stops. */
 async function repair(savePath: string): Promise<void> {
-  while ((await latchkey(['repair', '--save-path', savePath])).exitCode !== EXIT.fine) await sleep(REPAIR_AGAIN_MS)
+  const untilMs = performance.now() + REPAIR_WITHIN_MS
+  while ((await latchkey(['repair', '--save-path', savePath])).exitCode !== EXIT.fine) {
+    if (performance.now() > untilMs) throw new Error(`latchkey repair has not put everything back in ${String(REPAIR_WITHIN_MS)} ms`)
+    await sleep(REPAIR_AGAIN_MS)
+  }
 }
 
 function progress({ figures, violations }: Judge, { torments }: Tormentor, leftMs: number): string {
@@ -104,5 +108,6 @@ try {
   else process.exitCode = (await soak(options)) ? 0 : 1
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`)
-  process.exitCode = 2
+  // At once: the processes of the crew are alive, and would keep this one so.
+  process.exit(2)
 }

@@ -19,6 +19,7 @@ export class Tormentor {
   readonly restarts: readonly Restart[][]
   private readonly busy = new Set<unknown>()
   private readonly under: Promise<void>[] = []
+  private tormenting: Promise<void> = Promise.resolve()
   private resting = false
   private restartsFromMs = -Infinity
 
@@ -32,18 +33,24 @@ export class Tormentor {
     this.restarts = servers.map(() => [])
   }
 
-  async torment(): Promise<void> {
-    while (!this.resting) {
+  begin(): void {
+    this.tormenting = this.torment()
+  }
+
+  /** Ends what is under way; everything runs again after it, and nothing more is done: a worker that was started later would never be told to stop. */
+  async rest(): Promise<void> {
+    this.resting = true
+    await this.tormenting
+    await Promise.all(this.under)
+  }
+
+  private async torment(): Promise<void> {
+    for (;;) {
       await sleep(200 + this.random.integer(1000))
+      if (this.resting) return
       const affliction = this.choose()
       if (affliction !== undefined) this.under.push(affliction)
     }
-  }
-
-  /** Ends what is under way; everything runs again after it. */
-  async rest(): Promise<void> {
-    this.resting = true
-    await Promise.all(this.under)
   }
 
   private choose(): Promise<void> | undefined {

@@ -185,8 +185,12 @@ process.on('message', (message: ToWorker) => {
 })
 process.on('unhandledRejection', (error) => tell({ kind: 'bug', text: `unhandled: ${String(error)}` }))
 
+// Where the soak itself is killed.
+const orphaned = (): never => process.exit(1)
+process.once('disconnect', orphaned)
+
 tell({ kind: 'ready' })
 await Promise.all(Array.from({ length: VISITORS }, () => visitor()))
 await manager.close({ graceMs: 1000 })
 // From here on nothing of latchkey may keep the process alive.
-process.disconnect()
+process.off('disconnect', orphaned).disconnect()

@@ -16,7 +16,7 @@ const addresses = (): string => servers.map(({ address }) => address).join(',')
 
 function php(script: string, ...more: string[]): string {
   const settings = ['session.save_handler=memcached', `session.save_path="${addresses()}"`, 'memcached.sess_lock_expire=60', ...more]
-  return execFileSync('php', [...settings.flatMap((setting) => ['-d', setting]), '-r', script]).toString()
+  return execFileSync('php', [...settings.flatMap((setting) => ['-d', setting]), '-r', script], { timeout: 60_000 }).toString()
 }
 
 const tool = (args: readonly string[], isRead = false): Promise<Outcome> =>

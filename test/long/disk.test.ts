@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { SessionManager } from 'latchkey'
 import { expect, it } from 'vitest'
 import { systemClock } from '../../src/system/clock.js'
@@ -41,10 +42,11 @@ it('a log that is taken away again and again, while four processes write, costs 
   expect(report).toMatchObject({ lost: [], overwritten: 0, torn: 0 })
 }, 60_000)
 
-it('the soak loses nothing: processes killed and stopped at random, for half a minute', () => {
+it('the soak loses nothing: processes killed and stopped at random, for half a minute', async () => {
   const args = ['--import', 'tsx', 'soak/main.ts', '--save-path', `file:${newDirectory()}`, '--minutes', '0.6', '--json']
-  const report: unknown = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
-  expect(report).toMatchObject({ lost: 0, violations: [] })
+  // With a bound: a soak that did not end kept CI waiting for an hour.
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 170_000, killSignal: 'SIGKILL' })
+  expect(JSON.parse(stdout)).toMatchObject({ lost: 0, violations: [] })
 }, 180_000)
 
 it('a holder that is stopped past its lease is fenced when it goes on', async () => {

@@ -20,7 +20,7 @@ interface Question {
 function askPhp(questions: readonly Question[]): (string | undefined)[] {
   const input = questions.map(({ handler, bytes }) => `${handler} ${bytes.toString('base64')}\n`).join('')
   const flags = ['-d', 'serialize_precision=-1', '-d', 'memory_limit=1G', '-d', 'session.use_strict_mode=0', '-d', 'session.use_only_cookies=0']
-  const { status, stdout, stderr, error } = spawnSync('php', [...flags, SCRIPT], { input, maxBuffer: 1e9 })
+  const { status, stdout, stderr, error } = spawnSync('php', [...flags, SCRIPT], { input, maxBuffer: 1e9, timeout: 60_000 })
   if (error !== undefined || status !== 0) throw new Error(`php is needed for this test (apt-get install php-cli): ${String(error ?? stderr)}`)
   const answers = stdout.toString().split('\n').slice(0, -1)
   expect(answers).toHaveLength(questions.length)

@@ -34,9 +34,12 @@ export const iniOf = (ports: readonly number[], extension: 'memcached' | 'memcac
 
 const flagsOf = (ini: Ini): string[] => Object.entries({ ...PLAIN, ...ini }).flatMap(([name, value]) => ['-d', `${name}=${String(value)}`])
 
+/** While it runs nothing else does, the test's own timer included. */
+const MOST_MS = 60_000
+
 /** Runs a script of PHP to its end; what it wrote. It is never skipped: who has no PHP is told how to get it. */
 export function runPhp(script: string, args: readonly string[] = [], { ini = {}, input = '' }: { readonly ini?: Ini; readonly input?: string } = {}): string {
-  const { status, stdout, stderr, error } = spawnSync('php', [...flagsOf(ini), fileURLToPath(new URL(script, LIVE)), ...args], { input, maxBuffer: 1e9, encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync('php', [...flagsOf(ini), fileURLToPath(new URL(script, LIVE)), ...args], { input, maxBuffer: 1e9, encoding: 'utf8', timeout: MOST_MS })
   if (error !== undefined || status !== 0) throw new Error(`${NEEDED}: ${String(error ?? stderr + stdout)}`)
   return stdout
 }
