@@ -161,7 +161,7 @@ it.skipIf(!isInstalled('nginx'))(`behind nginx, a release is rolled process by p
   const file = join(scratch, 'nginx.conf')
   const configure = (down?: number): void => {
     const given = readFileSync(join(HERE, 'nginx.conf'), 'utf8').replace('listen 8080', `listen 127.0.0.1:${String(front)}`)
-    const ports = backs.reduce((now, port, index) => now.replace(`127.0.0.1:300${String(index + 1)}`, `127.0.0.1:${String(port)}`), given)
+    const ports = backs.reduce((now, port, index) => now.replace(`:300${String(index + 1)} `, `:${String(port)} `), given)
     const lines = ports.split('\n').map((line) => (down !== undefined && line.includes(`:${String(down)} `) ? line.replace(';', ' down;') : line))
     const paths = ['access_log off;', ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${scratch}/${name};`)]
     writeFileSync(file, lines.join('\n').replace('http {', `http {\n${paths.join('\n')}`))
