@@ -6,10 +6,10 @@ import { readOnlyFailure, SessionHttpError, toHttpError } from '../http/http-err
 import { endAtEventStream, watchClient } from '../http/watch-response.js'
 import { quiet } from '../../request/quiet.js'
 import { RequestLife } from '../../request/request-life.js'
-import { checkMaxAge } from './check-options.js'
 import { type CommitCallback, type CommitOptions, type KoaSession, readOnlyView } from './koa-session.js'
 import { phpData } from './koa-form.js'
 import type { KoaSettings } from './options.js'
+import { SessionInUse } from './session-in-use.js'
 
 const isKoaSession = (session: unknown): boolean =>
   session === null || (typeof session === 'object' && 'commit' in session && typeof session.commit === 'function')
@@ -26,16 +26,9 @@ export class KoaRequest {
   readonly life: RequestLife
   /** The next write is the last, and lets go. */
   isLast = false
-  /** The store's `destroy` comes from regenerate(). */
-  isRegenerating = false
-  /** koa-session's; null when the application has set it to null. */
-  private session: KoaSession | null = null
+  readonly inUse: SessionInUse
   /** What the application sees of one that cannot be changed. */
   private view: object | undefined
-  /** koa-session's own `commit`, which every one of its session objects has: all commit the same request. */
-  private commitOfKoa: ((options: CommitOptions) => Promise<void> | undefined) | undefined
-  /** What was found or stored, as text; undefined where nothing was. */
-  private found: string | undefined
 
   constructor(
     private readonly ctx: Context,
@@ -43,6 +36,7 @@ export class KoaRequest {
     isReading: boolean,
   ) {
     const { manager, form, label, clientGoneMs } = settings
+    this.inUse = new SessionInUse(ctx, settings)
     this.held = new HeldText(manager, label(ctx), form, isReading ? 'readOnly' : undefined, errorOf)
     this.life = new RequestLife(this.held, clientGoneMs, this.protect)
     endAtEventStream(ctx.res, this.life)
@@ -79,21 +73,21 @@ export class KoaRequest {
   }
 
   private begin(): void {
-    const { ctx, held } = this
+    const { ctx, held, inUse } = this
     this.life.begin()
     const owner: object = Reflect.getPrototypeOf(ctx) ?? {}
     const take = (): void => {
       const session: KoaSession | null = Reflect.get(owner, 'session', ctx)
-      this.session = session
+      inUse.take(session)
       this.view = undefined
       if (session !== null) this.dress(session)
     }
     take()
-    if (this.session?.isNew === false) this.found = this.textOf(this.session)
+    inUse.asFound()
     if (held.readOnly !== undefined) this.protect()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
-      get: () => this.view ?? this.session,
+      get: () => this.view ?? inUse.session,
       set: (value: object | null) => {
         // The copy of a session that goes on under another id may be ended.
         if (held.readOnly !== 'retired' || value !== null) this.assertChangeable()
@@ -106,15 +100,15 @@ export class KoaRequest {
   /** koa-session's commit at the end of a request. */
   private readonly store = async (): Promise<void> => {
     this.isLast = true
-    const { held, session } = this
+    const { held, inUse } = this
     if (held.readOnly === 'released') {
       // A change that was made after the session was let go is not stored: the response must not claim success for it.
-      if (session === null || this.isChanged(session)) this.assertChangeable()
+      if (inUse.isChanged) this.assertChangeable()
       return
     }
-    if (held.readOnly !== undefined && session !== null) return
+    if (held.readOnly !== undefined && inUse.session !== null) return
     if (this.settings.isCommitting) await this.commit({})
-    if (held.readOnly !== undefined) this.withdrawCookie()
+    if (held.readOnly !== undefined) inUse.withdrawCookie()
   }
 
   private readonly statusOf = (): number => this.ctx.status
@@ -132,26 +126,7 @@ export class KoaRequest {
   }
 
   private commit(options: CommitOptions): Promise<void> {
-    return this.held.calls.noting(THE_SESSION, this.commitNow, options)
-  }
-
-  private readonly commitNow = async (options: CommitOptions): Promise<void> => {
-    const { session } = this
-    try {
-      checkMaxAge(session?.maxAge)
-      // koa-session compares by JSON, which does not see what changes within a Map; the serializer does.
-      if (session?.isNew === false && this.isChanged(session)) session._requireSave = true
-      const text = session === null ? undefined : this.textOf(session)
-      // koa-session calls `destroy` before it returns.
-      this.isRegenerating = options.regenerate === true
-      const work = this.commitOfKoa?.(options)
-      this.isRegenerating = false
-      await work
-      this.found = text
-    } catch (error) {
-      this.withdrawCookie()
-      throw error
-    }
+    return this.held.calls.noting(THE_SESSION, this.inUse.commit, options)
   }
 
   /** The application's own calls: it need not wait for them, the response does. */
@@ -165,16 +140,8 @@ export class KoaRequest {
     }
   }
 
-  private isChanged(session: KoaSession): boolean {
-    return this.found === undefined ? session.populated : this.textOf(session) !== this.found
-  }
-
-  private textOf(session: KoaSession): string {
-    return this.settings.manager.encode(session.externalKey ?? '', session.toJSON())
-  }
-
   private readonly protect = (): void => {
-    const { held, session } = this
+    const { held, inUse: { session } } = this
     const reason = (held.readOnly ??= 'released')
     if (session === null || this.view !== undefined) return
     this.view = readOnlyView(session, readOnlyFailure(reason, session.externalKey ?? ''), reason === 'released')
@@ -182,11 +149,10 @@ export class KoaRequest {
 
   private assertChangeable(): void {
     const { readOnly } = this.held
-    if (readOnly !== undefined) throw readOnlyFailure(readOnly, this.session?.externalKey ?? '')()
+    if (readOnly !== undefined) throw readOnlyFailure(readOnly, this.inUse.session?.externalKey ?? '')()
   }
 
   private dress(session: KoaSession): void {
-    this.commitOfKoa = session.commit.bind(session)
     if (this.settings.manager.php !== undefined) giveMethods(session, { toJSON: () => phpData(session, this.held.origin) })
     giveMethods(session, {
       release: () => quiet(this.release()),
@@ -201,16 +167,5 @@ export class KoaRequest {
         return undefined
       },
     })
-  }
-
-  /** koa-session's, and its signature: of a session that is not stored, or is not this request's to name. */
-  private withdrawCookie(): void {
-    const { ctx, settings } = this
-    if (ctx.headerSent) return
-    const cookies = [ctx.response.get('Set-Cookie') ?? []].flat()
-    const own = [`${settings.key}=`, `${settings.key}.sig=`]
-    const others = cookies.filter((cookie) => !own.some((name) => cookie.startsWith(name)))
-    if (others.length === 0) ctx.remove('Set-Cookie')
-    else if (others.length < cookies.length) ctx.set('Set-Cookie', others)
   }
 }

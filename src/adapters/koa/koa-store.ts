@@ -50,7 +50,7 @@ export class KoaStore {
   async destroy(sid: string): Promise<void> {
     const request = served.get(this.ctx)
     if (request === undefined) return
-    const { held, isRegenerating } = request
+    const { held, inUse: { isRegenerating } } = request
     if (isRegenerating || held.readOnly !== 'retired') assertChangeable(held)
     await held.calls.inTurn(async () => {
       if (!isRegenerating) await end(held, sid)
