@@ -15,6 +15,7 @@ const TARGETS: readonly Target[] = [
   { figure: 'cycle.ratioToConnectMemcached', kind: 'at least', limit: 2.5 },
   { figure: 'cycle.ratioToConnectMemjs', kind: 'at least', limit: 1.9 },
   { figure: 'cycle.ratioToConnectRedis', kind: 'at least', limit: 2.6 },
+  { figure: 'cycle.garbageBytes', kind: 'at most', limit: 8192 },
   { figure: 'cycle.sequentialRatioToFloor', kind: 'at most', limit: 1.05 },
   { figure: 'cycle.flightsPerCycle', kind: 'exactly', limit: 2 },
   { figure: 'cycle.commandsPerCycle', kind: 'exactly', limit: 4 },

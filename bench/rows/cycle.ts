@@ -52,6 +52,7 @@ async function countPerCycle(server: MemcachedServer): Promise<PerCycle> {
 
 const throughputs = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map((slice) => slice.cyclesPerSecond)
 const cpu = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map((slice) => slice.cpuUsPerCycle)
+const garbage = (slices: readonly Slice[] | undefined): number[] => (slices ?? []).map((slice) => slice.bytesPerCycle)
 const latencies = (slices: readonly Slice[] | undefined): number[] =>
   (slices ?? []).map((slice) => median(slice.latenciesMs) * 1000)
 
@@ -70,6 +71,7 @@ function report(many: Slices, single: Slices, perCycle: PerCycle): Omit<RowResul
       'cycle.flightsPerCycle': perCycle.flights,
       'cycle.commandsPerCycle': perCycle.commands,
       ...(many.has(names.FLOOR_TEXT) ? { 'cycle.textOnlyRatioToFloor': ratioTo(names.FLOOR_TEXT, names.LATCHKEY_TEXT) } : {}),
+      'cycle.garbageBytes': median(garbage(many.get(names.LATCHKEY))),
       'cycle.cpuRatioToFloor': ratioOf(cpu(many.get(names.LATCHKEY)), cpu(many.get(names.FLOOR))),
     },
     tables: [
@@ -87,7 +89,7 @@ function tableOf(title: string, slices: Slices): Table {
   const floor = slices.get(names.FLOOR)
   return {
     title,
-    head: ['', 'cycles/s', '± %', 'of floor', 'CPU µs/cycle', '× floor', 'p50 µs', '× floor'],
+    head: ['', 'cycles/s', '± %', 'of floor', 'CPU µs/cycle', '× floor', 'p50 µs', '× floor', 'garbage B'],
     rows: [...slices].map(([name, own]) => [
       name,
       num(median(throughputs(own))),
@@ -97,6 +99,7 @@ function tableOf(title: string, slices: Slices): Table {
       num(ratioOf(cpu(own), cpu(floor))),
       num(median(latencies(own))),
       num(ratioOf(latencies(own), latencies(floor))),
+      num(median(garbage(own))),
     ]),
   }
 }

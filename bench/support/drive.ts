@@ -1,5 +1,5 @@
 /** Generates load in this process, as a web server would: a number of cycles in flight, each on sessions of its own. */
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Contender } from '../contenders/contender.js'
 
@@ -9,6 +9,8 @@ export interface Slice {
   readonly cpuUsPerCycle: number
   /** Of it, outside the kernel. */
   readonly userUsPerCycle: number
+  /** What V8 allocates for a cycle, the load's own record included; buffers' contents are not. */
+  readonly bytesPerCycle: number
   /** A sample of the cycles' latencies. */
   readonly latenciesMs: readonly number[]
 }
@@ -22,6 +24,8 @@ export interface Load {
 // Node compiles a hot function in its first second or so, beside the load: two slices of every contender go unseen.
 const WARM_UP_ROUNDS = 2
 const MOST_SAMPLES = 5000
+/** Half a megabyte: most windows have no collection, and the look at the heap costs nothing in comparison. */
+const WINDOW_CYCLES = 64
 
 /** Runs cycles until the time is up. No two in flight are ever on one session. */
 export async function drive(contender: Contender, { inFlight, forMs, sessions }: Load): Promise<Slice> {
@@ -29,6 +33,7 @@ export async function drive(contender: Contender, { inFlight, forMs, sessions }:
   const perLoop = Math.floor(sessions / inFlight)
   const latenciesMs: number[] = []
   let cycles = 0
+  const allocated = new Allocated()
   const cpu = process.cpuUsage()
   const startMs = performance.now()
   const endMs = startMs + forMs
@@ -36,7 +41,7 @@ export async function drive(contender: Contender, { inFlight, forMs, sessions }:
     let beganMs = performance.now()
     while (beganMs < endMs) {
       await contender.cycle(first + inFlight * Math.floor(Math.random() * perLoop))
-      cycles++
+      if (++cycles % WINDOW_CYCLES === 0) allocated.look()
       const nowMs = performance.now()
       if (latenciesMs.length < MOST_SAMPLES) latenciesMs.push(nowMs - beganMs)
       beganMs = nowMs
@@ -45,7 +50,27 @@ export async function drive(contender: Contender, { inFlight, forMs, sessions }:
   await Promise.all(Array.from({ length: inFlight }, (_, first) => loop(first)))
   const seconds = (performance.now() - startMs) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  return { cyclesPerSecond: cycles / seconds, cpuUsPerCycle: (user + system) / cycles, userUsPerCycle: user / cycles, latenciesMs }
+  return { cyclesPerSecond: cycles / seconds, cpuUsPerCycle: (user + system) / cycles, userUsPerCycle: user / cycles, bytesPerCycle: allocated.bytesPerCycle, latenciesMs }
+}
+
+/** What is allocated in windows of cycles. One in which the heap became smaller had a collection, and tells nothing. */
+class Allocated {
+  private lastBytes = getHeapStatistics().used_heap_size
+  private bytes = 0
+  private windows = 0
+
+  look(): void {
+    const nowBytes = getHeapStatistics().used_heap_size
+    if (nowBytes > this.lastBytes) {
+      this.bytes += nowBytes - this.lastBytes
+      this.windows++
+    }
+    this.lastBytes = nowBytes
+  }
+
+  get bytesPerCycle(): number {
+    return this.bytes / (this.windows * WINDOW_CYCLES)
+  }
 }
 
 export async function seedAll(contender: Contender, sessions: number): Promise<void> {

@@ -14,9 +14,10 @@ export function flawOfNames(options: object, known: ReadonlySet<string>, within 
     const what = given === null ? 'null' : `a ${typeof given}`
     return new InvalidOptionError(`${within === '' ? 'What was given as the options' : within} is ${what}; it must be an object.`)
   }
-  for (const name of Object.keys(given)) {
+  // Not Object.keys(): most calls of a request are given no options, and it makes an array for each.
+  for (const name in given) {
     // An option that is undefined counts as not given.
-    if (known.has(name) || Reflect.get(given, name) === undefined) continue
+    if (!Object.hasOwn(given, name) || known.has(name) || Reflect.get(given, name) === undefined) continue
     const path = within === '' ? '' : `${within}.`
     const meant = nearestName(name, known)
     const hint = meant === undefined ? '' : ` Did you mean "${path}${meant}"?`

@@ -19,21 +19,24 @@ const FIRST_ASK = LINE_END + ASK
 const NEXT_ASK = ASKED + ASK
 
 /** Keeps the last of the texts that `make` makes: nearly all flights have the same, and each part of a text is an object. */
-function kept(make: (exptime: number, length: number) => string): (exptime: number, length: number) => string {
-  let [text, exptime, length] = ['', NaN, NaN]
-  return (newExptime, newLength) => {
-    if (newExptime === exptime && newLength === length) return text
-    ;[exptime, length] = [newExptime, newLength]
-    return (text = make(exptime, length))
+function kept<One, Other>(make: (one: One, other: Other) => string): (one: One, other: Other) => string {
+  let [lastOne, lastOther]: [One?, Other?] = []
+  let text = ''
+  return (one, other) => {
+    if (one === lastOne && other === lastOther) return text
+    lastOne = one
+    lastOther = other
+    return (text = make(one, other))
   }
 }
 
-const lockMiddle = kept((exptime, length) => ` 0 ${exptime} ${length}\r\n`)
-const recordMiddle = kept((exptime, length) => ` ${exptime} ${length} `)
+const lockMiddle = kept((exptime: number, length: number) => ` 0 ${exptime} ${length}\r\n`)
+const tokenTail = kept((tokenRest: string, ask: string) => tokenRest + ask)
+const recordMiddle = kept((exptime: number, length: number) => ` ${exptime} ${length} `)
 
 /** The reads tell the version of the lock, and that of the record as it is under the lock. */
 export function startText({ lockKey, recordKey, markKey, tokenName, tokenRest }: CycleStart, exptime: number): string {
-  const start = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenRest}${FIRST_ASK}${lockKey}${NEXT_ASK}`
+  const start = `add ${lockKey}${lockMiddle(exptime, tokenName.length + tokenRest.length)}${tokenName}${tokenTail(tokenRest, FIRST_ASK)}${lockKey}${NEXT_ASK}`
   return (markKey === undefined ? start : start + markKey + NEXT_ASK) + recordKey + ASKED
 }
 
