@@ -5,10 +5,17 @@ import type { Worker } from '../processes/worker.js'
 import { Child } from '../support/child.js'
 import { num, type Row, type RowResult } from '../support/result.js'
 import { quantile, thinned } from '../support/statistics.js'
+import { bareHandoffs } from './bare-handoff.js'
 import { type Delays, type PhpHandoffs, phpHandoffs } from './php-handoff.js'
 
 /** How long each hold lasts, how many sessions change hands at the same time, and how often each. */
-const HOLDS = [
+interface Hold {
+  readonly holdMs: number
+  readonly lanes: number
+  readonly times: number
+}
+
+const HOLDS: readonly Hold[] = [
   { holdMs: 1, lanes: 1, times: 200 },
   { holdMs: 5, lanes: 1, times: 200 },
   { holdMs: 20, lanes: 2, times: 100 },
@@ -16,7 +23,9 @@ const HOLDS = [
   { holdMs: 500, lanes: 20, times: 10 },
   { holdMs: 1000, lanes: 40, times: 5 },
   { holdMs: 5000, lanes: 100, times: 2 },
-] as const
+]
+/** Hand-offs before any is counted: in a process that has just started all of this is not compiled yet, and takes twice as long. */
+const WARM_UP = { holdMs: 1, lanes: 4, times: 1000 }
 /** The hold whose figures stand for all in `handoff.p50Ms` and `handoff.p99Ms`. */
 const MAIN_HOLD_MS = 100
 
@@ -39,7 +48,7 @@ export const handoff: Row = {
     await Promise.all(workers.map((worker) => worker.call('open', options)))
     const [one, other, third] = workers
     if (one === undefined || other === undefined || third === undefined) throw new Error('three workers were started')
-    await exchange(one, other, 'warm-up', 5, 20)
+    await allOf(one, other, WARM_UP)
     const repeat = context.quick ? 1 : 3
     context.progress(`seven hold times at once, ${String(repeat)} × 200 times each, and one long hold`)
     const polls = countPolls(one, third, context.quick ? 13 : 30)
@@ -56,23 +65,28 @@ export const handoff: Row = {
     const pollsPerWait = await worstPollsPerWait(one, third)
     const machine = `a timer of 2 ms fired ${num(p50Ms)} ms late in these processes, p99 ${num(p99Ms)} ms: the machine's own share`
     for (const worker of workers) worker.stop()
+    context.progress('the bare commands between two processes')
+    const bare = await bareHandoffs(server.port, repeat * 200)
     const php = await phpHandoffs(context)
-    return report(delays, counted, pollsPerWait, php, [machine, ...php.notes])
+    return report(delays, bare, counted, pollsPerWait, php, [machine, ...php.notes])
   },
 }
 
 /** Sessions of all hold times at once. */
 export function allHolds(one: Child<Worker>, other: Child<Worker>, most = Infinity): Promise<Delays[]> {
   return Promise.all(
-    HOLDS.filter(({ holdMs }) => holdMs <= most).map(async ({ holdMs, lanes, times }) => {
-      // Spread over one hold, or all of them would change hands at the same moment, and the last would wait for a hundred.
-      const lane = async (index: number): Promise<number[]> => {
-        await sleep((index / lanes) * holdMs)
-        return exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
-      }
-      return { holdMs, delaysMs: (await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)))).flat() }
-    }),
+    HOLDS.filter(({ holdMs }) => holdMs <= most).map(async (hold) => ({ holdMs: hold.holdMs, delaysMs: await allOf(one, other, hold) })),
   )
+}
+
+/** Sessions that are held equally long. */
+async function allOf(one: Child<Worker>, other: Child<Worker>, { holdMs, lanes, times }: Hold): Promise<number[]> {
+  // Spread over one hold, or all of them would change hands at the same moment, and the last would wait for a hundred.
+  const lane = async (index: number): Promise<number[]> => {
+    await sleep((index / lanes) * holdMs)
+    return exchange(one, other, `h${String(holdMs)}-${String(index)}`, holdMs, times)
+  }
+  return (await Promise.all(Array.from({ length: lanes }, (_, index) => lane(index)))).flat()
 }
 
 /** Two processes take turns; each waits while the other works. What passes between freeing and having, in ms. */
@@ -137,7 +151,7 @@ async function worstPollsPerWait(holder: Child<Worker>, waiter: Child<Worker>): 
 const ofLimit = ({ share, floorMs }: typeof P50, delayMs: number, holdMs: number): number =>
   delayMs / Math.max(floorMs, share * holdMs)
 
-function report(delays: readonly Delays[], polls: Polls, pollsPerWait: number, php: PhpHandoffs, notes: readonly string[]): RowResult {
+function report(delays: readonly Delays[], bare: readonly Delays[], polls: Polls, pollsPerWait: number, php: PhpHandoffs, notes: readonly string[]): RowResult {
   const p50 = (one: Delays): number => quantile(one.delaysMs, 0.5)
   const p99 = (one: Delays): number => quantile(one.delaysMs, 0.99)
   const main = delays.filter(({ holdMs }) => holdMs === MAIN_HOLD_MS)
@@ -159,6 +173,8 @@ function report(delays: readonly Delays[], polls: Polls, pollsPerWait: number, p
       'handoff.delayPctOfHold': Math.max(...long.map(pct)),
       'handoff.p50OfLimit': Math.max(...delays.map((one) => ofLimit(P50, p50(one), one.holdMs))),
       'handoff.p99OfLimit': Math.max(...delays.map((one) => ofLimit(P99, p99(one), one.holdMs))),
+      // Both at the hold of 5 ms.
+      'handoff.ratioToBare': Math.max(...delays.filter(({ holdMs }) => holdMs === bare[0]?.holdMs).map(p50)) / Math.max(...bare.slice(0, 1).map(p50)),
       'handoff.worstP50Ms': Math.max(...delays.map(p50)),
       'handoff.worstP99Ms': Math.max(...delays.map(p99)),
       'handoff.pollsPerWait': pollsPerWait,
@@ -170,7 +186,7 @@ function report(delays: readonly Delays[], polls: Polls, pollsPerWait: number, p
       {
         title: 'handoff: from the end of one hold, commit included, to the beginning of the next in another process',
         head: ['', 'times', 'p50 ms', 'p99 ms', 'p50 % of hold', ''],
-        rows: [...rowsOf('latchkey', delays), ...php.kinds.flatMap(({ name, delays: own }) => rowsOf(name, own))],
+        rows: [...rowsOf('latchkey', delays), ...rowsOf('bare commands and a bare bell', bare), ...php.kinds.flatMap(({ name, delays: own }) => rowsOf(name, own))],
       },
       {
         title: 'handoff: what a process that waits for one long hold sends',
