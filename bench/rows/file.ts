@@ -9,7 +9,7 @@ import { Child } from '../support/child.js'
 import { PhpCycles, whyNoPhp } from '../support/php-cycles.js'
 import { num, type Row, type RowContext, type RowResult } from '../support/result.js'
 import { median, quantile, ratioOf, spreadPct } from '../support/statistics.js'
-import { allHolds } from './handoff.js'
+import { allHolds, warmUp } from './handoff.js'
 
 const PROCESSES = 4
 const SESSIONS = 4096
@@ -141,7 +141,7 @@ async function handoffs(root: string, notes: string[], { quick, progress }: RowC
   const [one, other] = workers
   if (one === undefined || other === undefined) throw new TypeError('two workers were started')
   await Promise.all(workers.map((worker) => worker.call('open', { savePath: `file:${join(root, 'latchkey')}`, waitMs: 600_000 })))
-  await allHolds(one, other, 5)
+  await warmUp(one, other)
   progress('a session changes hands, held 1 ms to 1 s')
   const lateness = other.call('timerLateness', 10_000)
   // Of 200 times the worst two decide, and each process collects its garbage once or twice in a run.

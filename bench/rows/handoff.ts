@@ -48,7 +48,7 @@ export const handoff: Row = {
     await Promise.all(workers.map((worker) => worker.call('open', options)))
     const [one, other, third] = workers
     if (one === undefined || other === undefined || third === undefined) throw new Error('three workers were started')
-    await allOf(one, other, WARM_UP)
+    await warmUp(one, other)
     const repeat = context.quick ? 1 : 3
     context.progress(`seven hold times at once, ${String(repeat)} × 200 times each, and one long hold`)
     const polls = countPolls(one, third, context.quick ? 13 : 30)
@@ -70,6 +70,10 @@ export const handoff: Row = {
     const php = await phpHandoffs(context)
     return report(delays, bare, counted, pollsPerWait, php, [machine, ...php.notes])
   },
+}
+
+export async function warmUp(one: Child<Worker>, other: Child<Worker>): Promise<void> {
+  await allOf(one, other, WARM_UP)
 }
 
 /** Sessions of all hold times at once. */

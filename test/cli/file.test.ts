@@ -69,7 +69,7 @@ it('the doctor finds damage, a full store, and a directory that others can write
   chmodSync(sick, 0o777)
   expect(await findings(`file:${sick}`)).toContain('chmod 700')
   rmSync(sick, { recursive: true })
-}, 30_000)
+})
 
 it('clear empties it, and nobody else’s sessions', async () => {
   const others = new SessionManager({ savePath: `file:${directory}`, prefix: 'other:' })

@@ -4,7 +4,7 @@ import { hasSentinel, WatchedServers } from '../support/redis-sentinels.js'
 import { jsonOf, latchkey } from './tool.js'
 
 describe.skipIf(!hasSentinel)('the tool on Redis that Sentinels watch', () => {
-  it('goes to the primary, and says what is wrong with its Sentinels and replicas', { timeout: 30_000 }, async () => {
+  it('goes to the primary, and says what is wrong with its Sentinels and replicas', async () => {
     await using watched = await WatchedServers.start({ replicas: 1 })
     const { savePath } = watched
     const env = { LATCHKEY_SAVE_PATH: savePath }

@@ -40,7 +40,7 @@ it('a log that is taken away again and again, while four processes write, costs 
   const report = await killWriters(`file:${directory}`, 1, () => 7000)
   expect(taken).toBeGreaterThan(9)
   expect(report).toMatchObject({ lost: [], overwritten: 0, torn: 0 })
-}, 60_000)
+})
 
 it('the soak loses nothing: processes killed and stopped at random, for half a minute', async () => {
   const args = ['--import', 'tsx', 'soak/main.ts', '--save-path', `file:${newDirectory()}`, '--minutes', '0.6', '--json']

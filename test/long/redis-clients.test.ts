@@ -17,11 +17,11 @@ const LASTS_MS = 2000
 let cluster: RedisCluster | undefined
 beforeAll(async () => {
   cluster = hasRedis ? await RedisCluster.start() : undefined
-}, 60_000)
+})
 afterAll(() => cluster?.stop())
 
 describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ name, make }) => {
-  it.skipIf(make === undefined)('the race kit', { timeout: 30_000 }, async () => {
+  it.skipIf(make === undefined)('the race kit', async () => {
     await using server = await RedisProcess.start()
     const foreign = await make?.alone('127.0.0.1', server.port)
     if (foreign === undefined) return
@@ -32,7 +32,7 @@ describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ nam
     await foreign.close()
   })
 
-  it.skipIf(make === undefined)('on a bad line: nothing acknowledged is lost, and nothing is made twice', { timeout: 60_000 }, async () => {
+  it.skipIf(make === undefined)('on a bad line: nothing acknowledged is lost, and nothing is made twice', async () => {
     await using server = await RedisProcess.start()
     await using proxy = await FaultProxy.start(server)
     const foreign = await make?.alone('127.0.0.1', proxy.port)
@@ -54,7 +54,7 @@ describe.skipIf(!hasRedis).each(CLIENTS)('sessions by a client of $name', ({ nam
     await direct.close()
   })
 
-  it.skipIf(make === undefined)('to a cluster whose slots move', { timeout: 60_000 }, async () => {
+  it.skipIf(make === undefined)('to a cluster whose slots move', async () => {
     const there = cluster
     const foreign = await make?.cluster('127.0.0.1', there?.primaries[0]?.port ?? 0)
     if (foreign === undefined || there === undefined) return

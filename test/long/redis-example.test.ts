@@ -6,7 +6,7 @@ const SHORT = ['--seconds', '1', '--users', '30']
 
 // At once: each waits for its programs for most of its time.
 describe.skipIf(!hasSentinel).concurrent('npm run example:redis', () => {
-  it('loses nothing with WAIT, counts what is lost without, and leaves nothing behind', { timeout: 60_000 }, async ({ expect }) => {
+  it('loses nothing with WAIT, counts what is lost without, and leaves nothing behind', async ({ expect }) => {
     const { exitCode, stdout, stderr } = await runNpm(['run', '--silent', 'example:redis', '--', '--json', ...SHORT])
     expect(exitCode, stderr).toBe(0)
     expect(stdout).toMatch(/^[^\n]+\n$/)
@@ -23,14 +23,14 @@ describe.skipIf(!hasSentinel).concurrent('npm run example:redis', () => {
     expect(await anyAnswers(stderr)).toBe(false)
   })
 
-  it('ends in good order on ctrl-C, and takes all of its programs along when it is killed', { timeout: 60_000 }, async ({ expect }) => {
+  it('ends in good order on ctrl-C, and takes all of its programs along when it is killed', async ({ expect }) => {
     await Promise.all(([['SIGINT', 130], ['SIGKILL', null]] as const).map(async ([signal, code]) => {
       const run = startExample('redis', SHORT)
       await run.printed('is killed')
       process.kill(-(run.child.pid ?? 0), signal)
       const { exitCode, stdout } = await run.ended
       expect(exitCode).toBe(code)
-      await expect.poll(() => anyAnswers(stdout), { timeout: 10_000 }).toBe(false)
+      await expect.poll(() => anyAnswers(stdout)).toBe(false)
       await expect.poll(() => isGroupAlive(run.child)).toBe(false)
     }))
   })

@@ -85,50 +85,50 @@ const cutOff = async (watched: WatchedServers): Promise<void> => {
 // `replicas=1` promises that nothing is lost. Where nothing is said of a loss, only that every error is typed and none is stored twice.
 describe.skipIf(!hasSentinel)('a primary that Sentinels watch', () => {
   describe.concurrent('is killed', () => {
-    it('with replicas=1 nothing acknowledged is lost', { timeout: 60_000 }, async () => {
+    it('with replicas=1 nothing acknowledged is lost', async () => {
       expect(await lostBy(WAIT, {}, kill)).toBe(0)
     })
-    it('plain: service goes on in seconds, with typed errors until then', { timeout: 60_000 }, async () => {
+    it('plain: service goes on in seconds, with typed errors until then', async () => {
       await lostBy(PLAIN, {}, kill)
     })
-    it('with min-replicas-to-write as well, as there is a second replica', { timeout: 60_000 }, async () => {
+    it('with min-replicas-to-write as well, as there is a second replica', async () => {
       await lostBy(MIN_REPLICAS, {}, kill)
     })
   })
 
   describe.concurrent('is killed while its replicas are 100 ms behind', () => {
-    it('with replicas=1 nothing acknowledged is lost', { timeout: 60_000 }, async () => {
+    it('with replicas=1 nothing acknowledged is lost', async () => {
       expect(await lostBy(WAIT, { lagMs: 100 }, kill)).toBe(0)
     })
-    it('plain: what was not copied is lost', { timeout: 60_000 }, async () => {
+    it('plain: what was not copied is lost', async () => {
       expect(await lostBy(PLAIN, { lagMs: 100 }, kill)).toBeGreaterThan(0)
     })
-    it('with min-replicas-to-write it may be lost as well, as a replica counts that is a second behind', { timeout: 60_000 }, async () => {
+    it('with min-replicas-to-write it may be lost as well, as a replica counts that is a second behind', async () => {
       await lostBy(MIN_REPLICAS, { lagMs: 100 }, kill)
     })
   })
 
   describe.concurrent('stands still, and is back as a primary with clients on it', () => {
-    it('with replicas=1 nothing acknowledged is lost, not even by who stays with it', { timeout: 60_000 }, async () => {
+    it('with replicas=1 nothing acknowledged is lost, not even by who stays with it', async () => {
       expect(await lostByStopping(WAIT)).toEqual({ following: 0, staying: 0 })
     })
-    it('plain: who stays with it loses all of that, until it is made a replica; who asks the Sentinels is elsewhere', { timeout: 60_000 }, async () => {
+    it('plain: who stays with it loses all of that, until it is made a replica; who asks the Sentinels is elsewhere', async () => {
       const { following, staying } = await lostByStopping(PLAIN)
       expect(staying).toBeGreaterThan(following)
     })
-    it('with min-replicas-to-write it refuses, as its replicas are elsewhere', { timeout: 60_000 }, async () => {
+    it('with min-replicas-to-write it refuses, as its replicas are elsewhere', async () => {
       await lostByStopping(MIN_REPLICAS)
     })
   })
 
   describe.concurrent('is cut off from its replicas and the Sentinels, and not from its clients', () => {
-    it('with replicas=1 nothing acknowledged is lost', { timeout: 60_000 }, async () => {
+    it('with replicas=1 nothing acknowledged is lost', async () => {
       expect(await lostBy(WAIT, { throughProxy: true }, cutOff)).toBe(0)
     })
-    it('plain: what it takes until the clients hear of the new one is lost', { timeout: 60_000 }, async () => {
+    it('plain: what it takes until the clients hear of the new one is lost', async () => {
       expect(await lostBy(PLAIN, { throughProxy: true }, cutOff)).toBeGreaterThan(0)
     })
-    it('with min-replicas-to-write what it takes for a second or two may be lost', { timeout: 60_000 }, async () => {
+    it('with min-replicas-to-write what it takes for a second or two may be lost', async () => {
       await lostBy(MIN_REPLICAS, { throughProxy: true }, cutOff)
     })
   })

@@ -45,7 +45,7 @@ describe('two processes of one memory', () => {
 
 const node = async (...args: string[]): Promise<string> => (await promisify(execFile)(process.execPath, args)).stdout
 
-it("two processes that are started from one of Node's own snapshots draw different bytes", { timeout: 30_000 }, async () => {
+it("two processes that are started from one of Node's own snapshots draw different bytes", async () => {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-snapshot-'))
   const [script, blob] = [join(directory, 'main.cjs'), join(directory, 'blob')]
   try {

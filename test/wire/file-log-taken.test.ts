@@ -79,7 +79,7 @@ it('a process lets go of a log when all of it is copied, and not before: who has
   await once(reader, 'close')
   await until('the log is copied', () => Promise.resolve(get(store) !== 'busy'))
   expect(get(store)).toMatchObject(stored('last'))
-}, 20_000)
+})
 
 it('who opens the store as its log is taken away makes no other, and fails nobody', async () => {
   const directory = newDirectory()

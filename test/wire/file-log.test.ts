@@ -41,7 +41,7 @@ describe('a log that is taken away while it is used', () => {
     await counted(second)
     expect(counts.map(({ counts: { sid } }) => sid)).toEqual([100, 100, 100, 100, 100])
     expect(await first.call({ do: 'read', id: 'sid' })).toMatchObject({ value: expect.stringContaining('500') as string })
-  }, 30_000)
+  })
 
   it('a process without requests lets go of it, and who comes then finds all that was stored', async () => {
     const directory = newDirectory()
@@ -50,7 +50,7 @@ describe('a log that is taken away while it is used', () => {
     expect(await idle.call({ do: 'write', id: 'sid', data: 'stored' })).toHaveProperty('value')
     takeAway(directory, LOG)
     expect(await other.call({ do: 'read', id: 'sid' })).toEqual({ value: 'stored' })
-  }, 20_000)
+  })
 
   it('a process that is killed after it has gone on leaves all that it acknowledged', async () => {
     const directory = newDirectory()
@@ -63,7 +63,7 @@ describe('a log that is taken away while it is used', () => {
     await dying.kill()
     const next = await processAt(directory)
     expect(await next.call({ do: 'read', id: 'sid' })).toMatchObject({ value: expect.stringContaining('20') as string })
-  }, 20_000)
+  })
 })
 
 describe('a store that cannot be looked at', () => {
@@ -108,4 +108,4 @@ it.runIf(DiskGround.canMount())('the log fills no disk: it is copied the sooner 
     told.add(reply?.status)
   }
   expect([...told]).toEqual(['ok'])
-}, 30_000)
+})

@@ -56,7 +56,7 @@ describe.skipIf(!hasRedis)('over TLS, with a certificate that is checked', () =>
     await manager.close()
   })
 
-  it.skipIf(!hasSentinel)('a primary that Sentinels watch, and the next one after a failover', { timeout: 60_000 }, async () => {
+  it.skipIf(!hasSentinel)('a primary that Sentinels watch, and the next one after a failover', async () => {
     await using watched = await WatchedServers.start({ certificate, replicas: 1 })
     const manager = managerOf(`${watched.tlsSavePath}?ca=${certificate.cert}`)
     await clickAll(manager, 1)

@@ -66,6 +66,16 @@ const counted = async (manager: SessionManager, id: string): Promise<number | un
 
 const repair = (savePath: string): Promise<Outcome> => latchkey(['repair'], { env: { LATCHKEY_SAVE_PATH: savePath } })
 
+/** As an operator does it: where a node has not answered in time, beside much other work, the tool says "Run it again". */
+async function change(savePath: string): Promise<void> {
+  const done = [0, expect.objectContaining({ changed: true, locked: 0, failed: 0 })]
+  const run = async (): Promise<unknown[]> => {
+    const outcome = await repair(savePath)
+    return [outcome.exitCode, jsonOf(outcome)]
+  }
+  await expect.poll(run, { timeout: 50_000 }).toEqual(done)
+}
+
 const refusalOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'served',
@@ -115,9 +125,7 @@ describe.each(rowsOf(Object.entries(CHANGES)))('%s', (_name, make) => {
         process.restart(both)
         await clicks.acknowledgeMore(CLICKS)
       }
-      const moved = await repair(both)
-      expect(jsonOf(moved)).toMatchObject({ changed: true, locked: 0, failed: 0 })
-      expect(moved.exitCode).toBe(0)
+      await change(both)
       await clicks.acknowledgeMore(CLICKS)
       for (const process of processes) {
         process.restart(next)
@@ -146,8 +154,7 @@ describe('a change of the list', () => {
     await Promise.all(IDLE.map((id) => count(first, id)))
     await bringToAll(first)
     await c?.kill()
-    const moved = await repair(both)
-    expect([moved.exitCode, jsonOf(moved)]).toEqual([0, expect.objectContaining({ changed: true, failed: 0 })])
+    await change(both)
     await a?.pause()
     const manager = managerOf(next)
     expect(await Promise.all(IDLE.map((id) => counted(manager, id)))).toEqual(IDLE.map(() => 1))
@@ -155,7 +162,7 @@ describe('a change of the list', () => {
     // Back with what it had, it is told from a node of the list.
     await c?.restart()
     expect(await refusalOf(count(managerOf(old), 'idle1'))).toContain('LATCHKEY_NOT_SUPPORTED')
-  }, 30_000)
+  })
 
   it('who holds a new session by the old list is waited for, and what it stores is on the new one', async () => {
     const [a, b, c, d] = await servers(4)
@@ -170,7 +177,7 @@ describe('a change of the list', () => {
     await a?.pause()
     expect(await counted(managerOf(next), 'fresh')).toBe(7)
     a?.resume()
-  }, 30_000)
+  })
 
   it('who has not got its save path, or has it too early, is refused and told what to do; a change to yet another list is, too', async () => {
     const [a, b, c, d, e] = await servers(5)
@@ -195,7 +202,7 @@ describe('a change of the list', () => {
     expect(await e?.commandText('get sess:-lck')).toBe('END\r\n')
     const doctor = async (): Promise<string> => (await latchkey(['doctor'], { env: { LATCHKEY_SAVE_PATH: both } })).out
     expect(await doctor()).toContain('Sessions are being carried over')
-    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    await change(both)
     expect(await doctor()).toContain('The list is changed')
     // The node that has left may be away by then.
     await c?.pause()
@@ -206,8 +213,8 @@ describe('a change of the list', () => {
     await count(managerOf(next), 'known')
     expect(await counted(managerOf(next), 'known')).toBe(5)
     // Run again, and back: who left earlier may join again, with what it has.
-    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
-    expect(jsonOf(await repair(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']])))).toMatchObject({ changed: true })
+    await change(both)
+    await change(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']]))
     expect(await counted(managerOf(old), 'known')).toBe(5)
   }, 60_000)
 
@@ -229,11 +236,11 @@ describe('a change of the list', () => {
       await d?.commandText(`set sess:-lck 0 0 ${String(mark.length)}\r\n${mark}`)
       expect(await examined()).toEqual([0, waits, waits, waits, waits])
     }
-    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    await change(both)
     await d?.commandText('flush_all')
     const ended = expect.stringMatching(/^list-changing: Give every process the new one/) as unknown
     expect(await examined()).toEqual([1, ended, ended, ended, 'node-emptied: Run "npx latchkey repair".'])
-  }, 30_000)
+  })
 
   it('of two who carry it out at once, the one who is late does not set a node back that the other one has ended it on', async () => {
     const [a, b, c, d] = await servers(4)
@@ -254,7 +261,7 @@ describe('a change of the list', () => {
     await second?.beginChange()
     expect(isStopped).toBe(true)
     expect(await d?.commandText('get sess:-lck')).toContain(' whole 3of4-')
-  }, 30_000)
+  })
 
   it('while a node of the new list is away it does not end, and nobody is refused', async () => {
     const [a, b, c, d] = await servers(4)
@@ -264,8 +271,8 @@ describe('a change of the list', () => {
     expect(await repair(both)).toMatchObject({ exitCode: 3 })
     for (const path of [old, both]) expect(await refusalOf(count(managerOf(path), 'known'))).toMatch(path === both ? /served/ : /served|being changed/)
     await d?.restart()
-    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
-  }, 30_000)
+    await change(both)
+  })
 })
 
 it('a lock that is left on the node that joins is waited for, which is said; one that stays is named', async () => {
@@ -282,7 +289,7 @@ it('a lock that is left on the node that joins is waited for, which is said; one
   await d?.commandText('delete sess:one-lck')
   expect(jsonOf(await ends)).toMatchObject({ changed: true, locked: 0, failed: 0, servers: expect.arrayContaining([{ ...joins, is: 'whole' }]) as unknown })
   expect(await d?.commandText('get sess:one')).toContain('{"n":1}')
-}, 30_000)
+})
 
 describe('a save path of a change', () => {
   it.each([

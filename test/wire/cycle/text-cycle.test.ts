@@ -40,11 +40,11 @@ const MUTANTS: readonly Mutant[] = [
 const answersOf = bundled<typeof Answers>('cycle', new URL('./answers.ts', import.meta.url))
 
 describe('the short way of reading what answers a cycle', () => {
-  it('comes to what the general one does, whatever the answer is, and however it is cut', { timeout: 60_000 }, async () => {
+  it('comes to what the general one does, whatever the answer is, and however it is cut', async () => {
     expect([...(await answersOf()).differences()].slice(0, 9)).toEqual([])
   })
 
-  it.each(rowsOf(MUTANTS, 3).map((mutant) => [mutant.name, mutant] as const))('does not without asking for %s', { timeout: 60_000 }, async (_name, mutant) => {
+  it.each(rowsOf(MUTANTS, 3).map((mutant) => [mutant.name, mutant] as const))('does not without asking for %s', async (_name, mutant) => {
     // The first one will do: all of them take as long as the test above, eighteen times.
     expect((await answersOf(mutant)).differences().next().value).toBeDefined()
   })
