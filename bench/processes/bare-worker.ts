@@ -8,31 +8,30 @@ import { serve, sharedNowMs } from '../support/child.js'
 const GIVEN_LINES = 2
 const TAKEN_LINES = 4
 
-const connections: Socket[] = []
+let server: Socket
+let neighbour: Socket
 let ring: () => void = () => undefined
 
 async function connected(to: number | string): Promise<Socket> {
   const socket = typeof to === 'number' ? connect(to, '127.0.0.1') : connect(to)
   await once(socket, 'connect')
-  connections.push(socket.setNoDelay(true))
-  return socket
+  return socket.setNoDelay(true)
 }
 
 async function ask(commands: string, lines: number): Promise<void> {
-  const [server] = connections
-  server?.write(commands, 'latin1')
-  for (let answer = ''; answer.split('\r\n').length <= lines;) answer += String((await once(server as Socket, 'data'))[0])
+  server.write(commands, 'latin1')
+  for (let answer = ''; answer.split('\r\n').length <= lines;) answer += String((await once(server, 'data'))[0])
 }
 
 const api = {
   async open({ port, bell }: { port: number; bell: string }): Promise<void> {
-    await connected(port)
+    server = await connected(port)
     const door = createServer((visitor) => visitor.on('data', () => ring()))
     await once(door.listen(bell), 'listening')
   },
 
   async visit(bell: string): Promise<void> {
-    await connected(bell)
+    neighbour = await connected(bell)
   },
 
   /** Works for a while, stores the session and lets go; says when it began to store. */
@@ -40,7 +39,7 @@ const api = {
     await sleep(holdMs)
     const gaveAtMs = sharedNowMs()
     await ask('set bare 0 60 7\r\n{"n":1}\r\ndelete bare-lck\r\n', GIVEN_LINES)
-    connections[1]?.write('.')
+    neighbour.write('.')
     return gaveAtMs
   },
 

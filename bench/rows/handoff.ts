@@ -8,7 +8,7 @@ import { quantile, thinned } from '../support/statistics.js'
 import { bareHandoffs } from './bare-handoff.js'
 import { type Delays, type PhpHandoffs, phpHandoffs } from './php-handoff.js'
 
-/** How long each hold lasts, how many sessions change hands at the same time, and how often each. */
+/** How long each hold lasts, how many sessions change hands at the same time, and how often each of them. */
 interface Hold {
   readonly holdMs: number
   readonly lanes: number
@@ -28,6 +28,8 @@ const HOLDS: readonly Hold[] = [
 const WARM_UP = { holdMs: 1, lanes: 4, times: 1000 }
 /** The hold whose figures stand for all in `handoff.p50Ms` and `handoff.p99Ms`. */
 const MAIN_HOLD_MS = 100
+/** The one at which the bare commands are compared. */
+const BARE_HOLD_MS = 5
 
 // What may be added to a hold: a share of it, and no less than the floor.
 const P50 = { share: 0.1, floorMs: 2 }
@@ -158,6 +160,7 @@ const ofLimit = ({ share, floorMs }: typeof P50, delayMs: number, holdMs: number
 function report(delays: readonly Delays[], bare: readonly Delays[], polls: Polls, pollsPerWait: number, php: PhpHandoffs, notes: readonly string[]): RowResult {
   const p50 = (one: Delays): number => quantile(one.delaysMs, 0.5)
   const p99 = (one: Delays): number => quantile(one.delaysMs, 0.99)
+  const p50At = (some: readonly Delays[], atMs: number): number => Math.max(...some.filter(({ holdMs }) => holdMs === atMs).map(p50))
   const main = delays.filter(({ holdMs }) => holdMs === MAIN_HOLD_MS)
   const long = delays.filter(({ holdMs }) => holdMs * P50.share >= P50.floorMs)
   const pct = (one: Delays): number => (100 * p50(one)) / one.holdMs
@@ -172,13 +175,12 @@ function report(delays: readonly Delays[], bare: readonly Delays[], polls: Polls
     ])
   return {
     figures: {
-      'handoff.p50Ms': Math.max(...main.map(p50)),
+      'handoff.p50Ms': p50At(delays, MAIN_HOLD_MS),
       'handoff.p99Ms': Math.max(...main.map(p99)),
       'handoff.delayPctOfHold': Math.max(...long.map(pct)),
       'handoff.p50OfLimit': Math.max(...delays.map((one) => ofLimit(P50, p50(one), one.holdMs))),
       'handoff.p99OfLimit': Math.max(...delays.map((one) => ofLimit(P99, p99(one), one.holdMs))),
-      // Both at the hold of 5 ms.
-      'handoff.ratioToBare': Math.max(...delays.filter(({ holdMs }) => holdMs === bare[0]?.holdMs).map(p50)) / Math.max(...bare.slice(0, 1).map(p50)),
+      'handoff.ratioToBare': p50At(delays, BARE_HOLD_MS) / p50At(bare, BARE_HOLD_MS),
       'handoff.worstP50Ms': Math.max(...delays.map(p50)),
       'handoff.worstP99Ms': Math.max(...delays.map(p99)),
       'handoff.pollsPerWait': pollsPerWait,

@@ -79,7 +79,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       const endMs = performance.now()
       expect(endMs - startMs - lag.between(startMs, endMs)).toBeLessThan(1500)
       await server.restart()
-      await expect.poll(() => wire.flight('r', [{ op: 'get', key: 'k' }]).then(([reply]) => reply?.status, () => undefined)).toBe('missing')
+      await expect.poll(() => wire.flight('r', [{ op: 'get', key: 'k' }]).then(([reply]) => reply?.status, () => undefined), { timeout: 8000 }).toBe('missing')
       await wire.close()
       await foreign.close()
     })

@@ -154,7 +154,8 @@ describe('a change of the list', () => {
     await Promise.all(IDLE.map((id) => count(first, id)))
     await bringToAll(first)
     await c?.kill()
-    await change(both)
+    const moved = await repair(both)
+    expect([moved.exitCode, jsonOf(moved)]).toEqual([0, expect.objectContaining({ changed: true, failed: 0 })])
     await a?.pause()
     const manager = managerOf(next)
     expect(await Promise.all(IDLE.map((id) => counted(manager, id)))).toEqual(IDLE.map(() => 1))
@@ -202,7 +203,7 @@ describe('a change of the list', () => {
     expect(await e?.commandText('get sess:-lck')).toBe('END\r\n')
     const doctor = async (): Promise<string> => (await latchkey(['doctor'], { env: { LATCHKEY_SAVE_PATH: both } })).out
     expect(await doctor()).toContain('Sessions are being carried over')
-    await change(both)
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
     expect(await doctor()).toContain('The list is changed')
     // The node that has left may be away by then.
     await c?.pause()
@@ -213,8 +214,8 @@ describe('a change of the list', () => {
     await count(managerOf(next), 'known')
     expect(await counted(managerOf(next), 'known')).toBe(5)
     // Run again, and back: who left earlier may join again, with what it has.
-    await change(both)
-    await change(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']]))
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
+    expect(jsonOf(await repair(pathOf([[a], [b], [d, 'leaves'], [c, 'joins']])))).toMatchObject({ changed: true })
     expect(await counted(managerOf(old), 'known')).toBe(5)
   }, 60_000)
 
@@ -236,7 +237,7 @@ describe('a change of the list', () => {
       await d?.commandText(`set sess:-lck 0 0 ${String(mark.length)}\r\n${mark}`)
       expect(await examined()).toEqual([0, waits, waits, waits, waits])
     }
-    await change(both)
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
     await d?.commandText('flush_all')
     const ended = expect.stringMatching(/^list-changing: Give every process the new one/) as unknown
     expect(await examined()).toEqual([1, ended, ended, ended, 'node-emptied: Run "npx latchkey repair".'])
@@ -271,7 +272,7 @@ describe('a change of the list', () => {
     expect(await repair(both)).toMatchObject({ exitCode: 3 })
     for (const path of [old, both]) expect(await refusalOf(count(managerOf(path), 'known'))).toMatch(path === both ? /served/ : /served|being changed/)
     await d?.restart()
-    await change(both)
+    expect(jsonOf(await repair(both))).toMatchObject({ changed: true })
   })
 })
 
