@@ -118,7 +118,7 @@ describe('a hundred visitors', () => {
 
 describe('more processes than connections', () => {
   it('who finds no room is refused, or served by the nodes that have some; when others leave all are served', async () => {
-    // Of the files that a node may open it needs some for itself: there is room for about fourteen connections, and twelve managers want three each.
+    // Of the files that a node may open it needs some for itself: there is room for about fourteen connections. Three and twenty managers want one at the least, and who has only one of three nodes is refused.
     await using three = await ThreeNodes.start('direct', () => ['-c', '30'])
     const [regulars, guests] = ['regular', 'guest'].map((name) => new Clicks(Array.from({ length: 8 }, (_id, at) => `${name}-${String(at)}`)))
     if (regulars === undefined || guests === undefined) return expect.fail()
@@ -127,7 +127,7 @@ describe('more processes than connections', () => {
       ...{ ...common, clicks: regulars, managers: 3, atFirst: CLICKS, afterwards: (manager) => noLockIsLeft(regulars, manager) },
       play: async ({ areBack }) => {
         const crowd = await played({
-          ...{ ...common, clicks: guests, managers: 9, atFirst: 0 },
+          ...{ ...common, clicks: guests, managers: 20, atFirst: 0 },
           play: async () => {
             await regulars.acknowledgeMore(CLICKS)
             await until('somebody is turned away', async () => guests.codes.size > 0)

@@ -57,15 +57,16 @@ describe('a node stands still', () => {
   beforeEach(() => three.nodes[0].pause())
 
   it('what the others know is told, and which one is silent; nothing is left anywhere when it goes on', async () => {
-    const [locks, holder, inspected, stats, counted, examined, repaired] = await Promise.all([
+    const [locks, holder, inspected, stats, counted] = await Promise.all([
       told('locks', ...PATIENT),
       told('holder', 'held', ...PATIENT),
       told('inspect', 'ada', ...PATIENT),
       told('stats', ...PATIENT),
       told('stats', '--count', ...PATIENT),
-      told('doctor', ...PATIENT),
-      told('repair', ...PATIENT),
     ])
+    // These two lock what they look at, so each has the nodes to itself: a lock of theirs would be counted above.
+    const examined = await told('doctor', ...PATIENT)
+    const repaired = await told('repair', ...PATIENT)
     expect([locks.exitCode, jsonOf(locks)]).toMatchObject([0, { locks: [{ label: 'GET /' }] }])
     expect([holder.exitCode, jsonOf(holder)]).toMatchObject([0, { held: true, label: 'GET /' }])
     expect([inspected.exitCode, jsonOf(inspected)]).toMatchObject([0, { state: 'stored', isLocked: false }])
@@ -109,7 +110,9 @@ describe('two nodes are gone', () => {
   })
 
   it('stats, doctor and repair say which ones: exit code 3', async () => {
-    const [stats, examined, repaired] = await Promise.all([told('stats', '--count', ...PATIENT), told('doctor', ...PATIENT), told('repair', ...PATIENT)])
+    const stats = await told('stats', '--count', ...PATIENT)
+    const examined = await told('doctor', ...PATIENT)
+    const repaired = await told('repair', ...PATIENT)
     const gone = { unreached: expect.stringContaining('ECONNREFUSED') as string }
     expect([stats.exitCode, jsonOf(stats)]).toMatchObject([3, { servers: [gone, gone, { counted: { sessions: 3, locks: 1 } }] }])
     const unreachable = { findings: [{ code: 'unreachable' }] }
