@@ -24,6 +24,10 @@ export interface Surroundings {
   readonly signal?: AbortSignal
 }
 
+/** In place of the tool's 3 s, half of which is for one of several nodes: beside much other work a server answers later than that. */
+const PATIENT = ['--deadline-ms', '30000']
+
+/** With a long deadline, unless the arguments have one. */
 export async function latchkey(args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
   const { env = {}, isRead = false, answer, input = '', wallMs = Date.now } = surroundings
   const { signal = new AbortController().signal } = surroundings
@@ -40,7 +44,7 @@ export async function latchkey(args: readonly string[], surroundings: Surroundin
     readLine: async () => input,
     readText: async (_file, limitBytes) => (Buffer.byteLength(input) > limitBytes ? undefined : input),
   }
-  const exitCode = await run(args, terminal, signal)
+  const exitCode = await run(args.length === 0 || args.includes('--deadline-ms') ? args : [...args, ...PATIENT], terminal, signal)
   return { exitCode, out, err }
 }
 
