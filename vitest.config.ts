@@ -53,8 +53,8 @@ const project = (name: string, include: string[], exclude: string[], isolate = t
     unstubEnvs: true,
     server: { deps: { external: BUILT } },
     // Against what hangs, not against what is slow: beside other work everything takes several times as long.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     expect: { poll: { timeout: 15_000 } },
   },
 })

@@ -12,13 +12,13 @@ export interface Swept {
   readonly busy: number
 }
 
-/** Every night: empties the carts that nobody has touched since `beforeMs`. */
-export async function emptyCarts(manager: SessionManager, beforeMs: number): Promise<Swept> {
+/** Every night: empties the carts that nobody has touched since `beforeMs`; passes by one that is in use for longer than `patienceMs`. */
+export async function emptyCarts(manager: SessionManager, beforeMs: number, patienceMs = 50): Promise<Swept> {
   let [emptied, busy] = [0, 0]
   for await (const { id, data } of manager.all<Shop>()) {
     // What cannot be read has an `error` in place of its data.
     if (data === undefined || !isAbandoned(data, beforeMs)) continue
-    const patience = AbortSignal.timeout(50)
+    const patience = AbortSignal.timeout(patienceMs)
     try {
       await manager.run<Shop>(
         id,

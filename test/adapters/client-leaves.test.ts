@@ -134,9 +134,9 @@ describe.each(PLACES)('%s: the client leaves', (name, start) => {
     const visitor = await place.visitor()
     const socket = await ask(visitor)
     await stage.entered.passed
+    const leftMs = performance.now()
     socket.destroy()
     await stage.left.passed
-    const leftMs = performance.now()
     await until(() => place.isFree(visitor.sid))
     expect(performance.now() - leftMs).toBeGreaterThan(50)
     stage.goOn.open()

@@ -17,7 +17,7 @@ async function onServer(): Promise<string> {
 }
 
 function managerOf(savePath: string, options: SessionManagerOptions = {}): SessionManager {
-  const manager = new SessionManager({ savePath, ...options })
+  const manager = new SessionManager({ savePath, deadlineMs: 30_000, ...options })
   undo.push(() => manager.close({ graceMs: 0 }))
   return manager
 }

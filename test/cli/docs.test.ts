@@ -28,7 +28,7 @@ console.log(JSON.stringify(value))
 it('the shell lines of docs/reference/cli.md print what they say', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'latchkey-docs-'))
   await using server = await MemcachedServer.start()
-  const manager = new SessionManager({ savePath: `tcp://${server.address}` })
+  const manager = new SessionManager({ savePath: `tcp://${server.address}`, deadlineMs: 30_000 })
   try {
     await manager.run('an-id', (session) => {
       session.data['user'] = 'ada'

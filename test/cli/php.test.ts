@@ -24,7 +24,7 @@ const tool = (args: readonly string[], isRead = false): Promise<Outcome> =>
 
 beforeAll(async () => {
   servers = [await MemcachedServer.start(), await MemcachedServer.start()]
-  manager = new SessionManager({ savePath: `tcp://${addresses().replace(',', ',tcp://')}`, php: { extension: 'memcached' } })
+  manager = new SessionManager({ savePath: `tcp://${addresses().replace(',', ',tcp://')}`, php: { extension: 'memcached' }, deadlineMs: 30_000 })
   ids = storeSix()
 })
 afterAll(async () => {

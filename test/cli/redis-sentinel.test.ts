@@ -8,7 +8,7 @@ describe.skipIf(!hasSentinel)('the tool on Redis that Sentinels watch', () => {
     await using watched = await WatchedServers.start({ replicas: 1 })
     const { savePath } = watched
     const env = { LATCHKEY_SAVE_PATH: savePath }
-    const manager = new SessionManager({ savePath })
+    const manager = new SessionManager({ savePath, deadlineMs: 30_000 })
     const held = await manager.start('an-id', { label: 'GET /' })
     expect(jsonOf(await latchkey(['locks'], { env }))).toMatchObject({ locks: [{ label: 'GET /' }] })
     expect(jsonOf(await latchkey(['stats', '--count'], { env }))).toMatchObject({ servers: [{ server: savePath, replicas: 1, counted: { locks: 1 } }] })

@@ -11,7 +11,7 @@ describe.skipIf(!hasRedis)('the tool on Redis', () => {
   beforeAll(async () => {
     server = await RedisProcess.start()
     env = { LATCHKEY_SAVE_PATH: server.savePath }
-    manager = new SessionManager({ savePath: server.savePath })
+    manager = new SessionManager({ savePath: server.savePath, deadlineMs: 30_000 })
   })
   afterAll(async () => {
     await manager.close({ graceMs: 0 })
@@ -53,7 +53,7 @@ describe.skipIf(!hasRedis)('the tool on Redis', () => {
     })
     const copied = await latchkey(['copy', server.savePath, target.savePath], { env })
     expect(copied).toMatchObject({ exitCode: 0 })
-    const there = new SessionManager({ savePath: target.savePath })
+    const there = new SessionManager({ savePath: target.savePath, deadlineMs: 30_000 })
     expect(await there.peek('copied')).toEqual({ x: 1 })
     await there.close()
   })

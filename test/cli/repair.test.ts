@@ -92,7 +92,7 @@ describe('latchkey repair', () => {
     await count(manager, 'somebody')
     for (const [turn, server] of servers.entries()) {
       await empty(server)
-      const before = await manager.health()
+      const before = await manager.health({ withinMs: 10_000 })
       expect(before.nodes.map(({ isEmptied }) => isEmptied)).toEqual(servers.map((one) => one === server))
       const repaired = await tool(['repair'])
       // Among them are the tombstone, the count of the named lock, and somebody.
@@ -145,7 +145,7 @@ describe('latchkey repair', () => {
     const [still] = servers
     await still?.pause()
     try {
-      const { engine, replicaNodes } = nodesOf(managerOf({ deadlineMs: 1500 }))
+      const { engine, replicaNodes } = nodesOf(managerOf())
       const looked = vi.spyOn(replicaNodes, 'look')
       const { counts, nodes } = await repairUnwatched(engine, 100)
       expect([counts.same, nodes[0]?.is]).toEqual([ids.length, 'away'])
@@ -192,7 +192,7 @@ describe('latchkey repair', () => {
     await count(manager, 'busy')
     await empty(node(0))
     const session = await manager.start<Counter>('busy')
-    const held = await tool(['repair', '--deadline-ms', '1000'])
+    const held = await tool(['repair'])
     expect(jsonOf(held)).toMatchObject({ locked: 1, failures: [expect.stringContaining('LATCHKEY_LOCK_TIMEOUT')] })
     expect(held.exitCode).toBe(1)
     expect(held.out).not.toContain('busy')

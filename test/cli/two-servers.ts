@@ -27,7 +27,7 @@ export function twoServers(): TwoServers {
   return {
     site,
     manager: (options) => {
-      const made = new SessionManager({ savePath: site.savePath, ...options })
+      const made = new SessionManager({ savePath: site.savePath, deadlineMs: 30_000, ...options })
       managers.push(made)
       return made
     },

@@ -4,6 +4,7 @@ import { SessionManager } from 'latchkey'
 import { createInspector, type Inspector, type InspectorOptions } from 'latchkey/inspector'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { buildBesideSource } from '../../page/build.js'
+import { ownPort } from '../../examples/deployment/ports.js'
 import { run } from '../../src/cli/run.js'
 import type { Terminal } from '../../src/cli/terminal.js'
 import { latchkey } from './tool.js'
@@ -88,7 +89,8 @@ async function eventsOf(url: string) {
 
 describe('watch', () => {
   it('serves the page of several processes, merged; asks them for nothing while nobody looks; ends with ctrl-C', async () => {
-    const [one, two] = [await app('web-1'), await app('web-2')]
+    const own = await ownPort()
+    const [one, two] = [await app('web-1'), await app('web-2', {}, own.port)]
     const command = await watching(`${one.url}/latchkey`, `${two.url}/latchkey/`)
     expect((await fetch(command.url)).headers.get('content-type')).toContain('text/html')
     expect((await fetch(new URL('/', command.url))).url).toBe(command.url)
@@ -118,15 +120,17 @@ describe('watch', () => {
   })
 
   it('a process that is away is shown as away, and is there again when it is back', async () => {
-    const [one, two] = [await app('web-1'), await app('web-2')]
+    const own = await ownPort()
+    const [one, two] = [await app('web-1'), await app('web-2', {}, own.port)]
     const command = await watching(`${one.url}/latchkey`, `${two.url}/latchkey`)
     const events = await eventsOf(command.url)
     await expect.poll(events.text).toMatch(/web-1.*web-2/)
     two.server.close()
     two.server.closeAllConnections()
     await expect.poll(events.text).toContain('"problem":')
-    await app('web-2 again', {}, Number(new URL(two.url).port))
+    await app('web-2 again', {}, own.port)
     await expect.poll(events.text).toContain('web-2 again')
+    own.release()
   })
 
   it.each([

@@ -52,7 +52,7 @@ describe('npm run demo', () => {
     expect(stdout).toMatch(/✗ erases \w+/)
     expect(stdout).toContain('12 of 12 changes kept, none lost')
     expect(stdout.slice(stdout.indexOf('Verdict'))).toMatch(/With it all 12 were kept/)
-    expect(tookMs).toBeLessThan(15_000)
+    expect(tookMs).toBeLessThan(45_000)
     // Which sessions fall to which server is chance; that they were on these servers is not.
     expect((await first.stat('cmd_set')) + (await second.stat('cmd_set'))).toBeGreaterThan(2 * CHANGES)
   })
@@ -101,7 +101,7 @@ describe.concurrent('the command line of the demo', () => {
     const { exitCode, stderr, tookMs } = await runBuilt('demo', [], { MEMCACHE_SERVERS: hung.address })
     expect(exitCode).toBe(1)
     expect(stderr).toMatch(LINE)
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(30_000)
   })
 
   it('refuses a list of servers that cannot be read', async () => {

@@ -16,7 +16,7 @@ afterAll(() => memcached.stop())
 
 const managers: SessionManager[] = []
 const start = (prefix: string): SessionManager => {
-  const manager = new SessionManager({ savePath: `tcp://${memcached.address}`, prefix })
+  const manager = new SessionManager({ savePath: `tcp://${memcached.address}`, prefix, deadlineMs: 30_000 })
   managers.push(manager)
   return manager
 }
@@ -70,7 +70,7 @@ describe('examples/without-framework/cron.ts', () => {
     expect(await emptyCarts(manager, 50)).toEqual({ emptied: 1, busy: 1 })
     busy.data.lastSeenMs = 100
     await busy.release()
-    expect(await emptyCarts(manager, 50)).toEqual({ emptied: 0, busy: 0 })
+    expect(await emptyCarts(manager, 50, 30_000)).toEqual({ emptied: 0, busy: 0 })
     const carts = await Promise.all(['old', 'busy', 'recent'].map(async (id) => (await manager.peek<{ cart: string[] }>(id))?.cart))
     expect(carts).toEqual([[], ['pen'], ['pen']])
     expect(manager.stats()).toMatchObject({ held: 0, waiting: 0 })

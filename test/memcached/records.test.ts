@@ -192,14 +192,14 @@ describe('on memcached', () => {
 
   it('twenty requests of two managers change one encrypted session, and all are counted', async () => {
     const savePath = `tcp://127.0.0.1:${String(server.port)}`
-    const managers = [new SessionManager({ savePath, ...encrypted }), new SessionManager({ savePath, ...encrypted })]
+    const managers = [1, 2].map(() => new SessionManager({ savePath, deadlineMs: 30_000, ...encrypted }))
     await Promise.all(Array.from({ length: 20 }, (_, at) => managers[at % 2]?.run<Data>('sid', increment)))
     expect(await managers[0]?.peek('sid')).toEqual({ n: 20 })
     await Promise.all(managers.map((manager) => manager.close()))
   })
 
   it('a session of 3 MB fits into an item of 1 MB when it is compressed', async () => {
-    const manager = new SessionManager({ savePath: `tcp://127.0.0.1:${String(server.port)}`, ...encrypted })
+    const manager = new SessionManager({ savePath: `tcp://127.0.0.1:${String(server.port)}`, deadlineMs: 30_000, ...encrypted })
     const text = 'all work and no play '.repeat(150_000)
     await manager.run<Data>('large', (session) => {
       session.data.text = text

@@ -23,7 +23,7 @@ function listen(name: string): (string | undefined)[] {
 /** Two managers of one server; the connection of the first was opened by a request that is long over. */
 async function twoManagers(server: MemcachedServer): Promise<readonly [SessionManager, SessionManager]> {
   const savePath = `tcp://${server.address}`
-  const managers = [new SessionManager({ savePath }), new SessionManager({ savePath })] as const
+  const managers = [new SessionManager({ savePath, deadlineMs: 30_000 }), new SessionManager({ savePath, deadlineMs: 30_000 })] as const
   await request.run('who opened the connection', () => managers[0].run('alice', ({ data }) => void (data['n'] = 1)))
   return managers
 }

@@ -13,7 +13,7 @@ describe('stats', () => {
 
   it('counts for each node, and says which connections are open', async () => {
     const address = `tcp://127.0.0.1:${String(server.port)}`
-    const manager = new SessionManager({ savePath: address })
+    const manager = new SessionManager({ savePath: address, deadlineMs: 30_000 })
     expect(manager.stats().nodes).toEqual({
       [address]: { flights: 0, commands: 0, failed: 0, batches: 0, connectionsOpened: 0, connections: 0 },
     })

@@ -18,7 +18,7 @@ async function threeServers(): Promise<{ manager: SessionManager; names: string[
 
 it('ready: each node has answered one flight; and closing, when nothing is asked', async () => {
   const { manager, names } = await threeServers()
-  const health = await manager.health()
+  const health = await manager.health({ withinMs: 10_000 })
   expect(health.state).toBe('ready')
   expect(health.nodes.map(({ name }) => names.find((one) => name.includes(one)))).toEqual(names)
   expect(health.nodes.map(({ isUp, awaySinceMs, reason }) => [isUp, awaySinceMs, reason])).toEqual(names.map(() => [true, undefined, undefined]))
@@ -30,7 +30,7 @@ it('ready: each node has answered one flight; and closing, when nothing is asked
 it.skipIf(!hasRedis)('a Redis is named by its address, as in the stats', async () => {
   await using server = await RedisProcess.start()
   const manager = new SessionManager({ savePath: server.savePath })
-  const { state, nodes } = await manager.health()
+  const { state, nodes } = await manager.health({ withinMs: 10_000 })
   expect([state, nodes.map(({ name }) => name)]).toEqual(['ready', [server.savePath]])
   expect(Object.keys(manager.stats().nodes)).toEqual([server.savePath])
   await manager.close()

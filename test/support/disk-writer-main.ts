@@ -3,7 +3,7 @@ import { SessionManager } from '../../src/index.js'
 import { sumOf } from './disk-writers.js'
 
 const { SAVE_PATH = '', SESSIONS = '16' } = process.env
-const manager = new SessionManager({ savePath: SAVE_PATH, leaseSec: 2, waitMs: 10_000 })
+const manager = new SessionManager({ savePath: SAVE_PATH, leaseSec: 5, waitMs: 30_000, deadlineMs: 30_000 })
 
 interface Numbered {
   n: number

@@ -64,7 +64,7 @@ export async function killWriters(savePath: string, kills: number, betweenMs: ()
       await exited
     }),
   )
-  const manager = new SessionManager({ savePath })
+  const manager = new SessionManager({ savePath, deadlineMs: 30_000 })
   const lost: string[] = []
   for (const [id, n] of newest) {
     const data = await manager.peek<{ n: number; fill: string; sum: string }>(id)

@@ -1,5 +1,5 @@
 /** Programs of tests as JavaScript, which starts five times as fast as through tsx. */
-import { readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -8,17 +8,35 @@ import { FOR_NODE } from './for-node.js'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const { devDependencies, peerDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<'devDependencies' | 'peerDependencies', object>
 const PROGRAMS = join(ROOT, '.cache/programs')
+/** For the workers: where the programs of this run of the tests are. */
+const OF_THIS_RUN = 'LATCHKEY_TEST_PROGRAMS'
+
+/** Called by vitest before its workers are started. Each run has a directory of its own: another one at the same time would lose its programs. */
+export function setup(): void {
+  mkdirSync(PROGRAMS, { recursive: true })
+  // What was left behind by one that was killed.
+  for (const pid of readdirSync(PROGRAMS)) if (!isAlive(Number(pid))) rmSync(join(PROGRAMS, pid), { recursive: true, force: true })
+  process.env[OF_THIS_RUN] = join(PROGRAMS, String(process.pid))
+}
 
 /** Called by vitest when all tests have ended: its workers are ended without a word, and could not do it. */
 export function teardown(): void {
-  rmSync(PROGRAMS, { recursive: true, force: true })
+  rmSync(process.env[OF_THIS_RUN] ?? PROGRAMS, { recursive: true, force: true })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 const built = new Map<string, Promise<string>>()
 
 /** The file of a program, which `make` builds into a directory of its own: once for each worker of the tests. */
 function once(program: string, make: (outdir: string) => Promise<string>): Promise<string> {
-  const known = built.get(program) ?? make(join(PROGRAMS, String(process.pid), String(built.size)))
+  const known = built.get(program) ?? make(join(process.env[OF_THIS_RUN] ?? PROGRAMS, String(process.pid), String(built.size)))
   built.set(program, known)
   return known
 }

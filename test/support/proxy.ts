@@ -1,6 +1,7 @@
 /** A TCP proxy between a wire and a real server. It breaks exchanges as a test tells it to. */
 import { setMaxListeners } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { type OwnPort, ownPort } from '../../examples/deployment/ports.js'
 import { Link } from './proxy-link.js'
 
 /**
@@ -65,7 +66,7 @@ export class FaultProxy implements AsyncDisposable {
   private constructor(
     private readonly target: { connect(): Socket },
     private readonly server: Server,
-    readonly port: number,
+    private readonly own: OwnPort,
   ) {
     // Each segment that waits listens.
     setMaxListeners(0, this.stopped.signal)
@@ -75,8 +76,14 @@ export class FaultProxy implements AsyncDisposable {
   /** @param target connects to the server for each connection that comes in; for example a `MemcachedServer`. */
   static async start(target: { connect(): Socket }): Promise<FaultProxy> {
     const server = createServer()
-    const port = await listen(server, 0)
-    return new FaultProxy(target, server, port)
+    // Its own also while it refuses connections: another test would be given the port of a server that does not listen.
+    const own = await ownPort()
+    await listen(server, own.port)
+    return new FaultProxy(target, server, own)
+  }
+
+  get port(): number {
+    return this.own.port
   }
 
   get address(): string {
@@ -132,6 +139,7 @@ export class FaultProxy implements AsyncDisposable {
     this.plans = []
     await this.refuse()
     for (const link of this.links) link.cut('rst')
+    this.own.release()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

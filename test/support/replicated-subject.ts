@@ -15,7 +15,7 @@ import { underLocks } from './under-lock.js'
 export type Present = 'all three' | 'two of three'
 
 /** So much slower than time goes: on a busy machine no node is given up, so that each version names the same nodes. */
-const SLOWER = 25
+const SLOWER = 100
 const slowClock: Clock = { wallMs: systemClock.wallMs, nowMs: () => systemClock.nowMs() / SLOWER, setTimer: (fn, ms, options) => systemClock.setTimer(fn, ms * SLOWER, options) }
 const FLIGHT_MS = 2000
 

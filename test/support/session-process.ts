@@ -64,6 +64,8 @@ export class SessionProcess {
 
   call(call: Call): Promise<Result> {
     return new Promise((resolve) => {
+      // A process that could not be started, for example: its end was told before anybody waited.
+      if (this.child.exitCode !== null || this.child.signalCode !== null) return resolve({ code: 'PROCESS_DIED' })
       const seq = this.seq++
       this.pending.set(seq, resolve)
       this.child.send({ seq, call })

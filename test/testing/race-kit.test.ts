@@ -30,7 +30,7 @@ describe('the race kit', () => {
 
   it.skipIf(!hasRedis)('and on Redis', async () => {
     await using server = await RedisProcess.start()
-    const manager = new SessionManager({ savePath: server.savePath })
+    const manager = new SessionManager({ savePath: server.savePath, deadlineMs: 30_000 })
     const results = await playRaces({ middleware: () => latchkey({ manager, ...options }), patienceMs: 200 })
     expect(results.filter(({ survived }) => !survived)).toEqual([])
     await manager.close()
@@ -38,7 +38,7 @@ describe('the race kit', () => {
 
   it("says what express-session's own store loses", async () => {
     const store = new session.MemoryStore()
-    const results = await playRaces({ middleware: () => session({ store, ...options }) })
+    const results = await playRaces({ middleware: () => session({ store, ...options }), patienceMs: 5000 })
     const lost = Object.fromEntries(results.map(({ story, lost }) => [story, lost]))
     expect(lost['login overwritten by notifications']).toMatch(/lost the/)
     expect(lost['double submit']).toBe('counted 1 of 2')
@@ -47,7 +47,7 @@ describe('the race kit', () => {
 
   it('and what the naive handler loses', async () => {
     const manager = new SessionManager({ locking: false })
-    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }) })
+    const results = await playRaces({ middleware: () => latchkey({ manager, ...options }), patienceMs: 5000 })
     expect(results.filter(({ survived }) => !survived).map(({ story }) => story)).toContain('double submit')
   })
 })

@@ -208,10 +208,10 @@ describe('several nodes', () => {
     await using one = await MemcachedServer.start()
     await using two = await MemcachedServer.start()
     const wire = wireTo(`${one.address},${two.address}?weight=3&protocol=binary`)
-    const routes = Array.from({ length: 200 }, (_, i) => `session${String(i)}`)
+    const routes = Array.from({ length: 1000 }, (_, i) => `session${String(i)}`)
     await Promise.all(routes.map((route) => wire.flight(route, [add(route), add(`${route}-lck`)])))
     const [onOne, onTwo] = [await one.stat('curr_items'), await two.stat('curr_items')]
-    expect(onOne + onTwo).toBe(400)
+    expect(onOne + onTwo).toBe(2000)
     expect(onTwo / onOne).toBeGreaterThan(1.8)
     await two.kill()
     const outcomes = await Promise.all(

@@ -136,7 +136,7 @@ describe('several connections that are dead at once, without a word', () => {
   it.each(PROTOCOLS)('the first unanswered flight is the last, %s', async (protocol) => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const wire = wireTo(proxy.address, 1500, protocol)
+    const wire = wireTo(proxy.address, 4000, protocol)
     await widen(wire, proxy, 3)
     proxy.onRequest = (segment, connection) => (connection <= 3 ? undefined : segment)
     const outcomes = []
@@ -147,7 +147,7 @@ describe('several connections that are dead at once, without a word', () => {
   it('a connection that was answered since keeps its place, and what was read over it its trust', async () => {
     await using server = await MemcachedServer.start()
     await using proxy = await FaultProxy.start(server)
-    const wire = wireTo(proxy.address, 1500)
+    const wire = wireTo(proxy.address, 4000)
     await widen(wire, proxy, 2)
     const [added] = await wire.flight('r', [{ op: 'add', key: 'mine', value: Buffer.from('x'), ttlSec: 100 }])
     const lost = proxy.next('dropReply', { when: (request) => String(request).includes('lost') })

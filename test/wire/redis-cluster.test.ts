@@ -175,7 +175,8 @@ describe('a cluster that says what makes no sense', () => {
   })
 
   it('a node that names ever new ones', async () => {
-    let port = 20_000
+    // Below those that tests take for their servers.
+    let port = 9_000
     await using node: ScriptedRedis = await ScriptedRedis.start(whole(() => `-MOVED 12706 127.0.0.1:${String(++port)}\r\n`))
     const wire = clusterWireTo(`redis+cluster://${node.address}`, { flightMs: 1000 })
     const failures = await Promise.all(Array.from({ length: 30 }, () => failureOf(wire, [GET])))
@@ -235,7 +236,7 @@ describe('a cluster that says what makes no sense', () => {
 
   it('what is not answered is unknown, and is not sent again', async () => {
     await using node = await ScriptedRedis.start(whole(() => undefined))
-    const wire = clusterWireTo(`redis+cluster://${node.address}`, { flightMs: 400 })
+    const wire = clusterWireTo(`redis+cluster://${node.address}`, { flightMs: 3000 })
     expect(await failureOf(wire, [GET])).toMatchObject({ outcome: 'unknown' })
     expect(node.asked.filter((asked) => asked === 'GET k').length).toBe(1)
     await wire.close()

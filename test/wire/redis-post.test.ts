@@ -64,13 +64,13 @@ describe.skipIf(!hasRedis).concurrent('on Redis, between processes that share no
     for (let turn = 0; turn < 50; turn++) await holder.run('alone', () => undefined)
     expect(await published(server)).toBe(0)
     const times: number[] = []
-    for (let turn = 0; turn < 5; turn++) times.push(await handOffMs(holder, waiter, `shared${String(turn)}`, 600))
-    // By polls it would be late by 8 % of the hold in the mean, and up to 16 %: one of five may meet a busy machine.
-    expect(times.sort((one, other) => one - other)[2]).toBeLessThan(40)
+    for (let turn = 0; turn < 3; turn++) times.push(await handOffMs(holder, waiter, `shared${String(turn)}`, 2500))
+    // By polls it would be late by 8 % of the hold in the mean, and up to 16 %: one of three may meet a busy machine.
+    expect(times.sort((one, other) => one - other)[1]).toBeLessThan(150)
     const { polls, rings } = waiter.stats()
-    expect(rings).toBeGreaterThanOrEqual(4)
+    expect(rings).toBeGreaterThanOrEqual(2)
     // Two or three each; by polls alone some 25.
-    expect(polls / 5).toBeLessThan(12)
+    expect(polls / 3).toBeLessThan(12)
     await close()
   })
 

@@ -192,7 +192,7 @@ describe.skipIf(!hasRedis).concurrent('redis', () => {
     await manager.close()
     // Cut off, and the primary has it: that says nothing of the replica.
     await using proxy = await FaultProxy.start(server)
-    const cut = new SessionManager({ savePath: `redis://${proxy.address}?replicas=1`, connections: 1 })
+    const cut = new SessionManager({ savePath: `redis://${proxy.address}?replicas=1`, connections: 1, deadlineMs: 9000 })
     await expect(
       cut.run('an-id', ({ data }) => {
         data['n'] = 'cut'

@@ -38,11 +38,11 @@ describe.each(rowsOf(PRESENTS))('in the place of rows that are left out, with %s
   it('a touch keeps value and flags, gives a new version and a new life, and the one before is stale', async () => {
     const { wire, advance, close } = await replicatedSubject(present)
     const key = freshKey()
-    const before = casOf(await run(wire, { op: 'add', key, value: text('same'), ttlSec: 2, flags: 5 }))
+    const before = casOf(await run(wire, { op: 'add', key, value: text('same'), ttlSec: 6, flags: 5 }))
     const touched = casOf(await run(wire, { op: 'touch', key, ttlSec: 100 }))
     expect(touched.version).not.toBe(before.version)
     expect((await run(wire, { op: 'cas', key, value: text('late'), ttlSec: 100, cas: before })).status).toBe('exists')
-    await advance(2100)
+    await advance(6200)
     await expectStored(wire, key, 'same', touched)
     expect((await run(wire, { op: 'get', key })).flags).toBe(5)
     await close()

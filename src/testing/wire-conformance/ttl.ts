@@ -48,11 +48,12 @@ export const ttlCases: Plays = [
   }],
 
   ['touch and cas extend it', async ({ wire, advance }) => {
-    const [touched, replaced] = await everyWrite(wire, 3)
+    // Of 6 s, so that they are there still when a busy machine comes to extend them.
+    const [touched, replaced] = await everyWrite(wire, 6)
     const cas = casOf(await run(wire, { op: 'get', key: replaced }))
     assert.equal((await run(wire, { op: 'touch', key: touched, ttlSec: 100 })).status, 'ok')
     assert.equal((await run(wire, { op: 'cas', key: replaced, value: text('x'), ttlSec: 100, cas })).status, 'ok')
-    await advance(3200)
+    await advance(6200)
     await expectStored(wire, touched, 'x')
     await expectStored(wire, replaced, 'x')
   }],
