@@ -118,7 +118,8 @@ describe('a hundred visitors', () => {
 
 describe('more processes than connections', () => {
   it('who finds no room is refused, or served by the nodes that have some; when others leave all are served', async () => {
-    // Of the files that a node may open it needs some for itself: there is room for about fourteen connections. Three and twenty managers want one at the least, and who has only one of three nodes is refused.
+    // Of the files that a node may open it needs some for itself: there is room for about fourteen connections. Of the 23 managers each wants
+    // one to every node, at the least, and who is let in by only one of them is refused.
     await using three = await ThreeNodes.start('direct', () => ['-c', '30'])
     const [regulars, guests] = ['regular', 'guest'].map((name) => new Clicks(Array.from({ length: 8 }, (_id, at) => `${name}-${String(at)}`)))
     if (regulars === undefined || guests === undefined) return expect.fail()
