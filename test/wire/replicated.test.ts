@@ -202,6 +202,17 @@ describe('a node of three', () => {
     expect(await counted(managerOf(), 'stale')).toBe(12)
   })
 
+  it('is killed, and one of the others has evicted a session: refused, and it is said that they do not agree', async () => {
+    const manager = managerOf()
+    await count(manager, 'evicted')
+    await bringToAll(manager)
+    await node(0).kill()
+    await node(1).commandText(`delete ${prefix}evicted`)
+    const message = /of the nodes that answer 1 has it and others have not, and all 3 must say which is right: .*ECONNREFUSED/
+    await expect(manager.peek('evicted')).rejects.toMatchObject({ code: 'LATCHKEY_SERVER_UNAVAILABLE', message: expect.stringMatching(message) as string })
+    await node(0).restart()
+  })
+
   it('and another one are killed: refused, by a typed error, and nothing is written', async () => {
     const manager = managerOf()
     await count(manager, 'two')

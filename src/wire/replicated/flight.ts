@@ -77,9 +77,13 @@ export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<
   // Whoever founds a set of nodes asks all of them, or two would found two.
   const marks = heardIn(answers).flatMap(([, answer]) => ('mark' in answer ? [answer.mark] : []))
   const isNew = marks.length > 0 && marks.every((mark) => mark === undefined)
+  const present = heardIn(answers).filter(([, answer]) => 'copy' in answer && answer.copy !== undefined).length
+  const isOnSome = present > 0 && present < majority && marks.filter((mark) => mark?.isWhole).length >= majority
   const needed = isNew
     ? `all of the session's ${String(replicas)} nodes must answer when they are used for the first time`
-    : `of the session's ${String(replicas)} nodes ${String(majority)} must answer${marks.some((mark) => mark?.isWhole !== true) ? ', and know it' : ''}`
+    : isOnSome
+      ? `of the nodes that answer ${String(present)} has it and others have not, and all ${String(replicas)} must say which is right`
+      : `of the session's ${String(replicas)} nodes ${String(majority)} must answer${marks.some((mark) => mark?.isWhole !== true) ? ', and know it' : ''}`
   const causes = answers.filter((answer) => answer instanceof FlightError)
   return new FlightError(isUnknown ? 'unknown' : 'not-sent', `${needed}: ${why}`, {
     cause: causes[0],
