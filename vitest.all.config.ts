@@ -14,7 +14,8 @@ const project = (name: string, groupOrder: number, include: string[], options: o
     provide: { playsAllRows: true },
     server: { deps: { external: BUILT } },
     testTimeout: 180_000,
-    hookTimeout: 180_000,
+    // Some install packages, as a stranger does.
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 15_000 } },
     ...options,
   },

@@ -115,7 +115,11 @@ export class Judge {
     return this.wire.close()
   }
 
-  /** However long its server is away: some seconds. @throws Error where it cannot be read for a minute: then none can, and nothing is shown. */
+  /**
+   * However long its server is away, or the copy of a retired session, which is no JSON, stands there: some seconds.
+   *
+   * @throws Error where it cannot be read for a minute: then none can, and nothing is shown.
+   */
   private async read(session: string): Promise<readonly string[]> {
     const untilMs = nowMs() + READ_WITHIN_MS
     for (;;) {
@@ -127,7 +131,6 @@ export class Judge {
         if (record.of !== (this.rootOf.get(session) ?? session)) this.violations.push(`${session} holds the record of ${record.of}`)
         return record.ops
       } catch (error) {
-        if (error instanceof SyntaxError) throw error
         if (nowMs() > untilMs) throw new Error(`${session} cannot be read for ${String(READ_WITHIN_MS)} ms`, { cause: error })
         await sleep(100)
       }

@@ -128,12 +128,12 @@ export async function runToEnd(programs: Programs, command: string, args: readon
 interface Waiting {
   readonly program: Program
   readonly signal: AbortSignal
-  /** Default 30 s. */
+  /** Default 120 s. */
   readonly withinMs?: number
 }
 
 /** Looks again and again until it is so. @throws when the program ends first, or it takes too long. */
-export async function until(what: string, isSo: () => Promise<boolean>, { program, signal, withinMs = 30_000 }: Waiting): Promise<void> {
+export async function until(what: string, isSo: () => Promise<boolean>, { program, signal, withinMs = 120_000 }: Waiting): Promise<void> {
   for (const endMs = performance.now() + withinMs; !(await isSo());) {
     if (program.hasEnded()) throw new Error(`${what}: it has ended. ${program.complaint()}`)
     if (performance.now() > endMs) throw new Error(`${what}: not within ${String(withinMs)} ms. ${program.complaint()}`)

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What all visitors of a scene have met. */
 export interface Tally {
@@ -21,6 +22,9 @@ interface Answer {
   readonly body: string
 }
 
+/** How often a visitor who is told to come again does so. */
+const LOGINS = 20
+const LOGIN_AGAIN_MS = 500
 const ITEMS = ['pen', 'ink', 'paper'] as const
 
 /** The shop as its visitors see it. */
@@ -80,7 +84,14 @@ export class Visitor {
 
   /** @throws when the shop does not know the visitor afterwards. */
   async logIn(): Promise<void> {
-    const { status, cookie, body } = await this.street.ask('POST', `/login/${this.name}`, undefined)
+    const ask = (): Promise<Answer> => this.street.ask('POST', `/login/${this.name}`, undefined)
+    let answer = await ask()
+    // The shop says "503, ask again" where a server is late.
+    for (let left = LOGINS; answer.status === 503 && left > 0; left--) {
+      await sleep(LOGIN_AGAIN_MS)
+      answer = await ask()
+    }
+    const { status, cookie, body } = answer
     if (status !== 200 || cookie === undefined) throw new Error(`${this.name} could not log in: ${String(status)} ${body}`)
     this.cookie = cookie
   }

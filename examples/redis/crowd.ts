@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Between two clicks of one visitor, in the mean. */
 const THINK_MS = 250
+/** How often a visitor who sees no cart looks again. */
+const LOOKS = 20
+const LOOK_AGAIN_MS = 250
 
 /** Everybody's clicks, and what became of them. */
 export class Crowd {
@@ -73,7 +76,12 @@ class Visitor {
 
   async look(): Promise<void> {
     if (this.cookie === '') return
-    const cart = await this.ask('GET', '/cart')
+    let cart = await this.ask('GET', '/cart')
+    // The shop may say "503, ask again" for a moment.
+    for (let left = LOOKS; cart === undefined && left > 0; left--) {
+      await sleep(LOOK_AGAIN_MS, undefined, { signal: this.signal })
+      cart = await this.ask('GET', '/cart')
+    }
     // A cart that cannot be seen has nothing in it that counts.
     this.compare(cart ?? [])
   }

@@ -61,7 +61,8 @@ export class Redis {
     await Promise.all(this.sentinels.map((port) => this.startSentinel(port, primary)))
     // They ask the replicas every ten seconds how far they are, and choose the next primary by that. Who waits for less than ten
     // seconds before it takes a primary for dead, as this example does, must ask more often (Redis 7), or one that is behind is chosen.
-    await Promise.all(this.sentinels.map((port) => say(port, 'SENTINEL DEBUG INFO-PERIOD 100')))
+    // And one that a busy machine has left standing for two seconds does nothing for the next thirty.
+    await Promise.all(this.sentinels.map((port) => say(port, 'SENTINEL DEBUG INFO-PERIOD 100 TILT-TRIGGER 600000')))
   }
 
   /** Where the Sentinels say that the primary is. */

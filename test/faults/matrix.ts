@@ -34,6 +34,7 @@ interface Cell<F, Road> {
 const REPLAYS = [
   { patience: 2, atOnce: 4 },
   { patience: 6, atOnce: 1 },
+  { patience: 12, atOnce: 1 },
 ]
 
 export const cellKey = (road: string, hook: string, fault: string): string => `${road} | ${hook} | ${fault}`

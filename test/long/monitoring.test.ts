@@ -131,7 +131,7 @@ it.skipIf(!isInstalled('monit'))(`monit asks the server, and says when no sessio
 })
 
 it('a server that is being stopped is alive, and not ready', async () => {
-  expect(await get('/readyz')).toEqual([200, expect.stringContaining('"state":"ready"')])
+  await expect.poll(() => get('/readyz')).toEqual([200, expect.stringContaining('"state":"ready"')])
   server.kill('SIGTERM')
   const [code] = (await once(server, 'exit')) as [number | null]
   expect(code).toBe(0)

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFile, cp } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { freePorts } from '../../examples/deployment/ports.js'
 import { Stranger } from './stranger.js'
 
 const TSCONFIG = {
@@ -54,10 +54,7 @@ async function stop(): Promise<void> {
 
 /** Starts a server, and returns how to call the example's route as one visitor. */
 async function serve(...args: string[]): Promise<(method: string) => Promise<unknown>> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
+  const [port = 0] = await freePorts(1)
   running = spawn(process.execPath, [NEXT, ...args, '-p', String(port), '-H', '127.0.0.1'], {
     cwd: stranger.directory,
     env: { ...process.env, ...env },

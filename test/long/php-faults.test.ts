@@ -57,7 +57,7 @@ it('a PHP that was killed while it held the session: Node has it after sess_lock
 })
 
 it('a PHP that outlives its lock writes over what Node has stored, and Node that holds the session then is fenced', async () => {
-  const script = `session_id('${id}'); session_start(); echo "[1"; flush(); sleep(3); $_SESSION['n'] = 50; session_write_close(); echo ']';`
+  const script = `session_id('${id}'); session_start(); echo "[1"; flush(); sleep(8); $_SESSION['n'] = 50; session_write_close(); echo ']';`
   const slow = PhpProcess.start('eval.php', [script], { ...iniOf([server.port]), 'memcached.sess_lock_expire': 1 })
   await expect.poll(() => slow.output).toBe('[1')
   const session = await manager.start<{ n: number }>(id)

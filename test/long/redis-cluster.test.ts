@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { SessionManager } from 'latchkey'
+import { SessionManager, type SessionManagerOptions } from 'latchkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { slotOf } from '../../src/wire/redis/cluster/slot.js'
 import { Clicks } from '../support/clicks.js'
@@ -10,8 +10,10 @@ import { jsonOf, latchkey } from '../cli/tool.js'
 const IDS = Array.from({ length: 12 }, (_, index) => `id-${String(index)}`)
 const CLIENTS = 10
 
-async function managersOf(savePath: string, work: (managers: readonly SessionManager[]) => Promise<void>): Promise<void> {
-  const managers = [1, 2].map(() => new SessionManager({ savePath, deadlineMs: 2000, leaseSec: 3, waitMs: 8000 }))
+const HURRIED: SessionManagerOptions = { deadlineMs: 2000, leaseSec: 3, waitMs: 8000 }
+
+async function managersOf(savePath: string, work: (managers: readonly SessionManager[]) => Promise<void>, options = HURRIED): Promise<void> {
+  const managers = [1, 2].map(() => new SessionManager({ savePath, ...options }))
   try {
     await work(managers)
   } finally {
@@ -20,7 +22,7 @@ async function managersOf(savePath: string, work: (managers: readonly SessionMan
 }
 
 async function judged(clicks: Clicks, savePath: string): Promise<{ readonly lost: number; readonly tooMany: number }> {
-  const manager = new SessionManager({ savePath })
+  const manager = new SessionManager({ savePath, deadlineMs: 30_000 })
   const verdict = await clicks.judge(manager)
   await manager.close()
   return verdict
@@ -41,7 +43,8 @@ describe.skipIf(!hasRedis)('a Redis Cluster under load', () => {
           if (to !== undefined && id !== undefined) await cluster.move(slotOf(`{${id}}`), to, () => delay(20))
         }
       })
-    })
+      // With time: that a busy machine stands still for a moment is no failure.
+    }, { deadlineMs: 20_000, leaseSec: 15, waitMs: 20_000 })
     expect(clicks.strangers).toEqual([])
     expect(await judged(clicks, cluster.savePath)).toMatchObject({ lost: 0, tooMany: 0 })
     expect(moves).toBeGreaterThan(5)
@@ -57,7 +60,7 @@ describe.skipIf(!hasRedis)('a Redis Cluster under load', () => {
       return infos.filter(({ info }) => info.includes('role:slave') && info.includes(port)).map(({ node }) => node)
     }
     beforeAll(async () => {
-      cluster = await RedisCluster.start({ replicas: 2, nodeTimeoutMs: 1000 })
+      cluster = await RedisCluster.start({ replicas: 2, nodeTimeoutMs: 2000 })
     })
     afterAll(() => cluster.stop())
 
@@ -84,20 +87,23 @@ describe.skipIf(!hasRedis)('a Redis Cluster under load', () => {
         clicks.during(managers, CLIENTS, async () => {
           await delay(1500)
           await old.kill()
-          await delay(6000)
+          // Where both replicas asked for votes at once nobody is elected, and Redis tries again after some seconds. Until then the slots
+          // are those of the one that was killed, and comes back empty.
+          await cluster.ownerOf(slot)
+          await delay(1500)
           await old.restart()
           await delay(1500)
         }))
       expect(await cluster.ownerOf(slot)).not.toBe(old)
       expect(clicks.strangers).toEqual([])
       expect(await judged(clicks, cluster.savePath)).toMatchObject({ lost: 0, tooMany: 0 })
-      expect(clicks.longestGapMs).toBeLessThan(12_000)
+      expect(clicks.longestGapMs).toBeLessThan(20_000)
     })
 
     it('the tool sees it as one store', async () => {
       const { savePath } = cluster
       const env = { LATCHKEY_SAVE_PATH: savePath }
-      const manager = new SessionManager({ savePath })
+      const manager = new SessionManager({ savePath, deadlineMs: 30_000 })
       await Promise.all(['x', 'y', 'z'].map((id) => manager.run(id, ({ data }) => {
         data['user'] = id
       })))

@@ -88,6 +88,8 @@ describe('items of half a MiB at most', () => {
     await using three = await ThreeNodes.start('direct', (node) => (node === 0 ? HALF : []))
     const [small, second, third] = three.nodes
     for (const id of IDS) await put(open(three.savePath), id, 'before')
+    // On a busy machine one of them is late, and is not waited for.
+    await bringToAll(open(three.savePath))
     await small.pause()
     const blind = open(three.savePath)
     const large = 'x'.repeat(700_000)

@@ -10,7 +10,7 @@ const IDS = Array.from({ length: 12 }, (_, index) => `id-${String(index)}`)
 const CLIENTS = 6
 const THINK_MS = 5
 const LEASE_SEC = 3
-const OPTIONS = { deadlineMs: 2000, leaseSec: LEASE_SEC, waitMs: 5000 }
+const OPTIONS = { deadlineMs: 2000, leaseSec: LEASE_SEC, waitMs: 20_000 }
 /** Before, between and after what happens. */
 const CLICKS = 200
 /** A proxy hides a restart: a version is trusted for a part of the deadline, and the node must be away for longer. */

@@ -27,10 +27,13 @@ const isRunning = (pid: number): boolean => {
   }
 }
 
+/** A worker that is still being loaded hears of nothing until then. */
+const PATIENT = { timeout: 60_000 }
+
 it('a worker that dies by itself is a violation', async () => {
   const started = soak()
   const said = text(started.stdout)
-  await expect.poll(() => workersOf(started).length).toBe(2)
+  await expect.poll(() => workersOf(started).length, PATIENT).toBe(2)
   process.kill(workersOf(started)[0] ?? 0, 'SIGABRT')
   await once(started, 'exit')
   expect(JSON.parse(await said)).toMatchObject({ violations: expect.arrayContaining([expect.stringContaining('died by itself (SIGABRT)')]) })
@@ -38,8 +41,8 @@ it('a worker that dies by itself is a violation', async () => {
 
 it('when the soak is killed its workers end', async () => {
   const started = soak()
-  await expect.poll(() => workersOf(started).length).toBe(2)
+  await expect.poll(() => workersOf(started).length, PATIENT).toBe(2)
   const workers = workersOf(started)
   started.kill('SIGKILL')
-  await expect.poll(() => workers.filter(isRunning)).toEqual([])
+  await expect.poll(() => workers.filter(isRunning), PATIENT).toEqual([])
 })
