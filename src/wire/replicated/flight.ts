@@ -64,7 +64,7 @@ export function ask<Heard>(set: ReplicaSet, question: Question<Heard>, members: 
 }
 
 /** Why too few nodes have answered, with what each of them said. */
-export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<object | Pick<Statement, 'mark'>>[], members: readonly Member[], isSure: boolean): FlightError {
+export function tooFew(quorum: Quorum, answers: readonly Answer<object | Pick<Statement, 'mark'>>[], members: readonly Member[], isSure: boolean): FlightError {
   const failures = members.flatMap(({ index, name, place: { wire } }) => {
     const answer = answers[index]
     if (answer === undefined) return [`${name} did not answer`]
@@ -74,20 +74,23 @@ export function tooFew({ replicas, majority }: Quorum, answers: readonly Answer<
   })
   const isUnknown = !isSure && members.some(({ index }) => answers[index] === undefined || isUnsure(answers[index]))
   const why = failures.length === 0 ? 'a node has been emptied, and has not been repaired since' : failures.join('; ')
-  // Whoever founds a set of nodes asks all of them, or two would found two.
-  const marks = heardIn(answers).flatMap(([, answer]) => ('mark' in answer ? [answer.mark] : []))
-  const isNew = marks.length > 0 && marks.every((mark) => mark === undefined)
-  const present = heardIn(answers).filter(([, answer]) => 'copy' in answer && answer.copy !== undefined).length
-  const isOnSome = present > 0 && present < majority && marks.filter((mark) => mark?.isWhole).length >= majority
-  const needed = isNew
-    ? `all of the session's ${String(replicas)} nodes must answer when they are used for the first time`
-    : isOnSome
-      ? `of the nodes that answer ${String(present)} has it and others have not, and all ${String(replicas)} must say which is right`
-      : `of the session's ${String(replicas)} nodes ${String(majority)} must answer${marks.some((mark) => mark?.isWhole !== true) ? ', and know it' : ''}`
   const causes = answers.filter((answer) => answer instanceof FlightError)
-  return new FlightError(isUnknown ? 'unknown' : 'not-sent', `${needed}: ${why}`, {
+  return new FlightError(isUnknown ? 'unknown' : 'not-sent', `${needed(quorum, heardIn(answers).map(([, answer]) => answer))}: ${why}`, {
     cause: causes[0],
   })
+}
+
+/** What would have been enough, and was not there. */
+function needed({ replicas, majority }: Quorum, heard: readonly (object | Pick<Statement, 'mark'>)[]): string {
+  const marks = heard.flatMap((answer) => ('mark' in answer ? [answer.mark] : []))
+  // Whoever founds a set of nodes asks all of them, or two would found two.
+  if (marks.length > 0 && marks.every((mark) => mark === undefined)) return `all of the session's ${String(replicas)} nodes must answer when they are used for the first time`
+  const knowing = marks.filter((mark) => mark?.isWhole === true).length
+  const present = heard.filter((answer) => 'copy' in answer && answer.copy !== undefined).length
+  if (knowing >= majority && present > 0 && present < majority) {
+    return `of the nodes that answer ${String(present)} has it and others have not, and all ${String(replicas)} must say which is right`
+  }
+  return `of the session's ${String(replicas)} nodes ${String(majority)} must answer${knowing < marks.length ? ', and know it' : ''}`
 }
 
 export const isUnsure = (answer: Answer<object>): boolean => answer instanceof FlightError && answer.outcome === 'unknown'
