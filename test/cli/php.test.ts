@@ -106,7 +106,7 @@ describe('with --php', () => {
       await manager.clear()
       const six = storeSix()
       const empty = php('session_start(); echo session_id();')
-      const copy = async (...paths: string[]): Promise<unknown> => jsonOf(await latchkey(['copy', '--php', 'memcached', '--deadline-ms', '30000', ...paths]))
+      const copy = async (...paths: string[]): Promise<unknown> => jsonOf(await latchkey(['copy', '--php', 'memcached', ...paths]))
       expect(await copy(from, to)).toMatchObject({ sessions: 7, copied: 7, failed: 0 })
       expect(await copy(from, to)).toMatchObject({ copied: 0, same: 7 })
       const there = `session.save_path="${more.map(({ address }) => address).join(',')}"`

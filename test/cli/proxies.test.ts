@@ -8,7 +8,7 @@ import { Mcrouter } from '../support/mcrouter/mcrouter.js'
 import { jsonOf, latchkey } from './tool.js'
 
 async function codesFound(kind: ProxyKind, address: string, file?: string, more = ''): Promise<{ codes: string[]; exitCode: number | null }> {
-  const args = ['doctor', '--deadline-ms', '30000', '--servers', `tcp://${address}?via=${kind}${more}`, ...(file === undefined ? [] : ['--proxy-file', '-'])]
+  const args = ['doctor', '--servers', `tcp://${address}?via=${kind}${more}`, ...(file === undefined ? [] : ['--proxy-file', '-'])]
   const outcome = await latchkey(args, file === undefined ? {} : { input: file })
   const { servers } = jsonOf(outcome) as { servers: { findings: Finding[] }[] }
   return { codes: servers.flatMap(({ findings }) => findings.map(({ code }) => code)), exitCode: outcome.exitCode }
@@ -78,7 +78,7 @@ describe('mcrouter is asked itself', () => {
     await using servers = await threeServers()
     const pools = { all: { servers: servers.addresses }, one: { servers: servers.addresses.slice(0, 1) } }
     await using router = await Mcrouter.start(JSON.stringify({ pools, route }), { options })
-    const outcome = await latchkey(['doctor', '--deadline-ms', '30000', '--servers', `tcp://${router.address}?via=mcrouter`])
+    const outcome = await latchkey(['doctor', '--servers', `tcp://${router.address}?via=mcrouter`])
     expect(jsonOf(outcome)).toMatchObject({ servers: [{ via: 'mcrouter', version: 'mcrouter 41.0.0' }] })
     const { servers: told } = jsonOf(outcome) as { servers: { findings: Finding[] }[] }
     return told.flatMap(({ findings }) => findings.map(({ code }) => code))

@@ -1,9 +1,10 @@
 /** The tool on sessions that three nodes keep, while one of them is away, or has come back empty. */
-import { type Session, SessionManager } from 'latchkey'
+import { SessionManager } from 'latchkey'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { bringToAll } from '../support/bring-to-all.js'
+import { heldOnAll } from '../support/held-on-all.js'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { buildTool, jsonOf, latchkey, spawnTool } from './tool.js'
+import { buildTool, jsonOf, latchkey, PATIENT, spawnTool } from './tool.js'
 
 const servers: MemcachedServer[] = []
 let single: MemcachedServer
@@ -31,22 +32,12 @@ const put = (id: string, n: number, to = manager): Promise<void> =>
     data['n'] = n
   })
 
-/** A session that is held, by locks that each node has. */
-async function heldOnAll(): Promise<Session<object>> {
-  for (;;) {
-    const held = await manager.start('held', { label: 'GET /' })
-    const locks = await Promise.all(servers.map((server) => server.commandText('get sess:held-lck')))
-    if (locks.every((lock) => lock.includes('"token"'))) return held
-    await held.release()
-  }
-}
-
 const ids = Array.from({ length: 12 }, (_id, at) => `id${String(at)}`)
 
 it('repair as a process of its own, of a node that nobody has seen yet: it does what it says, and says it', async () => {
   await Promise.all(ids.map((id) => put(id, 1)))
   await servers[0]?.restart()
-  const repaired = await spawnTool(tool, ['repair', '--deadline-ms', '30000'], { LATCHKEY_SAVE_PATH: savePath }).ended
+  const repaired = await spawnTool(tool, ['repair', ...PATIENT], { LATCHKEY_SAVE_PATH: savePath }).ended
   expect(jsonOf(repaired)).toMatchObject({ repaired: ids.length, failed: 0, servers: [{ was: 'emptied', is: 'whole' }, { is: 'whole' }, { is: 'whole' }] })
   expect(repaired.exitCode).toBe(0)
 })
@@ -55,7 +46,7 @@ it('one node is away: locks, inspect and copy go by the others, and stats and do
   await Promise.all(ids.map((id) => put(id, 1)))
   // A node that is late is not waited for, and here one of the two others that have the copy goes away.
   await bringToAll(manager)
-  const held = await heldOnAll()
+  const held = await heldOnAll(manager, 'held', servers, 'sess:held-lck')
   const [away] = servers
   await away?.kill()
   const env = { LATCHKEY_SAVE_PATH: savePath }

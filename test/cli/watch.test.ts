@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http'
 import { SessionManager } from 'latchkey'
 import { createInspector, type Inspector, type InspectorOptions } from 'latchkey/inspector'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { buildBesideSource } from '../../page/build.js'
 import { ownPort } from '../../examples/deployment/ports.js'
+import { buildBesideSource } from '../../page/build.js'
 import { run } from '../../src/cli/run.js'
 import type { Terminal } from '../../src/cli/terminal.js'
 import { latchkey } from './tool.js'
@@ -89,8 +89,7 @@ async function eventsOf(url: string) {
 
 describe('watch', () => {
   it('serves the page of several processes, merged; asks them for nothing while nobody looks; ends with ctrl-C', async () => {
-    const own = await ownPort()
-    const [one, two] = [await app('web-1'), await app('web-2', {}, own.port)]
+    const [one, two] = [await app('web-1'), await app('web-2')]
     const command = await watching(`${one.url}/latchkey`, `${two.url}/latchkey/`)
     expect((await fetch(command.url)).headers.get('content-type')).toContain('text/html')
     expect((await fetch(new URL('/', command.url))).url).toBe(command.url)

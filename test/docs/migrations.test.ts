@@ -84,7 +84,10 @@ async function shopAt(program: string): Promise<Shop> {
       const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
       const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers: { cookie } })
       // Beside much other work a server can be later than the two seconds of the defaults, and a browser is told to ask again.
-      if (answer.status === 503 && triesLeft > 0) return delay(1000 * Number(answer.headers.get('retry-after') ?? 1)).then(() => ask(method, path, triesLeft - 1))
+      if (answer.status === 503 && triesLeft > 0) {
+        await delay(1000 * Number(answer.headers.get('retry-after') ?? 1))
+        return ask(method, path, triesLeft - 1)
+      }
       if (answer.status !== 200) expect.fail(`${method} ${path}: ${String(answer.status)} ${await answer.text()}`)
       for (const line of answer.headers.getSetCookie()) {
         const [, name = '', value = ''] = /^(.*?)=(.*?)(?:;|$)/.exec(line) ?? []

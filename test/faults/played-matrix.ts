@@ -6,11 +6,13 @@ import { cellKey, Matrix, type MatrixOptions } from './matrix.js'
 import type { Rig } from './rig.js'
 import { tableOf } from './table.js'
 
+/** Against what hangs: a matrix takes one minute or two, and several times as long beside other work. */
+const WITHIN_MS = 1_200_000
+
 interface PlayedOptions<R extends Rig, F extends Trouble<R>, Road extends string> {
   readonly lay: () => MatrixOptions<R, F, Road> | Promise<MatrixOptions<R, F, Road>>
   /** Where its table is written to. */
   readonly file: string
-  readonly withinMs: number
 }
 
 /** A matrix that is played before the tests of a file, and what they ask of it. */
@@ -21,14 +23,14 @@ export interface Played {
   readonly keys: { readonly all: string[]; readonly played: string[] }
 }
 
-export function playedMatrix<R extends Rig, F extends Trouble<R>, Road extends string>({ lay, file, withinMs }: PlayedOptions<R, F, Road>): Played {
+export function playedMatrix<R extends Rig, F extends Trouble<R>, Road extends string>({ lay, file }: PlayedOptions<R, F, Road>): Played {
   let options: MatrixOptions<R, F, Road>
   let matrix: Matrix<R, F, Road>
   const startMs = performance.now()
   beforeAll(async () => {
     options = await lay()
     matrix = await Matrix.play(options)
-  }, withinMs)
+  }, WITHIN_MS)
 
   afterAll(() => {
     const tookSec = (performance.now() - startMs) / 1000

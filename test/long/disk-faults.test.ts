@@ -9,7 +9,7 @@ import { playedMatrix } from '../faults/played-matrix.js'
 const faults = DISK_FAULTS.filter(({ isOnSmallDisk }) => !isOnSmallDisk || DiskGround.canMount())
 
 describe('hook x fault of a store on disk', () => {
-  const matrix = playedMatrix({ lay: () => ({ ground: new DiskGround(), hooks: HOOKS, faults }), file: '.cache/disk-faults.md', withinMs: 1_200_000 })
+  const matrix = playedMatrix({ lay: () => ({ ground: new DiskGround(), hooks: HOOKS, faults }), file: '.cache/disk-faults.md' })
 
   it.each(HOOKS.map(({ name }) => name))('%s', (hook) => {
     expect(matrix.flawsOf('file:', hook)).toEqual([])

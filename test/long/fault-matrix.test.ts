@@ -10,7 +10,6 @@ describe('hook x fault x transport', () => {
   const matrix = playedMatrix({
     lay: async () => ({ ground: await ServerGround.lay(TRANSPORTS), hooks: HOOKS, faults: FAULTS }),
     file: '.cache/fault-matrix.md',
-    withinMs: 1_200_000,
   })
 
   it.each(TRANSPORTS.flatMap((transport) => HOOKS.map((hook) => [transport, hook.name] as const)))(

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LatchkeyError, SessionManager } from 'latchkey'
 import { expect, it } from 'vitest'
 import { MemcachedServer } from '../support/memcached-server.js'
-import { until } from '../support/until.js'
 import { configurationOf, memcachedWithExplicitVersions, missingProxy, PROXY_KINDS, type ProxyKind, startProxy } from '../support/proxies.js'
+import { until } from '../support/until.js'
 
 const IDS = Array.from({ length: 60 }, (_, index) => `visitor-${String(index)}`)
 /** Longer than a version is trusted that came through a proxy: a third of the default of deadlineMs. */

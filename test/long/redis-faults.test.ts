@@ -21,7 +21,6 @@ describe.skipIf(!hasRedis)('hook x fault on Redis', () => {
   const matrix = playedMatrix({
     lay: async () => ({ ground: await ServerGround.lay(ROADS), hooks: HOOKS, faults: FAULTS }),
     file: '.cache/redis-faults.md',
-    withinMs: 1_200_000,
   })
 
   it.each(HOOKS.map(({ name }) => name))('%s', (hook) => {

@@ -28,7 +28,6 @@ describe.each([
   const matrix = playedMatrix({
     lay: () => ({ ground: new ReplicatedGround(), hooks: HOOKS, faults: FAULTS.map((fault) => onNodes(count, fault, (hook) => expected(hook, fault))) }),
     file: `.cache/replicated-faults-${file}.md`,
-    withinMs: 1_200_000,
   })
 
   it.each(HOOKS.map(({ name }) => name))('%s', (hook) => {

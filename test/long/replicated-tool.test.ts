@@ -4,6 +4,7 @@ import { SessionManager } from 'latchkey'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { buildTool, jsonOf, type Outcome, type Spawned, spawnTool } from '../cli/tool.js'
 import { bringToAll } from '../support/bring-to-all.js'
+import { heldOnAll } from '../support/held-on-all.js'
 import { keysOnNode } from '../support/keys-of.js'
 import { ThreeNodes } from '../support/pipes.js'
 import { until } from '../support/until.js'
@@ -33,15 +34,9 @@ beforeEach(async () => {
   manager = new SessionManager({ savePath: three.savePath, deadlineMs: 30_000, leaseSec: 300, maxHoldMs: 300_000 })
   for (const id of IDS) await manager.run(id, ({ data }) => void (data['n'] = 1))
   await bringToAll(manager)
-  let held = await manager.start('held', { label: 'GET /' })
-  // On a busy machine one of them is late, and is not waited for.
-  await until('all nodes have the same', async () => {
-    const [first = '', ...others] = await Promise.all(NODES.map((node) => keysOn([node])))
-    if (first.includes('held-lck') && others.every((one) => one === first)) return true
-    await held.abort()
-    held = await manager.start('held', { label: 'GET /' })
-    return false
-  })
+  await heldOnAll(manager, 'held', three.nodes, 'sess:held-lck')
+  // Locks that a late node has not heard the end of are taken off there.
+  await until('all nodes have the same', async () => new Set(await Promise.all(NODES.map((node) => keysOn([node])))).size === 1)
   kept = await keysOn(NODES)
 })
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
+import { isAlive } from '../support/is-alive.js'
 import { ROOT } from '../support/pages.js'
 import { undoneAfterEach } from '../support/undo.js'
 
@@ -18,14 +19,6 @@ function soak(): ChildProcess & { stdout: NonNullable<ChildProcess['stdout']> } 
 
 const workersOf = ({ pid }: ChildProcess): number[] =>
   readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8').trim().split(' ').filter((word) => word !== '').map(Number)
-
-const isRunning = (pid: number): boolean => {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 /** A worker that is still being loaded hears of nothing until then. */
 const PATIENT = { timeout: 60_000 }
@@ -44,5 +37,5 @@ it('when the soak is killed its workers end', async () => {
   await expect.poll(() => workersOf(started).length, PATIENT).toBe(2)
   const workers = workersOf(started)
   started.kill('SIGKILL')
-  await expect.poll(() => workers.filter(isRunning), PATIENT).toEqual([])
+  await expect.poll(() => workers.filter(isAlive), PATIENT).toEqual([])
 })

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 
 it('no dump of a manager, store or session shows the credentials of its save path', async () => {
   const savePath = 'tcp://somebody:hunter2@127.0.0.1:11211'
-  const manager = new SessionManager({ savePath, deadlineMs: 30_000 })
+  const manager = new SessionManager({ savePath })
   const inMemory = new SessionManager({ savePath: 'memory:', encryption: { keys: [{ id: 'k', secret: 'hunter2-'.repeat(8) + 'abcdefgh' }] } })
   await using session = await inMemory.start('sid')
   for (const one of [manager, manager.store(), inMemory, session]) {

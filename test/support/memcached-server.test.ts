@@ -1,20 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ownPort } from '../../examples/deployment/ports.js'
+import { isAlive } from './is-alive.js'
 import { MemcachedServer } from './memcached-server.js'
 import { builtCode } from './programs.js'
-
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    // A zombie has been killed, but init has not collected it yet.
-    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 describe.concurrent('MemcachedServer', () => {
   it('answers as soon as it is started, and is gone once it is stopped', async () => {
@@ -23,7 +14,7 @@ describe.concurrent('MemcachedServer', () => {
     const pid = server.pid
     await server.stop()
     await server.stop()
-    expect(pid !== undefined && alive(pid)).toBe(false)
+    expect(pid !== undefined && isAlive(pid)).toBe(false)
     expect(server.running).toBe(false)
   })
 
@@ -76,14 +67,15 @@ describe.concurrent('MemcachedServer', () => {
   })
 
   it('dies with the process that started it, even by SIGKILL', async ({ expect }) => {
-    const script = `import { MemcachedServer } from './test/support/memcached-server.ts'
+    const script = `import { isAlive } from './is-alive.js'
+import { MemcachedServer } from './test/support/memcached-server.ts'
       console.log((await MemcachedServer.start()).pid)
       setInterval(() => undefined, 1000)`
     const owner = spawn(process.execPath, [await builtCode(script)], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [printed] = await once(owner.stdout, 'data')
     const pid = Number(String(printed))
-    expect(alive(pid)).toBe(true)
+    expect(isAlive(pid)).toBe(true)
     owner.kill('SIGKILL')
-    await expect.poll(() => alive(pid), { interval: 5 }).toBe(false)
+    await expect.poll(() => isAlive(pid), { interval: 5 }).toBe(false)
   })
 })

@@ -4,12 +4,14 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { FOR_NODE } from './for-node.js'
+import { isAlive } from './is-alive.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const { devDependencies, peerDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<'devDependencies' | 'peerDependencies', object>
 const PROGRAMS = join(ROOT, '.cache/programs')
-/** For the workers: where the programs of this run of the tests are. */
+/** Tells the workers where the programs of this run of the tests are. */
 const OF_THIS_RUN = 'LATCHKEY_TEST_PROGRAMS'
+const programsOfThisRun = (): string => process.env[OF_THIS_RUN] ?? PROGRAMS
 
 /** Called by vitest before its workers are started. Each run has a directory of its own: another one at the same time would lose its programs. */
 export function setup(): void {
@@ -21,22 +23,14 @@ export function setup(): void {
 
 /** Called by vitest when all tests have ended: its workers are ended without a word, and could not do it. */
 export function teardown(): void {
-  rmSync(process.env[OF_THIS_RUN] ?? PROGRAMS, { recursive: true, force: true })
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
+  rmSync(programsOfThisRun(), { recursive: true, force: true })
 }
 
 const built = new Map<string, Promise<string>>()
 
 /** The file of a program, which `make` builds into a directory of its own: once for each worker of the tests. */
 function once(program: string, make: (outdir: string) => Promise<string>): Promise<string> {
-  const known = built.get(program) ?? make(join(process.env[OF_THIS_RUN] ?? PROGRAMS, String(process.pid), String(built.size)))
+  const known = built.get(program) ?? make(join(programsOfThisRun(), String(process.pid), String(built.size)))
   built.set(program, known)
   return known
 }

@@ -21,8 +21,8 @@ const wireOver = (client: object, flightMs = PATIENCE_MS): Wire => openWireOver(
 const callsIn = async (server: RedisProcess): Promise<number> =>
   [...(await server.command('INFO commandstats')).matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
 
-/** A client connects, and teaches the server its script, with the first command: that may take longer than a test's deadline. */
-const isWarm = (wire: Wire): Promise<void> => expect.poll(() => wire.flight('r', [{ op: 'get', key: 'k' }]).then(() => true, () => false)).toBe(true)
+/** Until it has connected: a client connects, and teaches the server its script, with the first command: that may take longer than a test's deadline. */
+const untilWarm = (wire: Wire): Promise<void> => expect.poll(() => wire.flight('r', [{ op: 'get', key: 'k' }]).then(() => true, () => false)).toBe(true)
 
 const ADD: Command = { op: 'add', key: 'k', value: 'mine', ttlSec: 9 }
 
@@ -73,7 +73,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       await using server = await RedisProcess.start()
       const foreign = await clientTo(server)
       const wire = wireOver(foreign.client, 500)
-      await isWarm(wire)
+      await untilWarm(wire)
       await server.kill()
       await delay(50)
       using lag = new LagMeter()
@@ -91,7 +91,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       await using server = await RedisProcess.start()
       const foreign = await clientTo(server)
       const wire = wireOver(foreign.client, 400)
-      await isWarm(wire)
+      await untilWarm(wire)
       await server.pause()
       expect(await failureOf(wire, [ADD])).toMatchObject({ outcome: 'unknown' })
       server.resume()

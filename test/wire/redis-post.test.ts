@@ -69,7 +69,7 @@ describe.skipIf(!hasRedis).concurrent('on Redis, between processes that share no
     expect(times.sort((one, other) => one - other)[1]).toBeLessThan(150)
     const { polls, rings } = waiter.stats()
     expect(rings).toBeGreaterThanOrEqual(2)
-    // Two or three each; by polls alone some 25.
+    // Two or three each; by polls alone some 25 in a hold of 600 ms already.
     expect(polls / 3).toBeLessThan(12)
     await close()
   })
